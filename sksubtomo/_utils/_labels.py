@@ -1,0 +1,144 @@
+"""The one place that knows which label means "unlabelled"."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d
+
+UNLABELED = -1
+UNLABELED_STRINGS = ("unlabeled", "-1")
+
+
+def is_unlabeled(y: ArrayLike) -> NDArray[np.bool_]:
+    """Tell which labels mean "unlabelled".
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Numbers, where -1 is unlabelled; or strings or mixed objects, where -1,
+        ``None``, ``"unlabeled"`` and ``"-1"`` are. (NumPy turns the list
+        ``["a", -1]`` into strings, hence the last.)
+
+    Returns
+    -------
+    mask : ndarray of shape (n_samples,) of bool
+        True where the label is hidden.
+    """
+    y = np.asarray(y)
+    if y.dtype.kind in "US":
+        return np.isin(y.astype(str), UNLABELED_STRINGS)
+    if y.dtype.kind == "O":
+        return np.fromiter((_is_sentinel(label) for label in y.ravel()), bool, y.size).reshape(
+            y.shape
+        )
+    return y == UNLABELED
+
+
+def check_labels(y: ArrayLike) -> NDArray:
+    """Return `y` as a one-dimensional array of labels, some possibly hidden.
+
+    Raises
+    ------
+    ValueError
+        If `y` is missing, is not one-dimensional, holds NaN, mixes types or
+        holds continuous values.
+    """
+    if y is None:
+        raise ValueError(
+            "y is None: this estimator requires y to be passed, but the target y is None. "
+            "Pass one label a volume, -1 where it is unknown."
+        )
+    y = column_or_1d(y, warn=True)
+    if y.dtype.kind == "c":
+        raise ValueError("Complex data not supported: y holds complex numbers.")
+    missing_at = np.flatnonzero([_is_missing(label) for label in y]) if y.dtype.kind in "fO" else []
+    if len(missing_at):
+        raise ValueError(
+            f"Input y contains NaN, first at index {missing_at[0]}. "
+            "Mark a volume whose class is unknown by -1 instead."
+        )
+    if y.dtype.kind == "f" and np.isinf(y).any():
+        raise ValueError("Input y contains infinity.")
+    check_classification_targets(_uniform(y[~is_unlabeled(y)]))
+    return y
+
+
+def encode_labels(
+    y: ArrayLike, classes: ArrayLike | None = None
+) -> tuple[NDArray[np.int64], NDArray]:
+    """Replace labels by class indices, -1 for hidden ones.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Integers or strings; see :func:`is_unlabeled` for what marks a hidden label.
+    classes : array-like of shape (n_classes,), optional
+        All classes there are. Without it, those that occur in `y`.
+
+    Returns
+    -------
+    codes : ndarray of shape (n_samples,) of int64
+        Index into `classes`, or -1.
+    classes : ndarray of shape (n_classes,)
+        Sorted; never holds a label that means "unlabelled".
+
+    Raises
+    ------
+    ValueError
+        If `y` is malformed, or holds a label that is not in `classes`.
+
+    Examples
+    --------
+    >>> codes, classes = encode_labels(["ribosome", "unlabeled", "apoferritin"])
+    >>> codes.tolist(), classes.tolist()
+    ([1, -1, 0], ['apoferritin', 'ribosome'])
+    """
+    y = check_labels(y)
+    labeled = ~is_unlabeled(y)
+    known = _uniform(y[labeled])
+    if classes is None:
+        class_values = np.unique(known)
+    else:
+        class_values = np.unique(_uniform(np.asarray(classes)))
+        if is_unlabeled(class_values).any():
+            raise ValueError(f"classes={classes!r} holds a label that means 'unlabelled'.")
+        unknown = np.setdiff1d(known, class_values)
+        if len(unknown):
+            raise ValueError(
+                f"y holds labels that are not among the classes {class_values.tolist()}: "
+                f"{unknown[:10].tolist()}. (A meta-estimator that re-encodes y turns -1 into a "
+                "class; give it labelled volumes only, see WithUnlabeled.)"
+            )
+    codes = np.full(len(y), UNLABELED, dtype=np.int64)
+    codes[labeled] = np.searchsorted(class_values, known)
+    return codes, class_values
+
+
+def _is_sentinel(label: object) -> bool:
+    if label is None:
+        return True
+    if isinstance(label, str):
+        return label in UNLABELED_STRINGS
+    return isinstance(label, (int, float, np.number)) and label == UNLABELED
+
+
+def _is_missing(label: object) -> bool:
+    try:
+        return bool(label != label)
+    except TypeError:  # pandas.NA has no truth value
+        return True
+
+
+def _uniform(labels: NDArray) -> NDArray:
+    """Give object arrays of numbers a numeric type; refuse labels of several kinds."""
+    if labels.dtype.kind != "O" or not len(labels):
+        return labels
+    kinds = {str if isinstance(label, str) else float for label in labels}
+    if len(kinds) > 1:
+        raise ValueError(
+            "y mixes strings and numbers as labels. Use one kind; "
+            "hidden labels may be -1, None or 'unlabeled'."
+        )
+    return labels if kinds == {str} else np.array(labels.tolist())
