@@ -61,7 +61,7 @@ def check_labels(y: ArrayLike) -> NDArray:
         )
     if y.dtype.kind == "f" and np.isinf(y).any():
         raise ValueError("Input y contains infinity.")
-    check_classification_targets(_uniform(y[~is_unlabeled(y)]))
+    check_classification_targets(uniform_labels(y[~is_unlabeled(y)]))
     return y
 
 
@@ -97,11 +97,11 @@ def encode_labels(
     """
     y = check_labels(y)
     labeled = ~is_unlabeled(y)
-    known = _uniform(y[labeled])
+    known = uniform_labels(y[labeled])
     if classes is None:
         class_values = np.unique(known)
     else:
-        class_values = np.unique(_uniform(np.asarray(classes)))
+        class_values = np.unique(uniform_labels(np.asarray(classes)))
         if is_unlabeled(class_values).any():
             raise ValueError(f"classes={classes!r} holds a label that means 'unlabelled'.")
         unknown = np.setdiff1d(known, class_values)
@@ -131,7 +131,7 @@ def _is_missing(label: object) -> bool:
         return True
 
 
-def _uniform(labels: NDArray) -> NDArray:
+def uniform_labels(labels: NDArray) -> NDArray:
     """Give object arrays of numbers a numeric type; refuse labels of several kinds."""
     if labels.dtype.kind != "O" or not len(labels):
         return labels

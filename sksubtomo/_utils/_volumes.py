@@ -146,3 +146,8 @@ def _locate_non_finite(error: ValueError, X: Any) -> ValueError:
     except (TypeError, ValueError):
         return error
     return ValueError(f"{error}\nThe first such volume has index {int(np.argmax(bad))}.")
+
+
+def has_flat_rows(X: Any) -> bool:
+    """Tell whether `X` holds one row of voxels a volume, rather than volumes."""
+    return (X.ndim if hasattr(X, "ndim") else np.ndim(X)) == 2

@@ -1,0 +1,143 @@
+"""What all classifiers of volumes share: labels, probabilities, a score that ignores -1."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
+from sklearn.utils import compute_class_weight
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
+
+from sksubtomo._utils._labels import encode_labels, is_unlabeled, uniform_labels
+from sksubtomo._utils._volumes import check_volumes
+from sksubtomo.base._estimator import BaseVolumeEstimator
+
+
+class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
+    """Base of classifiers of volumes, of which some may be unlabelled."""
+
+    _parameter_constraints: ClassVar[dict[str, list]] = {
+        **BaseVolumeEstimator._parameter_constraints,
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "classes": ["array-like", None],
+    }
+
+    def predict_proba(self, X):
+        """Return class probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_voxels)
+            Volumes of the shape that the estimator was fitted on.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes) of float32
+            Columns in the order of ``classes_``. A row is the same bits whatever rows go with it.
+        """
+        check_is_fitted(self, "net_")
+        return self._forward("classify", check_volumes(self, X, reset=False))
+
+    def predict(self, X):
+        """Return the most probable class; never the label that means "unlabelled".
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_voxels)
+            Volumes of the shape that the estimator was fitted on.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Labels, of the type of ``classes_``.
+        """
+        check_is_fitted(self, "net_")
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+    def score(self, X, y, sample_weight=None):
+        """Return the accuracy over the labelled volumes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_voxels)
+            Volumes of the shape that the estimator was fitted on.
+        y : array-like of shape (n_samples,)
+            True labels. Rows that are unlabelled, as in :meth:`fit`, are left out.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights of the rows.
+
+        Returns
+        -------
+        score : float
+            Share of correct predictions.
+
+        Raises
+        ------
+        ValueError
+            If no row is labelled.
+        """
+        check_is_fitted(self, "net_")
+        X = check_volumes(self, X, reset=False)
+        check_consistent_length(X, y, sample_weight)
+        labeled = ~is_unlabeled(y)
+        if not labeled.any():
+            raise ValueError("The score needs labelled volumes, but every label in y is hidden.")
+        return accuracy_score(
+            uniform_labels(np.asarray(y)[labeled]),
+            self.predict(X[labeled]),
+            sample_weight=None if sample_weight is None else np.asarray(sample_weight)[labeled],
+        )
+
+    def _encode_targets(
+        self, y: Any, n_samples: int, *, resume: bool, classes: Any, partial: bool
+    ) -> NDArray[np.int64]:
+        if resume:
+            codes, _ = encode_labels(y, self.classes_)
+            if classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+                raise ValueError(
+                    f"classes={np.unique(classes).tolist()} differs from the classes of the "
+                    f"first call, {self.classes_.tolist()}."
+                )
+            return codes
+        classes = self.classes if classes is None else classes
+        if partial and classes is None:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        codes, class_values = encode_labels(y, classes)
+        if not partial and not (codes >= 0).any():
+            raise ValueError(
+                f"{type(self).__name__} needs labelled volumes of at least one class, but every "
+                "label in y means 'unlabelled'."
+            )
+        if len(class_values) < 2:
+            raise ValueError(
+                f"{type(self).__name__} needs at least two classes, but there is one class, "
+                f"{class_values.tolist()[0]!r}. If others exist but have no label here, name all by classes=."
+            )
+        self.classes_ = class_values
+        return codes
+
+    def _module_params(self) -> dict[str, Any]:
+        return {
+            "volume_shape": self.volume_shape_,
+            "n_classes": len(self.classes_),
+            **self._checked_network_params(),
+        }
+
+    def _class_weights(self, codes: NDArray[np.int64]) -> torch.Tensor | None:
+        """Weight of every class from ``class_weight``; 1 for classes without a label."""
+        if self.class_weight is None:
+            return None
+        seen = np.unique(codes[codes >= 0])
+        weights = np.ones(len(self.classes_))
+        if len(seen):
+            weights[seen] = compute_class_weight(
+                self.class_weight,
+                classes=self.classes_[seen],
+                y=self.classes_[codes[codes >= 0]],
+            )
+        return torch.tensor(weights, dtype=torch.float32)

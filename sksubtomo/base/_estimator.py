@@ -1,0 +1,305 @@
+"""What all estimators on volumes share: check, encode labels, seed, build the net, fit it."""
+
+from __future__ import annotations
+
+from abc import ABCMeta, abstractmethod
+from collections.abc import Iterator
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, _fit_context
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import check_consistent_length
+
+from sksubtomo._utils._params import merge_mapping
+from sksubtomo._utils._volumes import check_volumes
+from sksubtomo.training import (
+    VolumeDataset,
+    build_net,
+    forward_batches,
+    hold_out,
+    scaling_of,
+    to_input,
+)
+
+_LARGEST_SEED = 2**31 - 1
+
+
+class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
+    """Base of estimators that train a network on volumes.
+
+    A subclass names its network and its loss and says how targets become class
+    indices; validation, seeding, scaling, hold-out, training and the fitted attributes are here.
+    """
+
+    #: Classes of the network and of the loss.
+    _network: ClassVar[type[torch.nn.Module]]
+    _criterion: ClassVar[type[torch.nn.Module]]
+
+    _network_defaults: ClassVar[dict[str, Any]] = {
+        "n_blocks": None,
+        "n_filters": 32,
+        "latent_dim": 128,
+    }
+    _network_constraints: ClassVar[dict[str, list]] = {
+        "n_blocks": [None, Interval(Integral, 1, None, closed="left")],
+        "n_filters": [Interval(Integral, 1, None, closed="left")],
+        "latent_dim": [Interval(Integral, 1, None, closed="left")],
+    }
+    _training_defaults: ClassVar[dict[str, Any]] = {
+        "betas": (0.9, 0.99),
+        "weight_decay": 0.0,
+        "n_iter_no_change": 10,
+        "standardize": True,
+    }
+    _training_constraints: ClassVar[dict[str, list]] = {
+        "betas": [tuple, list],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "standardize": ["boolean"],
+    }
+    _parameter_constraints: ClassVar[dict[str, list]] = {
+        "network_params": [dict, None],
+        "training_params": [dict, None],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "warm_start": ["boolean"],
+        "volume_shape": [None, Interval(Integral, 1, None, closed="left"), "array-like"],
+        "device": [str],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        *,
+        network_params=None,
+        training_params=None,
+        learning_rate=1e-4,
+        batch_size=64,
+        max_epochs=100,
+        early_stopping=True,
+        validation_fraction=0.1,
+        warm_start=False,
+        volume_shape=None,
+        device="auto",
+        random_state=None,
+        verbose=0,
+    ):
+        self.network_params = network_params
+        self.training_params = training_params
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.warm_start = warm_start
+        self.volume_shape = volume_shape
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Fit to volumes and their labels, where known.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_voxels)
+            Volumes, axes z, y, x; or flat rows, see ``volume_shape``.
+        y : array-like of shape (n_samples,)
+            Labels, integers or strings. -1 is unlabelled; with strings also
+            ``None`` and ``"unlabeled"``.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If `X` or `y` is malformed, no volume or only one class is labelled, or the box is
+            too small for the network; before any training.
+        """
+        resume = self.warm_start and hasattr(self, "net_")
+        X, codes = self._check_data(X, y, resume=resume, classes=None)
+        self._train(
+            X,
+            codes,
+            resume=resume,
+            epochs=self.max_epochs,
+            held_out=self.validation_fraction if self.early_stopping else 0.0,
+        )
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, classes=None):
+        """Train for one more epoch on the given volumes, without validation.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_voxels)
+            Volumes, axes z, y, x; or flat rows, see ``volume_shape``.
+        y : array-like of shape (n_samples,)
+            Labels as in :meth:`fit`; in any one call, all may be unlabelled.
+        classes : array-like of shape (n_classes,), optional
+            All classes there will be; needed in the first call, unless the estimator
+            has its parameter ``classes``.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`fit`; also for a class or a box size that the first call did not have.
+        """
+        resume = hasattr(self, "net_")
+        X, codes = self._check_data(X, y, resume=resume, classes=classes, partial=True)
+        self._train(X, codes, resume=resume, epochs=1, held_out=0.0)
+        return self
+
+    @abstractmethod
+    def _encode_targets(
+        self, y: Any, n_samples: int, *, resume: bool, classes: Any, partial: bool
+    ) -> NDArray[np.int64]:
+        """Turn `y` into class indices, -1 for unlabelled."""
+
+    @abstractmethod
+    def _module_params(self) -> dict[str, Any]:
+        """Arguments of the network."""
+
+    @abstractmethod
+    def _criterion_params(self, codes: NDArray[np.int64]) -> dict[str, Any]:
+        """Arguments of the loss."""
+
+    def _check_data(
+        self, X: Any, y: Any, *, resume: bool, classes: Any, partial: bool = False
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Validate everything that can be, before work starts."""
+        self._checked_network_params()
+        self._checked_training_params()
+        X = check_volumes(self, X, volume_shape=self.volume_shape, reset=not resume)
+        if y is not None:
+            check_consistent_length(X, y)
+        codes = self._encode_targets(y, len(X), resume=resume, classes=classes, partial=partial)
+        return X, codes
+
+    def _checked_network_params(self) -> dict[str, Any]:
+        return merge_mapping(
+            type(self).__name__,
+            "network_params",
+            self.network_params,
+            self._network_defaults,
+            self._network_constraints,
+        )
+
+    def _checked_training_params(self) -> dict[str, Any]:
+        return merge_mapping(
+            type(self).__name__,
+            "training_params",
+            self.training_params,
+            self._training_defaults,
+            self._training_constraints,
+        )
+
+    def _train(
+        self,
+        X: NDArray[np.float32],
+        codes: NDArray[np.int64],
+        *,
+        resume: bool,
+        epochs: int,
+        held_out: float,
+    ) -> None:
+        init_seed, shuffle_seed, split_seed = check_random_state(self.random_state).randint(
+            _LARGEST_SEED, size=3
+        )
+        if resume:
+            self._update_net(codes)
+        else:
+            self._build_net(X, codes, int(init_seed), int(shuffle_seed))
+        self.net_.set_params(max_epochs=epochs)
+        rows, held_out_rows = hold_out(codes, held_out, np.random.RandomState(split_seed))
+        scaling = {"offset": self.offset_, "scale": self.scale_}
+        self.net_.partial_fit(
+            VolumeDataset(X, codes, rows=rows, held_out=held_out_rows, **scaling)
+        )
+        self.history_ = [_epoch_summary(epoch) for epoch in self.net_.history]
+        self.n_iter_ = len(self.history_)
+
+    def _build_net(
+        self,
+        X: NDArray[np.float32],
+        codes: NDArray[np.int64],
+        init_seed: int,
+        shuffle_seed: int,
+    ) -> None:
+        params = self._checked_training_params()
+        self.net_ = build_net(
+            self._network,
+            self._criterion,
+            module_params=self._module_params(),
+            criterion_params=self._criterion_params(codes),
+            learning_rate=self.learning_rate,
+            betas=tuple(params["betas"]),
+            weight_decay=params["weight_decay"],
+            batch_size=self.batch_size,
+            max_epochs=self.max_epochs,
+            patience=params["n_iter_no_change"] if self.early_stopping else None,
+            device=self.device,
+            verbose=self.verbose,
+            init_seed=init_seed,
+            shuffle_seed=shuffle_seed,
+        )
+        self.offset_, self.scale_ = scaling_of(X) if params["standardize"] else (0.0, 1.0)
+
+    def _update_net(self, codes: NDArray[np.int64]) -> None:
+        """Bring parameters that were changed since the last fit to the live net."""
+        self.net_.set_params(lr=self.learning_rate, batch_size=self.batch_size)
+        # Through set_params, skorch would make a new criterion and forget Adam's moments.
+        for name, value in self._criterion_params(codes).items():
+            on_device = value.to(self.net_.device) if torch.is_tensor(value) else value
+            setattr(self.net_.criterion_, name, on_device)
+
+    def _forward(self, method: str, inputs: Any) -> NDArray[np.float32]:
+        """Apply a method of the network to validated volumes, or to codes."""
+        return np.concatenate(list(self._forward_batches(method, inputs)))
+
+    def _forward_batches(self, method: str, inputs: Any) -> Iterator[NDArray[np.float32]]:
+        module = self.net_.module_
+        return forward_batches(
+            getattr(module, method),
+            inputs,
+            self._to_input if np.ndim(inputs) == 4 else torch.from_numpy,
+            module=module,
+            device=self.net_.device,
+            voxels_per_sample=self.n_features_in_,
+        )
+
+    def _to_input(self, volumes: NDArray[np.float32]) -> torch.Tensor:
+        return to_input(volumes, self.offset_, self.scale_)
+
+    def __sklearn_tags__(self):
+        """Return the tags: volumes are float32 inside, and results depend on the seed."""
+        tags = super().__sklearn_tags__()
+        tags.non_deterministic = False
+        return tags
+
+
+def _epoch_summary(epoch: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in epoch.items()
+        if name in ("epoch", "dur") or name.endswith(("_loss", "_error", "_entropy"))
+    }

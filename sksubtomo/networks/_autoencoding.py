@@ -1,0 +1,114 @@
+"""Encoder, decoder and classifier put together."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import torch
+from torch import nn
+
+from sksubtomo._utils._volumes import Shape3d
+from sksubtomo.networks._classifier import Classifier3d
+from sksubtomo.networks._decoder import Decoder3d
+from sksubtomo.networks._encoder import Encoder3d
+
+
+class AutoencodingOutput(NamedTuple):
+    """What :class:`AutoencodingNetwork` gives back; a branch that did not run is None."""
+
+    volumes: torch.Tensor
+    code: torch.Tensor
+    reconstruction: torch.Tensor | None
+    logits: torch.Tensor
+
+
+class AutoencodingNetwork(nn.Module):
+    """One encoder shared by a decoder and a classifier.
+
+    Parameters
+    ----------
+    volume_shape : tuple of int
+        Edges of the box in voxels, z, y, x.
+    n_classes : int
+        Number of classes.
+    n_blocks, n_filters, latent_dim : int
+        As in :class:`Encoder3d`.
+    batch_norm_rows : {"all", "labeled"}, default="all"
+        Which rows of a training batch pass through the classifier, and so enter the
+        statistics of its batch normalisation. "all" is what the paper's text and
+        its published implementation do; with "labeled", as Algorithm 1 is written,
+        unlabelled volumes do not touch the classifier at all.
+    reconstructs : bool, default=True
+        Whether ``forward`` runs the decoder, which costs most of the time.
+
+    References
+    ----------
+    Liu et al., "Semi-supervised macromolecule structural classification in cellular
+    electron cryo-tomograms using 3D autoencoding classifier", BMVC 2019.
+    """
+
+    def __init__(
+        self,
+        volume_shape: Shape3d,
+        n_classes: int,
+        *,
+        n_blocks: int | None = None,
+        n_filters: int = 32,
+        latent_dim: int = 128,
+        batch_norm_rows: Literal["all", "labeled"] = "all",
+        reconstructs: bool = True,
+    ) -> None:
+        super().__init__()
+        sizes = {"n_blocks": n_blocks, "n_filters": n_filters, "latent_dim": latent_dim}
+        self.batch_norm_rows = batch_norm_rows
+        self.reconstructs = reconstructs
+        self.latent_dim = latent_dim
+        # In this order, a network without the decoder draws the same initial weights.
+        self.encoder = Encoder3d(volume_shape, **sizes)  # type: ignore[arg-type]
+        self.classifier = Classifier3d(self.encoder.feature_shape, n_classes)
+        self.decoder = Decoder3d(volume_shape, **sizes)  # type: ignore[arg-type]
+
+    def forward(
+        self, volumes: torch.Tensor, labeled: torch.Tensor | None = None
+    ) -> AutoencodingOutput:
+        """Run the branches.
+
+        Parameters
+        ----------
+        volumes : Tensor of shape (n, 1, depth, height, width)
+            The volumes.
+        labeled : Tensor of shape (n,) of bool, optional
+            Which volumes have a label; read in training mode when
+            ``batch_norm_rows="labeled"``.
+
+        Returns
+        -------
+        output : AutoencodingOutput
+            The input, its code, reconstruction and logits. Logits of rows that the
+            classifier did not see are 0.
+        """
+        code, feature_map = self.encoder(volumes)
+        reconstruction = self.decoder(code) if self.reconstructs else None
+        if self.training and self.batch_norm_rows == "labeled" and labeled is not None:
+            seen = self.classifier(feature_map[labeled])
+            logits = seen.new_zeros(len(volumes), self.classifier.n_classes)
+            logits[labeled] = seen
+        else:
+            logits = self.classifier(feature_map)
+        return AutoencodingOutput(volumes, code, reconstruction, logits)
+
+    def classify(self, volumes: torch.Tensor) -> torch.Tensor:
+        """Return class probabilities (n, n_classes) without running the decoder."""
+        return self.classifier(self.encoder.blocks(volumes)).softmax(dim=1)
+
+    def encode(self, volumes: torch.Tensor) -> torch.Tensor:
+        """Return codes (n, latent_dim)."""
+        return self.encoder(volumes)[0]
+
+    def decode(self, code: torch.Tensor) -> torch.Tensor:
+        """Return volumes (n, 1, depth, height, width) of codes (n, latent_dim)."""
+        return self.decoder(code)
+
+    def reconstruct(self, volumes: torch.Tensor) -> torch.Tensor:
+        """Return the decoded codes of volumes, of the same shape."""
+        return self.decode(self.encode(volumes))

@@ -1,0 +1,225 @@
+"""The autoencoding classifier."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from sksubtomo.base import BaseVolumeClassifier, ReconstructionMixin
+from sksubtomo.networks import AutoencodingNetwork
+from sksubtomo.training import AutoencodingLoss
+
+
+class AutoencodingClassifier(ReconstructionMixin, BaseVolumeClassifier):
+    r"""Classifier and autoencoder that share an encoder and are trained together.
+
+    A convolutional encoder feeds a decoder, which reconstructs every volume, and a
+    classifier, which learns from the labelled ones. For a batch of :math:`n` volumes :math:`x_i`,
+    of which those in :math:`S` have a label :math:`y_i`, it minimises
+
+    .. math::
+
+        \frac{1}{n} \sum_i a_i \mathrm{MSE}(x_i, \hat x_i)
+        + \beta \frac{\sum_{i \in S} w_{y_i} \mathrm{CE}(y_i, p_i)}{\sum_{i \in S} w_{y_i}}
+        + \frac{\lambda}{n} \sum_i \lVert c_i \rVert_1
+
+    where :math:`a_i` is ``alpha`` for labelled and ``unlabeled_weight`` for unlabelled volumes,
+    MSE is the mean over voxels, :math:`c_i` the code and :math:`w` the class weights.
+
+    Parameters
+    ----------
+    alpha : float, default=1
+        Weight of the reconstruction error of labelled volumes. 0 switches the
+        reconstruction branch off, which leaves the supervised network; the decoder, most of the
+        cost, is then never run.
+    beta : float, default=1
+        Weight of the cross-entropy.
+    unlabeled_weight : float, optional
+        Weight of the reconstruction error of unlabelled volumes. By default 1, as in Algorithm 1
+        of the paper, or 0 if `alpha` is 0.
+    class_weight : dict or "balanced", optional
+        Weights of the classes in the cross-entropy.
+    classes : array-like of shape (n_classes,), optional
+        All classes. By default those that occur in `y`. To be given where a subset of the data may
+        lack a class, as in cross-validation with few labels.
+    network_params : dict, optional
+        ``n_blocks`` (by default as many as leave no edge above 7 voxels: 2 for boxes of 28,
+        4 for boxes of 64), ``n_filters`` (32), ``latent_dim`` (128), and
+        ``batch_norm_rows``: "all" rows of a batch enter the statistics of the classifier's
+        batch normalisation, which is the default, or only the "labeled" ones. See Notes.
+    training_params : dict, optional
+        Adam's ``betas`` ((0.9, 0.99)) and ``weight_decay`` (0); the weight
+        ``sparsity`` (1e-4) of the L1 norm of the code; ``n_iter_no_change`` (10), the epochs
+        without a better validation loss after which training stops; ``standardize`` (True),
+        whether two numbers, the mean and the standard deviation over all training voxels, take
+        the volumes to the network's scale.
+    learning_rate : float, default=1e-4
+        Adam's learning rate.
+    batch_size : int, default=64
+        Volumes in a batch.
+    max_epochs : int, default=100
+        Passes over the training volumes.
+    early_stopping : bool, default=True
+        Whether to hold out volumes, stop when their loss no longer falls, and go back to the
+        weights that were best.
+    validation_fraction : float, default=0.1
+        Share of the volumes, labelled (class by class) and unlabelled alike, to hold out. Only
+        labels given to :meth:`fit` are used. One labelled volume of every class stays in training.
+    warm_start : bool, default=False
+        Whether :meth:`fit` goes on from the last fit.
+    volume_shape : int or (int, int, int), optional
+        Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels.
+    device : str, default="auto"
+        "cpu", "cuda", "cuda:1"...; "auto" takes a GPU if there is one.
+    random_state : int, RandomState instance or None, default=None
+        Determines initial weights, the order of samples and what is held out. The
+        same integer gives the same bits on a CPU with the same number of threads.
+    verbose : int, default=0
+        Whether to show a progress bar.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Classes, sorted, without the label that means "unlabelled".
+    n_features_in_ : int
+        Number of voxels of a volume.
+    volume_shape_ : tuple of int
+        Box in voxels, z, y, x.
+    net_ : skorch.NeuralNet
+        The trained net; ``net_.module_`` is the PyTorch network.
+    history_ : list of dict
+        One entry an epoch: ``train_loss``, ``train_cross_entropy``, ``train_reconstruction_error``
+        (of standardised volumes), the same with ``valid_``, and seconds, ``dur``.
+    n_iter_ : int
+        Epochs trained.
+    offset_, scale_ : float
+        The two numbers of ``standardize``.
+
+    See Also
+    --------
+    sksubtomo.model_selection.SemiSupervisedSplit : Cross-validation with unlabelled volumes.
+    sksubtomo.preprocessing.VolumeNormalizer : Brings volumes to a common scale one by one.
+    sksubtomo.semi_supervised.WithUnlabeled : For meta-estimators that do not know -1.
+
+    Notes
+    -----
+    The cross-entropy is the mean over the labelled volumes of a batch, as in the published
+    implementation. Algorithm 1, which takes one sample at a time, is the same
+    up to scaling `beta` by the labelled fraction.
+
+    The paper says that unlabelled volumes, too, are put into the classifier, without
+    their having a part in its loss; so they count in the statistics of its batch normalisation.
+    ``network_params={"batch_norm_rows": "labeled"}`` keeps them out, as Algorithm 1 is
+    written. Then a batch with a single labelled volume is normalised by the running statistics.
+
+    References
+    ----------
+    Liu et al., "Semi-supervised macromolecule structural classification in cellular
+    electron cryo-tomograms using 3D autoencoding classifier", BMVC 2019.
+
+    Examples
+    --------
+    >>> from sksubtomo.datasets import make_subtomograms
+    >>> from sksubtomo.model_selection import mask_labels
+    >>> from sksubtomo.semi_supervised import AutoencodingClassifier
+    >>> X, y = make_subtomograms(40, n_classes=2, box_size=16, voxel_size_angstrom=20.0,
+    ...                          return_X_y=True, random_state=0)
+    >>> y_masked = mask_labels(y, n_per_class=5, random_state=0)
+    >>> clf = AutoencodingClassifier(max_epochs=2, random_state=0).fit(X, y_masked)
+    >>> clf.predict_proba(X).shape, clf.transform(X).shape, clf.reconstruct(X).shape
+    ((40, 2), (40, 128), (40, 16, 16, 16))
+    """
+
+    _network = AutoencodingNetwork
+    _criterion = AutoencodingLoss
+    _network_defaults: ClassVar[dict[str, Any]] = {
+        **BaseVolumeClassifier._network_defaults,
+        "batch_norm_rows": "all",
+    }
+    _network_constraints: ClassVar[dict[str, list]] = {
+        **BaseVolumeClassifier._network_constraints,
+        "batch_norm_rows": [StrOptions({"all", "labeled"})],
+    }
+    _training_defaults: ClassVar[dict[str, Any]] = {
+        **BaseVolumeClassifier._training_defaults,
+        "sparsity": 1e-4,
+    }
+    _training_constraints: ClassVar[dict[str, list]] = {
+        **BaseVolumeClassifier._training_constraints,
+        "sparsity": [Interval(Real, 0, None, closed="left")],
+    }
+    _parameter_constraints: ClassVar[dict[str, list]] = {
+        **BaseVolumeClassifier._parameter_constraints,
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "beta": [Interval(Real, 0, None, closed="left")],
+        "unlabeled_weight": [Interval(Real, 0, None, closed="left"), None],
+    }
+
+    def __init__(
+        self,
+        *,
+        alpha=1.0,
+        beta=1.0,
+        unlabeled_weight=None,
+        class_weight=None,
+        classes=None,
+        network_params=None,
+        training_params=None,
+        learning_rate=1e-4,
+        batch_size=64,
+        max_epochs=100,
+        early_stopping=True,
+        validation_fraction=0.1,
+        warm_start=False,
+        volume_shape=None,
+        device="auto",
+        random_state=None,
+        verbose=0,
+    ):
+        super().__init__(
+            network_params=network_params,
+            training_params=training_params,
+            learning_rate=learning_rate,
+            batch_size=batch_size,
+            max_epochs=max_epochs,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            warm_start=warm_start,
+            volume_shape=volume_shape,
+            device=device,
+            random_state=random_state,
+            verbose=verbose,
+        )
+        self.alpha = alpha
+        self.beta = beta
+        self.unlabeled_weight = unlabeled_weight
+        self.class_weight = class_weight
+        self.classes = classes
+
+    def _unlabeled_weight(self) -> float:
+        if self.unlabeled_weight is None:
+            return 0.0 if self.alpha == 0 else 1.0
+        return self.unlabeled_weight
+
+    def _trains_decoder(self) -> bool:
+        return self.alpha > 0 or self._unlabeled_weight() > 0
+
+    def _module_params(self) -> dict[str, Any]:
+        return {**super()._module_params(), "reconstructs": self._trains_decoder()}
+
+    def _criterion_params(self, codes: NDArray[np.int64]) -> dict[str, Any]:
+        return {
+            "alpha": self.alpha,
+            "beta": self.beta,
+            "unlabeled_weight": self._unlabeled_weight(),
+            "sparsity": self._checked_training_params()["sparsity"],
+            "class_weight": self._class_weights(codes),
+        }
+
+    def _update_net(self, codes: NDArray[np.int64]) -> None:
+        super()._update_net(codes)
+        self.net_.module_.reconstructs = self._trains_decoder()

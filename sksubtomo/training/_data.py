@@ -1,0 +1,86 @@
+"""Volumes as skorch and PyTorch want them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Dataset
+
+Batch = tuple[dict[str, torch.Tensor], torch.Tensor]
+
+
+class VolumeDataset(Dataset):
+    """Rows of an array of volumes with their class indices, read a batch at a time.
+
+    Parameters
+    ----------
+    volumes : array of shape (n, depth, height, width)
+        Not copied.
+    codes : ndarray of shape (n,) of int64
+        Class indices; -1 is unlabelled.
+    offset, scale : float
+        A volume ``v`` is handed out as ``(v - offset) / scale``.
+    rows, held_out : ndarray of int, optional
+        Rows to train on, and rows to validate on. By default all, and none.
+    """
+
+    def __init__(
+        self,
+        volumes: Any,
+        codes: NDArray[np.int64],
+        *,
+        offset: float = 0.0,
+        scale: float = 1.0,
+        rows: NDArray[np.intp] | None = None,
+        held_out: NDArray[np.intp] | None = None,
+    ) -> None:
+        self.volumes = volumes
+        self.codes = codes
+        self.offset = offset
+        self.scale = scale
+        self.rows = np.arange(len(volumes)) if rows is None else rows
+        self.held_out = np.arange(0) if held_out is None else held_out
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> Batch:
+        volumes, codes = self.__getitems__([index])
+        return {name: value[0] for name, value in volumes.items()}, codes[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> Batch:
+        rows = self.rows[np.asarray(indices)]
+        codes = torch.from_numpy(self.codes[rows])
+        volumes = to_input(self.volumes[rows], self.offset, self.scale)
+        return {"volumes": volumes, "labeled": codes >= 0}, codes
+
+    def split(self) -> tuple[VolumeDataset, VolumeDataset | None]:
+        """Return the rows to train on, and those to validate on or None."""
+        if not len(self.held_out):
+            return self, None
+        scaling = {"offset": self.offset, "scale": self.scale}
+        return self, VolumeDataset(self.volumes, self.codes, rows=self.held_out, **scaling)
+
+
+def to_input(volumes: Any, offset: float, scale: float) -> torch.Tensor:
+    """Return volumes (n, d, h, w) as scaled network input (n, 1, d, h, w) of float32."""
+    array = (np.asarray(volumes, dtype=np.float32) - np.float32(offset)) / np.float32(scale)
+    return torch.from_numpy(array).unsqueeze(1)
+
+
+def split_dataset(dataset: VolumeDataset, y: None = None) -> tuple[Dataset, Dataset | None]:
+    """Serve as skorch's ``train_split``; a plain function, so that no data get into a pickle."""
+    return dataset.split()
+
+
+def volume_loader(dataset: Dataset, **params: Any) -> DataLoader:
+    """Return a data loader that takes whole batches from the data set as they are."""
+    return DataLoader(dataset, collate_fn=_as_is, **params)
+
+
+def _as_is(batch: Batch) -> Batch:
+    return batch

@@ -1,0 +1,88 @@
+"""Running a fitted network over many volumes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+# Voxels in a batch: 64 boxes of 28, 8 boxes of 64. A bound on memory.
+_VOXELS_PER_BATCH = 2**21
+_LARGEST_BATCH = 64
+
+
+def forward_batches(
+    function: Callable[[torch.Tensor], torch.Tensor],
+    inputs: Any,
+    to_tensor: Callable[[Any], torch.Tensor],
+    *,
+    module: torch.nn.Module,
+    device: str,
+    voxels_per_sample: int,
+) -> Iterator[NDArray[np.float32]]:
+    """Apply a function of the network to all rows of `inputs`, a batch at a time.
+
+    Every batch has the same shape, the last being filled up with zeros: kernels are chosen by
+    shape, so a row's result is the same bits whatever rows go with it.
+
+    Parameters
+    ----------
+    function : callable
+        A method of `module`, from a batch to a tensor with as many rows.
+    inputs : array-like of shape (n, ...)
+        Sliced, batch by batch.
+    to_tensor : callable
+        Turns a slice into network input.
+    module : Module
+        Set to evaluation mode.
+    device : str
+        Where the module is.
+    voxels_per_sample : int
+        Size of a volume, which fixes the batch size.
+
+    Yields
+    ------
+    rows : ndarray of shape (batch, ...) of float32
+        Results, in order.
+    """
+    size = min(_LARGEST_BATCH, max(1, _VOXELS_PER_BATCH // voxels_per_sample))
+    module.eval()
+    with torch.inference_mode():
+        for start in range(0, len(inputs), size):
+            batch = to_tensor(inputs[start : start + size])
+            n_rows = len(batch)
+            if n_rows < size:
+                batch = torch.cat([batch, batch.new_zeros(size - n_rows, *batch.shape[1:])])
+            yield function(batch.to(device))[:n_rows].float().cpu().numpy()
+
+
+def scaling_of(volumes: Any) -> tuple[float, float]:
+    """Mean and standard deviation over all voxels of all volumes, read a block at a time.
+
+    Parameters
+    ----------
+    volumes : array-like of shape (n, depth, height, width)
+        Finite numbers.
+
+    Returns
+    -------
+    offset, scale : float
+        The scale is 1 where all voxels are equal.
+    """
+    size = max(1, _VOXELS_PER_BATCH // math.prod(volumes.shape[1:]))
+    count, mean, spread = 0, 0.0, 0.0
+    # Chan, Golub & LeVeque's pairwise update: no cancellation for a large offset.
+    for start in range(0, len(volumes), size):
+        block = np.asarray(volumes[start : start + size], dtype=np.float64)
+        block_mean = block.mean()
+        difference, total = block_mean - mean, count + block.size
+        spread += block.var() * block.size + difference**2 * count * block.size / total
+        mean += difference * block.size / total
+        count = total
+    deviation = math.sqrt(spread / count)
+    negligible = 10 * np.finfo(np.float32).eps * abs(mean)
+    return float(mean), deviation if deviation > negligible else 1.0

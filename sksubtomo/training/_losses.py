@@ -1,0 +1,155 @@
+"""Losses over batches in which only some rows have a label."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from sksubtomo.networks import AutoencodingOutput
+
+Sums = dict[str, torch.Tensor]
+
+
+def squared_errors(volumes: torch.Tensor, reconstruction: torch.Tensor) -> torch.Tensor:
+    """Mean squared error over the voxels of each volume, shape (n,)."""
+    return (reconstruction - volumes).square().flatten(1).mean(dim=1)
+
+
+def labeled_cross_entropy(
+    logits: torch.Tensor, codes: torch.Tensor, class_weight: torch.Tensor | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Sum of the weighted cross-entropies of the labelled rows, and the sum of their weights.
+
+    The quotient equals ``torch.nn.CrossEntropyLoss(class_weight, ignore_index=-1)`` wherever
+    that is defined. Keeping the two apart lets batches without a label, where it is NaN,
+    count as nothing.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (n, n_classes)
+        Unnormalised log-probabilities.
+    codes : Tensor of shape (n,) of int64
+        Class indices; -1 is unlabelled.
+    class_weight : Tensor of shape (n_classes,), optional
+        Weight of each class.
+
+    Returns
+    -------
+    total, weight : Tensor
+        Scalars.
+    """
+    total = F.cross_entropy(logits, codes, class_weight, ignore_index=-1, reduction="sum")
+    labeled = codes >= 0
+    if class_weight is None:
+        return total, labeled.sum().to(logits.dtype)
+    return total, (class_weight[codes.clamp_min(0)] * labeled).sum()
+
+
+def quotient(total: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Return ``total / weight``, and 0 with a zero gradient where `weight` is 0."""
+    return torch.where(weight > 0, total / weight.clamp_min(torch.finfo(weight.dtype).tiny), 0.0)
+
+
+class AutoencodingLoss(nn.Module):
+    r"""Joint loss of reconstruction and classification (Algorithm 1 of the paper).
+
+    For a batch of :math:`n` volumes :math:`x_i`, of which those in :math:`S` have a label
+    :math:`y_i`,
+
+    .. math::
+
+        L = \frac{1}{n} \sum_i a_i \mathrm{MSE}(x_i, \hat x_i)
+            + \beta \frac{\sum_{i \in S} w_{y_i} \mathrm{CE}(y_i, p_i)}{\sum_{i \in S} w_{y_i}}
+            + \frac{\lambda}{n} \sum_i \lVert c_i \rVert_1
+
+    with :math:`a_i = \alpha` for labelled and :math:`a_i = u` for unlabelled volumes, the codes
+    :math:`c_i`, and the class weights :math:`w`. Without a label in the batch the second term is
+    0. Without a reconstruction, only the second term remains.
+
+    Parameters
+    ----------
+    alpha : float, default=1
+        Weight of the reconstruction error of labelled volumes.
+    beta : float, default=1
+        Weight of the cross-entropy.
+    unlabeled_weight : float, default=1
+        Weight :math:`u` of the reconstruction error of unlabelled volumes.
+    sparsity : float, default=1e-4
+        Weight :math:`\lambda` of the L1 norm of the code.
+    class_weight : Tensor of shape (n_classes,), optional
+        Class weights, all 1 by default.
+
+    References
+    ----------
+    Liu et al., "Semi-supervised macromolecule structural classification in cellular
+    electron cryo-tomograms using 3D autoencoding classifier", BMVC 2019, section 3.3.
+    """
+
+    class_weight: torch.Tensor | None
+
+    def __init__(
+        self,
+        alpha: float = 1.0,
+        beta: float = 1.0,
+        unlabeled_weight: float = 1.0,
+        sparsity: float = 1e-4,
+        class_weight: torch.Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        self.alpha = alpha
+        self.beta = beta
+        self.unlabeled_weight = unlabeled_weight
+        self.sparsity = sparsity
+        self.register_buffer("class_weight", class_weight)
+        self.sums: Sums = {}
+
+    def forward(self, output: AutoencodingOutput, codes: torch.Tensor) -> torch.Tensor:
+        """Return the loss of a batch and leave its sums in ``sums``, for the epoch's log.
+
+        Parameters
+        ----------
+        output : AutoencodingOutput
+            What the network gave.
+        codes : Tensor of shape (n,) of int64
+            Class indices; -1 is unlabelled.
+
+        Returns
+        -------
+        loss : Tensor
+            Scalar.
+        """
+        sums = self._sum_up(output, codes)
+        self.sums = {name: value.detach() for name, value in sums.items()}
+        return self._combine(sums)
+
+    def summarize(self, sums: Mapping[str, torch.Tensor]) -> dict[str, float]:
+        """Turn sums over the batches of an epoch into its loss and the loss's terms."""
+        summary = {
+            "loss": self._combine(sums),
+            "cross_entropy": quotient(sums["cross_entropy"], sums["class_weight"]),
+        }
+        if "squared_error" in sums:
+            summary["reconstruction_error"] = sums["squared_error"] / sums["n_volumes"]
+        return {name: float(value) for name, value in summary.items()}
+
+    def _sum_up(self, output: AutoencodingOutput, codes: torch.Tensor) -> Sums:
+        total, weight = labeled_cross_entropy(output.logits, codes, self.class_weight)
+        sums = {"cross_entropy": total, "class_weight": weight}
+        if output.reconstruction is not None:
+            errors = squared_errors(output.volumes, output.reconstruction)
+            weights = torch.where(codes >= 0, self.alpha, self.unlabeled_weight)
+            sums["n_volumes"] = errors.new_tensor(len(errors))
+            sums["squared_error"] = errors.sum()
+            sums["weighted_error"] = (weights * errors).sum()
+            sums["activity"] = output.code.abs().sum()
+        return sums
+
+    def _combine(self, sums: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        loss = self.beta * quotient(sums["cross_entropy"], sums["class_weight"])
+        if "n_volumes" in sums:
+            reconstruction = sums["weighted_error"] + self.sparsity * sums["activity"]
+            loss = loss + reconstruction / sums["n_volumes"]
+        return loss
