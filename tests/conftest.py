@@ -9,6 +9,7 @@ for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
+import numpy as np
 import pytest
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -21,3 +22,24 @@ def shared_data():
     if not folder.is_dir():
         pytest.skip(f"no shared data at {folder}; set SKSUBTOMO_SHARED_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def easy_volumes():
+    """Sixty volumes of 8 voxels a side in three classes that nobody can confuse."""
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 3
+    X = rng.normal(scale=0.3, size=(60, 8, 8, 8)).astype(np.float32)
+    for code, corner in enumerate([(0, 0, 0), (4, 4, 0), (0, 4, 4)]):
+        box = tuple(slice(edge, edge + 4) for edge in corner)
+        X[(y == code, *box)] += 2.0
+    return X, y
+
+
+@pytest.fixture(scope="session")
+def mostly_hidden(easy_volumes):
+    """The easy volumes with four labels a class; the rest is -1."""
+    X, y = easy_volumes
+    hidden = y.copy()
+    hidden[12:] = -1
+    return X, hidden

@@ -1,0 +1,529 @@
+import copy
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from torch.nn import functional as F
+
+from sksubtomo.networks import Classifier3d, Encoder3d
+from sksubtomo.semi_supervised import AutoencodingClassifier
+
+QUICK = {
+    "learning_rate": 1e-3,
+    "max_epochs": 5,
+    "batch_size": 20,
+    "early_stopping": False,
+    "network_params": {"n_filters": 4, "latent_dim": 6},
+    "random_state": 0,
+}
+UNSCALED = {"standardize": False}
+
+
+def quick(**params):
+    return AutoencodingClassifier(**{**QUICK, **params})
+
+
+def weights(clf):
+    return clf.net_.module_.state_dict()
+
+
+def assert_same_weights(first, second, part=""):
+    for name, value in weights(first).items():
+        if name.startswith(part):
+            assert torch.equal(value, weights(second)[name]), name
+
+
+def initial_network(clf, X, y):
+    """The network of `clf` before any training, and the order of its first batch."""
+    untrained = clone(clf).set_params(max_epochs=1, learning_rate=1e-30).fit(X, y)
+    return untrained.net_.module_
+
+
+# --- Algorithm 1 ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("alpha", "beta"), [(1.0, 1.0), (0.3, 2.0)])
+def test_one_step_of_algorithm_1_by_hand(mostly_hidden, alpha, beta):
+    X, y = mostly_hidden
+    clf = quick(alpha=alpha, beta=beta, max_epochs=1, batch_size=60, training_params=UNSCALED)
+    clf.fit(X, y)
+
+    network = initial_network(clf, X, y).train()
+    # Undo what the untrained pass left in the running statistics.
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm1d):
+            module.reset_running_stats()
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, betas=(0.9, 0.99))
+    volumes, labels = torch.from_numpy(X).unsqueeze(1), torch.from_numpy(y)
+    code, feature_map = network.encoder(volumes)
+    errors = ((network.decoder(code) - volumes) ** 2).mean(dim=(1, 2, 3, 4))
+    labeled = labels >= 0
+    reconstruction = (alpha * errors[labeled].sum() + errors[~labeled].sum()) / len(X)
+    probabilities = network.classifier(feature_map)[labeled].softmax(1)
+    cross_entropy = -probabilities[range(12), labels[labeled]].log().mean()
+    loss = reconstruction + beta * cross_entropy + 1e-4 * code.abs().sum(1).mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+    for name, value in network.state_dict().items():
+        torch.testing.assert_close(
+            weights(clf)[name], value, rtol=1e-4, atol=2e-5, msg=lambda text, n=name: f"{n}: {text}"
+        )
+    assert clf.history_[0]["train_loss"] == pytest.approx(loss.item(), rel=1e-5)
+
+
+def test_alpha_zero_with_all_labels_is_supervised_training(easy_volumes):
+    X, y = easy_volumes
+    clf = quick(alpha=0, batch_size=60, training_params=UNSCALED).fit(X, y)
+
+    untrained = initial_network(clf, X, y)
+    encoder = Encoder3d((8, 8, 8), n_filters=4, latent_dim=6)
+    encoder.load_state_dict(untrained.encoder.state_dict())
+    classifier = Classifier3d(encoder.feature_shape, 3)
+    classifier.load_state_dict(untrained.classifier.state_dict())
+    classifier.layers[1].reset_running_stats()
+    parameters = [*encoder.blocks.parameters(), *classifier.parameters()]
+    optimizer = torch.optim.Adam(parameters, lr=1e-3, betas=(0.9, 0.99))
+    for _ in range(5):
+        logits = classifier(encoder.blocks(torch.from_numpy(X).unsqueeze(1)))
+        optimizer.zero_grad()
+        F.cross_entropy(logits, torch.from_numpy(y)).backward()
+        optimizer.step()
+
+    probabilities = classifier.eval()(encoder.blocks(torch.from_numpy(X).unsqueeze(1))).softmax(1)
+    np.testing.assert_allclose(
+        clf.predict_proba(X), probabilities.detach().numpy(), rtol=1e-3, atol=1e-4
+    )
+
+
+def test_alpha_zero_does_not_touch_code_and_decoder(mostly_hidden):
+    X, y = mostly_hidden
+    clf = quick(alpha=0).fit(X, y)
+    untrained = initial_network(clf, X, y).state_dict()
+    for name, value in weights(clf).items():
+        if name.startswith(("decoder", "encoder.to_code")):
+            assert torch.equal(value, untrained[name]), name
+
+
+@pytest.mark.parametrize(
+    "method", ["transform", "inverse_transform", "reconstruct", "reconstruction_error"]
+)
+def test_untrained_branch_is_not_offered(mostly_hidden, method):
+    clf = quick(alpha=0, max_epochs=1).fit(*mostly_hidden)
+    if method != "transform":  # scikit-learn's set_output wraps it, so that it always exists
+        assert not hasattr(clf, method)
+    with pytest.raises(AttributeError, match=f"has no attribute '{method}'") as error:
+        getattr(clf, method)(mostly_hidden[0])
+    assert "alpha=0" in str(error.value.__cause__)
+
+
+def test_unlabeled_volumes_do_not_touch_the_classifier_without_reconstruction(mostly_hidden):
+    X, y = mostly_hidden
+    other = X.copy()
+    other[y == -1] = np.random.default_rng(1).normal(5.0, 3.0, other[y == -1].shape)
+    params = {
+        "alpha": 0,
+        "network_params": {**QUICK["network_params"], "batch_norm_rows": "labeled"},
+        "training_params": UNSCALED,
+    }
+    assert_same_weights(quick(**params).fit(X, y), quick(**params).fit(other, y))
+
+
+def test_unlabeled_volumes_teach_the_encoder_with_reconstruction(mostly_hidden):
+    X, y = mostly_hidden
+    other = X.copy()
+    other[y == -1] *= 2.0
+    first, second = (quick(training_params=UNSCALED).fit(data, y) for data in (X, other))
+    assert not torch.equal(
+        weights(first)["encoder.blocks.0.weight"], weights(second)["encoder.blocks.0.weight"]
+    )
+
+
+def test_unlabeled_weight_zero_leaves_labeled_reconstruction(mostly_hidden):
+    X, y = mostly_hidden
+    params = {"unlabeled_weight": 0, "training_params": {**UNSCALED, "sparsity": 0}}
+    params["network_params"] = {**QUICK["network_params"], "batch_norm_rows": "labeled"}
+    other = X.copy()
+    other[y == -1] *= 3.0
+    assert_same_weights(quick(**params).fit(X, y), quick(**params).fit(other, y))
+
+
+def test_beta_zero_ignores_the_labels(mostly_hidden, easy_volumes):
+    X, y = mostly_hidden
+    first = quick(beta=0).fit(X, y)
+    second = quick(beta=0).fit(X, np.where(y == -1, -1, 2 - y))
+    assert_same_weights(first, second, "encoder")
+    assert_same_weights(first, second, "decoder")
+
+
+# --- Equivalences --------------------------------------------------------------------------------
+
+
+def test_string_labels_equal_integer_labels(mostly_hidden):
+    X, y = mostly_hidden
+    names = np.array(["apoferritin", "groel", "ribosome", "unlabeled"])
+    ints, strings = quick().fit(X, y), quick().fit(X, names[y])
+    with_none = quick().fit(X, np.array([None if n == "unlabeled" else n for n in names[y]], object))
+    assert_same_weights(ints, strings)
+    assert_same_weights(ints, with_none)
+    assert strings.classes_.tolist() == ["apoferritin", "groel", "ribosome"]
+    assert np.array_equal(strings.predict(X), names[ints.predict(X)])
+    assert strings.score(X, names[y]) == ints.score(X, y)
+
+
+def test_flat_rows_equal_volumes(mostly_hidden):
+    X, y = mostly_hidden
+    volumes = quick().fit(X, y)
+    flat = quick(volume_shape=8).fit(X.reshape(60, -1), y)
+    assert_same_weights(volumes, flat)
+    assert np.array_equal(volumes.predict_proba(X), flat.predict_proba(X))
+    assert np.array_equal(volumes.predict_proba(X), volumes.predict_proba(X.reshape(60, -1)))
+    assert np.array_equal(flat.reconstruct(X.reshape(60, -1)), volumes.reconstruct(X).reshape(60, -1))
+    assert volumes.n_features_in_ == 512
+    assert volumes.volume_shape_ == flat.volume_shape_ == (8, 8, 8)
+
+
+def test_same_seed_same_bits_whatever_the_global_seeds(mostly_hidden):
+    X, y = mostly_hidden
+    fitted = []
+    for seed in (1, 2):
+        np.random.seed(seed)
+        torch.manual_seed(seed)
+        numpy_state, torch_state = np.random.get_state(), torch.random.get_rng_state()
+        clf = quick(early_stopping=True).fit(X, y)
+        clf.predict_proba(X)
+        assert np.array_equal(np.random.get_state()[1], numpy_state[1])
+        assert torch.equal(torch.random.get_rng_state(), torch_state)
+        fitted.append(clf)
+    assert_same_weights(*fitted)
+    assert not np.array_equal(
+        fitted[0].predict_proba(X), quick(random_state=1).fit(X, y).predict_proba(X)
+    )
+
+
+@pytest.mark.parametrize("kind", ["memmap", "list", "float64", "int8", "fortran"])
+def test_kinds_of_arrays(mostly_hidden, tmp_path, kind):
+    X, y = mostly_hidden
+    X = X.round()
+    expected = quick().fit(X, y).predict_proba(X)
+    if kind == "memmap":
+        np.save(tmp_path / "X.npy", X)
+        given = np.load(tmp_path / "X.npy", mmap_mode="r")
+    else:
+        given = {
+            "list": list(X),
+            "float64": X.astype(np.float64),
+            "int8": X.astype(np.int8),
+            "fortran": np.asfortranarray(X),
+        }[kind]
+    assert np.array_equal(quick().fit(given, y).predict_proba(given), expected)
+
+
+def test_predictions_do_not_depend_on_their_neighbours(mostly_hidden):
+    X, y = mostly_hidden
+    clf = quick().fit(X, y)
+    assert np.array_equal(clf.predict_proba(X)[7:9], clf.predict_proba(X[7:9]))
+    assert np.array_equal(clf.transform(X)[::-1], clf.transform(X[::-1]))
+
+
+# --- Going on, copying -----------------------------------------------------------------------
+
+
+def test_warm_start_goes_on(mostly_hidden):
+    X, y = mostly_hidden
+    whole = quick(max_epochs=4).fit(X, y)
+    halves = quick(max_epochs=2, warm_start=True).fit(X, y).fit(X, y)
+    assert_same_weights(whole, halves)
+    assert halves.n_iter_ == len(halves.history_) == 4
+    assert [epoch["epoch"] for epoch in halves.history_] == [1, 2, 3, 4]
+
+
+def test_without_warm_start_fit_begins_anew(mostly_hidden):
+    X, y = mostly_hidden
+    assert_same_weights(quick().fit(X, y), quick().fit(X, y).fit(X, y))
+
+
+def test_warm_start_takes_changed_parameters(mostly_hidden):
+    X, y = mostly_hidden
+    clf = quick(warm_start=True).fit(X, y)
+    before = copy.deepcopy(weights(clf))
+    clf.set_params(learning_rate=1e-30, beta=3.0, max_epochs=1).fit(X, y)
+    for name, value in weights(clf).items():
+        if "running" not in name and "batches" not in name:
+            torch.testing.assert_close(value, before[name], rtol=0, atol=1e-20)
+    assert clf.net_.criterion_.beta == 3.0
+    assert clf.n_iter_ == 6
+
+
+def test_warm_start_can_switch_reconstruction_off(mostly_hidden):
+    X, y = mostly_hidden
+    clf = quick(warm_start=True, max_epochs=1).fit(X, y)
+    clf.set_params(alpha=0).fit(X, y)
+    assert "train_reconstruction_error" in clf.history_[0]
+    assert "train_reconstruction_error" not in clf.history_[1]
+
+
+def test_partial_fit_is_fit_epoch_by_epoch(mostly_hidden):
+    X, y = mostly_hidden
+    whole, stepwise = quick(max_epochs=3).fit(X, y), quick(max_epochs=3)
+    for _ in range(3):
+        stepwise.partial_fit(X, y, classes=[0, 1, 2])
+    # The scale comes from the same first batch of data here.
+    assert_same_weights(whole, stepwise)
+
+
+def test_partial_fit_may_begin_without_a_label(mostly_hidden):
+    X, y = mostly_hidden
+    clf = quick().partial_fit(X[12:], y[12:], classes=[0, 1, 2])
+    clf.partial_fit(X, y)
+    assert clf.n_iter_ == 2
+    with pytest.raises(ValueError, match=r"not among the classes \[0, 1, 2\]: \[7\]"):
+        clf.partial_fit(X[:2], [0, 7])
+    with pytest.raises(ValueError, match="differs from the classes of the first call"):
+        clf.partial_fit(X[:2], [0, 1], classes=[0, 1])
+
+
+def test_partial_fit_after_early_stopped_fit(mostly_hidden):
+    X, y = mostly_hidden
+    clf = quick(early_stopping=True).fit(X, y)
+    assert clf.partial_fit(X, y).n_iter_ == 6
+
+
+@pytest.mark.parametrize("how", ["pickle", "deepcopy", "joblib"])
+def test_copies_predict_and_go_on_the_same(mostly_hidden, tmp_path, how):
+    import joblib
+
+    X, y = mostly_hidden
+    clf = quick(warm_start=True, early_stopping=True).fit(X, y)
+    if how == "joblib":
+        joblib.dump(clf, tmp_path / "clf.joblib")
+        twin = joblib.load(tmp_path / "clf.joblib")
+    else:
+        twin = {"pickle": lambda c: pickle.loads(pickle.dumps(c)), "deepcopy": copy.deepcopy}[how](
+            clf
+        )
+    assert np.array_equal(clf.predict_proba(X), twin.predict_proba(X))
+    assert np.array_equal(clf.fit(X, y).predict_proba(X), twin.fit(X, y).predict_proba(X))
+
+
+def test_pickle_holds_no_training_data(mostly_hidden):
+    X, y = mostly_hidden
+    few = quick(early_stopping=True, max_epochs=1).fit(X, y)
+    many = quick(early_stopping=True, max_epochs=1).fit(np.tile(X, (5, 1, 1, 1)), np.tile(y, 5))
+    # The history counts batches, hence not equal.
+    assert abs(len(pickle.dumps(many)) - len(pickle.dumps(few))) < X.nbytes / 50
+
+
+# --- Reconstruction ------------------------------------------------------------------------------
+
+
+def test_reconstruction_is_in_the_units_of_the_input(easy_volumes):
+    X, y = easy_volumes
+    volumes = 1000.0 + 50.0 * X
+    clf = quick(max_epochs=40, learning_rate=5e-3, beta=0).fit(volumes, y)
+    assert clf.reconstruct(volumes).shape == X.shape
+    errors = clf.reconstruction_error(volumes)
+    assert errors.shape == (60,)
+    np.testing.assert_allclose(
+        errors, ((clf.reconstruct(volumes) - volumes) ** 2).mean(axis=(1, 2, 3)), rtol=1e-4
+    )
+    assert errors.mean() < 0.5 * volumes.var()
+    np.testing.assert_allclose(
+        clf.inverse_transform(clf.transform(volumes)), clf.reconstruct(volumes), rtol=1e-5
+    )
+
+
+def test_scale_of_the_input_does_not_matter(mostly_hidden):
+    X, y = mostly_hidden
+    plain, scaled = quick().fit(X, y), quick().fit(256.0 * X, y)
+    np.testing.assert_allclose(plain.predict_proba(X), scaled.predict_proba(256 * X), atol=1e-5)
+
+
+def test_code_has_feature_names(mostly_hidden):
+    X, y = mostly_hidden
+    clf = quick().fit(X, y)
+    assert clf.transform(X).shape == (60, 6)
+    assert clf.get_feature_names_out()[0] == "autoencodingclassifier0"
+    assert clf.set_output(transform="pandas").transform(X).shape == (60, 6)
+
+
+def test_inverse_transform_checks_the_code(mostly_hidden):
+    clf = quick().fit(*mostly_hidden)
+    with pytest.raises(ValueError, match="Codes have 6 features, but X has 5"):
+        clf.inverse_transform(np.zeros((2, 5)))
+
+
+# --- Labels, weights, validation -----------------------------------------------------------------
+
+
+def test_learns_the_easy_volumes_and_scores_only_labels(mostly_hidden, easy_volumes):
+    X, y = mostly_hidden
+    clf = quick(max_epochs=30).fit(X, y)
+    assert clf.score(*easy_volumes) == 1.0
+    assert clf.score(X, y) == 1.0
+    assert set(clf.predict(X)) == {0, 1, 2}
+    with pytest.raises(ValueError, match="every label in y is hidden"):
+        clf.score(X, np.full(60, -1))
+
+
+def test_classes_fix_the_columns(mostly_hidden):
+    X, y = mostly_hidden
+    clf = quick(classes=[0, 1, 2, 9]).fit(X, np.where(y == 2, -1, y))
+    assert clf.classes_.tolist() == [0, 1, 2, 9]
+    assert clf.predict_proba(X).shape == (60, 4)
+
+
+def test_labels_one_and_two_with_hidden_ones(easy_volumes):
+    # What check_classifiers_classes checks with {-1, 1}, where -1 here means unlabelled.
+    X, y = easy_volumes
+    X, y = X[y < 2], y[y < 2] + 1
+    hidden = np.where(np.arange(40) % 3, -1, y)
+    clf = quick(max_epochs=30).fit(X, hidden)
+    assert clf.classes_.tolist() == [1, 2]
+    assert np.array_equal(clf.predict(X), y)
+    names = np.where(hidden == 1, "one", np.where(hidden == 2, "two", "unlabeled")).astype(object)
+    named = quick(max_epochs=30).fit(X, names)
+    assert named.classes_.tolist() == ["one", "two"]
+    assert np.array_equal(named.predict(X), np.where(y == 1, "one", "two"))
+
+
+def test_balanced_weights_are_those_of_the_labelled(mostly_hidden):
+    X, y = mostly_hidden
+    y = y.copy()
+    y[[0, 3, 6]] = -1
+    clf = quick(class_weight="balanced", max_epochs=1).fit(X, y)
+    counts = np.array([1, 4, 4])
+    np.testing.assert_allclose(clf.net_.criterion_.class_weight, 9 / (3 * counts), rtol=1e-6)
+    named = quick(class_weight={0: 2.0, 1: 1.0, 2: 0.5}, max_epochs=1).fit(X, y)
+    assert named.net_.criterion_.class_weight.tolist() == [2.0, 1.0, 0.5]
+
+
+def test_doubled_class_weight_equals_doubled_rows(easy_volumes):
+    X, y = easy_volumes
+    rows = np.concatenate([np.arange(60), np.flatnonzero(y == 1)])
+    params = {"alpha": 0, "max_epochs": 1, "batch_size": 80, "training_params": UNSCALED}
+    weighted = quick(class_weight={0: 1, 1: 2, 2: 1}, **params).fit(X, y)
+    doubled = quick(**params).fit(X[rows], y[rows])
+    # Batch normalisation sees other rows, the first loss apart from it is the same.
+    assert weighted.history_[0]["train_cross_entropy"] == pytest.approx(
+        doubled.history_[0]["train_cross_entropy"], rel=0.05
+    )
+
+
+def test_early_stopping_goes_back_to_the_best_epoch(mostly_hidden):
+    X, y = mostly_hidden
+    params = {"learning_rate": 0.02, "max_epochs": 60, "validation_fraction": 0.3}
+    clf = quick(early_stopping=True, training_params={"n_iter_no_change": 3}, **params).fit(X, y)
+    losses = [epoch["valid_loss"] for epoch in clf.history_]
+    assert clf.n_iter_ < 60
+    best = int(np.argmin(losses)) + 1
+    assert clf.n_iter_ - best <= 4
+    again = quick(
+        early_stopping=True,
+        training_params={"n_iter_no_change": 60},
+        **{**params, "max_epochs": best},
+    ).fit(X, y)
+    assert np.array_equal(clf.predict_proba(X), again.predict_proba(X))
+
+
+def test_hidden_labels_have_no_influence(mostly_hidden, easy_volumes):
+    X, y = mostly_hidden
+    first = quick(early_stopping=True).fit(X, y)
+    y_names = np.where(y == -1, "unlabeled", y.astype(str)).astype(object)
+    second = quick(early_stopping=True).fit(X, y_names)
+    assert first.history_[-1]["valid_loss"] == second.history_[-1]["valid_loss"]
+
+
+def test_verbose_shows_progress(mostly_hidden, capsys):
+    quick(verbose=1).fit(*mostly_hidden)
+    error = capsys.readouterr().err
+    assert "Training: 100%" in error
+    assert "train_loss" in error
+    clf = quick().fit(*mostly_hidden)
+    assert capsys.readouterr() == ("", "")
+    assert pickle.dumps(clf)
+
+
+# --- Bad input -----------------------------------------------------------------------------------
+
+
+def not_called(*args, **kwargs):
+    raise AssertionError("training began")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda X, y: (np.where(np.arange(60)[:, None, None, None] == 7, np.nan, X), y), "index 7"),
+        (lambda X, y: (np.where(np.arange(60)[:, None, None, None] == 9, np.inf, X), y), "index 9"),
+        (lambda X, y: (np.full(X.shape, "a"), y), "could not convert string|numeric"),
+        (lambda X, y: ([*X[:59], X[59, :7]], y), r"different shapes, \(7, 8, 8\), \(8, 8, 8\)"),
+        (lambda X, y: (X[0], y[:8]), r"got 3 dimensions: \(8, 8, 8\).*X\[np.newaxis\]"),
+        (lambda X, y: (X[..., np.newaxis], y), "got 5 dimensions"),
+        (lambda X, y: (X[:, :0], y), "without voxels"),
+        (lambda X, y: (X[:0], y[:0]), "0 sample"),
+        (lambda X, y: (X, y[:-1]), r"inconsistent numbers of samples: \[60, 59\]"),
+        (lambda X, y: (X, np.full(60, -1)), "every label in y means 'unlabelled'"),
+        (lambda X, y: (X, np.where(y == 0, 0, -1)), "there is one class, 0"),
+        (lambda X, y: (X, None), "y cannot be None|requires y"),
+        (lambda X, y: (X, np.where(y == 2, np.nan, y)), "y contains NaN, first at index 2"),
+        (lambda X, y: (X, np.where(y == 2, 0.5, y)), "Unknown label type"),
+        (lambda X, y: (X, np.array([*"ab"] * 29 + [1, 2], object)), "mixes strings and numbers"),
+    ],
+)
+def test_bad_data_is_refused_before_training(mostly_hidden, monkeypatch, change, message):
+    monkeypatch.setattr("sksubtomo.base._estimator.build_net", not_called)
+    with pytest.raises(ValueError, match=message):
+        quick().fit(*change(*mostly_hidden))
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"alpha": -1.0}, "'alpha' parameter"),
+        ({"learning_rate": 0}, "'learning_rate' parameter"),
+        ({"network_params": {"n_layers": 2}}, r"unknown keys \['n_layers'\]; there are"),
+        ({"network_params": {"n_filters": 0}}, "'n_filters' parameter"),
+        ({"network_params": {"n_blocks": 7}}, "too small for n_blocks=7"),
+        ({"training_params": {"standardize": "yes"}}, "'standardize' parameter"),
+        ({"volume_shape": 9}, r"volumes of shape \(8, 8, 8\), but volume_shape=9"),
+        ({"classes": [0, 1]}, r"not among the classes \[0, 1\]: \[2\]"),
+        ({"classes": [-1, 0, 1, 2]}, "holds a label that means 'unlabelled'"),
+        ({"device": "abacus"}, "abacus"),
+    ],
+)
+def test_bad_parameters_are_refused(mostly_hidden, params, message):
+    with pytest.raises((ValueError, RuntimeError), match=message):
+        quick(**params).fit(*mostly_hidden)
+
+
+def test_bad_shapes_at_prediction(mostly_hidden):
+    X, y = mostly_hidden
+    clf = quick().fit(X, y)
+    with pytest.raises(ValueError, match=r"shape \(8, 4, 16\), but .* shape \(8, 8, 8\)"):
+        clf.predict(X.reshape(60, 8, 4, 16))
+    with pytest.raises(ValueError, match="511 features"):
+        clf.predict(X.reshape(60, -1)[:, 1:])
+
+
+def test_flat_rows_that_do_not_multiply_out(mostly_hidden):
+    X, y = mostly_hidden
+    with pytest.raises(ValueError, match="means 729 voxels a volume, but X has 512 columns"):
+        quick(volume_shape=9).fit(X.reshape(60, -1), y)
+
+
+def test_forgotten_volume_shape_is_warned_of(mostly_hidden):
+    from sksubtomo.exceptions import VolumeShapeWarning
+
+    X, y = mostly_hidden
+    with pytest.warns(VolumeShapeWarning, match="pass volume_shape=8"):
+        quick(max_epochs=1).fit(X.reshape(60, -1), y)
+
+
+def test_divergence_is_explained(mostly_hidden):
+    X, y = mostly_hidden
+    with pytest.raises(ValueError, match="training diverged.*Lower learning_rate"):
+        quick(learning_rate=1e30).fit(X, y)
