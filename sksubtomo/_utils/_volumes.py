@@ -19,7 +19,7 @@ Shape3d = tuple[int, int, int]
 _LONGEST_SILENT_LINE = 512
 
 
-def check_volume_shape(volume_shape: Any) -> Shape3d:
+def check_volume_shape(volume_shape: Any, name: str = "volume_shape") -> Shape3d:
     """Return an edge length or a (z, y, x) triple as a triple of positive integers."""
     edges = (volume_shape,) * 3 if isinstance(volume_shape, numbers.Integral) else volume_shape
     try:
@@ -29,7 +29,7 @@ def check_volume_shape(volume_shape: Any) -> Shape3d:
         valid = False
     if not valid:
         raise ValueError(
-            f"volume_shape={volume_shape!r} must be a positive integer (the edge of a cube) "
+            f"{name}={volume_shape!r} must be a positive integer (the edge of a cube) "
             "or three positive integers (z, y, x)."
         )
     return shape
@@ -150,4 +150,4 @@ def _locate_non_finite(error: ValueError, X: Any) -> ValueError:
 
 def has_flat_rows(X: Any) -> bool:
     """Tell whether `X` holds one row of voxels a volume, rather than volumes."""
-    return (X.ndim if hasattr(X, "ndim") else np.ndim(X)) == 2
+    return (X if hasattr(X, "ndim") else np.asarray(X)).ndim == 2

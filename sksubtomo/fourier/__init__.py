@@ -1,1 +1,17 @@
-"""TODO."""
+"""Fourier transforms of volumes, as pure functions of arrays."""
+
+from sksubtomo.fourier._filters import (
+    apply_fourier_filter,
+    fourier_crop,
+    gaussian_low_pass,
+    squared_frequencies,
+)
+from sksubtomo.fourier._wedge import missing_wedge_mask
+
+__all__ = [
+    "apply_fourier_filter",
+    "fourier_crop",
+    "gaussian_low_pass",
+    "missing_wedge_mask",
+    "squared_frequencies",
+]

@@ -1,1 +1,7 @@
-"""TODO."""
+"""Hiding labels, and splitting data of which only some are labelled."""
+
+from sksubtomo._utils._labels import UNLABELED, encode_labels, is_unlabeled
+from sksubtomo.model_selection._mask_labels import mask_labels
+from sksubtomo.model_selection._split import SemiSupervisedSplit
+
+__all__ = ["UNLABELED", "SemiSupervisedSplit", "encode_labels", "is_unlabeled", "mask_labels"]

@@ -1,0 +1,119 @@
+"""Stand-ins for molecular complexes: blobs with the symmetry and size of the real ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+
+@dataclass(frozen=True)
+class Complex:
+    """A complex as Gaussian blobs of equal mass.
+
+    Parameters
+    ----------
+    symmetry : str
+        Point group in Schoenflies notation, the main axis along z.
+    unit : tuple of (x, y, z) in angstrom
+        Blob centres of one asymmetric unit.
+    sigma_angstrom : float
+        Standard deviation of a blob.
+    source : str
+        Where symmetry and dimensions are from.
+    """
+
+    symmetry: str
+    unit: tuple[tuple[float, float, float], ...]
+    sigma_angstrom: float
+    source: str
+
+    def centres(self) -> NDArray[np.float64]:
+        """Return all blob centres, (n_blobs, 3), x, y, z in angstrom, their mean at 0."""
+        group = Rotation.create_group(self.symmetry)
+        points = np.concatenate([group.apply(point) for point in self.unit])
+        return points - points.mean(axis=0)
+
+    def radius_angstrom(self) -> float:
+        """Return the radius of a sphere about the centre that holds all but the blobs' tails."""
+        return float(np.linalg.norm(self.centres(), axis=1).max() + 2 * self.sigma_angstrom)
+
+
+def _polar(radius: float, angle_deg: float, z: float) -> tuple[float, float, float]:
+    """Cylinder coordinates about the symmetry axis as x, y, z."""
+    angle = np.radians(angle_deg)
+    return (radius * float(np.cos(angle)), radius * float(np.sin(angle)), z)
+
+
+COMPLEXES: dict[str, Complex] = {
+    "apoferritin": Complex(
+        "O",
+        ((18.0, 30.0, 38.0),),
+        9.0,
+        "24 subunits, outer diameter 120 A, cavity 80 A: Harrison & Arosio, Biochim. Biophys. "
+        "Acta 1275, 1996",
+    ),
+    "glutamine_synthetase": Complex(
+        "D6",
+        (_polar(40, 0, 24), _polar(58, 14, 20), _polar(34, 20, 36)),
+        9.0,
+        "two hexagonal rings, 143 x 103 A: Almassy et al., Nature 323, 1986",
+    ),
+    "proteasome_20s": Complex(
+        "D7",
+        (_polar(38, 0, 20), _polar(40, 12, 52)),
+        10.0,
+        "four rings of seven, 148 x 113 A: Loewe et al., Science 268, 1995",
+    ),
+    "ribosome_70s": Complex(
+        "C1",
+        (
+            # large subunit: body, central protuberance, the L1 and L7/L12 stalks
+            *((x, y, z) for x in (-38.0, 0.0, 38.0) for y in (-62.0, -34.0) for z in (-30.0, 12.0)),
+            (0.0, -45.0, 62.0),
+            (-14.0, -38.0, 44.0),
+            (16.0, -40.0, 40.0),
+            (-68.0, -36.0, 38.0),
+            (70.0, -44.0, 8.0),
+            (0.0, -78.0, -8.0),
+            # small subunit: body, platform, head, beak, spur
+            (-24.0, 10.0, -48.0),
+            (6.0, 12.0, -56.0),
+            (-20.0, 14.0, -16.0),
+            (12.0, 14.0, -20.0),
+            (36.0, 12.0, 2.0),
+            (-8.0, 22.0, 34.0),
+            (18.0, 24.0, 46.0),
+            (-38.0, 26.0, 50.0),
+            (-30.0, 16.0, -76.0),
+        ),
+        13.0,
+        "two unequal subunits, about 250 A across: Frank et al., Nature 376, 1995",
+    ),
+    "groel": Complex(
+        "D7",
+        (_polar(42, 0, 20), _polar(52, 8, 42), _polar(46, 16, 60)),
+        9.0,
+        "two rings of seven, 137 x 146 A, cavity 45 A: Braig et al., Nature 371, 1994",
+    ),
+    "aspartate_transcarbamoylase": Complex(
+        "D3",
+        (_polar(22, 10, 24), _polar(38, 35, 20), _polar(52, 65, 8)),
+        10.0,
+        "two trimers and three dimers, 130 x 90 A: Kantrowitz & Lipscomb, Science 241, 1988",
+    ),
+    "p97": Complex(
+        "C6",
+        (_polar(42, 0, 16), _polar(66, 15, 22), _polar(42, 25, -20), _polar(48, 12, -2)),
+        9.0,
+        "two stacked rings of six, 160 x 100 A: DeLaBarre & Brunger, Nat. Struct. Biol. 10, 2003",
+    ),
+    "beta_galactosidase": Complex(
+        "D2",
+        ((13.0, 14.0, 12.0), (40.0, 26.0, 18.0), (66.0, 14.0, 22.0), (32.0, 46.0, 4.0)),
+        10.0,
+        "tetramer, 175 x 135 x 90 A: Jacobson et al., Nature 369, 1994",
+    ),
+}

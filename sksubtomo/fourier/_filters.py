@@ -1,0 +1,124 @@
+"""Filters and resampling in Fourier space; the last three axes are z, y, x."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+from scipy.signal import resample
+
+_AXES = (-3, -2, -1)
+
+
+def apply_fourier_filter(volumes: NDArray, transfer: NDArray) -> NDArray:
+    """Multiply the Fourier transforms of volumes by a transfer function.
+
+    Parameters
+    ----------
+    volumes : ndarray of shape (..., depth, height, width)
+        Real volumes.
+    transfer : ndarray of shape (..., depth, height, width // 2 + 1)
+        Real gain at every frequency, in the layout of ``scipy.fft.rfftn``.
+
+    Returns
+    -------
+    filtered : ndarray of the shape of `volumes`
+        In single precision where the input is.
+    """
+    volumes = np.asarray(volumes)
+    expected = (*volumes.shape[-3:-1], volumes.shape[-1] // 2 + 1)
+    if transfer.shape[-3:] != expected:
+        raise ValueError(
+            f"The transfer function has shape {transfer.shape[-3:]}; volumes of shape "
+            f"{volumes.shape[-3:]} need {expected}."
+        )
+    spectrum = fft.rfftn(volumes, axes=_AXES)
+    spectrum *= transfer
+    return fft.irfftn(spectrum, s=volumes.shape[-3:], axes=_AXES)
+
+
+def gaussian_low_pass(volumes: NDArray, cutoff: float) -> NDArray:
+    """Damp high frequencies by a Gaussian that is 1/2 at the cutoff.
+
+    The gain at spatial frequency k is ``2 ** -(k / cutoff)**2``, 1 at k = 0.
+
+    Parameters
+    ----------
+    volumes : ndarray of shape (..., depth, height, width)
+        Real volumes.
+    cutoff : float
+        Frequency of half amplitude in cycles per voxel; 0.5 is Nyquist.
+
+    Returns
+    -------
+    filtered : ndarray of the shape of `volumes`
+        In single precision where the input is.
+
+    Raises
+    ------
+    ValueError
+        If the cutoff is not positive.
+    """
+    if not cutoff > 0:
+        raise ValueError(f"cutoff={cutoff!r} must be positive, in cycles per voxel.")
+    volumes = np.asarray(volumes)
+    gain = np.exp2(-squared_frequencies(volumes.shape[-3:]) / cutoff**2)
+    return apply_fourier_filter(volumes, gain.astype(np.float32))
+
+
+def squared_frequencies(shape: Sequence[int]) -> NDArray[np.float64]:
+    """Squared spatial frequencies in cycles per voxel, in the layout of ``scipy.fft.rfftn``.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Edges of the box in voxels, z, y, x.
+
+    Returns
+    -------
+    squared : ndarray of shape (depth, height, width // 2 + 1)
+        ``kz**2 + ky**2 + kx**2``.
+    """
+    kz, ky, kx = fft.fftfreq(shape[0]), fft.fftfreq(shape[1]), fft.rfftfreq(shape[2])
+    return np.add.outer(np.add.outer(kz**2, ky**2), kx**2)
+
+
+def fourier_crop(volumes: NDArray, box_size: Sequence[int]) -> NDArray:
+    """Resample volumes to a smaller box by keeping their low frequencies.
+
+    The field of view stays, so the voxel size grows by ``old / new``. The centre voxel
+    (index ``n // 2`` on every axis) stays the centre voxel, the mean stays, and so do the values of
+    volumes that have no frequency beyond the new Nyquist.
+
+    Parameters
+    ----------
+    volumes : ndarray of shape (..., depth, height, width)
+        Real volumes.
+    box_size : sequence of int
+        New edges, z, y, x, none larger than the old.
+
+    Returns
+    -------
+    resampled : ndarray of shape (..., *box_size)
+        In single precision where the input is.
+
+    Raises
+    ------
+    ValueError
+        If a new edge is not positive or larger than the old one.
+    """
+    volumes = np.asarray(volumes)
+    for axis, size in zip(_AXES, box_size, strict=True):
+        old = volumes.shape[axis]
+        if not 0 < size <= old:
+            raise ValueError(
+                f"Cannot crop boxes of {volumes.shape[-3:]} voxels to {tuple(box_size)} in "
+                "Fourier space: every new edge must be positive and at most the old one."
+            )
+        if size < old:
+            # resample keeps the first sample in place; here, that is the centre.
+            first = fft.ifftshift(volumes, axes=axis)
+            volumes = fft.fftshift(resample(first, size, axis=axis), axes=axis)
+    return volumes

@@ -1,0 +1,233 @@
+"""Scorers that leave unlabelled samples out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score, get_scorer, log_loss, roc_auc_score
+from sklearn.utils import _safe_indexing
+
+from sksubtomo._utils._labels import is_unlabeled, uniform_labels
+
+
+class LabeledScorer:
+    """Scorer ``scorer(estimator, X, y)`` that drops unlabelled rows before predicting.
+
+    Made by :func:`make_labeled_scorer`.
+
+    Parameters
+    ----------
+    scorer : callable
+        Scorer to ask about the labelled rows.
+    name : str
+        How to print it.
+    """
+
+    def __init__(self, scorer: Callable[..., float], name: str) -> None:
+        self._scorer = scorer
+        self._name = name
+
+    def __call__(self, estimator: Any, X: Any, y: Any, **params: Any) -> float:
+        """Score the labelled rows.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Fitted.
+        X : array-like of shape (n_samples, ...)
+            Volumes.
+        y : array-like of shape (n_samples,)
+            Labels, hidden ones included.
+        **params : array-like of shape (n_samples,)
+            Routed metadata, such as ``sample_weight``.
+
+        Returns
+        -------
+        score : float
+            Higher is better.
+
+        Raises
+        ------
+        ValueError
+            If no row is labelled.
+        """
+        rows = np.flatnonzero(~is_unlabeled(y))
+        if not len(rows):
+            raise ValueError(
+                f"{self!r} has no labelled row to score. Keep labelled rows in every test fold, "
+                "for example by cv=SemiSupervisedSplit(5)."
+            )
+        params = {name: _safe_indexing(value, rows) for name, value in params.items()}
+        labels = uniform_labels(np.asarray(y)[rows])
+        return self._scorer(estimator, _safe_indexing(X, rows), labels, **params)
+
+    def __repr__(self) -> str:
+        """Return how the scorer was made."""
+        return f"make_labeled_scorer({self._name})"
+
+    def get_metadata_routing(self) -> Any:
+        """Return the requests of the scorer inside."""
+        return self._scorer.get_metadata_routing()  # type: ignore[attr-defined]
+
+    def set_score_request(self, **requests: Any) -> LabeledScorer:
+        """Set the requests of the scorer inside, as in scikit-learn's metadata routing.
+
+        Parameters
+        ----------
+        **requests : bool, str or None
+            For example ``sample_weight=True``.
+
+        Returns
+        -------
+        self : LabeledScorer
+            The scorer.
+        """
+        self._scorer.set_score_request(**requests)  # type: ignore[attr-defined]
+        return self
+
+
+class _ProbabilityScorer:
+    """Scorer by a function of labels, probabilities and the classes of their columns."""
+
+    def __init__(self, function: Callable[[NDArray, NDArray, NDArray], float]) -> None:
+        self._function = function
+
+    def __call__(self, estimator: Any, X: Any, y: NDArray) -> float:
+        return float(self._function(y, estimator.predict_proba(X), estimator.classes_))
+
+
+def _neg_log_loss(y: NDArray, probabilities: NDArray, classes: NDArray) -> float:
+    return -log_loss(y, probabilities, labels=classes)
+
+
+def _roc_auc(y: NDArray, probabilities: NDArray, classes: NDArray) -> float:
+    return _mean_over_classes(roc_auc_score, y, probabilities, classes)
+
+
+def _average_precision(y: NDArray, probabilities: NDArray, classes: NDArray) -> float:
+    return _mean_over_classes(average_precision_score, y, probabilities, classes)
+
+
+def _mean_over_classes(
+    score_func: Callable[[NDArray, NDArray], float],
+    y: NDArray,
+    probabilities: NDArray,
+    classes: NDArray,
+) -> float:
+    """Score every class against the rest; of two classes, the second only, as scikit-learn does."""
+    chosen = range(len(classes)) if len(classes) > 2 else [1]
+    is_class = {column: y == classes[column] for column in chosen}
+    scores = [
+        score_func(truth, probabilities[:, column])
+        for column, truth in is_class.items()
+        if truth.any() and not truth.all()
+    ]
+    if not scores:
+        raise ValueError(
+            f"{score_func.__name__} needs rows of at least two classes, but the labelled rows are "
+            f"all of class {y[0]!r}."
+        )
+    return float(np.mean(scores))
+
+
+_BY_PROBABILITY = {
+    "average_precision": _average_precision,
+    "neg_log_loss": _neg_log_loss,
+    "roc_auc": _roc_auc,
+}
+_BY_PREDICTION = ("accuracy", "balanced_accuracy", "f1_macro", "f1_weighted")
+
+
+def get_labeled_scorer_names() -> list[str]:
+    """Return the names that :func:`get_labeled_scorer` knows.
+
+    Returns
+    -------
+    names : list of str
+        Sorted.
+
+    Examples
+    --------
+    >>> from sksubtomo.metrics import get_labeled_scorer_names
+    >>> get_labeled_scorer_names()[:3]
+    ['accuracy', 'average_precision', 'balanced_accuracy']
+    """
+    return sorted([*_BY_PREDICTION, *_BY_PROBABILITY])
+
+
+def get_labeled_scorer(name: str) -> LabeledScorer:
+    """Return a scorer that leaves unlabelled samples out.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`get_labeled_scorer_names`. ``roc_auc`` and ``average_precision``
+        are those of the second class, where there are two; else the mean over
+        the classes, each against the rest, that occur among the rows scored. ``neg_log_loss``
+        takes the classes from the estimator, so that none needs to occur.
+
+    Returns
+    -------
+    scorer : LabeledScorer
+        To be given as ``scoring=``.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown.
+
+    Examples
+    --------
+    >>> from sksubtomo.metrics import get_labeled_scorer
+    >>> get_labeled_scorer("balanced_accuracy")
+    make_labeled_scorer('balanced_accuracy')
+    """
+    if name not in get_labeled_scorer_names():
+        raise ValueError(
+            f"There is no labeled scorer {name!r}, but {get_labeled_scorer_names()}. Use "
+            "make_labeled_scorer for any other scorer of scikit-learn."
+        )
+    return make_labeled_scorer(name)
+
+
+def make_labeled_scorer(scoring: str | Callable[..., float]) -> LabeledScorer:
+    """Make a scorer that leaves unlabelled samples out, from any scorer.
+
+    Parameters
+    ----------
+    scoring : str or callable
+        A name, of :func:`get_labeled_scorer_names` or of scikit-learn's scorers; or a scorer
+        ``scorer(estimator, X, y)``, for example from ``sklearn.metrics.make_scorer``.
+
+    Returns
+    -------
+    scorer : LabeledScorer
+        To be given as ``scoring=``, alone or in a dictionary of scorers. It can be pickled.
+
+    Raises
+    ------
+    ValueError
+        If `scoring` is a metric instead of a scorer, or an unknown name.
+
+    Examples
+    --------
+    >>> from sklearn.metrics import fbeta_score, make_scorer
+    >>> from sksubtomo.metrics import make_labeled_scorer
+    >>> scorer = make_labeled_scorer(make_scorer(fbeta_score, beta=2, average="macro"))
+    """
+    if isinstance(scoring, str):
+        by_probability = _BY_PROBABILITY.get(scoring)
+        inner = get_scorer(scoring) if by_probability is None else _ProbabilityScorer(by_probability)
+        return LabeledScorer(inner, repr(scoring))
+    if not callable(scoring):
+        raise ValueError(f"scoring={scoring!r} must be a name or a scorer.")
+    module = getattr(scoring, "__module__", None) or ""
+    if module.startswith("sklearn.metrics.") and not module.startswith("sklearn.metrics._scorer"):
+        raise ValueError(
+            f"{scoring.__name__} is a metric of predictions, not a scorer of estimators. "
+            f"Pass sklearn.metrics.make_scorer({scoring.__name__})."
+        )
+    return LabeledScorer(scoring, repr(scoring))

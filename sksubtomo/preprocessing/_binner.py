@@ -1,0 +1,45 @@
+"""Binning volumes by cropping their Fourier transforms."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sksubtomo.fourier import fourier_crop
+from sksubtomo.preprocessing._base import SmallerBoxTransformer
+
+
+class FourierBinner(SmallerBoxTransformer):
+    """Resample volumes to fewer, larger voxels by keeping their low frequencies.
+
+    The field of view stays: the voxel size grows by ``old_box / new_box``. The centre voxel, index
+    ``n // 2``, stays the centre voxel, and the mean stays.
+
+    Parameters
+    ----------
+    box_size : int or (int, int, int), optional
+        New edges in voxels, z, y, x. By default the box stays as it is.
+    volume_shape : int or (int, int, int), optional
+        Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Number of voxels of a volume.
+    volume_shape_ : tuple of int
+        Box in voxels, z, y, x, before binning.
+
+    See Also
+    --------
+    sksubtomo.fourier.fourier_crop : The function behind it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sksubtomo.preprocessing import FourierBinner
+    >>> FourierBinner(16).fit_transform(np.ones((2, 32, 32, 32))).shape
+    (2, 16, 16, 16)
+    """
+
+    def _transform_volumes(self, volumes: NDArray[np.float32]) -> NDArray[np.float32]:
+        return fourier_crop(volumes, self._new_shape())

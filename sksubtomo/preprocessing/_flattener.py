@@ -1,0 +1,129 @@
+"""Volumes as rows of a table."""
+
+from __future__ import annotations
+
+import itertools
+from numbers import Integral
+from typing import ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from sksubtomo._utils._volumes import check_volumes
+
+
+class VolumeFlattener(TransformerMixin, BaseEstimator):
+    """Turn volumes into rows of voxels, for those of scikit-learn's tools that need a table.
+
+    Parameters
+    ----------
+    volume_shape : int or (int, int, int), optional
+        Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Number of voxels of a volume.
+    volume_shape_ : tuple of int
+        Box in voxels, z, y, x.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sksubtomo.preprocessing import VolumeFlattener
+    >>> flattener = VolumeFlattener().fit(np.zeros((2, 3, 3, 3)))
+    >>> flattener.transform(np.ones((5, 3, 3, 3))).shape
+    (5, 27)
+    >>> flattener.inverse_transform(np.ones((5, 27))).shape
+    (5, 3, 3, 3)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list]] = {
+        "volume_shape": [None, Interval(Integral, 1, None, closed="left"), "array-like"],
+    }
+
+    def __init__(self, *, volume_shape=None):
+        self.volume_shape = volume_shape
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Remember the shape of the volumes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_voxels)
+            Volumes, axes z, y, x; or rows that are flat already.
+        y : object, optional
+            Ignored.
+
+        Returns
+        -------
+        self : object
+            The fitted transformer.
+        """
+        check_volumes(self, X, volume_shape=self.volume_shape, reset=True)
+        return self
+
+    def transform(self, X):
+        """Flatten volumes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_voxels)
+            Volumes of the shape seen in :meth:`fit`.
+
+        Returns
+        -------
+        rows : ndarray of shape (n_samples, n_voxels) of float32
+            A row a volume; x varies fastest.
+        """
+        check_is_fitted(self)
+        volumes = check_volumes(self, X, reset=False)
+        return volumes.reshape(len(volumes), -1)
+
+    def inverse_transform(self, X):
+        """Give rows the shape of volumes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_voxels)
+            Rows, for example images of principal components.
+
+        Returns
+        -------
+        volumes : ndarray of shape (n_samples, depth, height, width)
+            Volumes.
+        """
+        check_is_fitted(self)
+        rows = check_array(X, dtype=[np.float32, np.float64])
+        if rows.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"Rows have {rows.shape[1]} columns, but volumes of shape {self.volume_shape_} "
+                f"have {self.n_features_in_} voxels."
+            )
+        return rows.reshape(len(rows), *self.volume_shape_)
+
+    def get_feature_names_out(self, input_features=None):
+        """Return ``voxel_z_y_x`` for every column.
+
+        Parameters
+        ----------
+        input_features : object, optional
+            Ignored.
+
+        Returns
+        -------
+        names : ndarray of shape (n_voxels,) of str
+            Names of the columns.
+        """
+        check_is_fitted(self)
+        indices = itertools.product(*(range(edge) for edge in self.volume_shape_))
+        return np.array([f"voxel_{z}_{y}_{x}" for z, y, x in indices], dtype=object)
+
+    def __sklearn_tags__(self):
+        """Return the tags: float32 out."""
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags

@@ -1,0 +1,50 @@
+"""Turning dark density bright."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sksubtomo.preprocessing._base import VolumeTransformer
+
+
+class ContrastInverter(VolumeTransformer):
+    """Multiply volumes by -1: density is dark in raw tomograms, bright in maps of structures.
+
+    Parameters
+    ----------
+    volume_shape : int or (int, int, int), optional
+        Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Number of voxels of a volume.
+    volume_shape_ : tuple of int
+        Box in voxels, z, y, x.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sksubtomo.preprocessing import ContrastInverter
+    >>> float(ContrastInverter().fit_transform(np.ones((1, 2, 2, 2))).sum())
+    -8.0
+    """
+
+    def _transform_volumes(self, volumes: NDArray[np.float32]) -> NDArray[np.float32]:
+        return -volumes
+
+    def inverse_transform(self, X):
+        """Invert the contrast back.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_voxels)
+            Inverted volumes.
+
+        Returns
+        -------
+        X_original : ndarray of the shape of X, float32
+            The volumes.
+        """
+        return self.transform(X)

@@ -1,0 +1,62 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from sksubtomo._utils._labels import encode_labels, is_unlabeled
+
+
+@pytest.mark.parametrize(
+    ("y", "expected"),
+    [
+        ([1, -1, 0], [False, True, False]),
+        (np.array([1.0, -1.0]), [False, True]),
+        (["a", "unlabeled", "-1"], [False, True, True]),
+        (["a", -1], [False, True]),
+        (np.array(["a", None, -1, "unlabeled", 3], object), [False, True, True, True, False]),
+        (pd.Series(["a", None, "b"], dtype=object), [False, True, False]),
+    ],
+)
+def test_what_is_unlabeled(y, expected):
+    assert is_unlabeled(y).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("y", "codes", "classes"),
+    [
+        ([5, -1, 2, 5], [1, -1, 0, 1], [2, 5]),
+        ([1.0, -1.0, 2.0], [0, -1, 1], [1.0, 2.0]),
+        (["b", -1, "a"], [1, -1, 0], ["a", "b"]),
+        (np.array([2, None, 1], object), [1, -1, 0], [1, 2]),
+        (np.array([True, False]), [1, 0], [False, True]),
+        ([-1, -1], [-1, -1], []),
+    ],
+)
+def test_encoding(y, codes, classes):
+    encoded, found = encode_labels(y)
+    assert encoded.tolist() == codes
+    assert found.tolist() == classes
+
+
+def test_given_classes():
+    codes, classes = encode_labels([2, -1], classes=[3, 2, 1])
+    assert codes.tolist() == [1, -1]
+    assert classes.tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (None, "y is None"),
+        ([0.0, np.nan], "y contains NaN, first at index 1"),
+        (pd.Series([1, None], dtype="Int64"), "y contains NaN, first at index 1"),
+        (pd.Series(["a", pd.NA], dtype=object), "y contains NaN, first at index 1"),
+        ([0.5, 1.5], "Unknown label type"),
+        ([1.0, np.inf], "infinity"),
+        (np.array(["a", 1], object), "mixes strings and numbers"),
+        ([[0, 1], [1, 0]], "1d array"),
+        ([1j, 2j], "Complex data not supported"),
+    ],
+)
+def test_bad_labels(y, message):
+    with pytest.raises(ValueError, match=message):
+        encode_labels(y)

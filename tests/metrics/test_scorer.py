@@ -1,0 +1,140 @@
+import pickle
+
+import numpy as np
+import pytest
+import sklearn
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    check_scoring,
+    fbeta_score,
+    get_scorer,
+    make_scorer,
+)
+from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score, cross_validate
+from sklearn.semi_supervised import LabelSpreading
+
+from sksubtomo.metrics import get_labeled_scorer, get_labeled_scorer_names, make_labeled_scorer
+
+
+@pytest.fixture
+def noisy():
+    """A fitted classifier that errs, and rows of which half are hidden."""
+    rng = np.random.default_rng(0)
+    y = np.arange(120) % 3
+    X = y[:, np.newaxis] + rng.normal(scale=0.8, size=(120, 2))
+    hidden = np.where(rng.random(120) < 0.5, -1, y)
+    return LogisticRegression().fit(X, y), X, hidden
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ("accuracy", "accuracy"),
+        ("balanced_accuracy", "balanced_accuracy"),
+        ("f1_macro", "f1_macro"),
+        ("f1_weighted", "f1_weighted"),
+        ("neg_log_loss", "neg_log_loss"),
+        ("roc_auc", "roc_auc_ovr"),
+        (
+            "average_precision",
+            make_scorer(average_precision_score, response_method="predict_proba"),
+        ),
+    ],
+)
+def test_equals_scikit_learn_on_the_labelled_rows(noisy, ours, theirs):
+    classifier, X, y = noisy
+    labeled = y != -1
+    expected = check_scoring(classifier, theirs)(classifier, X[labeled], y[labeled])
+    assert 0 < abs(expected) < 1
+    assert get_labeled_scorer(ours)(classifier, X, y) == pytest.approx(expected, rel=1e-12)
+    assert ours in get_labeled_scorer_names()
+
+
+@pytest.mark.parametrize("name", ["roc_auc", "average_precision", "neg_log_loss"])
+def test_two_classes_equal_scikit_learn(noisy, name):
+    _, X, y = noisy
+    keep = y < 2
+    classifier = LogisticRegression().fit(X[keep & (y >= 0)], y[keep & (y >= 0)])
+    labeled = keep & (y >= 0)
+    expected = get_scorer(name)(classifier, X[labeled], y[labeled])
+    assert get_labeled_scorer(name)(classifier, X[keep], y[keep]) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", get_labeled_scorer_names())
+def test_string_labels_and_more_dimensions(noisy, name):
+    classifier, X, y = noisy
+    words = np.array(["a", "b", "c", "unlabeled"])[y]
+    named = LogisticRegression().fit(X[y >= 0], words[y >= 0])
+    scorer = pickle.loads(pickle.dumps(get_labeled_scorer(name)))
+    direct = LogisticRegression().fit(X[y >= 0], y[y >= 0])
+    assert scorer(named, X, words) == pytest.approx(scorer(direct, X, y))
+    assert scorer(direct, list(X), list(y)) == scorer(direct, X, y)
+
+
+def test_missing_classes(noisy):
+    classifier, X, y = noisy
+    rows = np.flatnonzero(y != 2)
+    assert np.isfinite(get_labeled_scorer("neg_log_loss")(classifier, X[rows], y[rows]))
+    assert 0.5 < get_labeled_scorer("roc_auc")(classifier, X[rows], y[rows]) <= 1
+    rows = np.flatnonzero(y < 1)
+    with pytest.raises(ValueError, match="roc_auc_score needs rows of at least two classes"):
+        get_labeled_scorer("roc_auc")(classifier, X[rows], y[rows])
+
+
+def test_perfect_model_scores_one_with_plain_folds(mostly_hidden):
+    X, y = mostly_hidden
+    X = X.reshape(60, 2, 4, 2, 4, 2, 4).mean(axis=(2, 4, 6)).reshape(60, 8)
+    classifier = LabelSpreading(kernel="knn", n_neighbors=5)
+    cv = StratifiedKFold(2)
+    scores = cross_val_score(classifier, X, y, cv=cv, scoring=get_labeled_scorer("accuracy"))
+    assert scores.tolist() == [1.0, 1.0]
+    scoring = {name: get_labeled_scorer(name) for name in get_labeled_scorer_names()}
+    one, two = (cross_validate(classifier, X, y, cv=cv, scoring=scoring, n_jobs=n) for n in (1, 2))
+    for name in scoring:
+        assert np.array_equal(one[f"test_{name}"], two[f"test_{name}"])
+    search = GridSearchCV(
+        classifier, {"n_neighbors": [3, 5]}, cv=cv, scoring=scoring, refit="roc_auc"
+    )
+    assert search.fit(X, y).best_score_ == 1.0
+
+
+def test_any_scorer(noisy):
+    classifier, X, y = noisy
+    labeled = y != -1
+    inner = make_scorer(fbeta_score, beta=2, average="macro")
+    expected = inner(classifier, X[labeled], y[labeled])
+    assert make_labeled_scorer(inner)(classifier, X, y) == expected
+    assert make_labeled_scorer(lambda est, X, y: len(X))(classifier, X, y) == labeled.sum()
+    assert make_labeled_scorer("top_k_accuracy")(classifier, X, y) > 0.5
+
+
+def test_sample_weight_is_routed(noisy):
+    classifier, X, y = noisy
+    weight = np.arange(120.0)
+    labeled = y != -1
+    expected = accuracy_score(y[labeled], classifier.predict(X[labeled]), sample_weight=weight[labeled])
+    with sklearn.config_context(enable_metadata_routing=True):
+        scorer = get_labeled_scorer("accuracy").set_score_request(sample_weight=True)
+        assert scorer(classifier, X, y, sample_weight=weight) == expected
+        result = cross_validate(
+            LogisticRegression().set_fit_request(sample_weight=False),
+            X,
+            y,
+            scoring=scorer,
+            params={"sample_weight": weight},
+        )
+    assert len(result["test_score"]) == 5
+
+
+def test_bad_input(noisy):
+    classifier, X, _ = noisy
+    with pytest.raises(ValueError, match="no labelled row to score"):
+        get_labeled_scorer("accuracy")(classifier, X, np.full(120, -1))
+    with pytest.raises(ValueError, match="no labeled scorer 'acuracy'"):
+        get_labeled_scorer("acuracy")
+    with pytest.raises(ValueError, match=r"is a metric.*make_scorer\(accuracy_score\)"):
+        make_labeled_scorer(accuracy_score)
+    with pytest.raises(ValueError, match="must be a name or a scorer"):
+        make_labeled_scorer(3)
