@@ -213,7 +213,7 @@ def test_feature_extractors_feed_scikit_learn(mostly_hidden):
 
     X, y = mostly_hidden
     pipeline = make_pipeline(
-        VolumeFlattener(), PCA(4, random_state=0), LabelSpreading(kernel="knn", n_neighbors=5)
+        VolumeFlattener(), PCA(4, random_state=0), LabelSpreading(gamma=1.0)
     )
     assert cross_val_score(
         pipeline, X, y, cv=SemiSupervisedSplit(2), error_score="raise"

@@ -1,1 +1,15 @@
-"""TODO."""
+"""Tomograms, particle tables and boxes."""
+
+from sksubtomo.io._extract import extract_subtomograms
+from sksubtomo.io._mrc import Volume, read_mrc, write_mrc
+from sksubtomo.io._particles import ParticleTable, read_particles, write_particles
+
+__all__ = [
+    "ParticleTable",
+    "Volume",
+    "extract_subtomograms",
+    "read_mrc",
+    "read_particles",
+    "write_mrc",
+    "write_particles",
+]

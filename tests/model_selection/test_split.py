@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 import sklearn
-from sklearn.ensemble import RandomForestClassifier
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
@@ -85,7 +84,7 @@ def test_string_labels():
 @pytest.mark.parametrize(
     "classifier",
     [
-        LabelSpreading(kernel="knn", n_neighbors=5),
+        LabelSpreading(gamma=1.0),
         SelfTrainingClassifier(LogisticRegression()),
     ],
 )
@@ -103,20 +102,21 @@ def test_perfect_model_scores_one_where_plain_folds_do_not(table, classifier):
 def test_search_and_curve(table):
     X, y = table
     search = GridSearchCV(
-        LabelSpreading(kernel="knn"), {"n_neighbors": [3, 5]}, cv=SemiSupervisedSplit(2)
+        LabelSpreading(), {"gamma": [0.5, 1.0]}, cv=SemiSupervisedSplit(2)
     )
     assert search.fit(X, y).best_score_ == 1.0
     halving = HalvingGridSearchCV(
-        SelfTrainingClassifier(RandomForestClassifier(random_state=0)),
-        {"estimator__max_depth": [2, 4]},
-        resource="estimator__n_estimators",
-        max_resources=8,
+        SelfTrainingClassifier(LogisticRegression()),
+        {"threshold": [0.6, 0.75]},
+        resource="max_iter",
+        min_resources=2,
+        max_resources=6,
         cv=SemiSupervisedSplit(2),
         random_state=0,
     )
     assert halving.fit(X, y).best_score_ == 1.0
     _, _, scores = learning_curve(
-        LabelSpreading(kernel="knn", n_neighbors=5),
+        LabelSpreading(gamma=1.0),
         X,
         y,
         cv=SemiSupervisedSplit(2),

@@ -1,0 +1,40 @@
+"""Writing files whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike[str], *, overwrite: bool) -> Iterator[Path]:
+    """Yield a temporary path to write to, which becomes `path` if all goes well.
+
+    Parameters
+    ----------
+    path : path-like
+        Where the file shall be.
+    overwrite : bool
+        Whether there may be a file already. Until the new one is complete, it stays.
+
+    Raises
+    ------
+    FileExistsError
+        If there is a file and `overwrite` is False.
+    FileNotFoundError
+        If there is no such folder.
+    """
+    path = Path(path)
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} exists. Choose another name, or pass overwrite=True.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"There is no folder {path.parent} to write {path.name} to.")
+    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,92 @@
+"""A handle on volumes, which copies of an estimator share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class SharedVolumes:
+    """Volumes held by reference: cloning or pickling the holder does not copy them.
+
+    ``sklearn.base.clone`` deep-copies parameters, gigabytes included; a deep copy of this
+    handle is the handle itself. Made from a file, it is pickled as the path, and worker processes
+    map the file instead of receiving the voxels.
+
+    Parameters
+    ----------
+    volumes : ndarray of shape (n_samples, ...), or path of a ``.npy`` file
+        The volumes.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Shape of the volumes.
+    dtype : dtype
+        Type of a voxel.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is not a ``.npy`` file.
+
+    Examples
+    --------
+    >>> import copy
+    >>> import numpy as np
+    >>> from sksubtomo.semi_supervised import SharedVolumes
+    >>> handle = SharedVolumes(np.zeros((100, 8, 8, 8)))
+    >>> copy.deepcopy(handle) is handle, len(handle)
+    (True, 100)
+    """
+
+    def __init__(self, volumes: NDArray | str | Path) -> None:
+        if isinstance(volumes, (str, Path)):
+            self._path: Path | None = Path(volumes).resolve()
+            self._array = _map_file(self._path)
+        else:
+            self._path = None
+            self._array = np.asarray(volumes)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the volumes."""
+        return self._array.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Type of a voxel."""
+        return self._array.dtype
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray:
+        return np.array(self._array, dtype=dtype, copy=copy)
+
+    def __copy__(self) -> SharedVolumes:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> SharedVolumes:
+        return self
+
+    def __reduce__(self) -> tuple[type, tuple[Any]]:
+        return type(self), (self._array if self._path is None else self._path,)
+
+    def __repr__(self) -> str:
+        source = "" if self._path is None else f", {str(self._path)!r}"
+        return f"<SharedVolumes of shape {self.shape}{source}>"
+
+
+def _map_file(path: Path) -> NDArray:
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(
+            f"{path} is not a .npy file of volumes ({error}). Write one with numpy.save."
+        ) from error

@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+
+from sksubtomo.io import extract_subtomograms
+
+
+@pytest.fixture
+def tomogram():
+    return np.random.default_rng(0).normal(5.0, 1.0, size=(14, 16, 18)).astype(np.float32)
+
+
+@pytest.mark.parametrize("box_size", [1, 4, 5, 8])
+@pytest.mark.parametrize("subvoxel", ["round", "interpolate"])
+def test_bead_lies_in_the_centre_voxel(box_size, subvoxel):
+    tomogram = np.zeros((14, 16, 18), np.float32)
+    tomogram[6, 7, 9] = 1.0
+    box = extract_subtomograms(tomogram, [[6, 7, 9]], box_size, subvoxel=subvoxel)[0]
+    assert box.shape == (box_size,) * 3
+    assert box[(box_size // 2,) * 3] == pytest.approx(1.0, abs=1e-5)
+    assert box.sum() == pytest.approx(1.0, abs=1e-4)
+
+
+def test_boxes_are_slices(tomogram):
+    boxes = extract_subtomograms(tomogram, [[6, 7, 9], [5, 5, 5]], 4)
+    assert np.array_equal(boxes[0], tomogram[4:8, 5:9, 7:11])
+    assert np.array_equal(boxes[1], tomogram[3:7, 3:7, 3:7])
+
+
+def test_rounding_to_the_nearest_voxel_halves_up(tomogram):
+    whole = extract_subtomograms(tomogram, [[6, 7, 9]], 4)
+    near = extract_subtomograms(tomogram, [[5.5, 7.49, 8.5]], 4)
+    assert np.array_equal(whole, near)
+
+
+def test_interpolation_puts_a_blob_between_voxels_into_the_centre():
+    centre = np.array([10.3, 11.6, 9.5])
+    grids = np.meshgrid(*(np.arange(n) for n in (22, 24, 20)), indexing="ij")
+    squared = sum((g - c) ** 2 for g, c in zip(grids, centre, strict=True))
+    tomogram = np.exp(-squared / (2 * 2.0**2)).astype(np.float32)
+    box = extract_subtomograms(tomogram, [centre], 9, subvoxel="interpolate")[0]
+    axis = (np.arange(9) - 4) ** 2
+    expected = np.exp(-np.add.outer(np.add.outer(axis, axis), axis) / (2 * 2.0**2))
+    np.testing.assert_allclose(box, expected, atol=2e-3)
+
+
+def test_borders(tomogram):
+    coordinates = [[6, 7, 9], [1, 7, 9], [13, 15, 17]]
+    with pytest.raises(ValueError, match=r"2 of 3 boxes of 4 .*particle 1 at \[1.0, 7.0, 9.0\]"):
+        extract_subtomograms(tomogram, coordinates, 4)
+    boxes, index = extract_subtomograms(
+        tomogram, coordinates, 4, border="drop", return_index=True
+    )
+    assert index.tolist() == [0]
+    assert len(boxes) == 1
+    padded, index = extract_subtomograms(
+        tomogram, coordinates, 4, border="pad", return_index=True
+    )
+    assert index.tolist() == [0, 1, 2]
+    assert np.array_equal(padded[0], boxes[0])
+    inside = tomogram[0:3, 5:9, 7:11]
+    assert np.array_equal(padded[1, 1:], inside)
+    np.testing.assert_allclose(padded[1, 0], inside.mean(), rtol=1e-6)
+
+
+def test_memory_map_is_read_box_by_box(tomogram, tmp_path):
+    np.save(tmp_path / "a.npy", tomogram)
+    mapped = np.load(tmp_path / "a.npy", mmap_mode="r")
+    expected = extract_subtomograms(tomogram, [[6, 7, 9]], 4)
+    assert np.array_equal(extract_subtomograms(mapped, [[6, 7, 9]], 4), expected)
+
+
+def test_no_particles(tomogram):
+    assert extract_subtomograms(tomogram, np.zeros((0, 3)), 4).shape == (0, 4, 4, 4)
+
+
+@pytest.mark.parametrize(
+    ("coordinates", "params", "message"),
+    [
+        ([[6, 7, 99]], {}, r"1 of 1 coordinates .* lie outside .*particle 0 at \[6.0, 7.0, 99.0\]"),
+        ([[-1, 7, 9]], {"border": "pad"}, "lie outside the tomogram"),
+        ([[6, 7, np.nan]], {}, "not finite: particle 0"),
+        ([[6, 7]], {}, r"shape \(n_particles, 3\), got \(1, 2\)"),
+        ([[6, 7, 9]], {"box_size": 0}, "box_size=0 must be a positive"),
+        ([[6, 7, 9]], {"box_size": 2.5}, "box_size=2.5 must be a positive"),
+        ([[6, 7, 9]], {"border": "wrap"}, "border='wrap' must be one of"),
+        ([[6, 7, 9]], {"subvoxel": "floor"}, "subvoxel='floor' must be one of"),
+    ],
+)
+def test_bad_input(tomogram, coordinates, params, message):
+    with pytest.raises(ValueError, match=message):
+        extract_subtomograms(tomogram, coordinates, **{"box_size": 4, **params})
+
+
+def test_tomogram_must_have_three_axes(tomogram):
+    with pytest.raises(ValueError, match=r"three axes z, y, x; this one has shape \(14, 16\)"):
+        extract_subtomograms(tomogram[..., 0], [[6, 7, 9]], 4)

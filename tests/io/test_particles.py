@@ -1,0 +1,150 @@
+import sys
+
+import numpy as np
+import pytest
+
+from sksubtomo.exceptions import FileFormatError
+from sksubtomo.io import read_particles, write_particles
+
+SIMPLE = """\
+data_general
+_note   kept
+
+data_particles
+
+loop_
+_rlnTomoName #1
+_rlnCoordinateX #2
+_rlnCoordinateY #3
+_rlnCoordinateZ #4
+_rlnClassNumber #5
+_rlnAngleRot #6
+TS_02 10.5 20.0 30.25 2 90.0
+TS_01 1.0 2.0 3.0 1 -12.5
+TS_02 7.0 8.0 9.0 0 0.0
+"""
+
+
+@pytest.fixture
+def star(tmp_path):
+    path = tmp_path / "particles.star"
+    path.write_text(SIMPLE)
+    return path
+
+
+def test_reading(star):
+    particles = read_particles(star)
+    assert len(particles) == 3
+    assert particles.coordinates.tolist() == [[30.25, 20.0, 10.5], [3.0, 2.0, 1.0], [9.0, 8.0, 7.0]]
+    assert particles.tomogram_names.tolist() == ["TS_02", "TS_01", "TS_02"]
+    assert particles.class_numbers.tolist() == [2, 1, 0]
+
+
+def test_writing_classes_keeps_everything_else(star, tmp_path):
+    particles = read_particles(star)
+    out = tmp_path / "out.star"
+    probabilities = [[0.1, 0.9], [0.7, 0.3], [0.5, 0.5]]
+    write_particles(out, particles, class_numbers=[2, 1, 1], probabilities=probabilities)
+    again = read_particles(out)
+    assert again.class_numbers.tolist() == [2, 1, 1]
+    assert again.table["rlnMaxValueProbDistribution"].tolist() == [0.9, 0.7, 0.5]
+    kept = ["rlnTomoName", "rlnCoordinateX", "rlnCoordinateY", "rlnCoordinateZ", "rlnAngleRot"]
+    assert again.table[kept].equals(particles.table[kept])
+    assert again.blocks["general"] == {"note": "kept"}
+    assert particles.class_numbers.tolist() == [2, 1, 0]
+
+
+def test_round_trip_of_an_untouched_table(star, tmp_path):
+    particles = read_particles(star)
+    write_particles(tmp_path / "out.star", particles)
+    assert read_particles(tmp_path / "out.star").table.equals(particles.table)
+
+
+def test_missing_columns_are_none(tmp_path):
+    (tmp_path / "a.star").write_text(
+        "data_\nloop_\n_rlnCoordinateX\n_rlnCoordinateY\n_rlnCoordinateZ\n1 2 3\n4 5 6\n"
+    )
+    particles = read_particles(tmp_path / "a.star")
+    assert particles.tomogram_names is None
+    assert particles.class_numbers is None
+
+
+def test_failed_write_leaves_the_old_file(star, monkeypatch):
+    particles = read_particles(star)
+
+    def fail_in_the_middle(blocks, path, **kwargs):
+        path.write_text("data_part")
+        raise OSError("disk full")
+
+    monkeypatch.setattr("starfile.write", fail_in_the_middle)
+    with pytest.raises(OSError, match="disk full"):
+        write_particles(star, particles, class_numbers=[1, 1, 1], overwrite=True)
+    assert star.read_text() == SIMPLE
+    assert [path.name for path in star.parent.iterdir()] == ["particles.star"]
+    with pytest.raises(FileExistsError):
+        write_particles(star, particles)
+
+
+HEADER = "data_\nloop_\n_rlnCoordinateX\n_rlnCoordinateY\n_rlnCoordinateZ\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "bad.star"),
+        ("no star at all\n", "bad.star"),
+        ("data_\nloop_\n_rlnAngleRot\n1\n2\n", "no particle coordinates"),
+        (HEADER, "bad.star"),
+        (HEADER + "1 2 x\n3 4 y\n", "text in the column rlnCoordinateZ"),
+        (HEADER + "1 2 nan\n3 4 5\n", "missing or not finite"),
+        (HEADER + "1 2\n3 4 5\n", "bad.star"),
+        (HEADER + "_rlnOriginXAngst\n1 2 3 4.5\n1 2 3 0\n", "shifts .* by rlnOriginXAngst"),
+        (HEADER + "_rlnCenteredCoordinateXAngst\n1 2 3 4\n1 2 3 0\n", "centred coordinates"),
+        (HEADER + "_rlnClassNumber\n1 2 3 1.5\n1 2 3 1\n", "not whole numbers"),
+        (HEADER.replace("data_", "data_a") + "1 2 3\n1 2 3\n\n" + HEADER.replace("data_", "data_b") + "1 2 3\n1 2 3\n", "several blocks"),
+    ],
+)
+def test_refused_files_name_themselves(tmp_path, text, message):
+    (tmp_path / "bad.star").write_text(text)
+    with pytest.raises(FileFormatError, match=message) as error:
+        read_particles(tmp_path / "bad.star")
+    assert "bad.star" in str(error.value)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no file .*missing.star"):
+        read_particles(tmp_path / "missing.star")
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"class_numbers": [1, 2]}, r"shape \(2,\) do not suit 3 particles"),
+        ({"class_numbers": [1, -1, 2]}, "whole numbers from 1"),
+        ({"class_numbers": [1.0, 1.0, 2.0]}, "whole numbers from 1"),
+        ({"probabilities": [0.5, 0.5, 0.5]}, r"shape \(3,\) do not suit 3 particles"),
+    ],
+)
+def test_bad_predictions_write_nothing(star, tmp_path, params, message):
+    with pytest.raises(ValueError, match=message):
+        write_particles(tmp_path / "out.star", read_particles(star), **params)
+    assert not (tmp_path / "out.star").exists()
+
+
+def test_without_starfile_the_extra_is_named(star, monkeypatch):
+    monkeypatch.setitem(sys.modules, "starfile", None)
+    with pytest.raises(ImportError, match=r"pip install 'sksubtomo\[data\]'"):
+        read_particles(star)
+
+
+def test_real_particles(shared_data):
+    particles = read_particles(shared_data / "real/microtubules/particles.star")
+    assert len(particles) == 380
+    assert set(particles.tomogram_names) == {"13pf_MT", "14pf_MT"}
+    assert set(particles.class_numbers) == {1, 2}
+    assert np.array_equal(particles.coordinates[0], [14.92, 133.12, 14.44])
+
+
+def test_shifted_particles_are_refused(shared_data):
+    with pytest.raises(FileFormatError, match="rlnOriginXAngst"):
+        read_particles(shared_data / "star/portal/relion_4_star.star")
