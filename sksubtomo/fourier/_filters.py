@@ -20,14 +20,21 @@ def apply_fourier_filter(volumes: NDArray, transfer: NDArray) -> NDArray:
     volumes : ndarray of shape (..., depth, height, width)
         Real volumes.
     transfer : ndarray of shape (..., depth, height, width // 2 + 1)
-        Real gain at every frequency, in the layout of ``scipy.fft.rfftn``.
+        Real gain at every frequency, in the layout of ``scipy.fft.rfftn``. Axes in front broadcast
+        against those of `volumes`. Where a frequency and its mirror image are both stored (kx = 0,
+        and Nyquist), give both one gain; else the mean of the two acts.
 
     Returns
     -------
     filtered : ndarray of the shape of `volumes`
         In single precision where the input is.
+
+    Raises
+    ------
+    ValueError
+        If the transfer function is not of the half space that belongs to the volumes.
     """
-    volumes = np.asarray(volumes)
+    volumes, transfer = np.asarray(volumes), np.asarray(transfer)
     expected = (*volumes.shape[-3:-1], volumes.shape[-1] // 2 + 1)
     if transfer.shape[-3:] != expected:
         raise ValueError(
@@ -65,7 +72,7 @@ def gaussian_low_pass(volumes: NDArray, cutoff: float) -> NDArray:
         raise ValueError(f"cutoff={cutoff!r} must be positive, in cycles per voxel.")
     volumes = np.asarray(volumes)
     gain = np.exp2(-squared_frequencies(volumes.shape[-3:]) / cutoff**2)
-    return apply_fourier_filter(volumes, gain.astype(np.float32))
+    return apply_fourier_filter(volumes, gain)
 
 
 def squared_frequencies(shape: Sequence[int]) -> NDArray[np.float64]:
@@ -90,7 +97,9 @@ def fourier_crop(volumes: NDArray, box_size: Sequence[int]) -> NDArray:
 
     The field of view stays, so the voxel size grows by ``old / new``. The centre voxel
     (index ``n // 2`` on every axis) stays the centre voxel, the mean stays, and so do the values of
-    volumes that have no frequency beyond the new Nyquist.
+    volumes that have no frequency beyond the new Nyquist. On the new Nyquist frequency itself (even
+    edges) both signs fold onto one real coefficient, as in sampling: a cosine about the
+    centre stays, a sine vanishes.
 
     Parameters
     ----------

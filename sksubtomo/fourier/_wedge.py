@@ -17,8 +17,12 @@ def missing_wedge_mask(
     The tilt axis is y and the beam z, so an untilted projection measures the plane kz = 0. By
     the projection-slice theorem, a tilt of t degrees measures the plane through the ky axis where
     ``kz = kx * tan(t)``; a frequency counts as measured if its angle ``arctan(kz / kx)`` is within
-    the tilt range. Angles are taken between physical frequencies (cycles per voxel), so
-    boxes need not be cubes.
+    the tilt range, ends included. Angles are taken between physical frequencies (cycles per
+    voxel), so boxes need not be cubes.
+
+    Sign: a tilt of t turns the specimen about +y by the right-hand rule, that is, it takes the
+    point (x, z) to ``x' = x cos(t) + z sin(t)`` on the detector. It matters for ranges
+    that are not symmetric only; microscopes and programs differ in it.
 
     Parameters
     ----------

@@ -12,20 +12,11 @@ from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
-from sksubtomo._utils._volumes import Shape3d, check_volume_shape, check_volumes, has_flat_rows
+from sksubtomo._utils._volumes import check_volumes, has_flat_rows
 
 
-class VolumeTransformer(
-    # None: scikit-learn's set_output would force four-dimensional output into a table.
-    TransformerMixin,
-    BaseEstimator,
-    metaclass=ABCMeta,
-    auto_wrap_output_keys=None,
-):
-    """Base of transformers that work on each volume by itself and learn nothing from the data.
-
-    Volumes come out in the layout they came in: four-dimensional, or flat rows. A subclass
-    implements :meth:`_check_parameters`, where it has some, and :meth:`_transform_volumes`.
+class BaseVolumeTransformer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
+    """Base of all transformers here: reads volumes and remembers their shape.
 
     Parameters
     ----------
@@ -65,6 +56,28 @@ class VolumeTransformer(
         self._check_parameters()
         return self
 
+    def _check_parameters(self) -> None:
+        """Raise ValueError where a parameter does not suit ``volume_shape_``."""
+
+    def __sklearn_tags__(self):
+        """Return the tags: float32 out."""
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+
+class VolumeTransformer(BaseVolumeTransformer):
+    """Base of transformers that work on each volume by itself and learn nothing from the data.
+
+    Volumes come out in the layout they came in: four-dimensional, or flat rows. A subclass
+    implements :meth:`_transform_volumes` and, where it has parameters, :meth:`_check_parameters`.
+
+    Parameters
+    ----------
+    volume_shape : int or (int, int, int), optional
+        Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels.
+    """
+
     def transform(self, X):
         """Transform volumes.
 
@@ -97,48 +110,6 @@ class VolumeTransformer(
         """
         return self
 
-    def _check_parameters(self) -> None:  # noqa: B027
-        """Raise ValueError where a parameter does not suit ``volume_shape_``."""
-
     @abstractmethod
     def _transform_volumes(self, volumes: NDArray[np.float32]) -> NDArray[np.float32]:
         """Transform volumes of shape (n, depth, height, width), without changing them in place."""
-
-    def __sklearn_tags__(self):
-        """Return the tags: no target, float32 out, nothing learned."""
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float32"]
-        return tags
-
-
-class SmallerBoxTransformer(VolumeTransformer):
-    """Base of transformers to a smaller box.
-
-    Parameters
-    ----------
-    box_size : int or (int, int, int), optional
-        New edges in voxels, z, y, x. By default the box stays as it is.
-    volume_shape : int or (int, int, int), optional
-        Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels.
-    """
-
-    _parameter_constraints: ClassVar[dict[str, list]] = {
-        **VolumeTransformer._parameter_constraints,
-        "box_size": [None, Interval(Integral, 1, None, closed="left"), "array-like"],
-    }
-
-    def __init__(self, box_size=None, *, volume_shape=None):
-        super().__init__(volume_shape=volume_shape)
-        self.box_size = box_size
-
-    def _new_shape(self) -> Shape3d:
-        if self.box_size is None:
-            return self.volume_shape_
-        return check_volume_shape(self.box_size, name="box_size")
-
-    def _check_parameters(self) -> None:
-        if any(new > old for new, old in zip(self._new_shape(), self.volume_shape_, strict=True)):
-            raise ValueError(
-                f"box_size={self.box_size!r} of {type(self).__name__} is larger than the volumes, "
-                f"which have {self.volume_shape_} voxels."
-            )

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sksubtomo.fourier import fourier_crop
-from sksubtomo.preprocessing._base import SmallerBoxTransformer
+from sksubtomo.preprocessing._smaller_box import SmallerBoxTransformer
 
 
 class FourierBinner(SmallerBoxTransformer):

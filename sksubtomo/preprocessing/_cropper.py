@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from sksubtomo.preprocessing._base import SmallerBoxTransformer
+from sksubtomo.preprocessing._smaller_box import SmallerBoxTransformer
 
 
 def crop_center(volumes: NDArray, box_size: Sequence[int]) -> NDArray:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from numbers import Integral
-from typing import ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
-from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from sksubtomo._utils._volumes import check_volumes
+from sksubtomo.preprocessing._base import BaseVolumeTransformer
 
 
-class VolumeFlattener(TransformerMixin, BaseEstimator):
+class VolumeFlattener(BaseVolumeTransformer):
     """Turn volumes into rows of voxels, for those of scikit-learn's tools that need a table.
 
     Parameters
@@ -39,32 +36,6 @@ class VolumeFlattener(TransformerMixin, BaseEstimator):
     >>> flattener.inverse_transform(np.ones((5, 27))).shape
     (5, 3, 3, 3)
     """
-
-    _parameter_constraints: ClassVar[dict[str, list]] = {
-        "volume_shape": [None, Interval(Integral, 1, None, closed="left"), "array-like"],
-    }
-
-    def __init__(self, *, volume_shape=None):
-        self.volume_shape = volume_shape
-
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
-        """Remember the shape of the volumes.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_voxels)
-            Volumes, axes z, y, x; or rows that are flat already.
-        y : object, optional
-            Ignored.
-
-        Returns
-        -------
-        self : object
-            The fitted transformer.
-        """
-        check_volumes(self, X, volume_shape=self.volume_shape, reset=True)
-        return self
 
     def transform(self, X):
         """Flatten volumes.
@@ -94,7 +65,12 @@ class VolumeFlattener(TransformerMixin, BaseEstimator):
         Returns
         -------
         volumes : ndarray of shape (n_samples, depth, height, width)
-            Volumes.
+            Volumes, in single or double precision as the rows.
+
+        Raises
+        ------
+        ValueError
+            If a row does not have as many columns as a volume has voxels.
         """
         check_is_fitted(self)
         rows = check_array(X, dtype=[np.float32, np.float64])
@@ -121,9 +97,3 @@ class VolumeFlattener(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         indices = itertools.product(*(range(edge) for edge in self.volume_shape_))
         return np.array([f"voxel_{z}_{y}_{x}" for z, y, x in indices], dtype=object)
-
-    def __sklearn_tags__(self):
-        """Return the tags: float32 out."""
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float32"]
-        return tags

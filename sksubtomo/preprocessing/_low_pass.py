@@ -16,14 +16,18 @@ from sksubtomo.preprocessing._base import VolumeTransformer
 class GaussianLowPass(VolumeTransformer):
     """Damp details finer than a resolution by a Gaussian filter.
 
-    The gain is 1/2 at the resolution, ``2 ** -(resolution / r)**2`` at resolution r.
+    The gain is 1/2 at the resolution, ``2 ** -(resolution / r)**2`` at resolution r, and 1 for the
+    mean. The filter is periodic: what leaves the box on one side comes back on the other.
 
     Parameters
     ----------
-    resolution_angstrom : float, default=40
-        Resolution at which the amplitude is halved.
-    voxel_size_angstrom : float, default=10
-        Edge of a voxel. Give that of your volumes.
+    resolution_angstrom : float, optional
+        Resolution at which the amplitude is halved, two voxels or coarser. By default nothing is
+        damped.
+    voxel_size_angstrom : float, optional
+        Edge of a voxel of the volumes given here; after :class:`FourierBinner`, of the binned.
+        Needed with `resolution_angstrom`: nothing in an array tells it, and a guess would be
+        wrong in silence.
     volume_shape : int or (int, int, int), optional
         Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels.
 
@@ -37,7 +41,8 @@ class GaussianLowPass(VolumeTransformer):
     Raises
     ------
     ValueError
-        In ``fit``, if the resolution is finer than two voxels, the finest there is.
+        In ``fit``, if the voxel size is missing, or if the resolution is finer than two voxels, the
+        finest there is: mostly a sign of a wrong voxel size.
 
     See Also
     --------
@@ -55,16 +60,23 @@ class GaussianLowPass(VolumeTransformer):
 
     _parameter_constraints: ClassVar[dict[str, list]] = {
         **VolumeTransformer._parameter_constraints,
-        "resolution_angstrom": [Interval(Real, 0, None, closed="neither")],
-        "voxel_size_angstrom": [Interval(Real, 0, None, closed="neither")],
+        "resolution_angstrom": [None, Interval(Real, 0, None, closed="neither")],
+        "voxel_size_angstrom": [None, Interval(Real, 0, None, closed="neither")],
     }
 
-    def __init__(self, resolution_angstrom=40.0, voxel_size_angstrom=10.0, *, volume_shape=None):
+    def __init__(self, resolution_angstrom=None, voxel_size_angstrom=None, *, volume_shape=None):
         super().__init__(volume_shape=volume_shape)
         self.resolution_angstrom = resolution_angstrom
         self.voxel_size_angstrom = voxel_size_angstrom
 
     def _check_parameters(self) -> None:
+        if self.resolution_angstrom is None:
+            return
+        if self.voxel_size_angstrom is None:
+            raise ValueError(
+                f"GaussianLowPass(resolution_angstrom={self.resolution_angstrom:g}) needs "
+                "voxel_size_angstrom, the edge of a voxel in angstrom."
+            )
         if self.resolution_angstrom < 2 * self.voxel_size_angstrom:
             raise ValueError(
                 f"resolution_angstrom={self.resolution_angstrom:g} is finer than "
@@ -73,4 +85,6 @@ class GaussianLowPass(VolumeTransformer):
             )
 
     def _transform_volumes(self, volumes: NDArray[np.float32]) -> NDArray[np.float32]:
+        if self.resolution_angstrom is None:
+            return volumes
         return gaussian_low_pass(volumes, self.voxel_size_angstrom / self.resolution_angstrom)

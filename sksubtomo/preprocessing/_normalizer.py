@@ -22,11 +22,48 @@ def background_mask(shape: tuple[int, int, int]) -> NDArray[np.bool_]:
     Returns
     -------
     mask : ndarray of shape `shape` of bool
-        True outside the sphere, in a cube; False everywhere in boxes too flat to have an outside.
+        True outside (of a sphere, if the box is a cube); False everywhere in boxes too flat to have
+        an outside.
     """
     axes = [(np.arange(n) - n // 2) / max(n / 2, 1) for n in shape]
     squared = sum(axis**2 for axis in np.meshgrid(*axes, indexing="ij", sparse=True))
     return squared > 1
+
+
+def normalize(volumes: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Shift and scale each volume so that it has mean 0 and standard deviation 1 in a mask.
+
+    Parameters
+    ----------
+    volumes : ndarray of shape (n, depth, height, width) of float32
+        Volumes.
+    mask : ndarray of shape (depth, height, width) of bool
+        Voxels whose statistics are taken.
+
+    Returns
+    -------
+    normalized : ndarray of the shape of `volumes` of float32
+        Volumes whose voxels are all equal become 0.
+
+    Raises
+    ------
+    ValueError
+        If a volume that is not constant is constant in the mask.
+    """
+    normalized = np.zeros_like(volumes)
+    for index, volume in enumerate(volumes):
+        mean = volume[mask].mean(dtype=np.float64)
+        deviation = volume[mask].std(dtype=np.float64)
+        # A spread below the step between neighbouring float32 numbers is rounding, not signal.
+        negligible = np.finfo(np.float32).eps * abs(mean)
+        if deviation > negligible:
+            normalized[index] = (volume - mean) / deviation
+        elif volume.std(dtype=np.float64) > negligible:
+            raise ValueError(
+                f"The background of the volume with index {index} is constant, as after masking, "
+                "and gives no scale for the rest: use region='volume', or normalise before masking."
+            )
+    return normalized
 
 
 class VolumeNormalizer(VolumeTransformer):
@@ -36,8 +73,8 @@ class VolumeNormalizer(VolumeTransformer):
     ----------
     region : {"volume", "background"}, default="volume"
         Voxels whose mean and standard deviation are taken: all, or those outside the sphere that
-        touches the box's faces, which makes the noise of all volumes alike, whatever the
-        particle; this is how RELION normalises.
+        touches the box's faces (an ellipsoid in boxes that are no cubes), which makes the noise of
+        all volumes alike, whatever the particle; RELION normalises by the background, too.
     volume_shape : int or (int, int, int), optional
         Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels.
 
@@ -47,6 +84,12 @@ class VolumeNormalizer(VolumeTransformer):
         Number of voxels of a volume.
     volume_shape_ : tuple of int
         Box in voxels, z, y, x.
+
+    Raises
+    ------
+    ValueError
+        If ``region="background"`` and the box has no voxel outside the sphere, or a volume is
+        constant there but not inside, as after masking.
 
     Notes
     -----
@@ -78,14 +121,7 @@ class VolumeNormalizer(VolumeTransformer):
             )
 
     def _transform_volumes(self, volumes: NDArray[np.float32]) -> NDArray[np.float32]:
-        mask = np.full(self.volume_shape_, True)
+        mask = np.ones(self.volume_shape_, dtype=bool)
         if self.region == "background":
             mask = background_mask(self.volume_shape_)
-        chosen = volumes[:, mask]
-        mean = chosen.mean(axis=1, dtype=np.float64)
-        deviation = chosen.std(axis=1, dtype=np.float64)
-        # Equal voxels leave rounding errors of this order, which must not become noise.
-        negligible = 10 * np.finfo(np.float32).eps * np.abs(mean)
-        gain = np.divide(1.0, deviation, out=np.zeros_like(mean), where=deviation > negligible)
-        column = (slice(None), np.newaxis, np.newaxis, np.newaxis)
-        return ((volumes - mean[column]) * gain[column]).astype(np.float32)
+        return normalize(volumes, mask)

@@ -77,7 +77,7 @@ def test_no_energy_in_the_wedge(tilt_range):
 
 
 def test_orientations_are_uniform():
-    data = make_subtomograms(4000, classes=1, box_size=4, voxel_size_angstrom=100.0, random_state=0)
+    data = make_subtomograms(4000, classes=1, box_size=8, voxel_size_angstrom=40.0, random_state=0)
     rotations = Rotation.from_quat(data.orientations)
     # Every axis is turned to every direction alike: mean 0, second moments 1/3.
     for axis in np.eye(3):
@@ -123,7 +123,7 @@ def test_depends_on_the_seed_only():
         ({"snr": 0}, "'snr' parameter"),
         ({"voxel_size_angstrom": -1}, "'voxel_size_angstrom' parameter"),
         ({"tilt_range_deg": 0}, "tilt_range_deg=0 must be"),
-        ({"box_size": 16}, "holds a radius of 70 A, but ribosome_70s has"),
+        ({"box_size": 16}, "holds a radius of 65 A, but ribosome_70s has"),
     ],
 )
 def test_bad_input(params, message):

@@ -101,3 +101,36 @@ def test_crop_keeps_the_mean_and_the_identity():
 def test_bad_box(box):
     with pytest.raises(ValueError, match="every new edge must be positive and at most the old"):
         fourier_crop(np.zeros((8, 8, 8)), box)
+
+
+def test_transfer_functions_broadcast():
+    volumes = RNG.normal(size=(2, 3, 6, 5, 4))
+    gains = RNG.uniform(size=(3, 1, 1, 1)) * np.ones((3, 6, 5, 3))
+    expected = volumes * gains[:, :1, :1, :1]
+    np.testing.assert_allclose(apply_fourier_filter(volumes, gains), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize(("new", "old"), [(7, 12), (9, 13), (5, 8)])
+def test_crop_keeps_the_energy_in_the_band(new, old):
+    # Parseval, with the energies of full complex transforms; odd edges have no Nyquist plane.
+    volume = RNG.normal(size=(old,) * 3)
+    kept = np.abs(fft.fftfreq(old, 1 / old)) <= new // 2
+    spectrum = fft.fftn(volume)[np.ix_(kept, kept, kept)]
+    expected = (np.abs(spectrum) ** 2).sum() / old**6
+    assert (fourier_crop(volume, (new,) * 3) ** 2).mean() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("old", [12, 13])
+def test_crop_at_the_new_nyquist(old):
+    phase = 2 * np.pi * 3 * (np.arange(old) - old // 2) / old
+    flat = np.ones((old, old))
+    alternating = (-1.0) ** np.arange(-3, 3)
+    cosine = fourier_crop(np.multiply.outer(np.cos(phase), flat), (6, 6, 6))
+    sine = fourier_crop(np.multiply.outer(np.sin(phase), flat), (6, 6, 6))
+    np.testing.assert_allclose(cosine[:, 2, 3], alternating, atol=1e-12)
+    np.testing.assert_allclose(sine, 0, atol=1e-12)
+
+
+@pytest.mark.parametrize("box", [(6, 5, 4), (1, 1, 1), (7, 8, 2)])
+def test_crop_of_a_constant(box):
+    np.testing.assert_allclose(fourier_crop(np.full((8, 9, 10), 2.5), box), 2.5)

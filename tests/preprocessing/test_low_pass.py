@@ -15,3 +15,15 @@ def test_resolution_beyond_nyquist_is_refused():
     GaussianLowPass(20.0, 10.0).fit(np.zeros((1, 8, 8, 8)))
     with pytest.raises(ValueError, match="resolution_angstrom=19 is finer than 20 A"):
         GaussianLowPass(19.0, 10.0).fit(np.zeros((1, 8, 8, 8)))
+
+
+def test_voxel_size_is_not_guessed():
+    with pytest.raises(ValueError, match=r"resolution_angstrom=30\) needs voxel_size_angstrom"):
+        GaussianLowPass(30.0).fit(np.zeros((1, 8, 8, 8)))
+    with pytest.raises(ValueError, match="'voxel_size_angstrom' parameter"):
+        GaussianLowPass(30.0, 0.0).fit(np.zeros((1, 8, 8, 8)))
+
+
+def test_no_resolution_changes_nothing():
+    X = np.random.default_rng(0).normal(size=(2, 4, 4, 4)).astype(np.float32)
+    assert np.array_equal(GaussianLowPass().fit_transform(X), X)

@@ -40,3 +40,28 @@ def test_lines_have_no_background():
         VolumeNormalizer("background").fit(np.zeros((2, 5)))
     with pytest.raises(ValueError, match="'region' parameter"):
         VolumeNormalizer("sphere").fit(np.zeros((2, 5)))
+
+
+def test_small_spread_on_a_large_offset_is_kept():
+    X = np.random.default_rng(0).normal(1e6, 1.0, size=(2, 9, 9, 9))
+    np.testing.assert_allclose(
+        VolumeNormalizer().fit_transform(X).std(axis=(1, 2, 3)), 1, rtol=1e-6
+    )
+
+
+def test_masked_volumes_have_no_noise_to_normalize_by():
+    X = np.random.default_rng(0).normal(size=(3, 8, 8, 8))
+    X[1, background_mask((8, 8, 8))] = 0.0
+    with pytest.raises(ValueError, match="background of the volume with index 1 is constant"):
+        VolumeNormalizer("background").fit_transform(X)
+    assert VolumeNormalizer().fit_transform(X).std() == pytest.approx(1)
+    assert (VolumeNormalizer("background").fit_transform(np.ones((1, 8, 8, 8))) == 0).all()
+
+
+@pytest.mark.parametrize("region", ["volume", "background"])
+def test_scale_and_offset_of_the_input_do_not_matter(region):
+    X = np.random.default_rng(0).normal(size=(2, 8, 8, 8))
+    normalizer = VolumeNormalizer(region).fit(X)
+    once = normalizer.transform(X)
+    np.testing.assert_allclose(normalizer.transform(5 * X - 3), once, atol=1e-5)
+    np.testing.assert_allclose(normalizer.transform(once), once, atol=1e-6)
