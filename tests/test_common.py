@@ -157,13 +157,13 @@ def test_halving_grows_the_epochs(classifier, data):
         classifier.set_params(**params),
         {"learning_rate": [1e-30, 3e-3]},
         resource="max_epochs",
-        min_resources=4,
+        min_resources=8,
         max_resources=16,
-        factor=4,
+        factor=2,
         cv=SemiSupervisedSplit(2),
         random_state=0,
     ).fit(X, y)
-    assert search.n_resources_ == [4, 16]
+    assert search.n_resources_ == [8, 16]
     assert search.best_params_ == {"learning_rate": 3e-3, "max_epochs": 16}
 
 

@@ -45,3 +45,84 @@ def parse_arguments():
     parser.add_argument("--random-state", type=int, default=0)
     parser.add_argument("--output", type=Path, default=Path("docs/examples/output"))
     return parser.parse_args()
+
+
+def load_boxes(paths, particles, box_size):
+    """Cut a box around every particle of each tomogram; return them with the rows they belong to."""
+    names = particles.tomogram_names
+    if names is None:
+        raise SystemExit("The STAR file has no rlnTomoName that says which tomogram a particle is in.")
+    boxes = []
+    for path in paths:
+        rows = np.flatnonzero((names == path.name) | (names == path.stem))
+        if not len(rows):
+            raise SystemExit(f"No particle of the STAR file is in {path.stem}; it names {set(names)}.")
+        X = extract_subtomograms(read_mrc(path).data, particles.coordinates[rows], box_size)
+        boxes.append((X, rows))
+    return boxes
+
+
+def main():
+    args = parse_arguments()
+    args.output.mkdir(parents=True, exist_ok=True)
+    particles = read_particles(args.particles)
+    if particles.class_numbers is None:
+        raise SystemExit("The STAR file has no rlnClassNumber to learn from.")
+    labels = np.where(particles.class_numbers > 0, particles.class_numbers, -1)
+    (X_train, train_rows), (X_test, test_rows) = load_boxes(
+        args.tomograms, particles, args.box_size
+    )
+
+    y_train = mask_labels(
+        labels[train_rows],
+        labeled_fraction=args.labeled_fraction,
+        random_state=args.random_state,
+    )
+    classifier = make_pipeline(
+        VolumeNormalizer(),
+        AutoencodingClassifier(
+            learning_rate=1e-3,
+            max_epochs=args.epochs,
+            early_stopping=False,
+            class_weight="balanced",
+            random_state=args.random_state,
+            verbose=1,
+        ),
+    )
+    print(
+        f"{args.tomograms[0].stem}: {len(X_train)} boxes of {args.box_size} voxels to train on, "
+        f"{(y_train != -1).sum()} of them labelled"
+    )
+    classifier.fit(X_train, y_train)
+
+    probabilities = classifier.predict_proba(X_test)
+    predicted = classifier.classes_[probabilities.argmax(axis=1)]
+    y_test = labels[test_rows]
+    known = y_test != -1
+    print(
+        f"{args.tomograms[1].stem}: {len(X_test)} boxes to test on, accuracy "
+        f"{classifier.score(X_test, y_test):.3f}, balanced accuracy "
+        f"{balanced_accuracy_score(y_test[known], predicted[known]):.3f}"
+    )
+    print("true classes (rows) and predicted (columns), in the order", classifier.classes_)
+    print(confusion_matrix(y_test[known], predicted[known], labels=classifier.classes_))
+
+    star = args.output / "classified.star"
+    write_particles(
+        star,
+        particles.subset(test_rows),
+        class_numbers=predicted,
+        probabilities=probabilities,
+        overwrite=True,
+    )
+    normalizer, network = classifier
+    shown = np.random.default_rng(args.random_state).permutation(len(X_test))[:8]
+    display = ReconstructionDisplay.from_estimator(
+        network, normalizer.transform(X_test[shown]), y_test[shown]
+    )
+    display.figure_.savefig(args.output / "real_slices.png", dpi=150)
+    print(f"See {star} and {args.output / 'real_slices.png'}")
+
+
+if __name__ == "__main__":
+    main()

@@ -62,6 +62,22 @@ class ParticleTable:
             return None
         return self.table[_CLASS].to_numpy(dtype=np.int64)
 
+    def subset(self, rows: ArrayLike) -> ParticleTable:
+        """Return some of the particles, with all columns and the other blocks.
+
+        Parameters
+        ----------
+        rows : array-like of int or bool
+            Row numbers, or a mask.
+
+        Returns
+        -------
+        particles : ParticleTable
+            The particles in the order of `rows`.
+        """
+        chosen = self.table.iloc[np.asarray(rows)].reset_index(drop=True)
+        return ParticleTable({**self.blocks, self.block: chosen}, self.block)
+
     def __len__(self) -> int:
         return len(self.table)
 

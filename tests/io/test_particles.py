@@ -60,6 +60,15 @@ def test_round_trip_of_an_untouched_table(star, tmp_path):
     assert read_particles(tmp_path / "out.star").table.equals(particles.table)
 
 
+def test_subset_keeps_columns_and_blocks(star, tmp_path):
+    part = read_particles(star).subset([2, 0])
+    write_particles(tmp_path / "part.star", part)
+    again = read_particles(tmp_path / "part.star")
+    assert again.coordinates.tolist() == [[9.0, 8.0, 7.0], [30.25, 20.0, 10.5]]
+    assert again.blocks["general"] == {"note": "kept"}
+    assert len(read_particles(star).subset(np.array([True, False, True]))) == 2
+
+
 def test_missing_columns_are_none(tmp_path):
     (tmp_path / "a.star").write_text(
         "data_\nloop_\n_rlnCoordinateX\n_rlnCoordinateY\n_rlnCoordinateZ\n1 2 3\n4 5 6\n"
