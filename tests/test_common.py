@@ -120,9 +120,7 @@ def test_two_workers_give_the_same_scores(classifier, data):
     classifier.set_params(**params, max_epochs=2)
     scoring = {name: get_labeled_scorer(name) for name in ("accuracy", "roc_auc", "neg_log_loss")}
     one, two = (
-        cross_validate(
-            classifier, X, y, cv=SemiSupervisedSplit(2), scoring=scoring, n_jobs=n_jobs
-        )
+        cross_validate(classifier, X, y, cv=SemiSupervisedSplit(2), scoring=scoring, n_jobs=n_jobs)
         for n_jobs in (1, 2)
     )
     for name in scoring:
@@ -145,7 +143,9 @@ def test_grid_over_loss_and_network(mostly_hidden):
         "beta": [0.0, 1.0],
         "network_params": [{"n_filters": 2, "latent_dim": 3}, {"n_blocks": 2, "n_filters": 4}],
     }
-    search = GridSearchCV(clone(ESTIMATORS["AutoencodingClassifier"]), grid, cv=SemiSupervisedSplit(2))
+    search = GridSearchCV(
+        clone(ESTIMATORS["AutoencodingClassifier"]), grid, cv=SemiSupervisedSplit(2)
+    )
     search.fit(*mostly_hidden)
     assert search.best_params_["beta"] == 1.0
     assert search.best_score_ == 1.0
@@ -212,9 +212,7 @@ def test_feature_extractors_feed_scikit_learn(mostly_hidden):
     from sklearn.semi_supervised import LabelSpreading
 
     X, y = mostly_hidden
-    pipeline = make_pipeline(
-        VolumeFlattener(), PCA(4, random_state=0), LabelSpreading(gamma=1.0)
-    )
+    pipeline = make_pipeline(VolumeFlattener(), PCA(4, random_state=0), LabelSpreading(gamma=1.0))
     assert cross_val_score(
         pipeline, X, y, cv=SemiSupervisedSplit(2), error_score="raise"
     ).tolist() == [1.0, 1.0]

@@ -11,8 +11,8 @@ test on the training data. The predicted classes are written back next to the co
         --tomograms A.mrc B.mrc --particles particles.star
 
 The STAR file needs ``rlnTomoName`` (the file name of a tomogram, with or without its ending),
-``rlnCoordinateX``, ``rlnCoordinateY`` and ``rlnCoordinateZ`` in voxels, and ``rlnClassNumber`` where
-known (0 or absent: unknown).
+``rlnCoordinateX``, ``rlnCoordinateY`` and ``rlnCoordinateZ`` in voxels, and ``rlnClassNumber``,
+0 where the class is unknown.
 """
 
 import argparse
@@ -41,22 +41,22 @@ def parse_arguments():
     parser.add_argument("--particles", type=Path, required=True, help="STAR file of both tomograms")
     parser.add_argument("--box-size", type=int, default=28, help="edge of a box in voxels")
     parser.add_argument("--labeled-fraction", type=float, default=0.1)
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--random-state", type=int, default=0)
     parser.add_argument("--output", type=Path, default=Path("docs/examples/output"))
     return parser.parse_args()
 
 
 def load_boxes(paths, particles, box_size):
-    """Cut a box around every particle of each tomogram; return them with the rows they belong to."""
+    """Cut a box around every particle of each tomogram; return them with their rows."""
     names = particles.tomogram_names
     if names is None:
-        raise SystemExit("The STAR file has no rlnTomoName that says which tomogram a particle is in.")
+        raise SystemExit("The STAR file has no rlnTomoName to tell the tomogram of a particle.")
     boxes = []
     for path in paths:
         rows = np.flatnonzero((names == path.name) | (names == path.stem))
         if not len(rows):
-            raise SystemExit(f"No particle of the STAR file is in {path.stem}; it names {set(names)}.")
+            raise SystemExit(f"No particle is in {path.stem}; the STAR file names {set(names)}.")
         X = extract_subtomograms(read_mrc(path).data, particles.coordinates[rows], box_size)
         boxes.append((X, rows))
     return boxes

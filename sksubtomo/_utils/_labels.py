@@ -50,19 +50,18 @@ def check_labels(y: ArrayLike) -> NDArray:
             "y is None: this estimator requires y to be passed, but the target y is None. "
             "Pass one label a volume, -1 where it is unknown."
         )
-    y = column_or_1d(y, warn=True)
-    if y.dtype.kind == "c":
+    labels: NDArray = column_or_1d(y, warn=True)
+    if labels.dtype.kind == "c":
         raise ValueError("Complex data not supported: y holds complex numbers.")
-    missing_at = np.flatnonzero([_is_missing(label) for label in y]) if y.dtype.kind in "fO" else []
-    if len(missing_at):
+    if labels.dtype.kind in "fO" and any(missing := [_is_missing(label) for label in labels]):
         raise ValueError(
-            f"Input y contains NaN, first at index {missing_at[0]}. "
+            f"Input y contains NaN, first at index {missing.index(True)}. "
             "Mark a volume whose class is unknown by -1 instead."
         )
-    if y.dtype.kind == "f" and np.isinf(y).any():
+    if labels.dtype.kind == "f" and np.isinf(labels).any():
         raise ValueError("Input y contains infinity.")
-    check_classification_targets(uniform_labels(y[~is_unlabeled(y)]))
-    return y
+    check_classification_targets(uniform_labels(labels[~is_unlabeled(labels)]))
+    return labels
 
 
 def encode_labels(

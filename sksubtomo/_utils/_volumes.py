@@ -32,7 +32,7 @@ def check_volume_shape(volume_shape: Any, name: str = "volume_shape") -> Shape3d
             f"{name}={volume_shape!r} must be a positive integer (the edge of a cube) "
             "or three positive integers (z, y, x)."
         )
-    return shape
+    return shape  # type: ignore[return-value]
 
 
 def check_volumes(
@@ -100,7 +100,9 @@ def _reject_ragged(X: Any) -> Any:
     return np.asarray(X) if shapes and len(shapes[0]) > 1 else X
 
 
-def _check_given_shape(estimator: Any, given: Shape3d, volume_shape: Any, reset: bool) -> None:
+def _check_given_shape(
+    estimator: Any, given: tuple[int, ...], volume_shape: Any, reset: bool
+) -> None:
     name = type(estimator).__name__
     if 0 in given:
         raise ValueError(f"X holds volumes without voxels: their shape is {given}.")

@@ -116,7 +116,8 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
         if len(class_values) < 2:
             raise ValueError(
                 f"{type(self).__name__} needs at least two classes, but there is one class, "
-                f"{class_values.tolist()[0]!r}. If others exist but have no label here, name all by classes=."
+                f"{class_values.tolist()[0]!r}. If others exist but have no label here, name "
+                "them all by classes=."
             )
         self.classes_ = class_values
         return codes

@@ -232,9 +232,7 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
         self.net_.set_params(max_epochs=epochs)
         rows, held_out_rows = hold_out(codes, held_out, np.random.RandomState(split_seed))
         scaling = {"offset": self.offset_, "scale": self.scale_}
-        self.net_.partial_fit(
-            VolumeDataset(X, codes, rows=rows, held_out=held_out_rows, **scaling)
-        )
+        self.net_.partial_fit(VolumeDataset(X, codes, rows=rows, held_out=held_out_rows, **scaling))
         self.history_ = [_epoch_summary(epoch) for epoch in self.net_.history]
         self.n_iter_ = len(self.history_)
 

@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils._param_validation import Interval, validate_params
 
-from sksubtomo.datasets._shapes import COMPLEXES, Complex
+from sksubtomo.datasets._shapes import COMPLEXES
 from sksubtomo.fourier import apply_fourier_filter, missing_wedge_mask
 
 # Volumes that are transformed together.
@@ -158,8 +158,8 @@ def make_subtomograms(
     ((10, 28, 28, 28), ['groel', 'p97'])
     """
     names = _check_classes(classes, n_samples)
+    _check_box(names, box_size, voxel_size_angstrom, max_shift_voxels)
     complexes = [COMPLEXES[name] for name in names]
-    _check_box(dict(zip(names, complexes, strict=True)), box_size, voxel_size_angstrom, max_shift_voxels)
     wedge = missing_wedge_mask((box_size,) * 3, tilt_range_deg)
     random_state = check_random_state(random_state)
 
@@ -220,14 +220,15 @@ def _check_classes(classes: int | Sequence[str], n_samples: int) -> list[str]:
 
 
 def _check_box(
-    complexes: dict[str, Complex], box_size: int, voxel_size_angstrom: float, shift_voxels: float
+    names: list[str], box_size: int, voxel_size_angstrom: float, shift_voxels: float
 ) -> None:
-    name = max(complexes, key=lambda name: complexes[name].radius_angstrom())
+    name = max(names, key=lambda name: COMPLEXES[name].radius_angstrom())
+    radius = COMPLEXES[name].radius_angstrom()
     # The lower half of an even box has one voxel more than the upper.
     available = ((box_size - 1) // 2 - shift_voxels + 0.5) * voxel_size_angstrom
-    if complexes[name].radius_angstrom() > available:
+    if radius > available:
         raise ValueError(
             f"A box of {box_size} voxels of {voxel_size_angstrom:g} A with shifts up to "
             f"{shift_voxels:g} voxels holds a radius of {available:.0f} A, but {name} has "
-            f"{complexes[name].radius_angstrom():.0f} A. Use a larger box or larger voxels."
+            f"{radius:.0f} A. Use a larger box or larger voxels."
         )

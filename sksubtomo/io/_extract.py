@@ -93,7 +93,7 @@ def extract_subtomograms(
     centres = _check_arguments(tomogram, coordinates, box_size, border, subvoxel)
     nearest = np.floor(centres + 0.5).astype(np.intp)
     starts = nearest - box_size // 2
-    fits = ((starts >= 0) & (starts + box_size <= tomogram.shape)).all(axis=1)
+    fits = np.all((starts >= 0) & (starts + box_size <= tomogram.shape), axis=1)
     if border == "error" and not fits.all():
         raise ValueError(
             f"{(~fits).sum()} of {len(fits)} boxes of {box_size} voxels reach beyond the tomogram "
@@ -126,10 +126,10 @@ def _check_arguments(
     centres = np.asarray(coordinates, dtype=np.float64)
     if centres.ndim != 2 or centres.shape[1] != 3:
         raise ValueError(f"coordinates must have shape (n_particles, 3), got {centres.shape}.")
-    finite = np.isfinite(centres).all(axis=1)
+    finite = np.all(np.isfinite(centres), axis=1)
     if not finite.all():
         raise ValueError(f"Coordinates are not finite: {_some(centres, ~finite)}.")
-    outside = ((centres < -0.5) | (centres >= np.array(tomogram.shape) - 0.5)).any(axis=1)
+    outside = np.any((centres < -0.5) | (centres >= np.array(tomogram.shape) - 0.5), axis=1)
     if outside.any():
         raise ValueError(
             f"{outside.sum()} of {len(centres)} coordinates (z, y, x) lie outside the tomogram of "

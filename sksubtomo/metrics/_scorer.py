@@ -220,7 +220,9 @@ def make_labeled_scorer(scoring: str | Callable[..., float]) -> LabeledScorer:
     """
     if isinstance(scoring, str):
         by_probability = _BY_PROBABILITY.get(scoring)
-        inner = get_scorer(scoring) if by_probability is None else _ProbabilityScorer(by_probability)
+        inner = (
+            get_scorer(scoring) if by_probability is None else _ProbabilityScorer(by_probability)
+        )
         return LabeledScorer(inner, repr(scoring))
     if not callable(scoring):
         raise ValueError(f"scoring={scoring!r} must be a name or a scorer.")

@@ -55,9 +55,7 @@ def mask_labels(
     """
     y = check_labels(y)
     if y.dtype.kind in "ub":
-        raise ValueError(
-            f"y has dtype {y.dtype}, which cannot hold -1. Convert it: y.astype(int)."
-        )
+        raise ValueError(f"y has dtype {y.dtype}, which cannot hold -1. Convert it: y.astype(int).")
     if (labeled_fraction is None) == (n_per_class is None):
         raise ValueError("Give labeled_fraction or n_per_class, and not both.")
     known = np.flatnonzero(~is_unlabeled(y))
@@ -81,9 +79,9 @@ def _counts_of(classes: NDArray, codes: NDArray[np.intp], n_per_class: int) -> N
         raise ValueError(f"n_per_class={n_per_class} must be at least 1.")
     available = np.bincount(codes, minlength=len(classes))
     if (available < n_per_class).any():
-        scarce = available.argmin()
+        scarce = int(available.argmin())
         raise ValueError(
-            f"n_per_class={n_per_class}, but class {classes[scarce : scarce + 1].tolist()[0]!r} has "
+            f"n_per_class={n_per_class}, but class {classes.tolist()[scarce]!r} has "
             f"{available[scarce]} labelled samples."
         )
     return np.full(len(classes), n_per_class)

@@ -100,12 +100,14 @@ class ReconstructionDisplay:
 
         n_volumes = len(self.volumes)
         if fig is None:
-            fig = plt.figure(figsize=(1.6 * n_volumes + 0.6, 4.6), layout="constrained")
+            fig = plt.figure(figsize=(1.6 * n_volumes + 0.6, 4.1), layout="constrained")
         self.axes_ = fig.subplots(2, n_volumes, squeeze=False)
         rows = (("input", self.volumes), ("reconstruction", self.reconstructions))
         for axes, (label, volumes) in zip(self.axes_, rows, strict=True):
-            for ax, volume in zip(axes, volumes, strict=True):
-                ax.imshow(volume[volume.shape[0] // 2], cmap=cmap)
+            slices = np.asarray(volumes)[:, np.shape(volumes)[1] // 2]
+            for ax, image in zip(axes, slices, strict=True):
+                # One scale a row: reconstructions that differ little shall look alike.
+                ax.imshow(image, cmap=cmap, vmin=slices.min(), vmax=slices.max())
                 ax.set(xticks=[], yticks=[])
             axes[0].set_ylabel(label)
         for ax, title in zip(self.axes_[0], self.titles or (), strict=False):

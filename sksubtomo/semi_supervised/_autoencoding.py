@@ -126,7 +126,7 @@ class AutoencodingClassifier(ReconstructionMixin, BaseVolumeClassifier):
     >>> from sksubtomo.datasets import make_subtomograms
     >>> from sksubtomo.model_selection import mask_labels
     >>> from sksubtomo.semi_supervised import AutoencodingClassifier
-    >>> X, y = make_subtomograms(40, n_classes=2, box_size=16, voxel_size_angstrom=20.0,
+    >>> X, y = make_subtomograms(40, classes=2, box_size=16, voxel_size_angstrom=20.0,
     ...                          return_X_y=True, random_state=0)
     >>> y_masked = mask_labels(y, n_per_class=5, random_state=0)
     >>> clf = AutoencodingClassifier(max_epochs=2, random_state=0).fit(X, y_masked)

@@ -49,7 +49,9 @@ def test_axes_are_z_y_x():
 
 
 def test_volumes_are_the_turned_and_shifted_complexes():
-    data = make_subtomograms(6, classes=["ribosome_70s"], snr=1e6, tilt_range_deg=90, random_state=0)
+    data = make_subtomograms(
+        6, classes=["ribosome_70s"], snr=1e6, tilt_range_deg=90, random_state=0
+    )
     shape = COMPLEXES["ribosome_70s"]
     for row in range(6):
         centres = Rotation.from_quat(data.orientations[row]).apply(shape.centres())

@@ -47,14 +47,10 @@ def test_borders(tomogram):
     coordinates = [[6, 7, 9], [1, 7, 9], [13, 15, 17]]
     with pytest.raises(ValueError, match=r"2 of 3 boxes of 4 .*particle 1 at \[1.0, 7.0, 9.0\]"):
         extract_subtomograms(tomogram, coordinates, 4)
-    boxes, index = extract_subtomograms(
-        tomogram, coordinates, 4, border="drop", return_index=True
-    )
+    boxes, index = extract_subtomograms(tomogram, coordinates, 4, border="drop", return_index=True)
     assert index.tolist() == [0]
     assert len(boxes) == 1
-    padded, index = extract_subtomograms(
-        tomogram, coordinates, 4, border="pad", return_index=True
-    )
+    padded, index = extract_subtomograms(tomogram, coordinates, 4, border="pad", return_index=True)
     assert index.tolist() == [0, 1, 2]
     assert np.array_equal(padded[0], boxes[0])
     inside = tomogram[0:3, 5:9, 7:11]

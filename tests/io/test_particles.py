@@ -110,7 +110,13 @@ HEADER = "data_\nloop_\n_rlnCoordinateX\n_rlnCoordinateY\n_rlnCoordinateZ\n"
         (HEADER + "_rlnOriginXAngst\n1 2 3 4.5\n1 2 3 0\n", "shifts .* by rlnOriginXAngst"),
         (HEADER + "_rlnCenteredCoordinateXAngst\n1 2 3 4\n1 2 3 0\n", "centred coordinates"),
         (HEADER + "_rlnClassNumber\n1 2 3 1.5\n1 2 3 1\n", "not whole numbers"),
-        (HEADER.replace("data_", "data_a") + "1 2 3\n1 2 3\n\n" + HEADER.replace("data_", "data_b") + "1 2 3\n1 2 3\n", "several blocks"),
+        (
+            HEADER.replace("data_", "data_a")
+            + "1 2 3\n1 2 3\n\n"
+            + HEADER.replace("data_", "data_b")
+            + "1 2 3\n1 2 3\n",
+            "several blocks",
+        ),
     ],
 )
 def test_refused_files_name_themselves(tmp_path, text, message):

@@ -64,7 +64,7 @@ def test_two_classes_equal_scikit_learn(noisy, name):
 
 @pytest.mark.parametrize("name", get_labeled_scorer_names())
 def test_string_labels_and_more_dimensions(noisy, name):
-    classifier, X, y = noisy
+    _, X, y = noisy
     words = np.array(["a", "b", "c", "unlabeled"])[y]
     named = LogisticRegression().fit(X[y >= 0], words[y >= 0])
     scorer = pickle.loads(pickle.dumps(get_labeled_scorer(name)))
@@ -114,7 +114,9 @@ def test_sample_weight_is_routed(noisy):
     classifier, X, y = noisy
     weight = np.arange(120.0)
     labeled = y != -1
-    expected = accuracy_score(y[labeled], classifier.predict(X[labeled]), sample_weight=weight[labeled])
+    expected = accuracy_score(
+        y[labeled], classifier.predict(X[labeled]), sample_weight=weight[labeled]
+    )
     with sklearn.config_context(enable_metadata_routing=True):
         scorer = get_labeled_scorer("accuracy").set_score_request(sample_weight=True)
         assert scorer(classifier, X, y, sample_weight=weight) == expected

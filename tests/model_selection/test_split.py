@@ -101,9 +101,7 @@ def test_perfect_model_scores_one_where_plain_folds_do_not(table, classifier):
 
 def test_search_and_curve(table):
     X, y = table
-    search = GridSearchCV(
-        LabelSpreading(), {"gamma": [0.5, 1.0]}, cv=SemiSupervisedSplit(2)
-    )
+    search = GridSearchCV(LabelSpreading(), {"gamma": [0.5, 1.0]}, cv=SemiSupervisedSplit(2))
     assert search.fit(X, y).best_score_ == 1.0
     halving = HalvingGridSearchCV(
         SelfTrainingClassifier(LogisticRegression()),
@@ -146,12 +144,22 @@ def test_repr():
 @pytest.mark.parametrize(
     ("splitter", "y", "groups", "message"),
     [
-        (SemiSupervisedSplit(3), [0, 0, 0, 1, 1, -1], None, "Class 1 has 2 labelled samples, fewer"),
+        (
+            SemiSupervisedSplit(3),
+            [0, 0, 0, 1, 1, -1],
+            None,
+            "Class 1 has 2 labelled samples, fewer",
+        ),
         (SemiSupervisedSplit(StratifiedKFold(3)), [0, 0, 0, 1, 1, -1], None, "Class 1 has 2"),
         (SemiSupervisedSplit(2), [-1] * 6, None, "every label in y is hidden"),
         (SemiSupervisedSplit(2), None, None, "y is None"),
         (SemiSupervisedSplit(2, unlabeled="groups"), [0, 0, 1, 1], None, "needs groups"),
-        (SemiSupervisedSplit(2, unlabeled="all"), [0, 0, 1, 1], None, "unlabeled='all' must be one"),
+        (
+            SemiSupervisedSplit(2, unlabeled="all"),
+            [0, 0, 1, 1],
+            None,
+            "unlabeled='all' must be one",
+        ),
         (SemiSupervisedSplit(2), [0, 0, 1, 1], [1, 1, 1, 1], "come from 1 groups, fewer"),
         (SemiSupervisedSplit([([0], [1])]), [0, 0, 1, 1], None, "must be a number of folds"),
     ],

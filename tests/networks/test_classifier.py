@@ -10,9 +10,11 @@ def n_parameters(module):
 
 @pytest.mark.parametrize(("edge", "n_classes"), [(7, 7), (4, 8), (7, 2)])
 def test_parameters(edge, n_classes):
-    # By hand, for 7 classes at box 28: 2*10976 + (10976*128 + 128) + (128*128 + 128) + (128*7 + 7).
+    # By hand, 7 classes, box 28: 2*10976 + (10976*128 + 128) + (128*128 + 128) + (128*7 + 7).
     n_features = 32 * edge**3
-    by_hand = 2 * n_features + n_features * 128 + 128 + 128 * 128 + 128 + 128 * n_classes + n_classes
+    by_hand = (
+        2 * n_features + n_features * 128 + 128 + 128 * 128 + 128 + 128 * n_classes + n_classes
+    )
     assert n_parameters(Classifier3d((32, edge, edge, edge), n_classes)) == by_hand
     if (edge, n_classes) == (7, 7):
         assert by_hand == 1444423

@@ -166,7 +166,9 @@ def test_string_labels_equal_integer_labels(mostly_hidden):
     X, y = mostly_hidden
     names = np.array(["apoferritin", "groel", "ribosome", "unlabeled"])
     ints, strings = quick().fit(X, y), quick().fit(X, names[y])
-    with_none = quick().fit(X, np.array([None if n == "unlabeled" else n for n in names[y]], object))
+    with_none = quick().fit(
+        X, np.array([None if n == "unlabeled" else n for n in names[y]], object)
+    )
     assert_same_weights(ints, strings)
     assert_same_weights(ints, with_none)
     assert strings.classes_.tolist() == ["apoferritin", "groel", "ribosome"]
@@ -181,7 +183,9 @@ def test_flat_rows_equal_volumes(mostly_hidden):
     assert_same_weights(volumes, flat)
     assert np.array_equal(volumes.predict_proba(X), flat.predict_proba(X))
     assert np.array_equal(volumes.predict_proba(X), volumes.predict_proba(X.reshape(60, -1)))
-    assert np.array_equal(flat.reconstruct(X.reshape(60, -1)), volumes.reconstruct(X).reshape(60, -1))
+    assert np.array_equal(
+        flat.reconstruct(X.reshape(60, -1)), volumes.reconstruct(X).reshape(60, -1)
+    )
     assert volumes.n_features_in_ == 512
     assert volumes.volume_shape_ == flat.volume_shape_ == (8, 8, 8)
 
@@ -190,12 +194,13 @@ def test_same_seed_same_bits_whatever_the_global_seeds(mostly_hidden):
     X, y = mostly_hidden
     fitted = []
     for seed in (1, 2):
-        np.random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
         torch.manual_seed(seed)
-        numpy_state, torch_state = np.random.get_state(), torch.random.get_rng_state()
+        numpy_state = np.random.get_state()  # noqa: NPY002
+        torch_state = torch.random.get_rng_state()
         clf = quick(early_stopping=True).fit(X, y)
         clf.predict_proba(X)
-        assert np.array_equal(np.random.get_state()[1], numpy_state[1])
+        assert np.array_equal(np.random.get_state()[1], numpy_state[1])  # noqa: NPY002
         assert torch.equal(torch.random.get_rng_state(), torch_state)
         fitted.append(clf)
     assert_same_weights(*fitted)

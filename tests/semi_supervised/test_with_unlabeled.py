@@ -95,14 +95,18 @@ def test_string_labels(volumes, names):
 
 def test_unsigned_labels(volumes):
     X, y, unlabeled, X_all, y_all = volumes
-    assert WithUnlabeled(AUTOENCODING, unlabeled).fit(X, y.astype(np.uint8)).score(X_all, y_all) == 1
+    assert (
+        WithUnlabeled(AUTOENCODING, unlabeled).fit(X, y.astype(np.uint8)).score(X_all, y_all) == 1
+    )
 
 
 def test_nothing_unlabelled_is_the_plain_estimator(volumes):
     X, y, _, X_all, _ = volumes
     plain = clone(AUTOENCODING).fit(X, y).predict_proba(X_all)
     for nothing in (None, np.zeros((0, 8, 8, 8))):
-        assert np.array_equal(WithUnlabeled(AUTOENCODING, nothing).fit(X, y).predict_proba(X_all), plain)
+        assert np.array_equal(
+            WithUnlabeled(AUTOENCODING, nothing).fit(X, y).predict_proba(X_all), plain
+        )
 
 
 def test_search_and_cross_validation_on_labelled_rows(volumes):

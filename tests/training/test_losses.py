@@ -52,7 +52,9 @@ def test_squared_errors_are_means_over_voxels(output):
 
 
 def test_joint_loss_term_by_term(output):
-    loss = AutoencodingLoss(alpha=0.5, beta=2.0, unlabeled_weight=0.25, sparsity=0.01)(output, CODES)
+    loss = AutoencodingLoss(alpha=0.5, beta=2.0, unlabeled_weight=0.25, sparsity=0.01)(
+        output, CODES
+    )
     mse = [nn.functional.mse_loss(output.reconstruction[i], output.volumes[i]) for i in range(6)]
     reconstruction = sum((0.25 if CODES[i] < 0 else 0.5) * mse[i] for i in range(6)) / 6
     labeled = CODES >= 0
