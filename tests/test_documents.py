@@ -1,0 +1,66 @@
+"""What the documents promise."""
+
+import doctest
+import importlib
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sksubtomo
+
+ROOT = Path(__file__).resolve().parents[1]
+INTERNAL = {"base", "training"}
+
+
+@pytest.mark.parametrize(
+    "page", sorted((ROOT / "docs/user_guide").glob("*.rst")), ids=lambda p: p.stem
+)
+def test_examples_of_the_guide_run(page):
+    result = doctest.testfile(str(page), module_relative=False)
+    assert result.attempted or page.stem == "index"
+    assert result.failed == 0
+
+
+def test_example_of_the_readme_runs(capsys):
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    exec(compile(code, "README.md", "exec"), {})
+
+
+def public_names():
+    for module in pkgutil.iter_modules(sksubtomo.__path__):
+        if not module.name.startswith("_") and module.name not in INTERNAL:
+            package = importlib.import_module(f"sksubtomo.{module.name}")
+            yield from (f"sksubtomo.{module.name}.{name}" for name in package.__all__)
+
+
+def test_api_page_names_everything_that_is_public():
+    listed = re.findall(r"^   (sksubtomo\.\S+)", (ROOT / "docs/api/index.rst").read_text(), re.M)
+    assert sorted(listed) == sorted(public_names())
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    for name in ("AutoencodingClassifier", "SemiSupervisedSplit", "make_subtomograms"):
+        assert name in changelog
+
+
+def test_import_is_light():
+    code = (
+        "import sys, sksubtomo; "
+        "print([m for m in ('torch', 'skorch', 'matplotlib', 'pandas') if m in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "package", ["io", "fourier", "preprocessing", "model_selection", "metrics"]
+)
+def test_packages_without_networks_do_not_load_them(package):
+    code = (
+        f"import sys, sksubtomo.{package}; "
+        "print([m for m in ('torch', 'skorch', 'matplotlib') if m in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
