@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterator
 from numbers import Integral, Real
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, _fit_context
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_consistent_length
@@ -233,8 +235,16 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
         rows, held_out_rows = hold_out(codes, held_out, np.random.RandomState(split_seed))
         scaling = {"offset": self.offset_, "scale": self.scale_}
         self.net_.partial_fit(VolumeDataset(X, codes, rows=rows, held_out=held_out_rows, **scaling))
-        self.history_ = [_epoch_summary(epoch) for epoch in self.net_.history]
+        # skorch takes an interrupt for the end of the training; so its last epoch may be torn.
+        complete = [epoch for epoch in self.net_.history if "train_loss" in epoch]
+        self.history_ = [_epoch_summary(epoch) for epoch in complete]
         self.n_iter_ = len(self.history_)
+        if "train_loss" not in self.net_.history[-1]:
+            warnings.warn(
+                f"Training was interrupted after {self.n_iter_} epochs; its weights are kept.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
 
     def _build_net(
         self,

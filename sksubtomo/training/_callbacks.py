@@ -74,7 +74,9 @@ class ProgressBar(Callback):
         """Advance the bar."""
         losses = ("train_loss", "valid_loss")
         last = net.history[-1]
-        self.bar_.set_postfix({name: f"{last[name]:.3g}" for name in losses if name in last})
+        self.bar_.set_postfix(
+            {name: f"{last[name]:.3g}" for name in losses if name in last}, refresh=False
+        )
         self.bar_.update()
 
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:

@@ -4,7 +4,9 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from sklearn import config_context
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from torch.nn import functional as F
 
 from sksubtomo.networks import Classifier3d, Encoder3d
@@ -450,6 +452,52 @@ def test_verbose_shows_progress(mostly_hidden, capsys):
     clf = quick().fit(*mostly_hidden)
     assert capsys.readouterr() == ("", "")
     assert pickle.dumps(clf)
+
+
+def test_interrupted_training_keeps_its_weights(mostly_hidden, monkeypatch):
+    from sksubtomo.training import AutoencodingLoss
+
+    X, y = mostly_hidden
+    clf = quick(warm_start=True, max_epochs=2).fit(X, y)
+    forward, calls = AutoencodingLoss.forward, []
+
+    def interrupted(self, *args):
+        calls.append(1)
+        if len(calls) == 5:  # three batches an epoch
+            raise KeyboardInterrupt
+        return forward(self, *args)
+
+    monkeypatch.setattr(AutoencodingLoss, "forward", interrupted)
+    with pytest.warns(ConvergenceWarning, match="interrupted after 3 epochs"):
+        clf.fit(X, y)
+    assert clf.n_iter_ == len(clf.history_) == 3
+    assert clf.predict(X).shape == (60,)
+
+
+@pytest.mark.parametrize(
+    "setting", [{"enable_metadata_routing": True}, {"transform_output": "pandas"}]
+)
+def test_settings_of_scikit_learn(mostly_hidden, setting):
+    X, y = mostly_hidden
+    expected = quick().fit(X, y)
+    with config_context(**setting):
+        clf = quick().fit(X, y)
+        assert np.array_equal(clf.predict_proba(X), expected.predict_proba(X))
+        assert np.array_equal(np.asarray(clf.transform(X)), expected.transform(X))
+        assert clf.reconstruct(X).shape == X.shape
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_gpu_agrees_with_cpu(mostly_hidden):
+    X, y = mostly_hidden
+    cpu, gpu = (quick(device=device, max_epochs=3).fit(X, y) for device in ("cpu", "cuda"))
+    np.testing.assert_allclose(gpu.predict_proba(X), cpu.predict_proba(X), atol=1e-3)
+    np.testing.assert_allclose(gpu.reconstruct(X), cpu.reconstruct(X), atol=1e-2)
+    state = torch.cuda.get_rng_state()
+    twin = pickle.loads(pickle.dumps(gpu.fit(X, y)))
+    assert torch.equal(state, torch.cuda.get_rng_state())
+    np.testing.assert_allclose(twin.predict_proba(X), gpu.predict_proba(X), atol=1e-6)
 
 
 # --- Bad input -----------------------------------------------------------------------------------
