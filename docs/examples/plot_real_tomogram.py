@@ -42,6 +42,7 @@ def parse_arguments():
     parser.add_argument("--box-size", type=int, default=28, help="edge of a box in voxels")
     parser.add_argument("--labeled-fraction", type=float, default=0.1)
     parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--random-state", type=int, default=0)
     parser.add_argument("--output", type=Path, default=Path("docs/examples/output"))
     return parser.parse_args()
@@ -83,6 +84,7 @@ def main():
         AutoencodingClassifier(
             learning_rate=1e-3,
             max_epochs=args.epochs,
+            batch_size=args.batch_size,
             early_stopping=False,
             class_weight="balanced",
             random_state=args.random_state,

@@ -38,7 +38,7 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
         Returns
         -------
         probabilities : ndarray of shape (n_samples, n_classes) of float32
-            Columns in the order of ``classes_``. A row is the same bits whatever rows go with it.
+            Columns in the order of ``classes_``. A row does not depend on the rows beside it.
         """
         check_is_fitted(self, "net_")
         return self._forward("classify", check_volumes(self, X, reset=False))

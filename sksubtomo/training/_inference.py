@@ -27,7 +27,8 @@ def forward_batches(
     """Apply a function of the network to all rows of `inputs`, a batch at a time.
 
     Every batch has the same shape, the last being filled up with zeros: kernels are chosen by
-    shape, so a row's result is the same bits whatever rows go with it.
+    shape, so a row's result is the same bits whatever rows go with it. (Its place in the batch may
+    change the last bit, where a CPU's kernel treats the rows at the edge of a tile apart.)
 
     Parameters
     ----------
