@@ -2,6 +2,14 @@
 
 from sksubtomo.base._classifier import BaseVolumeClassifier
 from sksubtomo.base._estimator import BaseVolumeEstimator
+from sksubtomo.base._first_stage import check_first_stage, fitted_first_stage, unfrozen
 from sksubtomo.base._reconstruction import ReconstructionMixin
 
-__all__ = ["BaseVolumeClassifier", "BaseVolumeEstimator", "ReconstructionMixin"]
+__all__ = [
+    "BaseVolumeClassifier",
+    "BaseVolumeEstimator",
+    "ReconstructionMixin",
+    "check_first_stage",
+    "fitted_first_stage",
+    "unfrozen",
+]

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.base import ClassifierMixin
+from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.metrics import accuracy_score
 from sklearn.utils import compute_class_weight
 from sklearn.utils._param_validation import StrOptions
@@ -26,6 +26,33 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "classes": ["array-like", None],
     }
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, classes=None):
+        """Train for one more epoch on the given volumes, without validation.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_voxels)
+            Volumes, axes z, y, x; or flat rows, see ``volume_shape``.
+        y : array-like of shape (n_samples,)
+            Labels as in :meth:`fit`. Where unlabelled volumes are learnt from, all may be
+            unlabelled in any one call.
+        classes : array-like of shape (n_classes,), optional
+            All classes there will be; needed in the first call, unless the estimator
+            has its parameter ``classes``.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`fit`; also for a class or a box size that the first call did not have.
+        """
+        return self._partial_fit(X, y, classes)
 
     def predict_proba(self, X):
         """Return class probabilities.
@@ -96,19 +123,16 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
     def _encode_targets(
         self, y: Any, n_samples: int, *, resume: bool, classes: Any, partial: bool
     ) -> NDArray[np.int64]:
-        if resume:
-            codes, _ = encode_labels(y, self.classes_)
-            if classes is not None and not np.array_equal(np.unique(classes), self.classes_):
-                raise ValueError(
-                    f"classes={np.unique(classes).tolist()} differs from the classes of the "
-                    f"first call, {self.classes_.tolist()}."
-                )
-            return codes
-        classes = self.classes if classes is None else classes
-        if partial and classes is None:
+        given = self.classes if classes is None else classes
+        if resume and classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+            raise ValueError(
+                f"classes={np.unique(classes).tolist()} differs from the classes of the "
+                f"first call, {self.classes_.tolist()}."
+            )
+        if partial and not resume and given is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
-        codes, class_values = encode_labels(y, classes)
-        if not partial and not (codes >= 0).any():
+        codes, class_values = encode_labels(y, self.classes_ if resume else given)
+        if not (codes >= 0).any() and not (partial and self._learns_from_unlabeled):
             raise ValueError(
                 f"{type(self).__name__} needs labelled volumes of at least one class, but every "
                 "label in y means 'unlabelled'."
@@ -123,11 +147,7 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
         return codes
 
     def _module_params(self) -> dict[str, Any]:
-        return {
-            "volume_shape": self.volume_shape_,
-            "n_classes": len(self.classes_),
-            **self._checked_network_params(),
-        }
+        return {**super()._module_params(), "n_classes": len(self.classes_)}
 
     def _class_weights(self, codes: NDArray[np.int64]) -> torch.Tensor | None:
         """Weight of every class from ``class_weight``; 1 for classes without a label."""

@@ -16,7 +16,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_consistent_length
+from skorch.callbacks import Callback
 
+from sksubtomo._utils._labels import UNLABELED
 from sksubtomo._utils._params import merge_mapping
 from sksubtomo._utils._volumes import check_volumes
 from sksubtomo.training import (
@@ -29,6 +31,8 @@ from sksubtomo.training import (
 )
 
 _LARGEST_SEED = 2**31 - 1
+# What an epoch's entry in the history keeps of skorch's, which counts batches, too.
+_FIGURES = ("_loss", "_error", "_entropy", "_divergence")
 
 
 class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
@@ -41,6 +45,8 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
     #: Classes of the network and of the loss.
     _network: ClassVar[type[torch.nn.Module]]
     _criterion: ClassVar[type[torch.nn.Module]]
+    #: Whether unlabelled volumes are trained on.
+    _learns_from_unlabeled: ClassVar[bool] = True
 
     _network_defaults: ClassVar[dict[str, Any]] = {
         "n_blocks": None,
@@ -118,7 +124,7 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
             Volumes, axes z, y, x; or flat rows, see ``volume_shape``.
         y : array-like of shape (n_samples,)
             Labels, integers or strings. -1 is unlabelled; with strings also
-            ``None`` and ``"unlabeled"``.
+            ``None`` and ``"unlabeled"``. Not used by estimators that are no classifiers.
 
         Returns
         -------
@@ -143,18 +149,15 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None, classes=None):
+    def partial_fit(self, X, y=None):
         """Train for one more epoch on the given volumes, without validation.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_voxels)
             Volumes, axes z, y, x; or flat rows, see ``volume_shape``.
-        y : array-like of shape (n_samples,)
-            Labels as in :meth:`fit`; in any one call, all may be unlabelled.
-        classes : array-like of shape (n_classes,), optional
-            All classes there will be; needed in the first call, unless the estimator
-            has its parameter ``classes``.
+        y : object
+            Not used.
 
         Returns
         -------
@@ -164,22 +167,25 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
         Raises
         ------
         ValueError
-            As :meth:`fit`; also for a class or a box size that the first call did not have.
+            As :meth:`fit`; also for a box size that the first call did not have.
         """
+        return self._partial_fit(X, y)
+
+    def _partial_fit(self, X: Any, y: Any, classes: Any = None) -> BaseVolumeEstimator:
         resume = hasattr(self, "net_")
         X, codes = self._check_data(X, y, resume=resume, classes=classes, partial=True)
         self._train(X, codes, resume=resume, epochs=1, held_out=0.0)
         return self
 
-    @abstractmethod
     def _encode_targets(
         self, y: Any, n_samples: int, *, resume: bool, classes: Any, partial: bool
     ) -> NDArray[np.int64]:
-        """Turn `y` into class indices, -1 for unlabelled."""
+        """Turn `y` into class indices, -1 for unlabelled; without classes, all are."""
+        return np.full(n_samples, UNLABELED)
 
-    @abstractmethod
     def _module_params(self) -> dict[str, Any]:
         """Arguments of the network."""
+        return {"volume_shape": self.volume_shape_, **self._checked_network_params()}
 
     @abstractmethod
     def _criterion_params(self, codes: NDArray[np.int64]) -> dict[str, Any]:
@@ -227,32 +233,26 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
         init_seed, shuffle_seed, split_seed = check_random_state(self.random_state).randint(
             _LARGEST_SEED, size=3
         )
+        rows = np.arange(len(X)) if self._learns_from_unlabeled else np.flatnonzero(codes >= 0)
         if resume:
             self._update_net(codes)
         else:
-            self._build_net(X, codes, int(init_seed), int(shuffle_seed))
+            self._build_net(codes, int(init_seed), int(shuffle_seed))
+            self._initialize_from(X, rows)
         self.net_.set_params(max_epochs=epochs)
-        rows, held_out_rows = hold_out(codes, held_out, np.random.RandomState(split_seed))
-        scaling = {"offset": self.offset_, "scale": self.scale_}
-        self.net_.partial_fit(VolumeDataset(X, codes, rows=rows, held_out=held_out_rows, **scaling))
-        # skorch takes an interrupt for the end of the training; so its last epoch may be torn.
-        complete = [epoch for epoch in self.net_.history if "train_loss" in epoch]
-        self.history_ = [_epoch_summary(epoch) for epoch in complete]
-        self.n_iter_ = len(self.history_)
-        if "train_loss" not in self.net_.history[-1]:
-            warnings.warn(
-                f"Training was interrupted after {self.n_iter_} epochs; its weights are kept.",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
+        train, validation = hold_out(codes[rows], held_out, np.random.RandomState(split_seed))
+        dataset = VolumeDataset(
+            X,
+            codes,
+            rows=rows[train],
+            held_out=rows[validation],
+            offset=self.offset_,
+            scale=self.scale_,
+        )
+        self.net_.partial_fit(dataset)
+        self._record(dataset)
 
-    def _build_net(
-        self,
-        X: NDArray[np.float32],
-        codes: NDArray[np.int64],
-        init_seed: int,
-        shuffle_seed: int,
-    ) -> None:
+    def _build_net(self, codes: NDArray[np.int64], init_seed: int, shuffle_seed: int) -> None:
         params = self._checked_training_params()
         self.net_ = build_net(
             self._network,
@@ -267,10 +267,20 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
             patience=params["n_iter_no_change"] if self.early_stopping else None,
             device=self.device,
             verbose=self.verbose,
+            extra_callbacks=self._callbacks(),
             init_seed=init_seed,
             shuffle_seed=shuffle_seed,
         )
-        self.offset_, self.scale_ = scaling_of(X) if params["standardize"] else (0.0, 1.0)
+
+    def _callbacks(self) -> list[Callback]:
+        """Return what else is to happen between epochs."""
+        return []
+
+    def _initialize_from(self, X: NDArray[np.float32], rows: NDArray[np.intp]) -> None:
+        """Take from the volumes what is fixed before training: their scale."""
+        self.offset_, self.scale_ = 0.0, 1.0
+        if self._checked_training_params()["standardize"]:
+            self.offset_, self.scale_ = scaling_of(X if len(rows) == len(X) else X[rows])
 
     def _update_net(self, codes: NDArray[np.int64]) -> None:
         """Bring parameters that were changed since the last fit to the live net."""
@@ -279,6 +289,19 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
         for name, value in self._criterion_params(codes).items():
             on_device = value.to(self.net_.device) if torch.is_tensor(value) else value
             setattr(self.net_.criterion_, name, on_device)
+
+    def _record(self, dataset: VolumeDataset) -> None:
+        """Set the attributes that tell of the training."""
+        # skorch takes an interrupt for the end of the training; so its last epoch may be torn.
+        complete = [epoch for epoch in self.net_.history if "train_loss" in epoch]
+        self.history_ = [_epoch_summary(epoch) for epoch in complete]
+        self.n_iter_ = len(self.history_)
+        if "train_loss" not in self.net_.history[-1]:
+            warnings.warn(
+                f"Training was interrupted after {self.n_iter_} epochs; its weights are kept.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
 
     def _forward(self, method: str, inputs: Any) -> NDArray[np.float32]:
         """Apply a method of the network to validated volumes, or to codes."""
@@ -309,5 +332,5 @@ def _epoch_summary(epoch: dict[str, Any]) -> dict[str, Any]:
     return {
         name: value
         for name, value in epoch.items()
-        if name in ("epoch", "dur") or name.endswith(("_loss", "_error", "_entropy"))
+        if name in ("epoch", "dur") or name.endswith(_FIGURES)
     }

@@ -11,28 +11,33 @@ from sksubtomo._utils._volumes import Shape3d
 from sksubtomo.networks._classifier import Classifier3d
 from sksubtomo.networks._decoder import Decoder3d
 from sksubtomo.networks._encoder import Encoder3d
+from sksubtomo.networks._random import PartSeeds
 
 
 class AutoencodingOutput(NamedTuple):
     """What :class:`AutoencodingNetwork` gives back; a branch that did not run is None."""
 
     volumes: torch.Tensor
-    code: torch.Tensor
+    code: torch.Tensor | None
     reconstruction: torch.Tensor | None
-    logits: torch.Tensor
+    logits: torch.Tensor | None
 
 
 class AutoencodingNetwork(nn.Module):
-    """One encoder shared by a decoder and a classifier.
+    """One encoder shared by a decoder and a classifier, either of which can be left out.
+
+    With the same seed, parts have the same initial weights, whatever parts there are.
 
     Parameters
     ----------
     volume_shape : tuple of int
         Edges of the box in voxels, z, y, x.
-    n_classes : int
-        Number of classes.
-    n_blocks, n_filters, latent_dim : int
+    n_classes : int or None
+        Number of classes. None leaves the classifier out, which makes an autoencoder.
+    n_blocks, n_filters : int
         As in :class:`Encoder3d`.
+    latent_dim : int or None, default=128
+        Length of the code. None leaves code and decoder out, which makes a supervised network.
     batch_norm_rows : {"all", "labeled"}, default="all"
         Which rows of a training batch pass through the classifier, and so enter the
         statistics of its batch normalisation. "all" is what the paper's text and
@@ -50,23 +55,29 @@ class AutoencodingNetwork(nn.Module):
     def __init__(
         self,
         volume_shape: Shape3d,
-        n_classes: int,
+        n_classes: int | None,
         *,
         n_blocks: int | None = None,
         n_filters: int = 32,
-        latent_dim: int = 128,
+        latent_dim: int | None = 128,
         batch_norm_rows: Literal["all", "labeled"] = "all",
         reconstructs: bool = True,
     ) -> None:
         super().__init__()
         sizes = {"n_blocks": n_blocks, "n_filters": n_filters, "latent_dim": latent_dim}
         self.batch_norm_rows = batch_norm_rows
-        self.reconstructs = reconstructs
+        self.reconstructs = reconstructs and latent_dim is not None
         self.latent_dim = latent_dim
-        # In this order, a network without the decoder draws the same initial weights.
-        self.encoder = Encoder3d(volume_shape, **sizes)  # type: ignore[arg-type]
-        self.classifier = Classifier3d(self.encoder.feature_shape, n_classes)
-        self.decoder = Decoder3d(volume_shape, **sizes)  # type: ignore[arg-type]
+        seeds = PartSeeds()
+        with seeds.of("encoder"):
+            self.encoder = Encoder3d(volume_shape, **sizes)  # type: ignore[arg-type]
+        self.classifier = self.decoder = None
+        if n_classes is not None:
+            with seeds.of("classifier"):
+                self.classifier = Classifier3d(self.encoder.feature_shape, n_classes)
+        if latent_dim is not None:
+            with seeds.of("decoder"):
+                self.decoder = Decoder3d(volume_shape, **sizes)  # type: ignore[arg-type]
 
     def forward(
         self, volumes: torch.Tensor, labeled: torch.Tensor | None = None
@@ -89,13 +100,16 @@ class AutoencodingNetwork(nn.Module):
         """
         code, feature_map = self.encoder(volumes)
         reconstruction = self.decoder(code) if self.reconstructs else None
-        if self.training and self.batch_norm_rows == "labeled" and labeled is not None:
-            seen = self.classifier(feature_map[labeled])
-            logits = seen.new_zeros(len(volumes), self.classifier.n_classes)
-            logits[labeled] = seen
-        else:
-            logits = self.classifier(feature_map)
+        logits = None if self.classifier is None else self._logits(feature_map, labeled)
         return AutoencodingOutput(volumes, code, reconstruction, logits)
+
+    def _logits(self, feature_map: torch.Tensor, labeled: torch.Tensor | None) -> torch.Tensor:
+        if not self.training or self.batch_norm_rows == "all" or labeled is None:
+            return self.classifier(feature_map)
+        seen = self.classifier(feature_map[labeled])
+        logits = seen.new_zeros(len(feature_map), self.classifier.n_classes)
+        logits[labeled] = seen
+        return logits
 
     def classify(self, volumes: torch.Tensor) -> torch.Tensor:
         """Return class probabilities (n, n_classes) without running the decoder."""

@@ -8,6 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from sksubtomo.networks._random import glorot_
+
 
 class Classifier3d(nn.Module):
     """Batch normalisation and three dense layers on the last feature map of an encoder.
@@ -42,6 +44,7 @@ class Classifier3d(nn.Module):
             nn.ReLU(),
             nn.Linear(n_hidden, n_classes),
         )
+        glorot_(self)
 
     def forward(self, feature_map: torch.Tensor) -> torch.Tensor:
         """Return logits (n, n_classes) of feature maps (n, n_filters, d, h, w)."""

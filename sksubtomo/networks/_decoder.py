@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from sksubtomo._utils._volumes import Shape3d
+from sksubtomo.networks._random import glorot_
 from sksubtomo.networks._shapes import default_n_blocks, pooled_shapes
 
 
@@ -62,6 +63,7 @@ class Decoder3d(nn.Module):
             self.blocks.append(nn.Conv3d(n_filters, n_filters, 3, padding=1))
             self.blocks.append(nn.ReLU())
         self.to_volume = nn.Conv3d(n_filters, 1, 3, padding=1)
+        glorot_(self)
 
     def forward(self, code: torch.Tensor) -> torch.Tensor:
         """Decode codes of shape (n, latent_dim) to volumes (n, 1, depth, height, width)."""

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from sksubtomo._utils._volumes import Shape3d
+from sksubtomo.networks._random import glorot_
 from sksubtomo.networks._shapes import default_n_blocks, pooled_shapes
 
 
@@ -26,8 +27,8 @@ class Encoder3d(nn.Module):
         the paper's 2 for boxes of 28 and 4 for boxes of 64.
     n_filters : int, default=32
         Channels of every convolution.
-    latent_dim : int, default=128
-        Length of the code.
+    latent_dim : int or None, default=128
+        Length of the code; None leaves the dense layer out.
 
     Attributes
     ----------
@@ -51,7 +52,7 @@ class Encoder3d(nn.Module):
         *,
         n_blocks: int | None = None,
         n_filters: int = 32,
-        latent_dim: int = 128,
+        latent_dim: int | None = 128,
     ) -> None:
         super().__init__()
         n_blocks = default_n_blocks(volume_shape) if n_blocks is None else n_blocks
@@ -62,11 +63,14 @@ class Encoder3d(nn.Module):
             self.blocks.append(nn.Conv3d(n_filters if block else 1, n_filters, 3, padding=1))
             self.blocks.append(nn.ReLU())
             self.blocks.append(nn.MaxPool3d(2, ceil_mode=True))
-        self.to_code = nn.Sequential(
-            nn.Flatten(), nn.Linear(math.prod(self.feature_shape), latent_dim), nn.ReLU()
-        )
+        glorot_(self.blocks)  # before the code's, so that they are the same without it
+        self.to_code: nn.Module | None = None
+        if latent_dim is not None:
+            n_features = math.prod(self.feature_shape)
+            self.to_code = nn.Sequential(nn.Flatten(), nn.Linear(n_features, latent_dim), nn.ReLU())
+            glorot_(self.to_code)
 
-    def forward(self, volumes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, volumes: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor]:
         """Encode volumes.
 
         Parameters
@@ -76,10 +80,11 @@ class Encoder3d(nn.Module):
 
         Returns
         -------
-        code : Tensor of shape (n, latent_dim)
+        code : Tensor of shape (n, latent_dim) or None
             Non-negative features.
         feature_map : Tensor of shape (n, n_filters, d, h, w)
             Output of the last max-pooling, which the classifier reads.
         """
         feature_map = self.blocks(volumes)
-        return self.to_code(feature_map), feature_map
+        code = None if self.to_code is None else self.to_code(feature_map)
+        return code, feature_map

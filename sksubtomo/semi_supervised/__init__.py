@@ -1,7 +1,19 @@
 """Classifiers that learn from labelled and unlabelled volumes together."""
 
 from sksubtomo.semi_supervised._autoencoding import AutoencodingClassifier
+from sksubtomo.semi_supervised._fine_tuned import FineTunedClassifier
+from sksubtomo.semi_supervised._pseudo_label import PseudoLabelClassifier
+from sksubtomo.semi_supervised._self_training import SelfTrainingClassifier
 from sksubtomo.semi_supervised._shared_volumes import SharedVolumes
+from sksubtomo.semi_supervised._variational import SemiSupervisedVAEClassifier
 from sksubtomo.semi_supervised._with_unlabeled import WithUnlabeled
 
-__all__ = ["AutoencodingClassifier", "SharedVolumes", "WithUnlabeled"]
+__all__ = [
+    "AutoencodingClassifier",
+    "FineTunedClassifier",
+    "PseudoLabelClassifier",
+    "SelfTrainingClassifier",
+    "SemiSupervisedVAEClassifier",
+    "SharedVolumes",
+    "WithUnlabeled",
+]

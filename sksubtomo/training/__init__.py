@@ -9,25 +9,39 @@ from sksubtomo.training._losses import (
     quotient,
     squared_errors,
 )
-from sksubtomo.training._net import build_net, resolve_device, seeded_cpu
+from sksubtomo.training._net import build_net, resolve_device
+from sksubtomo.training._pseudo_labels import PseudoLabels, choose_confident
 from sksubtomo.training._validation import hold_out
+from sksubtomo.training._variational_losses import (
+    ConditionalVariationalLoss,
+    VariationalLoss,
+    gaussian_cost,
+    gaussian_divergence,
+    unlabeled_cost,
+)
 
 __all__ = [
     "AutoencodingLoss",
     "BestWeights",
+    "ConditionalVariationalLoss",
     "EpochLog",
     "ProgressBar",
+    "PseudoLabels",
+    "VariationalLoss",
     "VolumeDataset",
     "build_net",
+    "choose_confident",
     "forward_batches",
+    "gaussian_cost",
+    "gaussian_divergence",
     "hold_out",
     "labeled_cross_entropy",
     "quotient",
     "resolve_device",
     "scaling_of",
-    "seeded_cpu",
     "split_dataset",
     "squared_errors",
     "to_input",
+    "unlabeled_cost",
     "volume_loader",
 ]

@@ -44,6 +44,7 @@ class VolumeDataset(Dataset):
         self.scale = scale
         self.rows = np.arange(len(volumes)) if rows is None else rows
         self.held_out = np.arange(0) if held_out is None else held_out
+        self.labeled_iter = np.where(codes >= 0, 0, -1)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -57,6 +58,21 @@ class VolumeDataset(Dataset):
         codes = torch.from_numpy(self.codes[rows])
         volumes = to_input(self.volumes[rows], self.offset, self.scale)
         return {"volumes": volumes, "labeled": codes >= 0}, codes
+
+    def add_labels(self, rows: NDArray[np.intp], codes: NDArray[np.intp], iteration: int) -> None:
+        """Give labels to unlabelled volumes, and train on them from now on.
+
+        Parameters
+        ----------
+        rows, codes : ndarray of int
+            Which volumes, and their class indices.
+        iteration : int
+            When, for ``labeled_iter``, which is 0 for labels given and -1 where there is none.
+        """
+        self.codes = self.codes.copy()
+        self.codes[rows] = codes
+        self.labeled_iter[rows] = iteration
+        self.rows = np.concatenate([self.rows, rows])
 
     def split(self) -> tuple[VolumeDataset, VolumeDataset | None]:
         """Return the rows to train on, and those to validate on or None."""

@@ -67,7 +67,7 @@ class AutoencodingLoss(nn.Module):
 
     with :math:`a_i = \alpha` for labelled and :math:`a_i = u` for unlabelled volumes, the codes
     :math:`c_i`, and the class weights :math:`w`. Without a label in the batch the second term is
-    0. Without a reconstruction, only the second term remains.
+    0. Without a reconstruction, only the second term remains; without logits, only the others.
 
     Parameters
     ----------
@@ -127,17 +127,18 @@ class AutoencodingLoss(nn.Module):
 
     def summarize(self, sums: Mapping[str, torch.Tensor]) -> dict[str, float]:
         """Turn sums over the batches of an epoch into its loss and the loss's terms."""
-        summary = {
-            "loss": self._combine(sums),
-            "cross_entropy": quotient(sums["cross_entropy"], sums["class_weight"]),
-        }
+        summary = {"loss": self._combine(sums)}
+        if "cross_entropy" in sums:
+            summary["cross_entropy"] = quotient(sums["cross_entropy"], sums["class_weight"])
         if "squared_error" in sums:
             summary["reconstruction_error"] = sums["squared_error"] / sums["n_volumes"]
         return {name: float(value) for name, value in summary.items()}
 
     def _sum_up(self, output: AutoencodingOutput, codes: torch.Tensor) -> Sums:
-        total, weight = labeled_cross_entropy(output.logits, codes, self.class_weight)
-        sums = {"cross_entropy": total, "class_weight": weight}
+        sums: Sums = {}
+        if output.logits is not None:
+            total, weight = labeled_cross_entropy(output.logits, codes, self.class_weight)
+            sums = {"cross_entropy": total, "class_weight": weight}
         if output.reconstruction is not None:
             errors = squared_errors(output.volumes, output.reconstruction)
             weights = torch.where(codes >= 0, self.alpha, self.unlabeled_weight)
@@ -148,8 +149,10 @@ class AutoencodingLoss(nn.Module):
         return sums
 
     def _combine(self, sums: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        loss = self.beta * quotient(sums["cross_entropy"], sums["class_weight"])
+        terms = []
         if "n_volumes" in sums:
             reconstruction = sums["weighted_error"] + self.sparsity * sums["activity"]
-            loss = loss + reconstruction / sums["n_volumes"]
-        return loss
+            terms.append(reconstruction / sums["n_volumes"])
+        if "cross_entropy" in sums:
+            terms.append(self.beta * quotient(sums["cross_entropy"], sums["class_weight"]))
+        return torch.stack(terms).sum()

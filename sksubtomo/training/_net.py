@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 
+from sksubtomo.networks._random import seeded_cpu
 from sksubtomo.training._callbacks import BestWeights, EpochLog, ProgressBar
 from sksubtomo.training._data import split_dataset, volume_loader
-
-_SEEDING = threading.Lock()
-
-
-@contextmanager
-def seeded_cpu(seed: int) -> Iterator[None]:
-    """Draw from PyTorch's CPU generator as if seeded, and leave it as it was.
-
-    The lock is for joblib's threads: they share the one global generator.
-    """
-    with _SEEDING, torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed CUDA, too
-        yield
 
 
 def resolve_device(device: str) -> str:
@@ -53,6 +38,7 @@ def build_net(
     patience: int | None,
     device: str,
     verbose: int,
+    extra_callbacks: list[Callback],
     init_seed: int,
     shuffle_seed: int,
 ) -> NeuralNet:
@@ -75,6 +61,8 @@ def build_net(
         "auto", "cpu", "cuda" or "cuda:1".
     verbose : int
         Whether to show progress.
+    extra_callbacks : list of Callback
+        Callbacks of the estimator; they see the network before losses are logged.
     init_seed, shuffle_seed : int
         Seeds of the initial weights and of the order of samples.
     """
@@ -94,7 +82,7 @@ def build_net(
         # Without a generator of its own, every loader draws a seed from the global one.
         iterator_valid__generator=_generator(shuffle_seed),
         train_split=split_dataset,
-        callbacks=_callbacks(patience, verbose),
+        callbacks=[*extra_callbacks, *_callbacks(patience, verbose)],
         callbacks__train_loss=None,
         callbacks__valid_loss=None,
         callbacks__print_log=None,

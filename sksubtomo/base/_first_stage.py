@@ -1,0 +1,55 @@
+"""Estimators that another one builds on, given fitted, unfitted or frozen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from sksubtomo._utils._volumes import Shape3d
+
+
+def unfrozen(given: Any) -> Any:
+    """Return the estimator that was given, without its FrozenEstimator."""
+    return given.estimator if isinstance(given, FrozenEstimator) else given
+
+
+def check_first_stage(name: str, given: Any, kind: type, volume_shape: Shape3d) -> None:
+    """Check the first stage before work starts.
+
+    Parameters
+    ----------
+    name : str
+        Name of the parameter, for messages.
+    given : estimator or FrozenEstimator
+        What was passed.
+    kind : type
+        What it has to be.
+    volume_shape : tuple of int
+        Box of the volumes to come.
+
+    Raises
+    ------
+    ValueError
+        If it is something else, frozen without a fit, or fitted on another box.
+    """
+    stage = unfrozen(given)
+    if not isinstance(stage, kind):
+        raise ValueError(
+            f"{name} is a FrozenEstimator of {type(stage).__name__}; it must be one of "
+            f"{kind.__name__}."
+        )
+    if isinstance(given, FrozenEstimator):
+        check_is_fitted(stage, "net_")
+    if hasattr(stage, "net_") and stage.volume_shape_ != volume_shape:
+        raise ValueError(
+            f"X has volumes of shape {volume_shape}, but the {name} was fitted on volumes of "
+            f"shape {stage.volume_shape_}."
+        )
+
+
+def fitted_first_stage(stage: Any, X: Any) -> Any:
+    """Return the stage itself if it is fitted, else a clone fitted to `X`; None stays None."""
+    return stage if stage is None or hasattr(stage, "net_") else clone(stage).fit(X)

@@ -1,0 +1,6 @@
+"""Codes of volumes, learnt without labels."""
+
+from sksubtomo.decomposition._autoencoder import Autoencoder
+from sksubtomo.decomposition._variational import VariationalAutoencoder
+
+__all__ = ["Autoencoder", "VariationalAutoencoder"]

@@ -1,0 +1,137 @@
+"""The reconstruction branch by itself."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils._param_validation import Interval
+
+from sksubtomo.base import BaseVolumeEstimator, ReconstructionMixin
+from sksubtomo.networks import AutoencodingNetwork
+from sksubtomo.training import AutoencodingLoss
+
+
+class Autoencoder(ReconstructionMixin, BaseVolumeEstimator):
+    r"""Convolutional autoencoder: volumes to codes and back, without labels.
+
+    Encoder and decoder of :class:`~sksubtomo.semi_supervised.AutoencodingClassifier`, without its
+    classifier. For a batch of :math:`n` volumes :math:`x_i` it minimises
+
+    .. math::
+
+        \frac{1}{n} \sum_i \mathrm{MSE}(x_i, \hat x_i)
+        + \frac{\lambda}{n} \sum_i \lVert c_i \rVert_1
+
+    where MSE is the mean over voxels and :math:`c_i` the code. With k-means on its codes it groups
+    particles whose classes nobody knows yet [2]_.
+
+    Parameters
+    ----------
+    network_params : dict, optional
+        ``n_blocks`` (by default as many as leave no edge above 7 voxels: 2 for boxes of 28,
+        4 for boxes of 64), ``n_filters`` (32) and ``latent_dim`` (128), the length of the code.
+    training_params : dict, optional
+        Adam's ``betas`` ((0.9, 0.99)) and ``weight_decay`` (0); the weight
+        ``sparsity`` (1e-4) of the L1 norm of the code; ``n_iter_no_change`` (10), the
+        epochs without a better validation loss after which training stops; ``standardize`` (True),
+        whether two numbers, the mean and the standard deviation over all voxels trained on, take
+        the volumes to the network's scale.
+    learning_rate : float, default=1e-4
+        Adam's learning rate.
+    batch_size : int, default=64
+        Volumes in a batch.
+    max_epochs : int, default=100
+        Passes over the training volumes.
+    early_stopping : bool, default=True
+        Whether to hold out training volumes, stop when their loss no longer falls, and go back to
+        the weights that were best.
+    validation_fraction : float, default=0.1
+        Share of the training volumes to hold out.
+    warm_start : bool, default=False
+        Whether :meth:`fit` goes on from the last fit.
+    volume_shape : int or (int, int, int), optional
+        Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels.
+    device : str, default="auto"
+        "cpu", "cuda", "cuda:1"...; "auto" takes a GPU if there is one.
+    random_state : int, RandomState instance or None, default=None
+        Determines initial weights, the order of samples and what is held out. The
+        same integer gives the same bits on a CPU with the same number of threads.
+    verbose : int, default=0
+        Whether to show a progress bar.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Number of voxels of a volume.
+    volume_shape_ : tuple of int
+        Box in voxels, z, y, x.
+    net_ : skorch.NeuralNet
+        The trained net; ``net_.module_`` is the PyTorch network.
+    history_ : list of dict
+        One entry an epoch: ``train_loss``, ``train_reconstruction_error`` (of
+        standardised volumes), the same with ``valid_``, and seconds, ``dur``.
+    n_iter_ : int
+        Epochs trained.
+    offset_, scale_ : float
+        The two numbers of ``standardize``.
+
+    See Also
+    --------
+    sksubtomo.decomposition.VariationalAutoencoder : Codes with a distribution.
+    sksubtomo.semi_supervised.FineTunedClassifier : A classifier that starts from its encoder.
+
+    References
+    ----------
+    .. [1] Liu et al., "Semi-supervised macromolecule structural classification in cellular
+       electron cryo-tomograms using 3D autoencoding classifier", BMVC 2019.
+    .. [2] Zeng et al., "A convolutional autoencoder approach for mining features in cellular
+    electron
+       cryo-tomograms and weakly supervised coarse segmentation", J. Struct. Biol. 202, 2018.
+
+    Examples
+    --------
+    >>> from sksubtomo.datasets import make_subtomograms
+    >>> from sksubtomo.decomposition import Autoencoder
+    >>> X, _ = make_subtomograms(40, classes=2, box_size=16, voxel_size_angstrom=20.0,
+    ...                          return_X_y=True, random_state=0)
+    >>> autoencoder = Autoencoder(max_epochs=2, random_state=0).fit(X)
+    >>> autoencoder.transform(X).shape, autoencoder.reconstruct(X).shape
+    ((40, 128), (40, 16, 16, 16))
+    """
+
+    _network = AutoencodingNetwork
+    _criterion = AutoencodingLoss
+    _training_defaults: ClassVar[dict[str, Any]] = {
+        **BaseVolumeEstimator._training_defaults,
+        "sparsity": 1e-4,
+    }
+    _training_constraints: ClassVar[dict[str, list]] = {
+        **BaseVolumeEstimator._training_constraints,
+        "sparsity": [Interval(Real, 0, None, closed="left")],
+    }
+
+    def score(self, X, y=None):
+        """Return minus the mean squared error of the reconstructions.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_voxels)
+            Volumes of the shape that the estimator was fitted on.
+        y : object
+            Not used.
+
+        Returns
+        -------
+        score : float
+            In the squared units of `X`; higher is better, 0 is perfect.
+        """
+        return -float(self.reconstruction_error(X).mean())
+
+    def _module_params(self) -> dict[str, Any]:
+        return {**super()._module_params(), "n_classes": None}
+
+    def _criterion_params(self, codes: NDArray[np.int64]) -> dict[str, Any]:
+        return {"sparsity": self._checked_training_params()["sparsity"]}

@@ -1,0 +1,154 @@
+"""The supervised network."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sksubtomo.base import BaseVolumeClassifier
+from sksubtomo.networks import AutoencodingNetwork
+from sksubtomo.training import AutoencodingLoss
+
+
+class CNNClassifier(BaseVolumeClassifier):
+    r"""Supervised convolutional network: the classification branch, on labelled volumes only.
+
+    The encoder's convolutions and the classifier of
+    :class:`~sksubtomo.semi_supervised.AutoencodingClassifier`, without code and decoder. For a
+    batch of labelled volumes :math:`S` it minimises the cross-entropy
+
+    .. math::
+
+        \frac{\sum_{i \in S} w_{y_i} \mathrm{CE}(y_i, p_i)}{\sum_{i \in S} w_{y_i}}
+
+    with the class weights :math:`w`. Unlabelled volumes may be passed; they are left out.
+
+    Parameters
+    ----------
+    class_weight : dict or "balanced", optional
+        Weights of the classes in the cross-entropy.
+    classes : array-like of shape (n_classes,), optional
+        All classes. By default those that occur in `y`. To be given where a subset of the data may
+        lack a class, as in cross-validation with few labels.
+    network_params : dict, optional
+        ``n_blocks`` (by default as many as leave no edge above 7 voxels: 2 for boxes of 28,
+        4 for boxes of 64) and ``n_filters`` (32).
+    training_params : dict, optional
+        Adam's ``betas`` ((0.9, 0.99)) and ``weight_decay`` (0); ``n_iter_no_change`` (10), the
+        epochs without a better validation loss after which training stops; ``standardize`` (True),
+        whether two numbers, the mean and the standard deviation over all voxels trained on, take
+        the volumes to the network's scale.
+    learning_rate : float, default=1e-4
+        Adam's learning rate.
+    batch_size : int, default=64
+        Volumes in a batch.
+    max_epochs : int, default=100
+        Passes over the labelled volumes.
+    early_stopping : bool, default=True
+        Whether to hold out labelled volumes, stop when their loss no longer falls, and go back to
+        the weights that were best.
+    validation_fraction : float, default=0.1
+        Share of the labelled volumes to hold out, class by class. Only labels given to :meth:`fit`
+        are used. One labelled volume of every class stays in training.
+    warm_start : bool, default=False
+        Whether :meth:`fit` goes on from the last fit.
+    volume_shape : int or (int, int, int), optional
+        Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels.
+    device : str, default="auto"
+        "cpu", "cuda", "cuda:1"...; "auto" takes a GPU if there is one.
+    random_state : int, RandomState instance or None, default=None
+        Determines initial weights, the order of samples and what is held out. The
+        same integer gives the same bits on a CPU with the same number of threads.
+    verbose : int, default=0
+        Whether to show a progress bar.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Classes, sorted, without the label that means "unlabelled".
+    n_features_in_ : int
+        Number of voxels of a volume.
+    volume_shape_ : tuple of int
+        Box in voxels, z, y, x.
+    net_ : skorch.NeuralNet
+        The trained net; ``net_.module_`` is the PyTorch network.
+    history_ : list of dict
+        One entry an epoch: ``train_loss``, ``train_cross_entropy``, the same with ``valid_``, and
+        seconds, ``dur``.
+    n_iter_ : int
+        Epochs trained.
+    offset_, scale_ : float
+        The two numbers of ``standardize``.
+
+    See Also
+    --------
+    sksubtomo.semi_supervised.AutoencodingClassifier : Learns from unlabelled volumes, too.
+    sksubtomo.semi_supervised.PseudoLabelClassifier : Labels unlabelled volumes while it trains.
+    sksubtomo.semi_supervised.FineTunedClassifier : Starts from a trained autoencoder.
+
+    References
+    ----------
+    Liu et al., "Semi-supervised macromolecule structural classification in cellular
+    electron cryo-tomograms using 3D autoencoding classifier", BMVC 2019.
+
+    Examples
+    --------
+    >>> from sksubtomo.datasets import make_subtomograms
+    >>> from sksubtomo.neural_network import CNNClassifier
+    >>> X, y = make_subtomograms(40, classes=2, box_size=16, voxel_size_angstrom=20.0,
+    ...                          return_X_y=True, random_state=0)
+    >>> CNNClassifier(max_epochs=2, random_state=0).fit(X, y).predict_proba(X).shape
+    (40, 2)
+    """
+
+    _network = AutoencodingNetwork
+    _criterion = AutoencodingLoss
+    _learns_from_unlabeled = False
+    _network_defaults: ClassVar[dict[str, Any]] = {
+        name: value
+        for name, value in BaseVolumeClassifier._network_defaults.items()
+        if name != "latent_dim"
+    }
+
+    def __init__(
+        self,
+        *,
+        class_weight=None,
+        classes=None,
+        network_params=None,
+        training_params=None,
+        learning_rate=1e-4,
+        batch_size=64,
+        max_epochs=100,
+        early_stopping=True,
+        validation_fraction=0.1,
+        warm_start=False,
+        volume_shape=None,
+        device="auto",
+        random_state=None,
+        verbose=0,
+    ):
+        super().__init__(
+            network_params=network_params,
+            training_params=training_params,
+            learning_rate=learning_rate,
+            batch_size=batch_size,
+            max_epochs=max_epochs,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            warm_start=warm_start,
+            volume_shape=volume_shape,
+            device=device,
+            random_state=random_state,
+            verbose=verbose,
+        )
+        self.class_weight = class_weight
+        self.classes = classes
+
+    def _module_params(self) -> dict[str, Any]:
+        return {**super()._module_params(), "latent_dim": None}
+
+    def _criterion_params(self, codes: NDArray[np.int64]) -> dict[str, Any]:
+        return {"class_weight": self._class_weights(codes)}

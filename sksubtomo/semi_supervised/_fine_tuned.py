@@ -1,0 +1,215 @@
+"""Pre-training an autoencoder, then fine-tuning a classifier."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils._param_validation import Interval
+
+from sksubtomo.base import check_first_stage, fitted_first_stage, unfrozen
+from sksubtomo.decomposition import Autoencoder
+from sksubtomo.neural_network import CNNClassifier
+
+
+class FineTunedClassifier(CNNClassifier):
+    """Supervised network that starts from the encoder of an autoencoder.
+
+    Two stages, one after the other: an :class:`~sksubtomo.decomposition.Autoencoder` learns from
+    all volumes, labelled or not; then :class:`~sksubtomo.neural_network.CNNClassifier`, its
+    convolutions set to those of the autoencoder, learns from the labelled volumes.
+
+    Parameters
+    ----------
+    autoencoder : Autoencoder or FrozenEstimator of one, optional
+        The first stage. One that is not fitted is cloned, and fitted to all volumes. A fitted one
+        is used as it is. :func:`sklearn.base.clone`, and with it ``GridSearchCV``, forgets fits:
+        there, pass ``FrozenEstimator(autoencoder)``, and the first stage is done once for all. By
+        default, an autoencoder with the parameters of this estimator.
+    pretrain_epochs : int, optional
+        Epochs of the default autoencoder; by default `max_epochs`. 0 leaves the first stage out,
+        which is :class:`~sksubtomo.neural_network.CNNClassifier`.
+    freeze_encoder : bool, default=False
+        Whether the second stage leaves the convolutions as they are and trains the dense layers
+        only.
+    class_weight : dict or "balanced", optional
+        Weights of the classes in the cross-entropy.
+    classes : array-like of shape (n_classes,), optional
+        All classes. By default those that occur in `y`. To be given where a subset of the data may
+        lack a class, as in cross-validation with few labels.
+    network_params : dict, optional
+        ``n_blocks`` (by default as many as leave no edge above 7 voxels: 2 for boxes of 28, 4 for
+        boxes of 64), ``n_filters`` (32) and, for the default autoencoder, ``latent_dim`` (128). Not
+        to be given with `autoencoder`, whose own hold.
+    training_params : dict, optional
+        Adam's ``betas`` ((0.9, 0.99)) and ``weight_decay`` (0); ``n_iter_no_change`` (10), the
+        epochs without a better validation loss after which training stops; ``standardize`` (True),
+        whether two numbers, the mean and the standard deviation over all voxels trained on, take
+        the volumes to the network's scale.
+    learning_rate : float, default=1e-4
+        Adam's learning rate.
+    batch_size : int, default=64
+        Volumes in a batch.
+    max_epochs : int, default=100
+        Passes over the labelled volumes.
+    early_stopping : bool, default=True
+        Whether to hold out labelled volumes, stop when their loss no longer falls, and go back to
+        the weights that were best.
+    validation_fraction : float, default=0.1
+        Share of the labelled volumes to hold out, class by class. Only labels given to :meth:`fit`
+        are used. One labelled volume of every class stays in training.
+    warm_start : bool, default=False
+        Whether :meth:`fit` goes on from the last fit.
+    volume_shape : int or (int, int, int), optional
+        Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels.
+    device : str, default="auto"
+        "cpu", "cuda", "cuda:1"...; "auto" takes a GPU if there is one.
+    random_state : int, RandomState instance or None, default=None
+        Determines initial weights, the order of samples and what is held out. The
+        same integer gives the same bits on a CPU with the same number of threads.
+    verbose : int, default=0
+        Whether to show a progress bar.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Classes, sorted, without the label that means "unlabelled".
+    autoencoder_ : Autoencoder or None
+        The first stage, fitted; its ``history_`` tells of it.
+    n_features_in_ : int
+        Number of voxels of a volume.
+    volume_shape_ : tuple of int
+        Box in voxels, z, y, x.
+    net_ : skorch.NeuralNet
+        The trained net; ``net_.module_`` is the PyTorch network.
+    history_ : list of dict
+        One entry an epoch: ``train_loss``, ``train_cross_entropy``, the same with ``valid_``, and
+        seconds, ``dur``.
+    n_iter_ : int
+        Epochs trained.
+    offset_, scale_ : float
+        The two numbers of ``standardize``; those of the autoencoder, if there is one.
+
+    See Also
+    --------
+    sksubtomo.semi_supervised.AutoencodingClassifier : Both stages at once.
+
+    References
+    ----------
+    Liu et al., "Semi-supervised macromolecule structural classification in cellular
+    electron cryo-tomograms using 3D autoencoding classifier", BMVC 2019.
+
+    Examples
+    --------
+    One pre-training for a search over the second stage:
+
+    >>> from sklearn.frozen import FrozenEstimator
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from sksubtomo.datasets import make_subtomograms
+    >>> from sksubtomo.decomposition import Autoencoder
+    >>> from sksubtomo.model_selection import SemiSupervisedSplit, mask_labels
+    >>> from sksubtomo.semi_supervised import FineTunedClassifier
+    >>> X, y = make_subtomograms(40, classes=2, box_size=16, voxel_size_angstrom=20.0,
+    ...                          return_X_y=True, random_state=0)
+    >>> y_masked = mask_labels(y, n_per_class=5, random_state=0)
+    >>> autoencoder = Autoencoder(max_epochs=2, random_state=0).fit(X)
+    >>> clf = FineTunedClassifier(FrozenEstimator(autoencoder), max_epochs=2, random_state=0)
+    >>> grid = {"freeze_encoder": [False, True]}
+    >>> search = GridSearchCV(clf, grid, cv=SemiSupervisedSplit(2)).fit(X, y_masked)
+    >>> search.best_estimator_.autoencoder_ is autoencoder
+    True
+    """
+
+    _network_defaults: ClassVar[dict[str, Any]] = Autoencoder._network_defaults
+    _parameter_constraints: ClassVar[dict[str, list]] = {
+        **CNNClassifier._parameter_constraints,
+        "autoencoder": [Autoencoder, FrozenEstimator, None],
+        "pretrain_epochs": [Interval(Integral, 0, None, closed="left"), None],
+        "freeze_encoder": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        autoencoder=None,
+        *,
+        pretrain_epochs=None,
+        freeze_encoder=False,
+        class_weight=None,
+        classes=None,
+        network_params=None,
+        training_params=None,
+        learning_rate=1e-4,
+        batch_size=64,
+        max_epochs=100,
+        early_stopping=True,
+        validation_fraction=0.1,
+        warm_start=False,
+        volume_shape=None,
+        device="auto",
+        random_state=None,
+        verbose=0,
+    ):
+        super().__init__(
+            class_weight=class_weight,
+            classes=classes,
+            network_params=network_params,
+            training_params=training_params,
+            learning_rate=learning_rate,
+            batch_size=batch_size,
+            max_epochs=max_epochs,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            warm_start=warm_start,
+            volume_shape=volume_shape,
+            device=device,
+            random_state=random_state,
+            verbose=verbose,
+        )
+        self.autoencoder = autoencoder
+        self.pretrain_epochs = pretrain_epochs
+        self.freeze_encoder = freeze_encoder
+
+    def _first_stage(self) -> Autoencoder | None:
+        """Return the autoencoder to start from, fitted or not; None to start from nothing."""
+        if self.autoencoder is not None or self.pretrain_epochs == 0:
+            return unfrozen(self.autoencoder)
+        shared = {*Autoencoder._get_param_names()} & {*self._get_param_names()}
+        params = {name: getattr(self, name) for name in shared}
+        if self.pretrain_epochs is not None:
+            params["max_epochs"] = self.pretrain_epochs
+        return Autoencoder(**{**params, "warm_start": False})
+
+    def _check_data(self, X: Any, y: Any, **options: Any) -> tuple[Any, Any]:
+        checked = super()._check_data(X, y, **options)
+        if self.autoencoder is not None:
+            if self.network_params is not None or self.pretrain_epochs is not None:
+                raise ValueError(
+                    "network_params and pretrain_epochs are those of the default autoencoder; "
+                    "with autoencoder given, set them there."
+                )
+            check_first_stage("autoencoder", self.autoencoder, Autoencoder, self.volume_shape_)
+        return checked
+
+    def _module_params(self) -> dict[str, Any]:
+        params = super()._module_params()
+        if self.autoencoder is not None:
+            sizes = self._first_stage()._checked_network_params()
+            params.update({name: sizes[name] for name in ("n_blocks", "n_filters")})
+        return params
+
+    def _initialize_from(self, X: NDArray[np.float32], rows: NDArray[np.intp]) -> None:
+        self.autoencoder_ = first = fitted_first_stage(self._first_stage(), X)
+        blocks = self.net_.module_.encoder.blocks
+        if first is None:
+            super()._initialize_from(X, rows)
+        else:
+            blocks.load_state_dict(first.net_.module_.encoder.blocks.state_dict())
+            self.offset_, self.scale_ = first.offset_, first.scale_
+        blocks.requires_grad_(not self.freeze_encoder)
+
+    def _update_net(self, codes: NDArray[np.int64]) -> None:
+        super()._update_net(codes)
+        self.net_.module_.encoder.blocks.requires_grad_(not self.freeze_encoder)

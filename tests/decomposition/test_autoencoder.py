@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+from sklearn.cluster import KMeans
+from sklearn.metrics import adjusted_rand_score
+from sklearn.pipeline import make_pipeline
+
+from sksubtomo.decomposition import Autoencoder
+from sksubtomo.semi_supervised import AutoencodingClassifier
+
+QUICK = {
+    "learning_rate": 3e-3,
+    "max_epochs": 5,
+    "batch_size": 20,
+    "early_stopping": False,
+    "network_params": {"n_filters": 4, "latent_dim": 6},
+    "random_state": 0,
+}
+
+
+def quick(**params):
+    return Autoencoder(**{**QUICK, **params})
+
+
+def test_is_the_joint_network_without_classification(mostly_hidden):
+    X, y = mostly_hidden
+    joint, alone = AutoencodingClassifier(beta=0, **QUICK).fit(X, y), quick().fit(X)
+    assert np.array_equal(alone.reconstruct(X), joint.reconstruct(X))
+    assert np.array_equal(alone.transform(X), joint.transform(X))
+    assert alone.history_[-1]["train_loss"] == joint.history_[-1]["train_loss"]
+
+
+def test_labels_do_not_matter(mostly_hidden):
+    X, y = mostly_hidden
+    assert np.array_equal(quick().fit(X, y).transform(X), quick().fit_transform(X))
+    assert not hasattr(quick().fit(X, y), "classes_")
+
+
+def test_score_is_minus_the_mean_squared_error(easy_volumes):
+    X = 10.0 + 3.0 * easy_volumes[0]
+    autoencoder = quick().fit(X)
+    expected = -np.mean((autoencoder.reconstruct(X) - X) ** 2)
+    assert autoencoder.score(X) == pytest.approx(expected, rel=1e-5)
+
+
+def test_learns_to_reconstruct(easy_volumes):
+    X, y = easy_volumes
+    wider = {"n_filters": 8, "latent_dim": 32}
+    autoencoder = quick(max_epochs=60, network_params=wider).fit(X)
+    means = np.stack([X[y == code].mean(axis=0) for code in range(3)])
+    assert -autoencoder.score(X) < 1.1 * np.mean((X - means[y]) ** 2)
+    np.testing.assert_allclose(
+        autoencoder.inverse_transform(autoencoder.transform(X)),
+        autoencoder.reconstruct(X),
+        rtol=1e-4,
+        atol=1e-5,
+    )
+
+
+def test_early_stopping_watches_the_reconstruction(easy_volumes):
+    autoencoder = quick(early_stopping=True).fit(easy_volumes[0])
+    assert autoencoder.history_[0]["valid_loss"] > 0
+    assert "valid_cross_entropy" not in autoencoder.history_[0]
+
+
+def test_codes_cluster(easy_volumes):
+    X, y = easy_volumes
+    pipeline = make_pipeline(quick(max_epochs=60), KMeans(3, random_state=0))
+    assert adjusted_rand_score(y, pipeline.fit_predict(X)) == 1.0
+
+
+def test_partial_fit_is_fit_epoch_by_epoch(easy_volumes):
+    X, _ = easy_volumes
+    stepwise = quick()
+    for _ in range(5):
+        stepwise.partial_fit(X)
+    assert np.array_equal(stepwise.transform(X), quick().fit_transform(X))
