@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import nn
@@ -71,7 +71,9 @@ class AutoencodingNetwork(nn.Module):
         seeds = PartSeeds()
         with seeds.of("encoder"):
             self.encoder = Encoder3d(volume_shape, **sizes)  # type: ignore[arg-type]
-        self.classifier = self.decoder = None
+        # Methods of a branch that is left out are not to be called.
+        self.classifier: Any = None
+        self.decoder: Any = None
         if n_classes is not None:
             with seeds.of("classifier"):
                 self.classifier = Classifier3d(self.encoder.feature_shape, n_classes)
@@ -117,7 +119,8 @@ class AutoencodingNetwork(nn.Module):
 
     def encode(self, volumes: torch.Tensor) -> torch.Tensor:
         """Return codes (n, latent_dim)."""
-        return self.encoder(volumes)[0]
+        code, _ = self.encoder(volumes)
+        return code
 
     def decode(self, code: torch.Tensor) -> torch.Tensor:
         """Return volumes (n, 1, depth, height, width) of codes (n, latent_dim)."""

@@ -57,6 +57,8 @@ class ConditionalVariationalNetwork(nn.Module):
     Kingma et al., "Semi-supervised learning with deep generative models", NeurIPS 2014.
     """
 
+    log_noise: torch.Tensor
+
     def __init__(
         self,
         volume_shape: Shape3d,
@@ -74,7 +76,9 @@ class ConditionalVariationalNetwork(nn.Module):
         n_inputs = latent_dim + n_classes
         if dense:
             self.encoder: nn.Module = _DenseEncoder(volume_shape, n_hidden)
-            self.classifier = nn.Sequential(*_dense(math.prod(volume_shape), n_hidden, n_classes))
+            self.classifier: nn.Module = nn.Sequential(
+                *_dense(math.prod(volume_shape), n_hidden, n_classes)
+            )
             self.decoder: nn.Module = nn.Sequential(
                 *_dense(n_inputs, n_hidden, math.prod(volume_shape)),
                 nn.Unflatten(1, (1, *volume_shape)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 from torch import nn
@@ -35,7 +35,7 @@ class PartSeeds:
     def __init__(self) -> None:
         self._seed = int(torch.randint(2**31 - 1, ()))
 
-    def of(self, part: str) -> contextmanager[None]:  # type: ignore[valid-type]
+    def of(self, part: str) -> AbstractContextManager[None]:
         """Return a context in which the part of that name is to be made."""
         return seeded_cpu(self._seed ^ zlib.crc32(part.encode()))
 
@@ -55,4 +55,5 @@ def glorot_(network: nn.Module) -> None:
     for layer in network.modules():
         if isinstance(layer, (nn.Conv3d, nn.Linear)):
             nn.init.xavier_uniform_(layer.weight)
-            nn.init.zeros_(layer.bias)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)

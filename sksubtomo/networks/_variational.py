@@ -47,6 +47,8 @@ class VariationalNetwork(nn.Module):
     Kingma et al., "Semi-supervised learning with deep generative models", NeurIPS 2014.
     """
 
+    log_noise: torch.Tensor
+
     def __init__(
         self,
         volume_shape: Shape3d,
