@@ -8,18 +8,11 @@ skips seeds that are there already, then renders means and standard deviations t
 """
 
 import argparse
-import csv
 import importlib.util
-import os
-import platform
-from datetime import date
 from pathlib import Path
 
 import numpy as np
-import sklearn
-import torch
-
-import sksubtomo
+from _results import append_rows, environment, mean_and_spread, read_rows
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks/results/joint_vs_supervised.csv"
@@ -34,37 +27,6 @@ def load_demo():
     return module
 
 
-def environment():
-    """Return what the figures depend on."""
-    return {
-        "threads": torch.get_num_threads(),
-        "cores": os.cpu_count(),
-        "machine": platform.machine(),
-        "sksubtomo": sksubtomo.__version__,
-        "torch": torch.__version__,
-        "scikit-learn": sklearn.__version__,
-        "date": date.today().isoformat(),
-    }
-
-
-def read_rows(path):
-    """Return the rows of a CSV file, none if it is not there."""
-    if not path.exists():
-        return []
-    with open(path, newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def append_rows(path, rows):
-    """Append the rows of one seed in one write, with a header if the file is new."""
-    new = not path.exists()
-    with open(path, "a", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
-        if new:
-            writer.writeheader()
-        writer.writerows(rows)
-
-
 def render(rows):
     """Return a Markdown table of mean and standard deviation over the seeds."""
     lines = [
@@ -75,14 +37,12 @@ def render(rows):
     ]
     for network in dict.fromkeys(row["network"] for row in rows):
         chosen = [row for row in rows if row["network"] == network]
-        accuracy, seconds = (
-            np.array([float(row[k]) for row in chosen]) for k in ("accuracy", "seconds")
-        )
-        spread = accuracy.std(ddof=1) if len(chosen) > 1 else float("nan")
+        accuracy = mean_and_spread(row["accuracy"] for row in chosen)
+        seconds = np.mean([float(row["seconds"]) for row in chosen])
         first = chosen[0]
         lines.append(
             f"| {network} | {first['labels']} | {first['volumes']} | {first['epochs']} "
-            f"| {len(chosen)} | {accuracy.mean():.3f} +- {spread:.3f} | {seconds.mean():.0f} |"
+            f"| {len(chosen)} | {accuracy} | {seconds:.0f} |"
         )
     return "\n".join(lines) + "\n"
 

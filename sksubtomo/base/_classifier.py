@@ -146,6 +146,9 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
         self.classes_ = class_values
         return codes
 
+    def _encode_validation(self, y_val: Any, n_samples: int) -> NDArray[np.int64]:
+        return encode_labels(y_val, self.classes_)[0]
+
     def _module_params(self) -> dict[str, Any]:
         return {**super()._module_params(), "n_classes": len(self.classes_)}
 

@@ -30,6 +30,9 @@ from sksubtomo.training import (
     to_input,
 )
 
+#: Volumes and class indices.
+ValidationData = tuple[NDArray[np.float32], NDArray[np.int64]]
+
 _LARGEST_SEED = 2**31 - 1
 # What an epoch's entry in the history keeps of skorch's, which counts batches, too.
 _FIGURES = ("_loss", "_error", "_entropy", "_divergence")
@@ -115,7 +118,7 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, *, X_val=None, y_val=None):
         """Fit to volumes and their labels, where known.
 
         Parameters
@@ -125,6 +128,10 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
         y : array-like of shape (n_samples,)
             Labels, integers or strings. -1 is unlabelled; with strings also
             ``None`` and ``"unlabeled"``. Not used by estimators that are no classifiers.
+        X_val : array-like of shape (n_val, depth, height, width) or (n_val, n_voxels), optional
+            Volumes for ``early_stopping`` to watch, instead of a part of `X`.
+        y_val : array-like of shape (n_val,), optional
+            Their labels. They are labels that somebody gave: count them with those of `y`.
 
         Returns
         -------
@@ -145,6 +152,7 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
             resume=resume,
             epochs=self.max_epochs,
             held_out=self.validation_fraction if self.early_stopping else 0.0,
+            validation=self._check_validation(X_val, y_val),
         )
         return self
 
@@ -203,6 +211,24 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
         codes = self._encode_targets(y, len(X), resume=resume, classes=classes, partial=partial)
         return X, codes
 
+    def _check_validation(self, X_val: Any, y_val: Any) -> ValidationData | None:
+        """Validate what early stopping is to watch."""
+        if X_val is None and y_val is None:
+            return None
+        if X_val is None or not self.early_stopping:
+            raise ValueError(
+                "X_val and y_val are for early stopping: pass X_val with y_val, and set "
+                "early_stopping=True."
+            )
+        X_val = check_volumes(self, X_val, reset=False)
+        if y_val is not None:
+            check_consistent_length(X_val, y_val)
+        return X_val, self._encode_validation(y_val, len(X_val))
+
+    def _encode_validation(self, y_val: Any, n_samples: int) -> NDArray[np.int64]:
+        """Turn `y_val` into class indices, -1 for unlabelled; without classes, all are."""
+        return np.full(n_samples, UNLABELED)
+
     def _checked_network_params(self) -> dict[str, Any]:
         return merge_mapping(
             type(self).__name__,
@@ -229,28 +255,31 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
         resume: bool,
         epochs: int,
         held_out: float,
+        validation: ValidationData | None = None,
     ) -> None:
         init_seed, shuffle_seed, split_seed = check_random_state(self.random_state).randint(
             _LARGEST_SEED, size=3
         )
-        rows = np.arange(len(X)) if self._learns_from_unlabeled else np.flatnonzero(codes >= 0)
+        rows = self._rows_to_learn_from(codes)
         if resume:
             self._update_net(codes)
         else:
             self._build_net(codes, int(init_seed), int(shuffle_seed))
             self._initialize_from(X, rows)
         self.net_.set_params(max_epochs=epochs)
-        train, validation = hold_out(codes[rows], held_out, np.random.RandomState(split_seed))
-        dataset = VolumeDataset(
-            X,
-            codes,
-            rows=rows[train],
-            held_out=rows[validation],
-            offset=self.offset_,
-            scale=self.scale_,
-        )
+        dataset = VolumeDataset(X, codes, offset=self.offset_, scale=self.scale_)
+        if validation is None:
+            train, held = hold_out(codes[rows], held_out, np.random.RandomState(split_seed))
+            dataset.rows = rows[train]
+            dataset.validate_on(X, codes, rows[held])
+        else:
+            dataset.rows = rows
+            dataset.validate_on(*validation, self._rows_to_learn_from(validation[1]))
         self.net_.partial_fit(dataset)
         self._record(dataset)
+
+    def _rows_to_learn_from(self, codes: NDArray[np.int64]) -> NDArray[np.intp]:
+        return np.flatnonzero(self._learns_from_unlabeled | (codes >= 0))
 
     def _build_net(self, codes: NDArray[np.int64], init_seed: int, shuffle_seed: int) -> None:
         params = self._checked_training_params()

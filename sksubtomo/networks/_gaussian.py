@@ -42,7 +42,8 @@ class GaussianNoise(nn.Module):
     """Independent draws from Gaussians, from a stream of its own.
 
     Draws are made on the CPU, so that they are the same on every device, and leave PyTorch's global
-    generator alone. The stream begins from the generator's state when the module is made.
+    generator alone. The stream begins from the generator's state when the module is made. In
+    evaluation mode, every call makes the same draws, so that the losses of epochs compare.
     """
 
     def __init__(self) -> None:
@@ -52,7 +53,8 @@ class GaussianNoise(nn.Module):
 
     def forward(self, mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
         """Draw from each Gaussian, differentiably in mean and log-variance."""
-        standard = torch.randn(mean.shape, generator=self.generator, dtype=mean.dtype)
+        generator = self.generator if self.training else torch.Generator().manual_seed(0)
+        standard = torch.randn(mean.shape, generator=generator, dtype=mean.dtype)
         return mean + (0.5 * log_variance).exp() * standard.to(mean.device)
 
 

@@ -200,10 +200,20 @@ class SemiSupervisedVAEClassifier(BaseVolumeClassifier):
             check_first_stage("vae", self.vae, VariationalAutoencoder, self.volume_shape_)
         return checked
 
-    def _train(self, X: NDArray[np.float32], codes: NDArray[np.int64], **options: Any) -> None:
-        if not options["resume"]:
+    def _train(
+        self,
+        X: NDArray[np.float32],
+        codes: NDArray[np.int64],
+        *,
+        resume: bool,
+        validation: Any = None,
+        **options: Any,
+    ) -> None:
+        if not resume:
             self.vae_ = fitted_first_stage(unfrozen(self.vae), X)
-        super()._train(self._inputs(X), codes, **options)
+        if validation is not None:
+            validation = self._inputs(validation[0]), validation[1]
+        super()._train(self._inputs(X), codes, resume=resume, validation=validation, **options)
 
     def _inputs(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return what the model describes: volumes, or mean codes in the form of volumes."""

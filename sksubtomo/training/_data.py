@@ -24,8 +24,8 @@ class VolumeDataset(Dataset):
         Class indices; -1 is unlabelled.
     offset, scale : float
         A volume ``v`` is handed out as ``(v - offset) / scale``.
-    rows, held_out : ndarray of int, optional
-        Rows to train on, and rows to validate on. By default all, and none.
+    rows : ndarray of int, optional
+        Rows to hand out, by default all.
     """
 
     def __init__(
@@ -36,14 +36,13 @@ class VolumeDataset(Dataset):
         offset: float = 0.0,
         scale: float = 1.0,
         rows: NDArray[np.intp] | None = None,
-        held_out: NDArray[np.intp] | None = None,
     ) -> None:
         self.volumes = volumes
         self.codes = codes
         self.offset = offset
         self.scale = scale
         self.rows = np.arange(len(volumes)) if rows is None else rows
-        self.held_out = np.arange(0) if held_out is None else held_out
+        self.validation: VolumeDataset | None = None
         self.labeled_iter = np.where(codes >= 0, 0, -1)
 
     def __len__(self) -> int:
@@ -74,12 +73,18 @@ class VolumeDataset(Dataset):
         self.labeled_iter[rows] = iteration
         self.rows = np.concatenate([self.rows, rows])
 
-    def split(self) -> tuple[VolumeDataset, VolumeDataset | None]:
-        """Return the rows to train on, and those to validate on or None."""
-        if not len(self.held_out):
-            return self, None
+    def validate_on(self, volumes: Any, codes: NDArray[np.int64], rows: NDArray[np.intp]) -> None:
+        """Set what to validate on: some rows of these or other volumes; none if there are none.
+
+        Parameters
+        ----------
+        volumes, codes : array
+            Volumes and their class indices.
+        rows : ndarray of int
+            Which of them.
+        """
         scaling = {"offset": self.offset, "scale": self.scale}
-        return self, VolumeDataset(self.volumes, self.codes, rows=self.held_out, **scaling)
+        self.validation = VolumeDataset(volumes, codes, rows=rows, **scaling) if len(rows) else None
 
 
 def to_input(volumes: Any, offset: float, scale: float) -> torch.Tensor:
@@ -90,7 +95,7 @@ def to_input(volumes: Any, offset: float, scale: float) -> torch.Tensor:
 
 def split_dataset(dataset: VolumeDataset, y: None = None) -> tuple[Dataset, Dataset | None]:
     """Serve as skorch's ``train_split``; a plain function, so that no data get into a pickle."""
-    return dataset.split()
+    return dataset, dataset.validation
 
 
 def volume_loader(dataset: Dataset, **params: Any) -> DataLoader:

@@ -70,6 +70,14 @@ def test_copies_go_on_with_the_same_draws_and_leave_the_global_generator_alone(c
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
+def test_evaluation_draws_the_same_each_time_and_does_not_disturb_the_training():
+    draw, zeros = GaussianNoise(), torch.zeros(3)
+    twin = copy.deepcopy(draw)
+    assert torch.equal(draw.eval()(zeros, zeros), draw(zeros, zeros))
+    assert torch.equal(draw.train()(zeros, zeros), twin(zeros, zeros))
+    assert not torch.equal(draw(zeros, zeros), draw(zeros, zeros))
+
+
 def test_log_variance_is_bounded():
     head = GaussianHead(3, 2)
     _, log_variance = head(torch.full((1, 3), 1e9, requires_grad=True))

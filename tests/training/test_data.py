@@ -9,9 +9,9 @@ from sksubtomo.training import VolumeDataset, split_dataset, volume_loader
 def dataset():
     X = np.arange(10 * 8, dtype=np.float32).reshape(10, 2, 2, 2)
     codes = np.array([0, 1, -1, -1, 0, 1, -1, -1, 0, 1])
-    return VolumeDataset(
-        X, codes, offset=2.0, scale=4.0, rows=np.arange(7), held_out=np.arange(7, 10)
-    )
+    dataset = VolumeDataset(X, codes, offset=2.0, scale=4.0, rows=np.arange(7))
+    dataset.validate_on(X, codes, np.arange(7, 10))
+    return dataset
 
 
 def test_batches_are_scaled_rows(dataset):
@@ -40,5 +40,7 @@ def test_split_keeps_scaling_and_rows(dataset):
 
 
 def test_no_rows_to_hold_out_means_no_validation():
-    dataset = VolumeDataset(np.zeros((3, 1, 1, 1), np.float32), np.zeros(3, np.int64))
+    X, codes = np.zeros((3, 1, 1, 1), np.float32), np.zeros(3, np.int64)
+    dataset = VolumeDataset(X, codes)
+    dataset.validate_on(X, codes, np.arange(0))
     assert split_dataset(dataset)[1] is None

@@ -1,0 +1,281 @@
+"""Compare semi-supervised methods, label fractions, protocols and seeds on one data set.
+
+    python benchmarks/compare.py                                       # made subtomograms
+    python benchmarks/compare.py --data volumes.npz                    # arrays X and y
+    python benchmarks/compare.py --particles p.star --tomograms A.mrc B.mrc  # test on the last
+
+One row for every (method, fraction, protocol, seed) goes to the CSV file as soon as it is there.
+Rows that are there already are not computed again, so a run that was killed goes on where it
+stopped. At the end, a table (Markdown) and a figure (PNG) are rendered beside the CSV file.
+
+Protocols:
+
+honest  Early stopping watches labels that the label budget paid for: of a fraction of 5 %, a tenth.
+paper   Early stopping watches a tenth of the training volumes, all labelled, on top of the
+fraction,
+        as the paper's published implementation does. The column ``labels`` counts both.
+"""
+
+import argparse
+import time
+from itertools import product
+from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+from _methods import DEFAULT, METHODS
+from _results import append_rows, environment, mean_and_spread, read_rows
+from joblib import Parallel, delayed
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
+from sklearn.model_selection import train_test_split
+
+from sksubtomo.datasets import make_subtomograms
+from sksubtomo.io import extract_subtomograms, read_mrc, read_particles
+from sksubtomo.model_selection import mask_labels
+from sksubtomo.preprocessing import VolumeNormalizer
+
+RESULTS = Path(__file__).parent / "results/compare.csv"
+KEY = ("data", "n_train", "max_epochs", "learning_rate", "method", "fraction", "protocol", "seed")
+
+
+def parse_arguments(arguments=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    data = parser.add_argument_group("data set")
+    data.add_argument("--data", default="made", help='"made", or a .npz file with X and y')
+    data.add_argument("--particles", type=Path, help="STAR file with rlnTomoName, rlnClassNumber")
+    data.add_argument("--tomograms", type=Path, nargs="+", help="MRC files; the last is tested on")
+    data.add_argument("--box-size", type=int, default=12)
+    data.add_argument("--n-train", type=int, default=480, help="volumes to train on")
+    data.add_argument("--n-test", type=int, default=400, help="of made volumes, those to test on")
+    data.add_argument("--snr", type=float, default=1.0, help="of made volumes")
+    data.add_argument("--n-classes", type=int, default=4, help="of made volumes")
+    runs = parser.add_argument_group("what to run")
+    runs.add_argument("--methods", nargs="+", choices=METHODS, default=DEFAULT)
+    runs.add_argument("--fractions", type=float, nargs="+", default=[0.05, 0.1, 0.2])
+    runs.add_argument("--protocols", nargs="+", choices=["honest", "paper"], default=["honest"])
+    runs.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    runs.add_argument("--max-epochs", type=int, default=30)
+    runs.add_argument("--learning-rate", type=float, default=1e-3)
+    runs.add_argument("--threshold", type=float, default=0.95, help="of the self-trained networks")
+    runs.add_argument("--jobs", type=int, default=1, help="fits at a time")
+    runs.add_argument("--results", type=Path, default=RESULTS, help="the CSV file")
+    options = parser.parse_args(arguments)
+    if (options.particles is None) != (options.tomograms is None):
+        parser.error("--particles and --tomograms go together")
+    return options
+
+
+def data_name(options):
+    """Return a name that tells data sets apart in the CSV file."""
+    if options.particles is not None:
+        return f"{options.particles.stem}, boxes of {options.box_size}"
+    if options.data == "made":
+        return f"made, {options.n_classes} classes, box {options.box_size}, SNR {options.snr:g}"
+    return Path(options.data).stem
+
+
+def load(options, seed):
+    """Return normalised volumes and labels: X_train, y_train, X_test, y_test."""
+    if options.particles is not None:
+        return load_tomograms(options, seed)
+    if options.data == "made":
+        data = make_subtomograms(
+            options.n_train + options.n_test,
+            classes=options.n_classes,
+            box_size=options.box_size,
+            voxel_size_angstrom=320.0 / options.box_size,
+            snr=options.snr,
+            random_state=seed,
+        )
+        X, y = data.X, data.y
+    else:
+        with np.load(options.data) as data:
+            X, y = data["X"], data["y"]
+    X = VolumeNormalizer().fit_transform(X)
+    X_train, X_test, y_train, y_test = train_test_split(
+        X, y, train_size=options.n_train, stratify=y, random_state=seed
+    )
+    return X_train, y_train, X_test, y_test
+
+
+def load_tomograms(options, seed):
+    """Cut boxes; particles of the last tomogram are the test set."""
+    particles = read_particles(options.particles)
+    names, classes = particles.tomogram_names, particles.class_numbers
+    if names is None or classes is None:
+        raise SystemExit(f"{options.particles} needs rlnTomoName and rlnClassNumber.")
+    parts = []
+    for path in options.tomograms:
+        rows = np.flatnonzero(((names == path.name) | (names == path.stem)) & (classes > 0))
+        if not len(rows):
+            raise SystemExit(f"{options.particles} has no particle with a class in {path.stem}.")
+        tomogram = read_mrc(path).data
+        X = extract_subtomograms(tomogram, particles.coordinates[rows], options.box_size)
+        parts.append((VolumeNormalizer().fit_transform(X), classes[rows]))
+    X_train, y_train = (np.concatenate(arrays) for arrays in zip(*parts[:-1], strict=True))
+    chosen = np.random.default_rng(seed).permutation(len(X_train))[: options.n_train]
+    return X_train[chosen], y_train[chosen], *parts[-1]
+
+
+def run_one(options, method, fraction, protocol, seed):
+    """Fit one method and return its row."""
+    X, y, X_test, y_test = load(options, seed)
+    validation, n_validation = {}, 0
+    if protocol == "paper":
+        X, X_val, y, y_val = train_test_split(X, y, test_size=0.1, stratify=y, random_state=seed)
+        validation, n_validation = {"X_val": X_val, "y_val": y_val}, len(y_val)
+    # Both protocols know as many labels to train with.
+    n_labels = round(fraction * options.n_train)
+    y = mask_labels(y, labeled_fraction=n_labels / len(y), random_state=seed)
+    params = {
+        "learning_rate": options.learning_rate,
+        "max_epochs": options.max_epochs,
+        "random_state": seed,
+    }
+    estimator = METHODS[method][1](options, params, n_labels)
+    start = time.perf_counter()
+    estimator.fit(X, y, **validation)
+    seconds = time.perf_counter() - start
+    predicted = estimator.predict(X_test)
+    has_error = hasattr(estimator, "reconstruction_error")
+    error = estimator.reconstruction_error(X_test).mean() if has_error else None
+    return {
+        **dict(zip(KEY, key_of(options, method, fraction, protocol, seed), strict=True)),
+        "labels": int((y != -1).sum()) + n_validation,
+        "accuracy": round(accuracy_score(y_test, predicted), 4),
+        "balanced_accuracy": round(balanced_accuracy_score(y_test, predicted), 4),
+        "f1_macro": round(f1_score(y_test, predicted, average="macro"), 4),
+        "mse": "" if error is None else round(float(error), 5),
+        "fit_seconds": round(seconds, 2),
+        "epochs": getattr(estimator, "n_iter_", ""),
+        **environment(),
+    }
+
+
+def key_of(options, method, fraction, protocol, seed):
+    """Return what identifies a row, as the CSV file has it."""
+    settings = data_name(options), options.n_train, options.max_epochs, options.learning_rate
+    return tuple(str(value) for value in (*settings, method, fraction, protocol, seed))
+
+
+def run(options):
+    """Compute the rows that are missing."""
+    done = {tuple(row[name] for name in KEY) for row in read_rows(options.results)}
+    todo = []
+    for wanted in product(options.seeds, options.protocols, options.fractions, options.methods):
+        seed, protocol, fraction, method = wanted
+        if protocol == "paper" and not METHODS[method][2]:
+            print(f"{method} does not watch a validation set; left out of the protocol 'paper'.")
+        elif key_of(options, method, fraction, protocol, seed) not in done:
+            todo.append((method, fraction, protocol, seed))
+    print(f"{len(todo)} of {len(todo) + len(done)} rows to compute")
+    parallel = Parallel(n_jobs=options.jobs, return_as="generator_unordered")
+    for row in parallel(delayed(run_one)(options, *task) for task in todo):
+        append_rows(options.results, [row])
+        print(*(row[name] for name in KEY[4:]), row["accuracy"], f"{row['fit_seconds']} s")
+
+
+def sections(rows):
+    """Group rows by data set, settings and protocol, in the order of the file."""
+    names = (*KEY[:4], "protocol")
+    found = dict.fromkeys(tuple(row[name] for name in names) for row in rows)
+    for values in found:
+        yield (
+            values,
+            [row for row in rows if tuple(row[name] for name in names) == values],
+        )
+
+
+def table(rows, column):
+    """Return a Markdown table of one figure, methods by fractions, mean and standard deviation."""
+    fractions = sorted({float(row["fraction"]) for row in rows})
+    lines = [
+        "| method | " + " | ".join(f"{fraction:.0%} labels" for fraction in fractions) + " |",
+        "|---" * (len(fractions) + 1) + "|",
+    ]
+    present = {row["method"] for row in rows}
+    for method in (name for name in METHODS if name in present):
+        cells = [
+            mean_and_spread(
+                row[column]
+                for row in rows
+                if row["method"] == method and float(row["fraction"]) == fraction
+            )
+            for fraction in fractions
+        ]
+        if set(cells) != {"-"}:
+            lines.append(f"| {METHODS[method][0]} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def render(path):
+    """Write the tables beside the CSV file and return them."""
+    lines = [f"Rendered by `python benchmarks/compare.py` from `{path.name}`: mean ± standard"]
+    lines += ["deviation over the seeds, on volumes that were not trained on.", ""]
+    for (data, n_train, epochs, rate, protocol), rows in sections(read_rows(path)):
+        seeds = sorted({int(row["seed"]) for row in rows})
+        labels = sorted({int(row["labels"]) for row in rows})
+        lines += [f"## {data}: protocol `{protocol}`", ""]
+        lines += [
+            f"{n_train} volumes to train on, {labels} labels used, at most {epochs} epochs, "
+            f"learning rate {rate}, seeds {seeds}."
+        ]
+        for column, title in (
+            ("accuracy", "Accuracy"),
+            ("balanced_accuracy", "Balanced accuracy"),
+            ("f1_macro", "Macro F1"),
+            ("mse", "Mean squared error of the reconstruction"),
+            ("fit_seconds", "Seconds to fit"),
+        ):
+            lines += ["", f"### {title}", "", *table(rows, column)]
+        lines.append("")
+    text = "\n".join(lines)
+    path.with_suffix(".md").write_text(text)
+    return text
+
+
+def draw(path):
+    """Draw accuracy against the fraction of labels, with error bars, a panel a protocol."""
+    groups = list(sections(read_rows(path)))
+    figure, axes = plt.subplots(
+        1, len(groups), figsize=(5.5 * len(groups), 4), sharey=True, squeeze=False
+    )
+    for ax, (values, rows) in zip(axes[0], groups, strict=True):
+        for method in (name for name in METHODS if name in {row["method"] for row in rows}):
+            chosen = [row for row in rows if row["method"] == method]
+            fractions = sorted({float(row["fraction"]) for row in chosen})
+            groups_of = [
+                [float(row["accuracy"]) for row in chosen if float(row["fraction"]) == fraction]
+                for fraction in fractions
+            ]
+            means = [np.mean(group) for group in groups_of]
+            spreads = [np.std(group, ddof=1) if len(group) > 1 else 0.0 for group in groups_of]
+            ax.errorbar(
+                100 * np.array(fractions),
+                means,
+                spreads,
+                capsize=3,
+                marker="o",
+                label=METHODS[method][0],
+            )
+        ax.set(title=f"{values[0]}\n{values[4]}", xlabel="labels, % of the training volumes")
+    axes[0, 0].set_ylabel("test accuracy")
+    axes[0, -1].legend(fontsize=7)
+    figure.savefig(path.with_suffix(".png"), dpi=120, bbox_inches="tight")
+
+
+def main():
+    options = parse_arguments()
+    run(options)
+    print(render(options.results))
+    draw(options.results)
+
+
+if __name__ == "__main__":
+    main()
