@@ -47,10 +47,12 @@ def supervised(options, params, n_labels):
 
 
 def supervised_as_many_updates(options, params, n_labels):
-    """As many updates of the weights as a network that trains on all volumes makes."""
+    """As many updates of the weights, and as much patience, as a network gets on all volumes."""
     batch_size = CNNClassifier().batch_size
-    batches = math.ceil(options.n_train / batch_size) / math.ceil(n_labels / batch_size)
-    return CNNClassifier(**{**params, "max_epochs": round(params["max_epochs"] * batches)})
+    more = math.ceil(options.n_train / batch_size) / math.ceil(n_labels / batch_size)
+    patience = {"n_iter_no_change": round(10 * more)}
+    longer = {"max_epochs": round(params["max_epochs"] * more), "training_params": patience}
+    return CNNClassifier(**{**params, **longer})
 
 
 def self_trained(options, params, n_labels):

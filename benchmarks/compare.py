@@ -39,6 +39,7 @@ from sksubtomo.model_selection import mask_labels
 from sksubtomo.preprocessing import VolumeNormalizer
 
 RESULTS = Path(__file__).parent / "results/compare.csv"
+CLASSES = ["apoferritin", "beta_galactosidase", "groel", "ribosome_70s"]
 KEY = ("data", "n_train", "max_epochs", "learning_rate", "method", "fraction", "protocol", "seed")
 
 
@@ -53,8 +54,8 @@ def parse_arguments(arguments=None):
     data.add_argument("--box-size", type=int, default=12)
     data.add_argument("--n-train", type=int, default=480, help="volumes to train on")
     data.add_argument("--n-test", type=int, default=400, help="of made volumes, those to test on")
-    data.add_argument("--snr", type=float, default=1.0, help="of made volumes")
-    data.add_argument("--n-classes", type=int, default=4, help="of made volumes")
+    data.add_argument("--snr", type=float, default=2.0, help="of made volumes")
+    data.add_argument("--classes", nargs="+", default=CLASSES, help="of made volumes")
     runs = parser.add_argument_group("what to run")
     runs.add_argument("--methods", nargs="+", choices=METHODS, default=DEFAULT)
     runs.add_argument("--fractions", type=float, nargs="+", default=[0.05, 0.1, 0.2])
@@ -76,7 +77,7 @@ def data_name(options):
     if options.particles is not None:
         return f"{options.particles.stem}, boxes of {options.box_size}"
     if options.data == "made":
-        return f"made, {options.n_classes} classes, box {options.box_size}, SNR {options.snr:g}"
+        return f"made, {len(options.classes)} classes, box {options.box_size}, SNR {options.snr:g}"
     return Path(options.data).stem
 
 
@@ -87,7 +88,7 @@ def load(options, seed):
     if options.data == "made":
         data = make_subtomograms(
             options.n_train + options.n_test,
-            classes=options.n_classes,
+            classes=options.classes,
             box_size=options.box_size,
             voxel_size_angstrom=320.0 / options.box_size,
             snr=options.snr,

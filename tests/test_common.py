@@ -8,7 +8,8 @@ import pkgutil
 import numpy as np
 import pytest
 import torch
-from sklearn.base import BaseEstimator, clone, is_classifier
+from estimators import ESTIMATORS, EXPECTED_FAILURES, META_ESTIMATORS, VOLUME_CLASSIFIERS
+from sklearn.base import BaseEstimator, clone
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import (
     GridSearchCV,
@@ -22,62 +23,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator
 
 import sksubtomo
-from sksubtomo.decomposition import Autoencoder, VariationalAutoencoder
 from sksubtomo.metrics import get_labeled_scorer
 from sksubtomo.model_selection import SemiSupervisedSplit
-from sksubtomo.neural_network import CNNClassifier
-from sksubtomo.preprocessing import (
-    CenterCropper,
-    ContrastInverter,
-    FourierBinner,
-    GaussianLowPass,
-    VolumeFlattener,
-    VolumeNormalizer,
-)
-from sksubtomo.semi_supervised import (
-    AutoencodingClassifier,
-    FineTunedClassifier,
-    PseudoLabelClassifier,
-    SemiSupervisedVAEClassifier,
-)
-
-QUICK = {
-    "learning_rate": 3e-3,
-    "max_epochs": 15,
-    "batch_size": 16,
-    "early_stopping": False,
-    "network_params": {"n_filters": 4, "latent_dim": 6},
-    "random_state": 0,
-}
-CONVOLUTIONS = {"network_params": {"n_filters": 4}}
-
-# Every exported estimator, with parameters that make it quick. Meta-estimators, which have no
-# default for what they wrap, are checked in their own files.
-ESTIMATORS = {
-    "Autoencoder": Autoencoder(**QUICK),
-    "AutoencodingClassifier": AutoencodingClassifier(**QUICK),
-    "CNNClassifier": CNNClassifier(**{**QUICK, **CONVOLUTIONS}),
-    "CenterCropper": CenterCropper(),
-    "ContrastInverter": ContrastInverter(),
-    "FineTunedClassifier": FineTunedClassifier(**QUICK),
-    "FourierBinner": FourierBinner(),
-    "GaussianLowPass": GaussianLowPass(),
-    "PseudoLabelClassifier": PseudoLabelClassifier(**{**QUICK, **CONVOLUTIONS}),
-    "SemiSupervisedVAEClassifier": SemiSupervisedVAEClassifier(**QUICK, alpha=300),
-    "VariationalAutoencoder": VariationalAutoencoder(**QUICK),
-    "VolumeFlattener": VolumeFlattener(),
-    "VolumeNormalizer": VolumeNormalizer(),
-}
-META_ESTIMATORS = {"SelfTrainingClassifier", "WithUnlabeled"}
-VOLUME_CLASSIFIERS = {name: e for name, e in ESTIMATORS.items() if is_classifier(e)}
-
-ONLY_FOR_SCIKIT_LEARN = (
-    "fits y in {-1, 1} and wants -1 among the classes; scikit-learn exempts its own "
-    "semi-supervised classifiers by name. Replaced by test_labels_one_and_two_with_hidden_ones."
-)
-EXPECTED_FAILURES = {
-    name: {"check_classifiers_classes": ONLY_FOR_SCIKIT_LEARN} for name in VOLUME_CLASSIFIERS
-}
+from sksubtomo.preprocessing import CenterCropper, VolumeFlattener, VolumeNormalizer
 
 
 def exported_estimators():

@@ -164,20 +164,6 @@ def test_beta_zero_ignores_the_labels(mostly_hidden, easy_volumes):
 # --- Equivalences --------------------------------------------------------------------------------
 
 
-def test_string_labels_equal_integer_labels(mostly_hidden):
-    X, y = mostly_hidden
-    names = np.array(["apoferritin", "groel", "ribosome", "unlabeled"])
-    ints, strings = quick().fit(X, y), quick().fit(X, names[y])
-    with_none = quick().fit(
-        X, np.array([None if n == "unlabeled" else n for n in names[y]], object)
-    )
-    assert_same_weights(ints, strings)
-    assert_same_weights(ints, with_none)
-    assert strings.classes_.tolist() == ["apoferritin", "groel", "ribosome"]
-    assert np.array_equal(strings.predict(X), names[ints.predict(X)])
-    assert strings.score(X, names[y]) == ints.score(X, y)
-
-
 def test_flat_rows_equal_volumes(mostly_hidden):
     X, y = mostly_hidden
     volumes = quick().fit(X, y)
@@ -190,25 +176,6 @@ def test_flat_rows_equal_volumes(mostly_hidden):
     )
     assert volumes.n_features_in_ == 512
     assert volumes.volume_shape_ == flat.volume_shape_ == (8, 8, 8)
-
-
-def test_same_seed_same_bits_whatever_the_global_seeds(mostly_hidden):
-    X, y = mostly_hidden
-    fitted = []
-    for seed in (1, 2):
-        np.random.seed(seed)  # noqa: NPY002
-        torch.manual_seed(seed)
-        numpy_state = np.random.get_state()  # noqa: NPY002
-        torch_state = torch.random.get_rng_state()
-        clf = quick(early_stopping=True).fit(X, y)
-        clf.predict_proba(X)
-        assert np.array_equal(np.random.get_state()[1], numpy_state[1])  # noqa: NPY002
-        assert torch.equal(torch.random.get_rng_state(), torch_state)
-        fitted.append(clf)
-    assert_same_weights(*fitted)
-    assert not np.array_equal(
-        fitted[0].predict_proba(X), quick(random_state=1).fit(X, y).predict_proba(X)
-    )
 
 
 @pytest.mark.parametrize("kind", ["memmap", "list", "float64", "int8", "fortran"])
@@ -227,13 +194,6 @@ def test_kinds_of_arrays(mostly_hidden, tmp_path, kind):
             "fortran": np.asfortranarray(X),
         }[kind]
     assert np.array_equal(quick().fit(given, y).predict_proba(given), expected)
-
-
-def test_predictions_do_not_depend_on_their_neighbours(mostly_hidden):
-    X, y = mostly_hidden
-    clf = quick().fit(X, y)
-    assert np.array_equal(clf.predict_proba(X)[7:9], clf.predict_proba(X[7:9]))
-    assert np.array_equal(clf.transform(X)[::-1], clf.transform(X[::-1]))
 
 
 # --- Going on, copying -----------------------------------------------------------------------
@@ -376,27 +336,6 @@ def test_learns_the_easy_volumes_and_scores_only_labels(mostly_hidden, easy_volu
         clf.score(X, np.full(60, -1))
 
 
-def test_classes_fix_the_columns(mostly_hidden):
-    X, y = mostly_hidden
-    clf = quick(classes=[0, 1, 2, 9]).fit(X, np.where(y == 2, -1, y))
-    assert clf.classes_.tolist() == [0, 1, 2, 9]
-    assert clf.predict_proba(X).shape == (60, 4)
-
-
-def test_labels_one_and_two_with_hidden_ones(easy_volumes):
-    # What check_classifiers_classes checks with {-1, 1}, where -1 here means unlabelled.
-    X, y = easy_volumes
-    X, y = X[y < 2], y[y < 2] + 1
-    hidden = np.where(np.arange(40) % 3, -1, y)
-    clf = quick(max_epochs=30).fit(X, hidden)
-    assert clf.classes_.tolist() == [1, 2]
-    assert np.array_equal(clf.predict(X), y)
-    names = np.where(hidden == 1, "one", np.where(hidden == 2, "two", "unlabeled")).astype(object)
-    named = quick(max_epochs=30).fit(X, names)
-    assert named.classes_.tolist() == ["one", "two"]
-    assert np.array_equal(named.predict(X), np.where(y == 1, "one", "two"))
-
-
 def test_balanced_weights_are_those_of_the_labelled(mostly_hidden):
     X, y = mostly_hidden
     y = y.copy()
@@ -434,14 +373,6 @@ def test_early_stopping_goes_back_to_the_best_epoch(mostly_hidden):
         **{**params, "max_epochs": best},
     ).fit(X, y)
     assert np.array_equal(clf.predict_proba(X), again.predict_proba(X))
-
-
-def test_hidden_labels_have_no_influence(mostly_hidden, easy_volumes):
-    X, y = mostly_hidden
-    first = quick(early_stopping=True).fit(X, y)
-    y_names = np.where(y == -1, "unlabeled", y.astype(str)).astype(object)
-    second = quick(early_stopping=True).fit(X, y_names)
-    assert first.history_[-1]["valid_loss"] == second.history_[-1]["valid_loss"]
 
 
 def test_verbose_shows_progress(mostly_hidden, capsys):
@@ -503,36 +434,6 @@ def test_gpu_agrees_with_cpu(mostly_hidden):
 # --- Bad input -----------------------------------------------------------------------------------
 
 
-def not_called(*args, **kwargs):
-    raise AssertionError("training began")
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda X, y: (np.where(np.arange(60)[:, None, None, None] == 7, np.nan, X), y), "index 7"),
-        (lambda X, y: (np.where(np.arange(60)[:, None, None, None] == 9, np.inf, X), y), "index 9"),
-        (lambda X, y: (np.full(X.shape, "a"), y), "could not convert string|numeric"),
-        (lambda X, y: ([*X[:59], X[59, :7]], y), r"different shapes, \(7, 8, 8\), \(8, 8, 8\)"),
-        (lambda X, y: (X[0], y[:8]), r"got 3 dimensions: \(8, 8, 8\).*X\[np.newaxis\]"),
-        (lambda X, y: (X[..., np.newaxis], y), "got 5 dimensions"),
-        (lambda X, y: (X[:, :0], y), "without voxels"),
-        (lambda X, y: (X[:0], y[:0]), "0 sample"),
-        (lambda X, y: (X, y[:-1]), r"inconsistent numbers of samples: \[60, 59\]"),
-        (lambda X, y: (X, np.full(60, -1)), "every label in y means 'unlabelled'"),
-        (lambda X, y: (X, np.where(y == 0, 0, -1)), "there is one class, 0"),
-        (lambda X, y: (X, None), "y cannot be None|requires y"),
-        (lambda X, y: (X, np.where(y == 2, np.nan, y)), "y contains NaN, first at index 2"),
-        (lambda X, y: (X, np.where(y == 2, 0.5, y)), "Unknown label type"),
-        (lambda X, y: (X, np.array([*"ab"] * 29 + [1, 2], object)), "mixes strings and numbers"),
-    ],
-)
-def test_bad_data_is_refused_before_training(mostly_hidden, monkeypatch, change, message):
-    monkeypatch.setattr("sksubtomo.base._estimator.build_net", not_called)
-    with pytest.raises(ValueError, match=message):
-        quick().fit(*change(*mostly_hidden))
-
-
 @pytest.mark.parametrize(
     ("params", "message"),
     [
@@ -551,32 +452,3 @@ def test_bad_data_is_refused_before_training(mostly_hidden, monkeypatch, change,
 def test_bad_parameters_are_refused(mostly_hidden, params, message):
     with pytest.raises((ValueError, RuntimeError), match=message):
         quick(**params).fit(*mostly_hidden)
-
-
-def test_bad_shapes_at_prediction(mostly_hidden):
-    X, y = mostly_hidden
-    clf = quick().fit(X, y)
-    with pytest.raises(ValueError, match=r"shape \(8, 4, 16\), but .* shape \(8, 8, 8\)"):
-        clf.predict(X.reshape(60, 8, 4, 16))
-    with pytest.raises(ValueError, match="511 features"):
-        clf.predict(X.reshape(60, -1)[:, 1:])
-
-
-def test_flat_rows_that_do_not_multiply_out(mostly_hidden):
-    X, y = mostly_hidden
-    with pytest.raises(ValueError, match="means 729 voxels a volume, but X has 512 columns"):
-        quick(volume_shape=9).fit(X.reshape(60, -1), y)
-
-
-def test_forgotten_volume_shape_is_warned_of(mostly_hidden):
-    from sksubtomo.exceptions import VolumeShapeWarning
-
-    X, y = mostly_hidden
-    with pytest.warns(VolumeShapeWarning, match="pass volume_shape=8"):
-        quick(max_epochs=1).fit(X.reshape(60, -1), y)
-
-
-def test_divergence_is_explained(mostly_hidden):
-    X, y = mostly_hidden
-    with pytest.raises(ValueError, match="training diverged.*Lower learning_rate"):
-        quick(learning_rate=1e30).fit(X, y)

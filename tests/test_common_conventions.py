@@ -1,0 +1,225 @@
+"""Labels, layouts, randomness and errors: the same for every estimator with a network."""
+
+import numpy as np
+import pytest
+import torch
+from estimators import NETWORKS, VOLUME_CLASSIFIERS
+from sklearn.base import clone, is_classifier
+
+from sksubtomo.exceptions import VolumeShapeWarning
+
+NAMES = np.array(["apoferritin", "groel", "ribosome", "unlabeled"])
+
+
+@pytest.fixture(params=VOLUME_CLASSIFIERS)
+def classifier(request):
+    return clone(VOLUME_CLASSIFIERS[request.param])
+
+
+@pytest.fixture(params=NETWORKS)
+def network(request):
+    return clone(NETWORKS[request.param])
+
+
+def outputs(estimator, X):
+    """What an estimator says of volumes."""
+    return estimator.predict_proba(X) if is_classifier(estimator) else estimator.transform(X)
+
+
+# --- Labels --------------------------------------------------------------------------------------
+
+
+def test_string_labels_equal_integer_labels(classifier, mostly_hidden):
+    X, y = mostly_hidden
+    classifier.set_params(max_epochs=2, early_stopping=True)
+    ints, strings = clone(classifier).fit(X, y), clone(classifier).fit(X, NAMES[y])
+    as_none = np.array([None if name == "unlabeled" else name for name in NAMES[y]], object)
+    for other in (strings, clone(classifier).fit(X, as_none)):
+        assert np.array_equal(other.predict_proba(X), ints.predict_proba(X))
+    assert strings.classes_.tolist() == NAMES[:3].tolist()
+    assert np.array_equal(strings.predict(X), NAMES[ints.predict(X)])
+    assert strings.score(X, NAMES[y]) == ints.score(X, y)
+
+
+def test_labels_one_and_two_with_hidden_ones(classifier, easy_volumes):
+    # What check_classifiers_classes checks with {-1, 1}, where -1 here means unlabelled.
+    X, y = easy_volumes
+    X, y = X[y < 2], y[y < 2] + 1
+    hidden = np.where(np.arange(40) % 3, -1, y)
+    classifier.set_params(max_epochs=30)
+    assert clone(classifier).fit(X, hidden).classes_.tolist() == [1, 2]
+    assert np.array_equal(clone(classifier).fit(X, hidden).predict(X), y)
+    names = np.array([None, "one", "two"], object)
+    named = clone(classifier).fit(X, names[np.maximum(hidden, 0)])
+    assert named.classes_.tolist() == ["one", "two"]
+    assert np.array_equal(named.predict(X), names[y])
+
+
+def test_classes_fix_the_columns(classifier, mostly_hidden):
+    X, y = mostly_hidden
+    classifier.set_params(classes=[0, 1, 2, 9], max_epochs=1).fit(X, np.where(y == 2, -1, y))
+    assert classifier.classes_.tolist() == [0, 1, 2, 9]
+    assert classifier.predict_proba(X).shape == (60, 4)
+
+
+def test_probabilities_sum_to_one(classifier, mostly_hidden):
+    X, y = mostly_hidden
+    probabilities = classifier.set_params(max_epochs=1).fit(X, y).predict_proba(X)
+    assert (probabilities >= 0).all()
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, rtol=1e-5)
+
+
+def test_score_without_any_label(classifier, mostly_hidden):
+    X, y = mostly_hidden
+    with pytest.raises(ValueError, match="every label in y is hidden"):
+        classifier.set_params(max_epochs=1).fit(X, y).score(X, np.full(60, -1))
+
+
+# --- Layout and randomness -----------------------------------------------------------------------
+
+
+def test_flat_rows_equal_volumes(network, mostly_hidden):
+    X, y = mostly_hidden
+    network.set_params(max_epochs=2)
+    volumes = clone(network).fit(X, y)
+    flat = clone(network).set_params(volume_shape=8).fit(X.reshape(60, -1), y)
+    assert np.array_equal(outputs(volumes, X), outputs(flat, X))
+    assert np.array_equal(outputs(volumes, X), outputs(volumes, X.reshape(60, -1)))
+    assert volumes.n_features_in_ == 512
+    assert volumes.volume_shape_ == flat.volume_shape_ == (8, 8, 8)
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_same_seed_same_bits_whatever_the_global_seeds(network, mostly_hidden, early_stopping):
+    X, y = mostly_hidden
+    network.set_params(max_epochs=3, early_stopping=early_stopping)
+    results = []
+    for seed in (1, 2):
+        np.random.seed(seed)  # noqa: NPY002
+        torch.manual_seed(seed)
+        numpy_state = np.random.get_state()  # noqa: NPY002
+        torch_state = torch.random.get_rng_state()
+        results.append(outputs(clone(network).fit(X, y), X))
+        assert np.array_equal(np.random.get_state()[1], numpy_state[1])  # noqa: NPY002
+        assert torch.equal(torch.random.get_rng_state(), torch_state)
+    assert np.array_equal(*results)
+    other = clone(network).set_params(random_state=1).fit(X, y)
+    assert not np.array_equal(results[0], outputs(other, X))
+
+
+def test_results_do_not_depend_on_their_neighbours(network, mostly_hidden):
+    X, y = mostly_hidden
+    network.set_params(max_epochs=1).fit(X, y)
+    np.testing.assert_allclose(outputs(network, X)[7:9], outputs(network, X[7:9]), rtol=1e-6)
+    np.testing.assert_allclose(outputs(network, X)[::-1], outputs(network, X[::-1]), rtol=1e-6)
+
+
+def test_warm_start_goes_on(network, mostly_hidden):
+    X, y = mostly_hidden
+    network.set_params(max_epochs=2, warm_start=True).fit(X, y).fit(X, y)
+    assert network.n_iter_ == len(network.history_) == 4
+
+
+def test_bar_is_shown_and_not_pickled(network, mostly_hidden, capsys):
+    network.set_params(max_epochs=1, verbose=1).fit(*mostly_hidden)
+    assert "Training: 100%" in capsys.readouterr().err
+    network.set_params(verbose=0).fit(*mostly_hidden)
+    assert capsys.readouterr() == ("", "")
+
+
+# --- Bad input -----------------------------------------------------------------------------------
+
+
+def not_called(*args, **kwargs):
+    raise AssertionError("training began")
+
+
+def spoilt(X, row, value):
+    X = X.copy()
+    X[row, 3, 3, 3] = value
+    return X
+
+
+BAD_VOLUMES = [
+    (lambda X, y: (spoilt(X, 7, np.nan), y), "index 7"),
+    (lambda X, y: (spoilt(X, 9, np.inf), y), "index 9"),
+    (lambda X, y: (np.full(X.shape, "a"), y), "could not convert string|numeric"),
+    (lambda X, y: ([*X[:59], X[59, :7]], y), r"different shapes, \(7, 8, 8\), \(8, 8, 8\)"),
+    (lambda X, y: (X[0], y[:8]), r"got 3 dimensions: \(8, 8, 8\).*X\[np.newaxis\]"),
+    (lambda X, y: (X[..., np.newaxis], y), "got 5 dimensions"),
+    (lambda X, y: (X[:, :0], y), "without voxels"),
+    (lambda X, y: (X[:0], y[:0]), "0 sample"),
+    (lambda X, y: (X, y[:-1]), r"inconsistent numbers of samples: \[60, 59\]"),
+]
+BAD_LABELS = [
+    (lambda y: np.full(60, -1), "every label in y means 'unlabelled'"),
+    (lambda y: np.where(y == 0, 0, -1), "there is one class, 0"),
+    (lambda y: None, "y cannot be None|requires y"),
+    (lambda y: np.where(y == 2, np.nan, y), "y contains NaN, first at index 2"),
+    (lambda y: np.where(y == 2, 0.5, y), "Unknown label type"),
+    (lambda y: np.array([*"ab"] * 29 + [1, 2], object), "mixes strings and numbers"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), BAD_VOLUMES)
+def test_bad_volumes_are_refused_before_training(
+    network, mostly_hidden, monkeypatch, change, message
+):
+    monkeypatch.setattr("sksubtomo.base._estimator.build_net", not_called)
+    with pytest.raises(ValueError, match=message):
+        network.fit(*change(*mostly_hidden))
+
+
+@pytest.mark.parametrize(("change", "message"), BAD_LABELS)
+def test_bad_labels_are_refused_before_training(
+    classifier, mostly_hidden, monkeypatch, change, message
+):
+    monkeypatch.setattr("sksubtomo.base._estimator.build_net", not_called)
+    X, y = mostly_hidden
+    with pytest.raises(ValueError, match=message):
+        classifier.fit(X, change(y))
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"learning_rate": 0}, "'learning_rate' parameter"),
+        ({"max_epochs": 0}, "'max_epochs' parameter"),
+        ({"network_params": {"n_layers": 2}}, r"unknown keys \['n_layers'\]; there are"),
+        ({"network_params": {"n_filters": 0}}, "'n_filters' parameter"),
+        ({"network_params": {"n_blocks": 7}}, "too small for n_blocks=7"),
+        ({"training_params": {"standardize": "yes"}}, "'standardize' parameter"),
+        ({"volume_shape": 9}, r"volumes of shape \(8, 8, 8\), but volume_shape=9"),
+        ({"device": "abacus"}, "abacus"),
+    ],
+)
+def test_bad_parameters_are_refused(network, mostly_hidden, params, message):
+    with pytest.raises((ValueError, RuntimeError), match=message):
+        network.set_params(**params).fit(*mostly_hidden)
+
+
+def test_bad_shapes_later_on(network, mostly_hidden):
+    X, y = mostly_hidden
+    network.set_params(max_epochs=1).fit(X, y)
+    with pytest.raises(ValueError, match=r"shape \(8, 4, 16\), but .* shape \(8, 8, 8\)"):
+        outputs(network, X.reshape(60, 8, 4, 16))
+    with pytest.raises(ValueError, match="511 features"):
+        outputs(network, X.reshape(60, -1)[:, 1:])
+
+
+def test_flat_rows_that_do_not_multiply_out(network, mostly_hidden):
+    X, y = mostly_hidden
+    with pytest.raises(ValueError, match="means 729 voxels a volume, but X has 512 columns"):
+        network.set_params(volume_shape=9).fit(X.reshape(60, -1), y)
+
+
+def test_forgotten_volume_shape_is_warned_of(network, mostly_hidden):
+    X, y = mostly_hidden
+    network.set_params(max_epochs=1)
+    with pytest.warns(VolumeShapeWarning, match="pass volume_shape=8"):
+        network.fit(X.reshape(60, -1), y)
+
+
+def test_divergence_is_explained(network, mostly_hidden):
+    with pytest.raises(ValueError, match="training diverged.*Lower learning_rate"):
+        network.set_params(learning_rate=1e30).fit(*mostly_hidden)
