@@ -6,6 +6,7 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.semi_supervised import LabelSpreading
+from sklearn.semi_supervised import SelfTrainingClassifier as RowSelfTraining
 from sklearn.svm import SVC
 
 from sksubtomo.decomposition import Autoencoder, VariationalAutoencoder
@@ -20,26 +21,9 @@ from sksubtomo.semi_supervised import (
 )
 
 
-class OnCodes:
-    """A transformer fitted to all volumes, and a classifier fitted to the codes of the labelled."""
-
-    def __init__(self, transformer, classifier):
-        self.transformer = transformer
-        self.classifier = classifier
-
-    def fit(self, X, y):
-        """Fit the transformer to all of `X`, the classifier to codes with a label."""
-        codes = self.transformer.fit(X).transform(X)
-        self.classifier.fit(codes[y != -1], y[y != -1])
-        return self
-
-    def predict(self, X):
-        """Predict classes."""
-        return self.classifier.predict(self.transformer.transform(X))
-
-    def reconstruction_error(self, X):
-        """Return the transformer's."""
-        return self.transformer.reconstruction_error(X)
+def on_codes(transformer, classifier):
+    """Transform all volumes; fit the classifier to the labelled only, which is no iteration."""
+    return make_pipeline(transformer, RowSelfTraining(classifier, max_iter=0))
 
 
 def supervised(options, params, n_labels):
@@ -68,7 +52,7 @@ def pre_trained(options, params, n_labels):
 
 
 def deep_generative_m1(options, params, n_labels):
-    return OnCodes(VariationalAutoencoder(**params), LogisticRegression(max_iter=1000))
+    return on_codes(VariationalAutoencoder(**params), LogisticRegression(max_iter=1000))
 
 
 def deep_generative_m2(options, params, n_labels):
@@ -84,7 +68,7 @@ def joint(options, params, n_labels):
 
 
 def autoencoder_svc(options, params, n_labels):
-    return OnCodes(Autoencoder(**params), SVC())
+    return on_codes(Autoencoder(**params), SVC())
 
 
 def pca_label_spreading(options, params, n_labels):

@@ -32,6 +32,7 @@ from _results import append_rows, environment, mean_and_spread, read_rows
 from joblib import Parallel, delayed
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 from sklearn.model_selection import train_test_split
+from sklearn.pipeline import Pipeline
 
 from sksubtomo.datasets import make_subtomograms
 from sksubtomo.io import extract_subtomograms, read_mrc, read_particles
@@ -144,8 +145,9 @@ def run_one(options, method, fraction, protocol, seed):
     estimator.fit(X, y, **validation)
     seconds = time.perf_counter() - start
     predicted = estimator.predict(X_test)
-    has_error = hasattr(estimator, "reconstruction_error")
-    error = estimator.reconstruction_error(X_test).mean() if has_error else None
+    first = estimator[0] if isinstance(estimator, Pipeline) else estimator
+    has_error = hasattr(first, "reconstruction_error")
+    error = first.reconstruction_error(X_test).mean() if has_error else None
     return {
         **dict(zip(KEY, key_of(options, method, fraction, protocol, seed), strict=True)),
         "labels": int((y != -1).sum()) + n_validation,
@@ -167,7 +169,10 @@ def key_of(options, method, fraction, protocol, seed):
 
 def run(options):
     """Compute the rows that are missing."""
-    done = {tuple(row[name] for name in KEY) for row in read_rows(options.results)}
+    rows = read_rows(options.results)
+    if rows and not set(KEY) <= set(rows[0]):
+        raise SystemExit(f"{options.results} is no table of this script. Name another --results.")
+    done = {tuple(row[name] for name in KEY) for row in rows}
     todo = []
     for wanted in product(options.seeds, options.protocols, options.fractions, options.methods):
         seed, protocol, fraction, method = wanted
