@@ -14,6 +14,7 @@ honest  Early stopping watches labels that the label budget paid for: of a fract
 paper   Early stopping watches a tenth of the training volumes, all labelled, on top of the
 fraction,
         as the paper's published implementation does. The column ``labels`` counts both.
+fixed   No early stopping: all labels train, for all epochs.
 """
 
 import argparse
@@ -41,6 +42,7 @@ from sksubtomo.preprocessing import VolumeNormalizer
 
 RESULTS = Path(__file__).parent / "results/compare.csv"
 CLASSES = ["apoferritin", "beta_galactosidase", "groel", "ribosome_70s"]
+PROTOCOLS = ["honest", "paper", "fixed"]
 KEY = ("data", "n_train", "max_epochs", "learning_rate", "method", "fraction", "protocol", "seed")
 
 
@@ -60,7 +62,7 @@ def parse_arguments(arguments=None):
     runs = parser.add_argument_group("what to run")
     runs.add_argument("--methods", nargs="+", choices=METHODS, default=DEFAULT)
     runs.add_argument("--fractions", type=float, nargs="+", default=[0.05, 0.1, 0.2])
-    runs.add_argument("--protocols", nargs="+", choices=["honest", "paper"], default=["honest"])
+    runs.add_argument("--protocols", nargs="+", choices=PROTOCOLS, default=["honest"])
     runs.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     runs.add_argument("--max-epochs", type=int, default=30)
     runs.add_argument("--learning-rate", type=float, default=1e-3)
@@ -132,12 +134,13 @@ def run_one(options, method, fraction, protocol, seed):
     if protocol == "paper":
         X, X_val, y, y_val = train_test_split(X, y, test_size=0.1, stratify=y, random_state=seed)
         validation, n_validation = {"X_val": X_val, "y_val": y_val}, len(y_val)
-    # Both protocols know as many labels to train with.
+    # All protocols know as many labels to train with.
     n_labels = round(fraction * options.n_train)
     y = mask_labels(y, labeled_fraction=n_labels / len(y), random_state=seed)
     params = {
         "learning_rate": options.learning_rate,
         "max_epochs": options.max_epochs,
+        "early_stopping": protocol != "fixed",
         "random_state": seed,
     }
     estimator = METHODS[method][1](options, params, n_labels)

@@ -79,7 +79,7 @@ def test_two_jobs_give_the_same_rows(compare, options, tmp_path):
 
 
 def test_protocol_of_the_paper_counts_its_validation_labels(compare, options, capsys):
-    methods = ("--methods", "supervised", "m1", "--protocols", "honest", "paper")
+    methods = ("--methods", "supervised", "m1", "--protocols", "honest", "paper", "fixed")
     chosen = options(*methods)
     compare.run(chosen)
     labels = {(row["method"], row["protocol"]): int(row["labels"]) for row in rows_of(chosen)}
@@ -87,6 +87,8 @@ def test_protocol_of_the_paper_counts_its_validation_labels(compare, options, ca
         ("supervised", "honest"): 8,
         ("m1", "honest"): 8,
         ("supervised", "paper"): 12,
+        ("supervised", "fixed"): 8,
+        ("m1", "fixed"): 8,
     }
     assert "left out of the protocol 'paper'" in capsys.readouterr().out
 
