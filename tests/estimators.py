@@ -38,7 +38,7 @@ ESTIMATORS = {
     "CNNClassifier": CNNClassifier(**{**QUICK, **CONVOLUTIONS}),
     "CenterCropper": CenterCropper(),
     "ContrastInverter": ContrastInverter(),
-    "FineTunedClassifier": FineTunedClassifier(**QUICK),
+    "FineTunedClassifier": FineTunedClassifier(**QUICK, pretrain_epochs=3),
     "FourierBinner": FourierBinner(),
     "GaussianLowPass": GaussianLowPass(),
     "PseudoLabelClassifier": PseudoLabelClassifier(**{**QUICK, **CONVOLUTIONS}),

@@ -8,8 +8,14 @@ import pkgutil
 import numpy as np
 import pytest
 import torch
-from estimators import ESTIMATORS, EXPECTED_FAILURES, META_ESTIMATORS, VOLUME_CLASSIFIERS
-from sklearn.base import BaseEstimator, clone
+from estimators import (
+    ESTIMATORS,
+    EXPECTED_FAILURES,
+    META_ESTIMATORS,
+    NETWORKS,
+    VOLUME_CLASSIFIERS,
+)
+from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import (
     GridSearchCV,
@@ -149,25 +155,44 @@ def test_pipeline(classifier, data):
     assert np.array_equal(pipeline.fit(X, y).predict(X), truth)
 
 
-def test_clone_and_pickle(classifier, data):
-    X, y, _, params = data
-    classifier.set_params(**params, max_epochs=2).fit(X, y)
-    expected = classifier.predict_proba(X)
-    assert np.array_equal(pickle.loads(pickle.dumps(classifier)).predict_proba(X), expected)
-    fresh = clone(classifier)
-    assert not hasattr(fresh, "classes_")
-    assert np.array_equal(fresh.fit(X, y).predict_proba(X), expected)
+def outputs(estimator, X):
+    """What an estimator says of volumes."""
+    return estimator.predict_proba(X) if is_classifier(estimator) else estimator.transform(X)
 
 
-def test_fit_leaves_parameters_and_global_state_alone(classifier, data):
+@pytest.mark.parametrize("name", NETWORKS)
+def test_clone_and_pickle(name, data):
     X, y, _, params = data
-    classifier.set_params(**params, max_epochs=1)
-    before = pickle.dumps(classifier.get_params())
+    estimator = clone(NETWORKS[name]).set_params(**params, max_epochs=2).fit(X, y)
+    expected = outputs(estimator, X)
+    assert np.array_equal(outputs(pickle.loads(pickle.dumps(estimator)), X), expected)
+    fresh = clone(estimator)
+    assert not hasattr(fresh, "net_")
+    assert np.array_equal(outputs(fresh.fit(X, y), X), expected)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_fit_leaves_parameters_and_global_state_alone(name, data):
+    X, y, _, params = data
+    estimator = clone(NETWORKS[name]).set_params(**params, max_epochs=1)
+    before = pickle.dumps(estimator.get_params())
     state, threads = torch.random.get_rng_state(), torch.get_num_threads()
-    classifier.fit(X, y).predict(X)
-    assert pickle.dumps(classifier.get_params()) == before
+    outputs(estimator.fit(X, y), X)
+    assert pickle.dumps(estimator.get_params()) == before
     assert torch.equal(torch.random.get_rng_state(), state)
     assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize("name", sorted(set(NETWORKS) - set(VOLUME_CLASSIFIERS)))
+def test_search_by_the_score_of_reconstructions(name, data):
+    X, _, _, params = data
+    grid = {"learning_rate": [1e-30, 3e-3]}
+    estimator = clone(NETWORKS[name]).set_params(**params)
+    one, two = (GridSearchCV(estimator, grid, cv=2, n_jobs=n_jobs).fit(X) for n_jobs in (1, 2))
+    assert one.best_params_ == {"learning_rate": 3e-3}
+    assert one.best_score_ == two.best_score_ < 0
+    expected = -np.mean((one.best_estimator_.reconstruct(X) - X) ** 2)
+    assert one.score(X) == pytest.approx(expected, rel=1e-5)
 
 
 def test_feature_extractors_feed_scikit_learn(mostly_hidden):

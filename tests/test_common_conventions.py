@@ -1,5 +1,7 @@
 """Labels, layouts, randomness and errors: the same for every estimator with a network."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -125,6 +127,19 @@ def test_bar_is_shown_and_not_pickled(network, mostly_hidden, capsys):
     assert "Training: 100%" in capsys.readouterr().err
     network.set_params(verbose=0).fit(*mostly_hidden)
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_gpu_agrees_with_cpu(network, mostly_hidden):
+    X, y = mostly_hidden
+    network.set_params(max_epochs=3)
+    cpu, gpu = (clone(network).set_params(device=device).fit(X, y) for device in ("cpu", "cuda"))
+    np.testing.assert_allclose(outputs(gpu, X), outputs(cpu, X), atol=1e-2)
+    state = torch.cuda.get_rng_state()
+    twin = pickle.loads(pickle.dumps(gpu.fit(X, y)))
+    assert torch.equal(state, torch.cuda.get_rng_state())
+    np.testing.assert_allclose(outputs(twin, X), outputs(gpu, X), atol=1e-6)
 
 
 # --- Bad input -----------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.semi_supervised import SelfTrainingClassifier as _SelfTrainingClassifier
 
 from sksubtomo._utils._labels import UNLABELED, check_labels, is_unlabeled, uniform_labels
+from sksubtomo.semi_supervised._delegation import inner_has
 
 
 class SelfTrainingClassifier(_SelfTrainingClassifier):
@@ -139,6 +140,42 @@ class SelfTrainingClassifier(_SelfTrainingClassifier):
         """
         return super().predict_proba(self._rows(X), **params)
 
+    @inner_has("predict_log_proba")
+    def predict_log_proba(self, X, **params):
+        """Return logarithms of class probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_features)
+            Volumes, or rows.
+        **params : dict
+            Metadata for the classifier.
+
+        Returns
+        -------
+        log_probabilities : ndarray of shape (n_samples, n_classes)
+            Columns in the order of ``classes_``.
+        """
+        return super().predict_log_proba(self._rows(X), **params)
+
+    @inner_has("decision_function")
+    def decision_function(self, X, **params):
+        """Return decision values of the classifier.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_features)
+            Volumes, or rows.
+        **params : dict
+            Metadata for the classifier.
+
+        Returns
+        -------
+        values : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            Decision values.
+        """
+        return super().decision_function(self._rows(X), **params)
+
     def score(self, X, y):
         """Return the accuracy over the labelled samples.
 
@@ -188,8 +225,17 @@ class _OnVolumes(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     def predict(self, X, **params):
         return self.estimator_.predict(self._volumes(X), **params)
 
+    @inner_has("predict_proba")
     def predict_proba(self, X, **params):
         return self.estimator_.predict_proba(self._volumes(X), **params)
+
+    @inner_has("predict_log_proba")
+    def predict_log_proba(self, X, **params):
+        return self.estimator_.predict_log_proba(self._volumes(X), **params)
+
+    @inner_has("decision_function")
+    def decision_function(self, X, **params):
+        return self.estimator_.decision_function(self._volumes(X), **params)
 
     def _volumes(self, X):
         return X.reshape(len(X), *self.volume_shape)

@@ -15,19 +15,11 @@ from sklearn.base import (
 )
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sksubtomo._utils._labels import UNLABELED, UNLABELED_STRINGS, check_labels
+from sksubtomo.semi_supervised._delegation import inner_has
 from sksubtomo.semi_supervised._shared_volumes import SharedVolumes
-
-
-def _inner_has(method: str) -> Any:
-    def check(estimator: Any) -> bool:
-        getattr(getattr(estimator, "estimator_", estimator.estimator), method)
-        return True
-
-    return available_if(check)
 
 
 class WithUnlabeled(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
@@ -127,7 +119,7 @@ class WithUnlabeled(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         return self.estimator_.predict(X)
 
-    @_inner_has("predict_proba")
+    @inner_has("predict_proba")
     def predict_proba(self, X):
         """Return class probabilities by the fitted estimator.
 
@@ -144,7 +136,7 @@ class WithUnlabeled(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         return self.estimator_.predict_proba(X)
 
-    @_inner_has("decision_function")
+    @inner_has("decision_function")
     def decision_function(self, X):
         """Return decision values by the fitted estimator.
 
@@ -161,7 +153,7 @@ class WithUnlabeled(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         return self.estimator_.decision_function(X)
 
-    @_inner_has("transform")
+    @inner_has("transform")
     def transform(self, X):
         """Transform by the fitted estimator.
 

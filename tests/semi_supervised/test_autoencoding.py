@@ -418,19 +418,6 @@ def test_settings_of_scikit_learn(mostly_hidden, setting):
         assert clf.reconstruct(X).shape == X.shape
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_gpu_agrees_with_cpu(mostly_hidden):
-    X, y = mostly_hidden
-    cpu, gpu = (quick(device=device, max_epochs=3).fit(X, y) for device in ("cpu", "cuda"))
-    np.testing.assert_allclose(gpu.predict_proba(X), cpu.predict_proba(X), atol=1e-3)
-    np.testing.assert_allclose(gpu.reconstruct(X), cpu.reconstruct(X), atol=1e-2)
-    state = torch.cuda.get_rng_state()
-    twin = pickle.loads(pickle.dumps(gpu.fit(X, y)))
-    assert torch.equal(state, torch.cuda.get_rng_state())
-    np.testing.assert_allclose(twin.predict_proba(X), gpu.predict_proba(X), atol=1e-6)
-
-
 # --- Bad input -----------------------------------------------------------------------------------
 
 

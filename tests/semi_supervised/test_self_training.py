@@ -80,6 +80,18 @@ def test_classifier_sees_volumes(mostly_hidden):
     assert np.array_equal(clf.predict(X), clf.predict(X.reshape(60, -1)))
 
 
+@pytest.mark.parametrize("method", ["predict_proba", "predict_log_proba", "decision_function"])
+def test_methods_of_the_classifier(mostly_hidden, method):
+    X, y = mostly_hidden
+    pipeline = make_pipeline(VolumeFlattener(), LogisticRegression())
+    on_volumes = SelfTrainingClassifier(pipeline).fit(X, y)
+    on_rows = SelfTrainingClassifier(LogisticRegression()).fit(X.reshape(60, -1), y)
+    assert np.array_equal(
+        getattr(on_volumes, method)(X), getattr(on_rows, method)(X.reshape(60, -1))
+    )
+    assert not hasattr(SelfTrainingClassifier(CNN).fit(X, y), "decision_function")
+
+
 def test_cross_validation_and_score_ignore_the_hidden(mostly_hidden):
     X, y = mostly_hidden
     clf = SelfTrainingClassifier(make_pipeline(VolumeFlattener(), LogisticRegression()))
