@@ -25,6 +25,7 @@ from sklearn.model_selection import train_test_split
 
 from sksubtomo.datasets import make_subtomograms
 from sksubtomo.model_selection import mask_labels
+from sksubtomo.neural_network import CNNClassifier
 from sksubtomo.plotting import ReconstructionDisplay
 from sksubtomo.preprocessing import VolumeNormalizer
 from sksubtomo.semi_supervised import AutoencodingClassifier
@@ -54,7 +55,7 @@ def make_data(random_state):
 def make_networks(n_volumes, n_labels, random_state, verbose):
     """Return the networks to compare, each with whether it gets the unlabelled volumes.
 
-    The supervised one, which is the joint one without its reconstruction branch, is trained for
+    The supervised one is the joint one without its reconstruction branch. It is trained for
     as many epochs, as the paper does, and once more for as many updates of its weights: an epoch
     over few volumes has few updates.
     """
@@ -69,11 +70,8 @@ def make_networks(n_volumes, n_labels, random_state, verbose):
     longer = EPOCHS * batches[0] // batches[1]
     return {
         "joint": (joint, True),
-        "supervised": (AutoencodingClassifier(alpha=0, max_epochs=EPOCHS, **params), False),
-        "supervised, as many updates": (
-            AutoencodingClassifier(alpha=0, max_epochs=longer, **params),
-            False,
-        ),
+        "supervised": (CNNClassifier(max_epochs=EPOCHS, **params), False),
+        "supervised, as many updates": (CNNClassifier(max_epochs=longer, **params), False),
     }
 
 

@@ -264,8 +264,8 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
         if resume:
             self._update_net(codes)
         else:
+            self._prepare(X, rows)
             self._build_net(codes, int(init_seed), int(shuffle_seed))
-            self._initialize_from(X, rows)
         self.net_.set_params(max_epochs=epochs)
         dataset = VolumeDataset(X, codes, offset=self.offset_, scale=self.scale_)
         if validation is None:
@@ -280,6 +280,12 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
 
     def _rows_to_learn_from(self, codes: NDArray[np.int64]) -> NDArray[np.intp]:
         return np.flatnonzero(self._learns_from_unlabeled | (codes >= 0))
+
+    def _prepare(self, X: NDArray[np.float32], rows: NDArray[np.intp]) -> None:
+        """Take from the volumes what has to be there before the net: their scale."""
+        self.offset_, self.scale_ = 0.0, 1.0
+        if self._checked_training_params()["standardize"]:
+            self.offset_, self.scale_ = scaling_of(X if len(rows) == len(X) else X[rows])
 
     def _build_net(self, codes: NDArray[np.int64], init_seed: int, shuffle_seed: int) -> None:
         params = self._checked_training_params()
@@ -304,12 +310,6 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
     def _callbacks(self) -> list[Callback]:
         """Return what else is to happen between epochs."""
         return []
-
-    def _initialize_from(self, X: NDArray[np.float32], rows: NDArray[np.intp]) -> None:
-        """Take from the volumes what is fixed before training: their scale."""
-        self.offset_, self.scale_ = 0.0, 1.0
-        if self._checked_training_params()["standardize"]:
-            self.offset_, self.scale_ = scaling_of(X if len(rows) == len(X) else X[rows])
 
     def _update_net(self, codes: NDArray[np.int64]) -> None:
         """Bring parameters that were changed since the last fit to the live net."""

@@ -6,6 +6,7 @@ from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import Interval
@@ -200,16 +201,23 @@ class FineTunedClassifier(CNNClassifier):
             params.update({name: sizes[name] for name in ("n_blocks", "n_filters")})
         return params
 
-    def _initialize_from(self, X: NDArray[np.float32], rows: NDArray[np.intp]) -> None:
-        self.autoencoder_ = first = fitted_first_stage(self._first_stage(), X)
-        blocks = self.net_.module_.encoder.blocks
-        if first is None:
-            super()._initialize_from(X, rows)
+    def _prepare(self, X: NDArray[np.float32], rows: NDArray[np.intp]) -> None:
+        self.autoencoder_ = fitted_first_stage(self._first_stage(), X)
+        if self.autoencoder_ is None:
+            super()._prepare(X, rows)
         else:
-            blocks.load_state_dict(first.net_.module_.encoder.blocks.state_dict())
-            self.offset_, self.scale_ = first.offset_, first.scale_
-        blocks.requires_grad_(not self.freeze_encoder)
+            self.offset_, self.scale_ = self.autoencoder_.offset_, self.autoencoder_.scale_
+
+    def _build_net(self, *args: Any) -> None:
+        super()._build_net(*args)
+        if self.autoencoder_ is not None:
+            trained = self.autoencoder_.net_.module_.encoder.blocks
+            self._blocks().load_state_dict(trained.state_dict())
+        self._blocks().requires_grad_(not self.freeze_encoder)
 
     def _update_net(self, codes: NDArray[np.int64]) -> None:
         super()._update_net(codes)
-        self.net_.module_.encoder.blocks.requires_grad_(not self.freeze_encoder)
+        self._blocks().requires_grad_(not self.freeze_encoder)
+
+    def _blocks(self) -> torch.nn.Module:
+        return self.net_.module_.encoder.blocks
