@@ -28,22 +28,23 @@ mpl.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
-from _methods import DEFAULT, METHODS
+from _data import data_name, load
+from _methods import DEFAULT, METHODS, Task
 from _results import append_rows, environment, mean_and_spread, read_rows
 from joblib import Parallel, delayed
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline
 
-from sksubtomo.datasets import make_subtomograms
-from sksubtomo.io import extract_subtomograms, read_mrc, read_particles
 from sksubtomo.model_selection import mask_labels
-from sksubtomo.preprocessing import VolumeNormalizer
 
 RESULTS = Path(__file__).parent / "results/compare.csv"
 CLASSES = ["apoferritin", "beta_galactosidase", "groel", "ribosome_70s"]
 PROTOCOLS = ["honest", "paper", "fixed"]
-KEY = ("data", "n_train", "max_epochs", "learning_rate", "method", "fraction", "protocol", "seed")
+KEY = (
+    *("data", "n_train", "max_epochs", "learning_rate", "threshold"),
+    *("method", "fraction", "protocol", "seed"),
+)
 
 
 def parse_arguments(arguments=None):
@@ -55,7 +56,7 @@ def parse_arguments(arguments=None):
     data.add_argument("--particles", type=Path, help="STAR file with rlnTomoName, rlnClassNumber")
     data.add_argument("--tomograms", type=Path, nargs="+", help="MRC files; the last is tested on")
     data.add_argument("--box-size", type=int, default=12)
-    data.add_argument("--n-train", type=int, default=480, help="volumes to train on")
+    data.add_argument("--n-train", type=int, help="default: 480 made, half a file, all particles")
     data.add_argument("--n-test", type=int, default=400, help="of made volumes, those to test on")
     data.add_argument("--snr", type=float, default=2.0, help="of made volumes")
     data.add_argument("--classes", nargs="+", default=CLASSES, help="of made volumes")
@@ -72,78 +73,46 @@ def parse_arguments(arguments=None):
     options = parser.parse_args(arguments)
     if (options.particles is None) != (options.tomograms is None):
         parser.error("--particles and --tomograms go together")
+    if options.n_train is None and options.data == "made" and options.particles is None:
+        options.n_train = 480
     return options
 
 
-def data_name(options):
-    """Return a name that tells data sets apart in the CSV file."""
-    if options.particles is not None:
-        return f"{options.particles.stem}, boxes of {options.box_size}"
-    if options.data == "made":
-        return f"made, {len(options.classes)} classes, box {options.box_size}, SNR {options.snr:g}"
-    return Path(options.data).stem
-
-
-def load(options, seed):
-    """Return normalised volumes and labels: X_train, y_train, X_test, y_test."""
-    if options.particles is not None:
-        return load_tomograms(options, seed)
-    if options.data == "made":
-        data = make_subtomograms(
-            options.n_train + options.n_test,
-            classes=options.classes,
-            box_size=options.box_size,
-            voxel_size_angstrom=320.0 / options.box_size,
-            snr=options.snr,
-            random_state=seed,
-        )
-        X, y = data.X, data.y
-    else:
-        with np.load(options.data) as data:
-            X, y = data["X"], data["y"]
-    X = VolumeNormalizer().fit_transform(X)
-    X_train, X_test, y_train, y_test = train_test_split(
-        X, y, train_size=options.n_train, stratify=y, random_state=seed
+def take_validation(X, y, seed):
+    """Take a tenth of the volumes, labelled ones, to validate on."""
+    labeled, unlabeled = np.flatnonzero(y != -1), np.flatnonzero(y == -1)
+    train, held = train_test_split(
+        labeled, test_size=round(0.1 * len(y)), stratify=y[labeled], random_state=seed
     )
-    return X_train, y_train, X_test, y_test
+    train = np.concatenate([train, unlabeled])
+    return X[train], y[train], X[held], y[held]
 
 
-def load_tomograms(options, seed):
-    """Cut boxes; particles of the last tomogram are the test set."""
-    particles = read_particles(options.particles)
-    names, classes = particles.tomogram_names, particles.class_numbers
-    if names is None or classes is None:
-        raise SystemExit(f"{options.particles} needs rlnTomoName and rlnClassNumber.")
-    parts = []
-    for path in options.tomograms:
-        rows = np.flatnonzero(((names == path.name) | (names == path.stem)) & (classes > 0))
-        if not len(rows):
-            raise SystemExit(f"{options.particles} has no particle with a class in {path.stem}.")
-        tomogram = read_mrc(path).data
-        X = extract_subtomograms(tomogram, particles.coordinates[rows], options.box_size)
-        parts.append((VolumeNormalizer().fit_transform(X), classes[rows]))
-    X_train, y_train = (np.concatenate(arrays) for arrays in zip(*parts[:-1], strict=True))
-    chosen = np.random.default_rng(seed).permutation(len(X_train))[: options.n_train]
-    return X_train[chosen], y_train[chosen], *parts[-1]
+def keep_labels(y, n_labels, seed):
+    """Hide all but so many labels."""
+    n_known = int((y != -1).sum())
+    if n_labels > n_known:
+        raise SystemExit(f"{n_labels} labels are wanted, but the data have {n_known}.")
+    return mask_labels(y, labeled_fraction=n_labels / n_known, random_state=seed)
 
 
 def run_one(options, method, fraction, protocol, seed):
     """Fit one method and return its row."""
     X, y, X_test, y_test = load(options, seed)
+    n_labels = round(fraction * len(y))
     validation, n_validation = {}, 0
     if protocol == "paper":
-        X, X_val, y, y_val = train_test_split(X, y, test_size=0.1, stratify=y, random_state=seed)
+        X, y, X_val, y_val = take_validation(X, y, seed)
         validation, n_validation = {"X_val": X_val, "y_val": y_val}, len(y_val)
     # All protocols know as many labels to train with.
-    n_labels = round(fraction * options.n_train)
-    y = mask_labels(y, labeled_fraction=n_labels / len(y), random_state=seed)
+    y = keep_labels(y, n_labels, seed)
     params = {
         "learning_rate": options.learning_rate,
         "max_epochs": options.max_epochs,
         "early_stopping": protocol != "fixed",
         "random_state": seed,
     }
-    estimator = METHODS[method][1](options, params, n_labels)
+    estimator = METHODS[method].make(Task(params, options.threshold, len(y), n_labels))
     start = time.perf_counter()
     estimator.fit(X, y, **validation)
     seconds = time.perf_counter() - start
@@ -166,7 +135,13 @@ def run_one(options, method, fraction, protocol, seed):
 
 def key_of(options, method, fraction, protocol, seed):
     """Return what identifies a row, as the CSV file has it."""
-    settings = data_name(options), options.n_train, options.max_epochs, options.learning_rate
+    settings = (
+        data_name(options),
+        options.n_train or "all",
+        options.max_epochs,
+        options.learning_rate,
+        options.threshold,
+    )
     return tuple(str(value) for value in (*settings, method, fraction, protocol, seed))
 
 
@@ -179,7 +154,7 @@ def run(options):
     todo = []
     for wanted in product(options.seeds, options.protocols, options.fractions, options.methods):
         seed, protocol, fraction, method = wanted
-        if protocol == "paper" and not METHODS[method][2]:
+        if protocol == "paper" and not METHODS[method].watches:
             print(f"{method} does not watch a validation set; left out of the protocol 'paper'.")
         elif key_of(options, method, fraction, protocol, seed) not in done:
             todo.append((method, fraction, protocol, seed))
@@ -187,12 +162,12 @@ def run(options):
     parallel = Parallel(n_jobs=options.jobs, return_as="generator_unordered")
     for row in parallel(delayed(run_one)(options, *task) for task in todo):
         append_rows(options.results, [row])
-        print(*(row[name] for name in KEY[4:]), row["accuracy"], f"{row['fit_seconds']} s")
+        print(*(row[name] for name in KEY[5:]), row["accuracy"], f"{row['fit_seconds']} s")
 
 
 def sections(rows):
     """Group rows by data set, settings and protocol, in the order of the file."""
-    names = (*KEY[:4], "protocol")
+    names = (*KEY[:5], "protocol")
     found = dict.fromkeys(tuple(row[name] for name in names) for row in rows)
     for values in found:
         yield (
@@ -219,7 +194,7 @@ def table(rows, column):
             for fraction in fractions
         ]
         if set(cells) != {"-"}:
-            lines.append(f"| {METHODS[method][0]} | " + " | ".join(cells) + " |")
+            lines.append(f"| {METHODS[method].title} | " + " | ".join(cells) + " |")
     return lines
 
 
@@ -227,7 +202,7 @@ def render(path):
     """Write the tables beside the CSV file and return them."""
     lines = [f"Rendered by `python benchmarks/compare.py` from `{path.name}`: mean ± standard"]
     lines += ["deviation over the seeds, on volumes that were not trained on.", ""]
-    for (data, n_train, epochs, rate, protocol), rows in sections(read_rows(path)):
+    for (data, n_train, epochs, rate, _, protocol), rows in sections(read_rows(path)):
         seeds = sorted({int(row["seed"]) for row in rows})
         labels = sorted({int(row["labels"]) for row in rows})
         lines += [f"## {data}: protocol `{protocol}`", ""]
@@ -271,9 +246,10 @@ def draw(path):
                 spreads,
                 capsize=3,
                 marker="o",
-                label=METHODS[method][0],
+                label=METHODS[method].title,
             )
-        ax.set(title=f"{values[0]}\n{values[4]}", xlabel="labels, % of the training volumes")
+        ax.set(title=f"{values[0]}\nprotocol {values[-1]}")
+        ax.set_xlabel("labels, % of the training volumes")
     axes[0, 0].set_ylabel("test accuracy")
     axes[0, -1].legend(fontsize=7)
     figure.savefig(path.with_suffix(".png"), dpi=120, bbox_inches="tight")

@@ -17,7 +17,7 @@ QUICK = [
 def compare(monkeypatch):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     yield importlib.import_module("compare")
-    for name in ("compare", "_methods", "_results"):
+    for name in ("compare", "_data", "_methods", "_results"):
         sys.modules.pop(name, None)
 
 
@@ -107,10 +107,29 @@ def test_tables_and_figure(compare, options):
 
 def test_volumes_from_a_file(compare, options, tmp_path):
     rng = np.random.default_rng(0)
-    np.savez(tmp_path / "own.npz", X=rng.normal(size=(60, 8, 8, 8)), y=np.arange(60) % 2)
-    chosen = options("--data", str(tmp_path / "own.npz"), "--methods", "pca_label_spreading")
+    y = np.where(np.arange(60) < 20, -1, np.arange(60) % 2)
+    np.savez(tmp_path / "own.npz", X=rng.normal(size=(60, 8, 8, 8)), y=y)
+    chosen = options("--data", str(tmp_path / "own.npz"), "--methods", "supervised")
+    chosen.n_train, chosen.protocols = None, ["honest", "paper"]
+    _, y_train, _, y_test = compare.load(chosen, 0)
+    assert (len(y_train), len(y_test)) == (40, 20)
+    assert ((y_train == -1).sum(), (y_test == -1).sum()) == (20, 0)
     compare.run(chosen)
-    assert rows_of(chosen)[0]["data"] == "own"
+    rows = rows_of(chosen)
+    assert [(row["data"], row["labels"]) for row in rows] == [("own", "8"), ("own", "12")]
+
+
+@pytest.mark.parametrize(
+    ("arrays", "more", "message"),
+    [
+        ({"X": np.zeros((9, 8, 8, 8))}, (), "has no array y"),
+        ({"X": np.eye(9).reshape(9, 1, 3, 3), "y": np.arange(9) % 2}, (), "leaves none of 9"),
+    ],
+)
+def test_unfit_files_are_refused(compare, options, tmp_path, arrays, more, message):
+    np.savez(tmp_path / "own.npz", **arrays)
+    with pytest.raises(SystemExit, match=message):
+        compare.load(options("--data", str(tmp_path / "own.npz"), *more), 0)
 
 
 def test_tomograms_and_particles(compare, options, tmp_path):
