@@ -15,7 +15,10 @@ def data_name(options):
     if options.particles is not None:
         return f"{options.particles.stem}, boxes of {options.box_size}"
     if options.data == "made":
-        return f"made {'+'.join(options.classes)}, box {options.box_size}, SNR {options.snr:g}"
+        return (
+            f"made {'+'.join(options.classes)}, box {options.box_size}, SNR {options.snr:g}, "
+            f"{options.n_test} to test"
+        )
     return Path(options.data).stem
 
 

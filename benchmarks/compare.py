@@ -11,13 +11,13 @@ stopped. At the end, a table (Markdown) and a figure (PNG) are rendered beside t
 Protocols:
 
 honest  Early stopping watches labels that the label budget paid for: of a fraction of 5 %, a tenth.
-paper   Early stopping watches a tenth of the training volumes, all labelled, on top of the
-fraction,
-        as the paper's published implementation does. The column ``labels`` counts both.
+paper   Early stopping watches a tenth of the training volumes, all labelled and on top of the
+        fraction, as in the paper's published implementation. The column ``labels`` counts both.
 fixed   No early stopping: all labels train, for all epochs.
 """
 
 import argparse
+import textwrap
 import time
 from itertools import product
 from pathlib import Path
@@ -248,7 +248,8 @@ def draw(path):
                 marker="o",
                 label=METHODS[method].title,
             )
-        ax.set(title=f"{values[0]}\nprotocol {values[-1]}")
+        title = textwrap.fill(values[0].replace("+", ", "), 45)
+        ax.set_title(f"{title}\nprotocol {values[-1]}", fontsize=9)
         ax.set_xlabel("labels, % of the training volumes")
     axes[0, 0].set_ylabel("test accuracy")
     axes[0, -1].legend(fontsize=7)
