@@ -55,7 +55,17 @@ def test_import_is_light():
 
 
 @pytest.mark.parametrize(
-    "package", ["io", "fourier", "preprocessing", "model_selection", "metrics"]
+    "package",
+    [
+        "io",
+        "fourier",
+        "geometry",
+        "simulate",
+        "datasets",
+        "preprocessing",
+        "model_selection",
+        "metrics",
+    ],
 )
 def test_packages_without_networks_do_not_load_them(package):
     code = (

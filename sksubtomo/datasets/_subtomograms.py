@@ -1,73 +1,62 @@
-"""Made subtomograms, for tests, examples and first experiments."""
+"""Made subtomograms: quick blobs, single particles, or cut from simulated tomograms."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 from sklearn.utils import Bunch, check_random_state
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
-from sksubtomo.datasets._shapes import COMPLEXES
-from sksubtomo.fourier import apply_fourier_filter, missing_wedge_mask
+from sksubtomo.datasets._blobs import BLOBS, check_blob_box, make_blob_volumes
+from sksubtomo.datasets._cut import cut_from_tomograms
+from sksubtomo.datasets._densities import check_boxes, load_densities
+from sksubtomo.datasets._request import Request, new_volumes
+from sksubtomo.datasets._single_particle import image_single_particles
+from sksubtomo.simulate import COMPLEXES, Microscope
 
-# Volumes that are transformed together.
-_CHUNK = 64
-
-_DESCR = """\
+_DESCR = {
+    "blobs": """\
 Made subtomograms: blobs with the symmetry and size of molecular complexes, in
 uniform random orientation, shifted from the centre, with white noise, signal and noise without
-the missing wedge. Not a model of the microscope: no CTF, no neighbours, no dose."""
+the missing wedge. Not a model of the microscope: no CTF, no neighbours, no dose.""",
+    "single_particle": """\
+Simulated subtomograms: one complex a box, in uniform random orientation, shifted from the
+centre, with the contrast transfer function and the missing wedge applied to the volume, and white
+noise without the missing wedge. Dense matter is dark, as recorded. No neighbours, no gaps between
+tilts.""",
+    "tomogram": """\
+Simulated subtomograms: cut from tomograms of crowded specimens, which were imaged along a
+tilt series with contrast transfer and shot noise, and reconstructed by weighted back-projection.
+Neighbours intrude. Dense matter is dark, as recorded.""",
+}
 
-
-def render_blobs(
-    centres_angstrom: NDArray[np.float64],
-    sigma_angstrom: float,
-    box_size: int,
-    voxel_size_angstrom: float,
-) -> NDArray[np.float32]:
-    """Return the density of Gaussian blobs of mass 1.
-
-    Blobs are widened by the voxel, half of which is added to their standard
-    deviation in quadrature, so that coarse voxels do not miss them.
-
-    Parameters
-    ----------
-    centres_angstrom : ndarray of shape (n_blobs, 3)
-        Centres x, y, z; the origin is the centre of the voxel ``box_size // 2``.
-    sigma_angstrom : float
-        Standard deviation of a blob.
-    box_size : int
-        Edge of the box in voxels.
-    voxel_size_angstrom : float
-        Edge of a voxel.
-
-    Returns
-    -------
-    density : ndarray of shape (box_size, box_size, box_size) of float32
-        Mass per voxel, axes z, y, x.
-    """
-    grid = np.arange(box_size) - box_size // 2
-    centres = centres_angstrom / voxel_size_angstrom
-    variance = (sigma_angstrom / voxel_size_angstrom) ** 2 + 0.25
-    distances = grid[np.newaxis, np.newaxis] - centres[..., np.newaxis]
-    profiles = np.exp(-(distances**2) / (2 * variance)) / np.sqrt(2 * np.pi * variance)
-    x, y, z = profiles.astype(np.float32).transpose(1, 0, 2)
-    planes = (y[:, :, np.newaxis] * x[:, np.newaxis]).reshape(len(centres), -1)
-    return (z.T @ planes).reshape((box_size,) * 3)
+_MAKERS = {
+    "blobs": make_blob_volumes,
+    "single_particle": image_single_particles,
+    "tomogram": cut_from_tomograms,
+}
 
 
 @validate_params(
     {
         "n_samples": [Interval(Integral, 1, None, closed="left")],
-        "classes": [Interval(Integral, 1, len(COMPLEXES), closed="both"), "array-like"],
+        "classes": [Interval(Integral, 1, None, closed="left"), "array-like", Mapping],
+        "kind": [StrOptions(set(_DESCR))],
         "box_size": [Interval(Integral, 2, None, closed="left")],
         "voxel_size_angstrom": [Interval(Real, 0, None, closed="neither")],
         "snr": [Interval(Real, 0, None, closed="neither")],
         "max_shift_voxels": [Interval(Real, 0, None, closed="left")],
+        "microscope": [Microscope, None],
+        "defocus_um": [Real],
+        "tomogram_params": [Mapping, None],
+        "out": [str, os.PathLike, None],
+        "n_jobs": [Integral, None],
+        "verbose": ["verbose"],
         "return_X_y": ["boolean"],
         "random_state": ["random_state"],
     },
@@ -77,39 +66,71 @@ def make_subtomograms(
     n_samples=200,
     *,
     classes=4,
+    kind="blobs",
     box_size=28,
     voxel_size_angstrom=10.0,
     snr=0.5,
     tilt_range_deg=60.0,
     max_shift_voxels=1.0,
+    microscope=None,
+    defocus_um=4.0,
+    tomogram_params=None,
+    out=None,
+    n_jobs=None,
+    verbose=0,
     return_X_y=False,
     random_state=None,
 ):
     """Make subtomograms of rigid complexes, with noise and a missing wedge.
 
-    Complexes are stand-ins of Gaussian blobs with the point-group symmetry and the
-    size of real ones (``proteasome_20s``, ``ribosome_70s``...). Each volume shows one, rotated
-    uniformly at random (exactly, without interpolation) and shifted from the centre. White
-    noise is added; signal and noise lack the missing wedge. Density is positive.
+    Each volume shows one complex, in an orientation that is uniform over all rotations.
 
     Parameters
     ----------
     n_samples : int, default=200
         Number of volumes, split over the classes as evenly as can be.
-    classes : int or list of str, default=4
-        Names of complexes, or how many to take, in the order apoferritin, glutamine_synthetase,
-        proteasome_20s, ribosome_70s, groel, aspartate_transcarbamoylase, p97, beta_galactosidase.
+    classes : int, list of str, or dict of str to source, default=4
+        Names of complexes, or how many to take of those there are. For the kind "blobs":
+        apoferritin, glutamine_synthetase, proteasome_20s, ribosome_70s, groel,
+        aspartate_transcarbamoylase, p97, beta_galactosidase. For the others: those of
+        :data:`sksubtomo.simulate.COMPLEXES`; or a dictionary of any names with a PDB, mmCIF or MRC
+        file, :class:`~sksubtomo.simulate.Atoms` or an array each.
+    kind : {"blobs", "single_particle", "tomogram"}, default="blobs"
+        How they are made:
+
+        - "blobs": Gaussian blobs with the point group and size of real complexes, without
+          interpolation, contrast transfer or neighbours. Dense is bright. For tests.
+        - "single_particle": the potential of the complex, rotated, with contrast transfer and
+          missing wedge applied to the volume. Dense is dark. Quick, for large sets.
+        - "tomogram": cut from simulated tomograms, see :func:`make_tomogram`. Neighbours
+          intrude. Dense is dark.
     box_size : int, default=28
         Edge of the cubic box in voxels. The centre is the voxel ``box_size // 2``.
     voxel_size_angstrom : float, default=10
         Edge of a voxel.
     snr : float, default=0.5
         Variance of the signal over variance of the noise [1]_, both within the measured part of
-        Fourier space, over the voxels of each single volume.
+        Fourier space, over the voxels of each single volume; of the kind "tomogram", as means over
+        the volumes of each tomogram.
     tilt_range_deg : float or (float, float), default=60
-        Tilts of the series, see :func:`sksubtomo.fourier.missing_wedge_mask`.
+        Tilts of the series, see :func:`sksubtomo.fourier.missing_wedge_mask`. Of the kind
+        "tomogram", the range of the tilts by 3 degrees.
     max_shift_voxels : float, default=1
-        Shifts are uniform between minus and plus this, on each axis.
+        Shifts are uniform between minus and plus this, on each axis. Not for the kind "tomogram",
+        where centres lie within half a voxel of that of the box.
+    microscope : Microscope, optional
+        Optics and detector of the kinds with contrast transfer; by default 300 kV.
+    defocus_um : float, default=4
+        Underfocus in micrometre, of the same kinds.
+    tomogram_params : dict, optional
+        Of the kind "tomogram": "shape", "concentration_micromolar", "scheme" (instead of
+        `tilt_range_deg` and `defocus_um`) and "distractors", as in :func:`make_tomogram`.
+    out : path-like, optional
+        A new ``.npy`` file to keep the volumes in, instead of memory.
+    n_jobs : int, optional
+        Threads of the kinds with contrast transfer. The data do not depend on it.
+    verbose : int, default=0
+        Whether to show a progress bar, of the same kinds.
     return_X_y : bool, default=False
         Whether to return ``(X, y)`` instead of a Bunch.
     random_state : int, RandomState instance or None, default=None
@@ -119,7 +140,7 @@ def make_subtomograms(
     -------
     data : :class:`~sklearn.utils.Bunch`
         X : ndarray of shape (n_samples, box_size, box_size, box_size) of float32
-            Volumes, axes z, y, x.
+            Volumes, axes z, y, x; a memory map with `out`.
         y : ndarray of shape (n_samples,) of int64
             Classes, as indices of ``class_names``.
         class_names : list of str
@@ -128,7 +149,11 @@ def make_subtomograms(
             Unit quaternions x, y, z, w of the rotations that take the (x, y, z) of the
             complex to those of the volume.
         shifts : ndarray of shape (n_samples, 3)
-            Shifts z, y, x in voxels.
+            Shifts z, y, x in voxels of the complex from the centre of its box.
+        tomograms : ndarray of shape (n_samples,) of int64
+            Of the kind "tomogram": which tomogram a volume is from, for group-aware splits.
+        coordinates : ndarray of shape (n_samples, 3)
+            Of the kind "tomogram": where, z, y, x in voxels.
         voxel_size_angstrom, snr : float
             As given.
         tilt_range_deg : float or (float, float)
@@ -144,6 +169,8 @@ def make_subtomograms(
     ValueError
         If a class is unknown, there are fewer volumes than classes, a parameter is out of range,
         or the box is too small for the largest complex.
+    FileExistsError
+        If there is a file `out` already.
 
     References
     ----------
@@ -157,26 +184,30 @@ def make_subtomograms(
     >>> data.X.shape, data.class_names
     ((10, 28, 28, 28), ['groel', 'p97'])
     """
-    names = _check_classes(classes, n_samples)
-    _check_box(names, box_size, voxel_size_angstrom, max_shift_voxels)
-    complexes = [COMPLEXES[name] for name in names]
-    wedge = missing_wedge_mask((box_size,) * 3, tilt_range_deg)
+    names = _check_classes(classes, kind, n_samples)
+    largest_shift = 0.0 if kind == "tomogram" else max_shift_voxels
+    maps = _load(names, classes, kind, box_size, voxel_size_angstrom, largest_shift)
     random_state = check_random_state(random_state)
-
     y = random_state.permutation(np.arange(n_samples) % len(names))
     orientations = Rotation.random(n_samples, rng=random_state)
-    shifts = random_state.uniform(-max_shift_voxels, max_shift_voxels, (n_samples, 3))
-    X = np.empty((n_samples, *(box_size,) * 3), dtype=np.float32)
-    for start in range(0, n_samples, _CHUNK):
-        for row in range(start, min(start + _CHUNK, n_samples)):
-            centres = orientations[row].apply(complexes[y[row]].centres())
-            centres += shifts[row, ::-1] * voxel_size_angstrom
-            X[row] = render_blobs(
-                centres, complexes[y[row]].sigma_angstrom, box_size, voxel_size_angstrom
-            )
-        rows = slice(start, start + _CHUNK)
-        X[rows] = _add_noise(X[rows], wedge, snr, random_state)
-
+    request = Request(
+        complexes=maps,
+        y=y,
+        orientations=orientations,
+        shifts=random_state.uniform(-largest_shift, largest_shift, (n_samples, 3)),
+        voxel_size_angstrom=voxel_size_angstrom,
+        snr=snr,
+        tilt_range_deg=tilt_range_deg,
+        microscope=microscope or Microscope(),
+        defocus_um=defocus_um,
+        tomogram_params=tomogram_params or {},
+        random_state=random_state,
+        n_jobs=n_jobs,
+        verbose=verbose,
+    )
+    with new_volumes((n_samples, *(box_size,) * 3), out) as X:
+        where = _MAKERS[kind](X, request)
+    X = X if out is None else np.load(out, mmap_mode="r+")
     if return_X_y:
         return X, y
     return Bunch(
@@ -184,34 +215,27 @@ def make_subtomograms(
         y=y,
         class_names=names,
         orientations=orientations.as_quat(),
-        shifts=shifts,
+        **where,
         voxel_size_angstrom=voxel_size_angstrom,
         tilt_range_deg=tilt_range_deg,
         snr=snr,
-        DESCR=_DESCR,
+        DESCR=_DESCR[kind],
     )
 
 
-def _add_noise(
-    densities: NDArray[np.float32],
-    wedge: NDArray[np.bool_],
-    snr: float,
-    random_state: np.random.RandomState,
-) -> NDArray[np.float32]:
-    """Take the missing wedge from densities and noise, and add them at the given ratio."""
-    axes = (1, 2, 3)
-    signal = apply_fourier_filter(densities, wedge)
-    noise = random_state.standard_normal(densities.shape).astype(np.float32)
-    noise = apply_fourier_filter(noise, wedge)
-    scale = np.sqrt(signal.var(axis=axes) / (snr * noise.var(axis=axes)))
-    return signal + scale[:, np.newaxis, np.newaxis, np.newaxis] * noise
-
-
-def _check_classes(classes: int | Sequence[str], n_samples: int) -> list[str]:
-    names = list(COMPLEXES)[:classes] if isinstance(classes, Integral) else list(classes)
-    unknown = sorted(set(names) - set(COMPLEXES))
-    if unknown:
-        raise ValueError(f"Unknown complexes {unknown}; there are {list(COMPLEXES)}.")
+def _check_classes(
+    classes: int | Sequence[str] | Mapping[str, object], kind: str, n_samples: int
+) -> list[str]:
+    known = BLOBS if kind == "blobs" else COMPLEXES
+    if isinstance(classes, Integral):
+        if classes > len(known):
+            raise ValueError(f"classes={classes}, but there are {len(known)}: {list(known)}.")
+        names = list(known)[:classes]
+    else:
+        names = [str(name) for name in classes]
+    unknown = sorted(set(names) - set(known))
+    if unknown and (kind == "blobs" or not isinstance(classes, Mapping)):
+        raise ValueError(f"Unknown complexes {unknown}; there are {list(known)}.")
     if not names or len(set(names)) < len(names):
         raise ValueError(f"classes={classes!r} must name one or more complexes, each once.")
     if n_samples < len(names):
@@ -219,16 +243,19 @@ def _check_classes(classes: int | Sequence[str], n_samples: int) -> list[str]:
     return names
 
 
-def _check_box(
-    names: list[str], box_size: int, voxel_size_angstrom: float, shift_voxels: float
-) -> None:
-    name = max(names, key=lambda name: COMPLEXES[name].radius_angstrom())
-    radius = COMPLEXES[name].radius_angstrom()
-    # The lower half of an even box has one voxel more than the upper.
-    available = ((box_size - 1) // 2 - shift_voxels + 0.5) * voxel_size_angstrom
-    if radius > available:
-        raise ValueError(
-            f"A box of {box_size} voxels of {voxel_size_angstrom:g} A with shifts up to "
-            f"{shift_voxels:g} voxels holds a radius of {available:.0f} A, but {name} has "
-            f"{radius:.0f} A. Use a larger box or larger voxels."
-        )
+def _load(
+    names: list[str],
+    classes: object,
+    kind: str,
+    box_size: int,
+    voxel_size_angstrom: float,
+    shift_voxels: float,
+) -> list[Any]:
+    """Return the complexes in the form that the kind takes, checked against the box."""
+    if kind == "blobs":
+        check_blob_box(names, box_size, voxel_size_angstrom, shift_voxels)
+        return [BLOBS[name] for name in names]
+    sources = classes if isinstance(classes, Mapping) else names
+    densities = load_densities(sources, voxel_size_angstrom=voxel_size_angstrom)
+    check_boxes(densities, box_size, voxel_size_angstrom, shift_voxels)
+    return list(densities.values())

@@ -1,5 +1,6 @@
 """Fourier transforms of volumes, as pure functions of arrays."""
 
+from sksubtomo.fourier._ctf import contrast_transfer, electron_wavelength_angstrom
 from sksubtomo.fourier._filters import (
     apply_fourier_filter,
     fourier_crop,
@@ -10,6 +11,8 @@ from sksubtomo.fourier._wedge import missing_wedge_mask
 
 __all__ = [
     "apply_fourier_filter",
+    "contrast_transfer",
+    "electron_wavelength_angstrom",
     "fourier_crop",
     "gaussian_low_pass",
     "missing_wedge_mask",

@@ -4,8 +4,7 @@ from scipy import fft
 from scipy.spatial.transform import Rotation
 
 from sksubtomo.datasets import make_subtomograms
-from sksubtomo.datasets._shapes import COMPLEXES
-from sksubtomo.datasets._subtomograms import render_blobs
+from sksubtomo.datasets._blobs import BLOBS, render_blobs
 from sksubtomo.fourier import apply_fourier_filter, missing_wedge_mask
 
 SMALL = {"box_size": 16, "voxel_size_angstrom": 20.0}
@@ -20,9 +19,9 @@ def moments(density):
     return mass, centre, (density * squared).sum() / mass - (centre**2).sum()
 
 
-@pytest.mark.parametrize("name", COMPLEXES)
+@pytest.mark.parametrize("name", BLOBS)
 def test_mass_centre_and_radius_of_gyration_in_closed_form(name):
-    shape = COMPLEXES[name]
+    shape = BLOBS[name]
     centres = Rotation.random(rng=np.random.RandomState(0)).apply(shape.centres())
     density = render_blobs(centres, shape.sigma_angstrom, 40, 8.0)
     mass, centre, squared = moments(density)
@@ -34,7 +33,7 @@ def test_mass_centre_and_radius_of_gyration_in_closed_form(name):
 
 
 def test_rotation_by_a_symmetry_changes_nothing():
-    shape = COMPLEXES["proteasome_20s"]
+    shape = BLOBS["proteasome_20s"]
     turned = Rotation.from_euler("z", 360 / 7, degrees=True).apply(shape.centres())
     np.testing.assert_allclose(
         render_blobs(turned, shape.sigma_angstrom, 28, 10.0),
@@ -52,7 +51,7 @@ def test_volumes_are_the_turned_and_shifted_complexes():
     data = make_subtomograms(
         6, classes=["ribosome_70s"], snr=1e6, tilt_range_deg=90, random_state=0
     )
-    shape = COMPLEXES["ribosome_70s"]
+    shape = BLOBS["ribosome_70s"]
     for row in range(6):
         centres = Rotation.from_quat(data.orientations[row]).apply(shape.centres())
         centres += 10.0 * data.shifts[row, ::-1]
@@ -121,7 +120,7 @@ def test_depends_on_the_seed_only():
         ({"n_samples": 3}, "less than one volume for 4 classes"),
         ({"classes": ["groel", "actin"]}, r"Unknown complexes \['actin'\]; there are"),
         ({"classes": ["groel", "groel"]}, "each once"),
-        ({"classes": 9}, "'classes' parameter"),
+        ({"classes": 9}, "classes=9, but there are 8"),
         ({"snr": 0}, "'snr' parameter"),
         ({"voxel_size_angstrom": -1}, "'voxel_size_angstrom' parameter"),
         ({"tilt_range_deg": 0}, "tilt_range_deg=0 must be"),

@@ -8,6 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from sksubtomo.datasets._densities import check_radii
+from sksubtomo.datasets._noise import add_noise
+from sksubtomo.datasets._request import Request
+from sksubtomo.fourier import apply_fourier_filter, missing_wedge_mask
+
+# Volumes that are transformed together.
+_CHUNK = 64
+
 
 @dataclass(frozen=True)
 class Complex:
@@ -47,7 +55,7 @@ def _polar(radius: float, angle_deg: float, z: float) -> tuple[float, float, flo
     return (radius * float(np.cos(angle)), radius * float(np.sin(angle)), z)
 
 
-COMPLEXES: dict[str, Complex] = {
+BLOBS: dict[str, Complex] = {
     "apoferritin": Complex(
         "O",
         ((18.0, 30.0, 38.0),),
@@ -117,3 +125,86 @@ COMPLEXES: dict[str, Complex] = {
         "tetramer, 175 x 135 x 90 A: Jacobson et al., Nature 369, 1994",
     ),
 }
+
+
+def render_blobs(
+    centres_angstrom: NDArray[np.float64],
+    sigma_angstrom: float,
+    box_size: int,
+    voxel_size_angstrom: float,
+) -> NDArray[np.float32]:
+    """Return the density of Gaussian blobs of mass 1.
+
+    Blobs are widened by the voxel, half of which is added to their standard
+    deviation in quadrature, so that coarse voxels do not miss them.
+
+    Parameters
+    ----------
+    centres_angstrom : ndarray of shape (n_blobs, 3)
+        Centres x, y, z; the origin is the centre of the voxel ``box_size // 2``.
+    sigma_angstrom : float
+        Standard deviation of a blob.
+    box_size : int
+        Edge of the box in voxels.
+    voxel_size_angstrom : float
+        Edge of a voxel.
+
+    Returns
+    -------
+    density : ndarray of shape (box_size, box_size, box_size) of float32
+        Mass per voxel, axes z, y, x.
+    """
+    grid = np.arange(box_size) - box_size // 2
+    centres = centres_angstrom / voxel_size_angstrom
+    variance = (sigma_angstrom / voxel_size_angstrom) ** 2 + 0.25
+    distances = grid[np.newaxis, np.newaxis] - centres[..., np.newaxis]
+    profiles = np.exp(-(distances**2) / (2 * variance)) / np.sqrt(2 * np.pi * variance)
+    x, y, z = profiles.astype(np.float32).transpose(1, 0, 2)
+    planes = (y[:, :, np.newaxis] * x[:, np.newaxis]).reshape(len(centres), -1)
+    return (z.T @ planes).reshape((box_size,) * 3)
+
+
+def make_blob_volumes(X: NDArray[np.float32], request: Request) -> dict[str, NDArray]:
+    """Fill an array with blobs, noise, and the missing wedge.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, d, d, d) of float32
+        Filled.
+    request : Request
+        What to make.
+
+    Returns
+    -------
+    where : dict of str to ndarray
+        The shifts.
+    """
+    box_size = X.shape[1]
+    wedge = missing_wedge_mask((box_size,) * 3, request.tilt_range_deg)
+    for start in range(0, len(X), _CHUNK):
+        for row in range(start, min(start + _CHUNK, len(X))):
+            shape = request.complexes[request.y[row]]
+            centres = request.orientations[row].apply(shape.centres())
+            centres += request.shifts[row, ::-1] * request.voxel_size_angstrom
+            X[row] = render_blobs(
+                centres, shape.sigma_angstrom, box_size, request.voxel_size_angstrom
+            )
+        rows = slice(start, start + _CHUNK)
+        signal = apply_fourier_filter(X[rows], wedge)
+        noise = request.random_state.standard_normal(signal.shape).astype(np.float32)
+        X[rows] = add_noise(signal, noise, wedge, request.snr)
+    return {"shifts": request.shifts}
+
+
+def check_blob_box(
+    names: list[str], box_size: int, voxel_size_angstrom: float, shift_voxels: float
+) -> None:
+    """Check that a box holds the complexes.
+
+    Raises
+    ------
+    ValueError
+        If one is too large, with its name.
+    """
+    radii = {name: BLOBS[name].radius_angstrom() / voxel_size_angstrom for name in names}
+    check_radii(radii, box_size, voxel_size_angstrom, shift_voxels)

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from sksubtomo.datasets._shapes import COMPLEXES
+from sksubtomo.datasets._blobs import BLOBS
 
 
-@pytest.mark.parametrize("name", COMPLEXES)
+@pytest.mark.parametrize("name", BLOBS)
 def test_symmetry(name):
-    shape = COMPLEXES[name]
+    shape = BLOBS[name]
     centres = shape.centres()
     group = Rotation.create_group(shape.symmetry)
     assert len(centres) == len(shape.unit) * len(group)
@@ -29,18 +29,18 @@ def test_symmetry(name):
 )
 def test_dimensions_are_the_published_ones(name, extent):
     # Blobs end at about twice their standard deviation.
-    shape = COMPLEXES[name]
+    shape = BLOBS[name]
     ours = np.ptp(shape.centres(), axis=0) + 4 * shape.sigma_angstrom
     np.testing.assert_allclose(ours, extent, rtol=0.1)
 
 
 def test_ribosome_is_about_as_large_as_published():
-    assert 2 * COMPLEXES["ribosome_70s"].radius_angstrom() == pytest.approx(250, rel=0.1)
+    assert 2 * BLOBS["ribosome_70s"].radius_angstrom() == pytest.approx(250, rel=0.1)
 
 
 def test_ribosome_is_chiral():
     # No rotation takes it to its mirror image.
-    centres = COMPLEXES["ribosome_70s"].centres()
+    centres = BLOBS["ribosome_70s"].centres()
     mirror = centres * [1, 1, -1]
     distance = np.inf
     for rotation in Rotation.random(2000, rng=np.random.RandomState(0)):

@@ -1,0 +1,133 @@
+"""Data sets as files that other programs read."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial.transform import Rotation
+from sklearn.utils import Bunch
+
+from sksubtomo.io import ParticleTable, write_mrc, write_particles
+
+
+def save_subtomograms(folder: str | os.PathLike[str], data: Bunch) -> Path:
+    """Write subtomograms to MRC files, and a STAR file that lists them.
+
+    Parameters
+    ----------
+    folder : path-like
+        A new folder: ``particles.star`` and ``subtomograms/000000.mrc`` and so on.
+    data : Bunch
+        As :func:`make_subtomograms` returns it.
+
+    Returns
+    -------
+    path : Path
+        The STAR file: class numbers from 1, orientations as RELION's Euler angles, and where the
+        particle lies in its box (voxels from 0), with ``rlnImageName`` relative to the folder.
+
+    Raises
+    ------
+    FileExistsError
+        If the folder exists.
+    ImportError
+        If starfile is not installed; it comes with ``pip install 'sksubtomo[data]'``.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True)
+    (folder / "subtomograms").mkdir()
+    names = [f"subtomograms/{row:06d}.mrc" for row in range(len(data.X))]
+    for name, volume in zip(names, data.X, strict=True):
+        write_mrc(folder / name, volume, data.voxel_size_angstrom)
+    centres = data.X.shape[1] // 2 + np.asarray(data.shifts)
+    return _write_table(folder, centres, data, {"rlnImageName": names})
+
+
+def save_tomogram(folder: str | os.PathLike[str], data: Bunch, *, name: str = "tomogram") -> Path:
+    """Write a simulated tomogram, its tilt series and a STAR file of its particles.
+
+    Parameters
+    ----------
+    folder : path-like
+        A new folder: ``particles.star``, ``<name>.mrc``, ``<name>_clean.mrc`` (without noise),
+        ``<name>_tilts.mrc`` (a slice a tilt) and ``<name>.tlt`` (the tilts in degrees).
+    data : Bunch
+        As :func:`make_tomogram` returns it.
+    name : str, default="tomogram"
+        Name of the tomogram.
+
+    Returns
+    -------
+    path : Path
+        The STAR file: ``rlnTomoName``, coordinates (voxels from 0), class numbers from 1 and
+        orientations as RELION's Euler angles.
+
+    Raises
+    ------
+    FileExistsError
+        If the folder exists.
+    ImportError
+        If starfile is not installed; it comes with ``pip install 'sksubtomo[data]'``.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True)
+    for suffix, volume in (
+        ("", data.tomogram),
+        ("_clean", data.clean),
+        ("_tilts", data.tilt_series),
+    ):
+        write_mrc(folder / f"{name}{suffix}.mrc", volume, data.voxel_size_angstrom)
+    (folder / f"{name}.tlt").write_text("".join(f"{tilt:.2f}\n" for tilt in data.scheme.tilts_deg))
+    return _write_table(folder, data.coordinates, data, {"rlnTomoName": name})
+
+
+def relion_angles_deg(orientations: ArrayLike) -> NDArray[np.float64]:
+    """Return RELION's Euler angles of orientations.
+
+    Rot, tilt and psi turn the coordinate axes, about z, the new y and the new z, until the
+    reference looks like the particle: the inverse of turning the reference.
+
+    Parameters
+    ----------
+    orientations : array-like of shape (n, 4)
+        Unit quaternions x, y, z, w of the rotations that take the complex to the tomogram.
+
+    Returns
+    -------
+    angles : ndarray of shape (n, 3)
+        Rot, tilt and psi in degrees.
+
+    References
+    ----------
+    Heymann, Chagoyen & Belnap, "Common conventions for interchange and archiving of
+    three-dimensional electron microscopy information in structural biology", Journal of Structural
+    Biology 151, 2005.
+    """
+    return (
+        Rotation.from_quat(orientations).inv().as_euler("ZYZ", degrees=True, suppress_warnings=True)
+    )
+
+
+def _write_table(
+    folder: Path, coordinates: NDArray, data: Bunch, columns: dict[str, object]
+) -> Path:
+    # Of the extra [data], like starfile, which writes the table.
+    import pandas as pd
+
+    angles = relion_angles_deg(data.orientations)
+    table = pd.DataFrame(
+        {
+            **columns,
+            **{f"rlnCoordinate{axis}": coordinates[:, 2 - i] for i, axis in enumerate("XYZ")},
+            **{f"rlnAngle{name}": angles[:, i] for i, name in enumerate(("Rot", "Tilt", "Psi"))},
+            "rlnPixelSize": float(data.voxel_size_angstrom),
+        },
+        index=range(len(coordinates)),
+    )
+    path = folder / "particles.star"
+    particles = ParticleTable({"particles": table}, "particles")
+    write_particles(path, particles, class_numbers=np.asarray(data.y) + 1)
+    return path
