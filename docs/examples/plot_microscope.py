@@ -2,9 +2,9 @@
 What a microscope does to a molecule
 ====================================
 
-One complex at every step: its potential, a projection, the projection through the contrast transfer
-function, with shot noise; the reconstruction from a tilt series all round and one with a missing wedge, with
-and without noise; and power spectra, in which the missing wedge shows.
+One complex at every step: its potential, a projection, the projection through the contrast
+transfer function, with shot noise; the reconstruction from a tilt series all round and one with a
+missing wedge, with and without noise; and power spectra, in which the missing wedge shows.
 
     python docs/examples/plot_microscope.py
     python docs/examples/plot_microscope.py --complex 1bxn.pdb

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from sksubtomo.datasets._request import Request, run_seeded
 from sksubtomo.datasets._tomogram import Distractors, particles_per_micromolar, simulate_tomogram
+from sksubtomo.fourier import check_tilt_range
 from sksubtomo.io import extract_subtomograms
 from sksubtomo.simulate import TiltScheme
 
@@ -80,7 +81,6 @@ def cut_from_tomograms(X: NDArray[np.float32], request: Request) -> dict[str, ND
 
 
 def _scheme(request: Request) -> TiltScheme:
-    bounds = np.ravel(request.tilt_range_deg).astype(float)
-    lowest, highest = (-bounds[0], bounds[0]) if bounds.size == 1 else bounds
+    lowest, highest = check_tilt_range(request.tilt_range_deg)
     tilts = np.arange(lowest, highest + _TILT_STEP_DEG / 2, _TILT_STEP_DEG)
     return TiltScheme(tuple(tilts), defocus_um=request.defocus_um)

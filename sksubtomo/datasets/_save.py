@@ -10,7 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
 from sklearn.utils import Bunch
 
+from sksubtomo._utils._files import atomic_folder
 from sksubtomo.io import ParticleTable, write_mrc, write_particles
+
+_TABLE = "particles.star"
 
 
 def save_subtomograms(folder: str | os.PathLike[str], data: Bunch) -> Path:
@@ -36,14 +39,14 @@ def save_subtomograms(folder: str | os.PathLike[str], data: Bunch) -> Path:
     ImportError
         If starfile is not installed; it comes with ``pip install 'sksubtomo[data]'``.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True)
-    (folder / "subtomograms").mkdir()
     names = [f"subtomograms/{row:06d}.mrc" for row in range(len(data.X))]
-    for name, volume in zip(names, data.X, strict=True):
-        write_mrc(folder / name, volume, data.voxel_size_angstrom)
     centres = data.X.shape[1] // 2 + np.asarray(data.shifts)
-    return _write_table(folder, centres, data, {"rlnImageName": names})
+    with atomic_folder(folder) as temporary:
+        (temporary / "subtomograms").mkdir()
+        for name, volume in zip(names, data.X, strict=True):
+            write_mrc(temporary / name, volume, data.voxel_size_angstrom)
+        _write_table(temporary, centres, data, {"rlnImageName": names})
+    return Path(folder) / _TABLE
 
 
 def save_tomogram(folder: str | os.PathLike[str], data: Bunch, *, name: str = "tomogram") -> Path:
@@ -72,16 +75,14 @@ def save_tomogram(folder: str | os.PathLike[str], data: Bunch, *, name: str = "t
     ImportError
         If starfile is not installed; it comes with ``pip install 'sksubtomo[data]'``.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True)
-    for suffix, volume in (
-        ("", data.tomogram),
-        ("_clean", data.clean),
-        ("_tilts", data.tilt_series),
-    ):
-        write_mrc(folder / f"{name}{suffix}.mrc", volume, data.voxel_size_angstrom)
-    (folder / f"{name}.tlt").write_text("".join(f"{tilt:.2f}\n" for tilt in data.scheme.tilts_deg))
-    return _write_table(folder, data.coordinates, data, {"rlnTomoName": name})
+    volumes = {"": data.tomogram, "_clean": data.clean, "_tilts": data.tilt_series}
+    tilts = "".join(f"{tilt:.2f}\n" for tilt in data.scheme.tilts_deg)
+    with atomic_folder(folder) as temporary:
+        for suffix, volume in volumes.items():
+            write_mrc(temporary / f"{name}{suffix}.mrc", volume, data.voxel_size_angstrom)
+        (temporary / f"{name}.tlt").write_text(tilts)
+        _write_table(temporary, data.coordinates, data, {"rlnTomoName": name})
+    return Path(folder) / _TABLE
 
 
 def relion_angles_deg(orientations: ArrayLike) -> NDArray[np.float64]:
@@ -113,7 +114,7 @@ def relion_angles_deg(orientations: ArrayLike) -> NDArray[np.float64]:
 
 def _write_table(
     folder: Path, coordinates: NDArray, data: Bunch, columns: dict[str, object]
-) -> Path:
+) -> None:
     # Of the extra [data], like starfile, which writes the table.
     import pandas as pd
 
@@ -127,7 +128,5 @@ def _write_table(
         },
         index=range(len(coordinates)),
     )
-    path = folder / "particles.star"
     particles = ParticleTable({"particles": table}, "particles")
-    write_particles(path, particles, class_numbers=np.asarray(data.y) + 1)
-    return path
+    write_particles(folder / _TABLE, particles, class_numbers=np.asarray(data.y) + 1)

@@ -17,6 +17,7 @@ from sksubtomo.datasets._cut import cut_from_tomograms
 from sksubtomo.datasets._densities import check_boxes, load_densities
 from sksubtomo.datasets._request import Request, new_volumes
 from sksubtomo.datasets._single_particle import image_single_particles
+from sksubtomo.fourier import check_tilt_range
 from sksubtomo.simulate import COMPLEXES, Microscope
 
 _DESCR = {
@@ -185,6 +186,7 @@ def make_subtomograms(
     ((10, 28, 28, 28), ['groel', 'p97'])
     """
     names = _check_classes(classes, kind, n_samples)
+    check_tilt_range(tilt_range_deg)
     largest_shift = 0.0 if kind == "tomogram" else max_shift_voxels
     maps = _load(names, classes, kind, box_size, voxel_size_angstrom, largest_shift)
     random_state = check_random_state(random_state)

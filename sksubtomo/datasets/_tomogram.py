@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import NamedTuple
 
@@ -38,7 +39,8 @@ weighted
 back-projection. Dense matter is dark, as recorded."""
 
 
-class Distractors(NamedTuple):
+@dataclass(frozen=True)
+class Distractors:
     """What is in a specimen besides the complexes.
 
     Parameters
@@ -51,12 +53,22 @@ class Distractors(NamedTuple):
         Vesicles, each a lipid bilayer that no particle crosses or enters.
     vesicle_radius_angstrom : float
         Their radius.
+
+    Raises
+    ------
+    ValueError
+        If a number is negative or a radius not positive.
     """
 
     n_fiducials: int = 0
     fiducial_radius_angstrom: float = 50.0
     n_vesicles: int = 0
     vesicle_radius_angstrom: float = 300.0
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not (value >= 0 if name.startswith("n_") else value > 0):
+                raise ValueError(f"{name}={value!r} is out of range.")
 
 
 class Simulated(NamedTuple):

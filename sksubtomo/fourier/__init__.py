@@ -7,10 +7,11 @@ from sksubtomo.fourier._filters import (
     gaussian_low_pass,
     squared_frequencies,
 )
-from sksubtomo.fourier._wedge import missing_wedge_mask
+from sksubtomo.fourier._wedge import check_tilt_range, missing_wedge_mask
 
 __all__ = [
     "apply_fourier_filter",
+    "check_tilt_range",
     "contrast_transfer",
     "electron_wavelength_angstrom",
     "fourier_crop",

@@ -54,7 +54,7 @@ def missing_wedge_mask(
     Lucic, Foerster & Baumeister, "Structural studies by electron tomography: from cells
     to molecules", Annual Review of Biochemistry 74, 2005.
     """
-    lowest, highest = _check_tilt_range(tilt_range_deg)
+    lowest, highest = check_tilt_range(tilt_range_deg)
     depth, height, width = shape
     kz, kx = fft.fftfreq(depth)[:, np.newaxis], fft.rfftfreq(width)[np.newaxis]
 
@@ -69,7 +69,24 @@ def missing_wedge_mask(
     return np.repeat(plane[:, np.newaxis], height, axis=1)
 
 
-def _check_tilt_range(tilt_range_deg: float | tuple[float, float]) -> tuple[float, float]:
+def check_tilt_range(tilt_range_deg: float | tuple[float, float]) -> tuple[float, float]:
+    """Return the lowest and the highest tilt of a range.
+
+    Parameters
+    ----------
+    tilt_range_deg : float or (float, float)
+        Lowest and highest tilt in degrees; a single number t means (-t, t).
+
+    Returns
+    -------
+    lowest, highest : float
+        In degrees.
+
+    Raises
+    ------
+    ValueError
+        If the range is empty or goes beyond 90 degrees.
+    """
     bounds = np.ravel(tilt_range_deg).astype(float)
     if bounds.size == 1:
         bounds = np.array([-bounds[0], bounds[0]])

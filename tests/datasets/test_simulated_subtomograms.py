@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pytest
 from scipy import fft, ndimage
@@ -13,7 +15,13 @@ from sksubtomo.exceptions import FileFormatError
 from sksubtomo.fourier import apply_fourier_filter, missing_wedge_mask
 from sksubtomo.geometry import rotate_volume
 from sksubtomo.io import read_mrc, read_particles, write_mrc
-from sksubtomo.simulate import Microscope, density_from_atoms, pseudo_atoms, volume_transfer
+from sksubtomo.simulate import (
+    Microscope,
+    TiltScheme,
+    density_from_atoms,
+    pseudo_atoms,
+    volume_transfer,
+)
 
 SINGLE = {
     "kind": "single_particle",
@@ -133,6 +141,45 @@ def test_written_files(tmp_path):
         assert np.array_equal(written, volume)
 
 
+def test_nothing_is_left_of_a_failed_write(tmp_path):
+    data = make_subtomograms(3, random_state=0, **SINGLE)
+    data.X[2, 0, 0, 0] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        save_subtomograms(tmp_path / "out", data)
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_gemmi(monkeypatch):
+    monkeypatch.setitem(sys.modules, "gemmi", None)
+    with pytest.raises(ImportError, match=r"pip install \"sksubtomo\[data\]\""):
+        load_density("groel", voxel_size_angstrom=11.0)
+
+
+def test_the_quick_way_agrees_with_the_long_one():
+    # One complex, alone and without noise, through tomogram and volume.
+    params = {"snr": 1e8, "defocus_um": 3.0, "tilt_range_deg": 60.0, "random_state": 0}
+    scale = {"classes": ["groel"], "box_size": 24, "voxel_size_angstrom": 16.0}
+    tilts = tuple(np.arange(-60.0, 60.5, 1.0))
+    alone = {
+        "shape": (48, 48, 48),
+        "concentration_micromolar": 1e-6,
+        "scheme": TiltScheme(tilts, defocus_um=3.0),
+    }
+    cut = make_subtomograms(2, kind="tomogram", tomogram_params=alone, **scale, **params)
+    gain = volume_transfer(
+        24, voxel_size_angstrom=16.0, microscope=Microscope(), defocus_um=3.0, tilt_range_deg=60
+    )
+    density = load_density("groel", voxel_size_angstrom=16.0)
+    for box, quaternion, shift in zip(cut.X, cut.orientations, cut.shifts, strict=True):
+        turned = rotate_volume(
+            density, Rotation.from_quat(quaternion), shift=shift, output_shape=(24, 24, 24)
+        )
+        quick = apply_fourier_filter(turned, gain)
+        inner = (slice(4, 20),) * 3
+        assert np.corrcoef(box[inner].ravel(), quick[inner].ravel())[0, 1] > 0.95
+        assert box[inner].std() / quick[inner].std() == pytest.approx(1, abs=0.1)
+
+
 def test_sources_of_maps(tmp_path):
     atoms, voxel = pseudo_atoms("ubid"), 12.0
     from_name = load_density("ubid", voxel_size_angstrom=voxel)
@@ -173,6 +220,7 @@ def test_bad_sources(tmp_path):
         ({"classes": 9}, "classes=9, but there are 8"),
         ({"box_size": 10}, "but groel has"),
         ({"max_shift_voxels": 6.0}, "with shifts up to 6 voxels"),
+        ({"tilt_range_deg": (20, 10)}, r"tilt_range_deg=\(20, 10\) must be"),
         ({"kind": "microscope"}, "'kind' parameter"),
         ({"defocus_um": "4"}, "'defocus_um' parameter"),
     ],

@@ -180,11 +180,19 @@ def test_relion_angles():
         ({"voxel_size_angstrom": 0}, "'voxel_size_angstrom' parameter"),
         ({"classes": ["actin"]}, "no complex 'actin'"),
         ({"classes": []}, "must name one or more"),
+        ({"concentration_micromolar": 0}, "'concentration_micromolar' parameter"),
     ],
 )
 def test_bad_input(params, message):
     with pytest.raises(ValueError, match=message):
         make_tomogram(**{"classes": ["groel"], "n_particles": 2, **SMALL, **params})
+
+
+def test_bad_distractors():
+    with pytest.raises(ValueError, match="n_fiducials=-1 is out of range"):
+        Distractors(n_fiducials=-1)
+    with pytest.raises(ValueError, match=r"vesicle_radius_angstrom=0.0 is out of range"):
+        Distractors(vesicle_radius_angstrom=0.0)
 
 
 def test_reconstruction_correlates_with_the_specimen_within_the_wedge():
