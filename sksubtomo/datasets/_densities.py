@@ -22,7 +22,8 @@ from sksubtomo.simulate import (
     resample_volume,
 )
 
-_MAPS = (".mrc", ".map", ".ccp4", ".rec")
+# Endings of files of maps, compressed or not.
+_MAPS = {".mrc", ".map", ".ccp4", ".rec"}
 # Of a map's maximum, above which a voxel counts as molecule where its radius is measured.
 _CONTOUR = 0.1
 # Standard deviation of every given map within its molecule, in volt: about that of protein
@@ -72,7 +73,7 @@ def load_density(
     if isinstance(source, str) and source in COMPLEXES:
         return _embedded(source, voxel_size_angstrom, resolution_angstrom).copy()
     path = Path(source)
-    if path.suffix not in _MAPS:
+    if not _MAPS & {suffix.lower() for suffix in path.suffixes}:
         if not path.exists() and not path.suffix:
             raise ValueError(f"There is no complex {source!r}; there are {list(COMPLEXES)}.")
         return _from_atoms(read_atoms(path), voxel_size_angstrom, resolution_angstrom)

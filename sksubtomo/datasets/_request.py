@@ -32,8 +32,8 @@ class Request(NamedTuple):
         Shifts z, y, x in voxels.
     random_state : RandomState
         For what is still to be drawn.
-    voxel_size_angstrom, snr, tilt_range_deg, microscope, defocus_um, tomogram_params, n_jobs,
-    verbose
+    voxel_size_angstrom, snr, tilt_range_deg, microscope, defocus_um : see below
+    tomogram_params, n_jobs, verbose : see below
         As of :func:`sksubtomo.datasets.make_subtomograms`.
     """
 

@@ -35,8 +35,7 @@ _VESICLE_MARGIN_ANGSTROM = 30.0
 _DESCR = """\
 A simulated tomogram: complexes in uniform random orientation, without overlap, in ice; imaged
 along a single-axis tilt series with contrast transfer and shot noise, and reconstructed by
-weighted
-back-projection. Dense matter is dark, as recorded."""
+weighted back-projection. Dense matter is dark, as recorded."""
 
 
 @dataclass(frozen=True)

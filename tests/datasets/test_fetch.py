@@ -5,6 +5,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from sksubtomo.datasets import fetch_complexes
+from sksubtomo.simulate import COMPLEXES, read_atoms
 
 ENTRY = gzip.compress(b"data_1KP8\n" + b"# coordinates\n" * 5000, compresslevel=0)
 
@@ -114,3 +115,10 @@ def test_a_wrong_entry_is_not_kept(tmp_path, mirror):
     with pytest.raises(OSError, match="not the entry 1KP8"):
         fetch(tmp_path, address)
     assert not list((tmp_path / "sksubtomo_pdb").iterdir())
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("name", COMPLEXES)
+def test_the_real_entry_has_about_the_mass_of_its_stand_in(tmp_path, name):
+    atoms = read_atoms(fetch_complexes([name], data_home=tmp_path)[name])
+    assert atoms.masses_da().sum() / 1e3 == pytest.approx(COMPLEXES[name].mass_kda, rel=0.2)
