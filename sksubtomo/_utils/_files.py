@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 @contextmanager
@@ -66,3 +68,26 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def release_pages(array: Any) -> bool:
+    """Give back the memory of those pages of a mapped file that were read or written.
+
+    They count as memory of the process for as long as the file is mapped. What was written to a
+    shared mapping goes on to the file; what is asked for again is read again.
+
+    Parameters
+    ----------
+    array : ndarray
+        Any array; without a mapping behind it, nothing happens.
+
+    Returns
+    -------
+    mapped : bool
+        Whether there is a mapping behind the array.
+    """
+    while array is not None and not isinstance(array, mmap.mmap):
+        array = getattr(array, "base", None)
+    if array is not None and hasattr(mmap, "MADV_DONTNEED"):
+        array.madvise(mmap.MADV_DONTNEED)
+    return array is not None

@@ -48,7 +48,7 @@ def check_volumes(
     estimator : estimator
         The owner of the fitted attributes; named in error messages.
     X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_voxels)
-        Finite numbers.
+        Finite numbers. A lazy stack comes back as it is: it checks what it reads.
     volume_shape : int, (int, int, int) or None
         Shape of a flat row; None reads it as one line of voxels, ``(1, 1, n_voxels)``.
     reset : bool
@@ -65,6 +65,8 @@ def check_volumes(
         If `X` is empty, ragged, has another number of dimensions, is not finite,
         or its volumes do not have the expected shape.
     """
+    if is_lazy(X):
+        return _check_lazy(estimator, X, volume_shape, reset)
     X = _reject_ragged(X)
     name = type(estimator).__name__
     ndim = getattr(X, "ndim", None)
@@ -85,6 +87,23 @@ def check_volumes(
     if reset:
         estimator.volume_shape_ = given or _shape_of_rows(name, flat.shape[1], volume_shape)
     return flat.reshape(len(flat), *estimator.volume_shape_)
+
+
+def is_lazy(X: Any) -> bool:
+    """Tell whether `X` is a stack that reads volumes when they are needed."""
+    return getattr(X, "lazy_volumes", False)
+
+
+def _check_lazy(estimator: Any, X: Any, volume_shape: Any, reset: bool) -> Any:
+    name = type(estimator).__name__
+    if not len(X):
+        raise ValueError(f"Found array with 0 sample(s) while {name} requires a minimum of 1.")
+    given = tuple(int(edge) for edge in X.shape[1:])
+    _check_given_shape(estimator, given, volume_shape, reset)
+    if reset:
+        estimator.n_features_in_ = math.prod(given)
+        estimator.volume_shape_ = given
+    return X
 
 
 def _reject_ragged(X: Any) -> Any:

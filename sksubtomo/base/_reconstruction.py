@@ -114,7 +114,7 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         errors, start = np.empty(len(volumes)), 0
         for batch in self._forward_batches("reconstruct", volumes):
             rows = slice(start, start + len(batch))
-            difference = self._to_units(batch) - volumes[rows]
+            difference = self._to_units(batch) - np.asarray(volumes[rows])
             errors[rows] = np.square(difference, dtype=np.float64).mean(axis=(1, 2, 3))
             start = rows.stop
         return errors

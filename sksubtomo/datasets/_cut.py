@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from sksubtomo._utils._files import release_pages
 from sksubtomo.datasets._request import Request, run_seeded
 from sksubtomo.datasets._tomogram import Distractors, particles_per_micromolar, simulate_tomogram
 from sksubtomo.fourier import check_tilt_range
@@ -71,6 +72,7 @@ def cut_from_tomograms(X: NDArray[np.float32], request: Request) -> dict[str, ND
         )
         coordinates[rows] = simulated.coordinates
         X[rows] = extract_subtomograms(simulated.tomogram, simulated.coordinates, box_size)
+        release_pages(X)
 
     run_seeded(fill, starts, request, "Tomograms")
     return {

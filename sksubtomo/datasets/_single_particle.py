@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from sksubtomo._utils._files import release_pages
 from sksubtomo.datasets._noise import add_noise
 from sksubtomo.datasets._request import Request, run_seeded
 from sksubtomo.fourier import apply_fourier_filter, missing_wedge_mask
@@ -57,6 +58,7 @@ def image_single_particles(X: NDArray[np.float32], request: Request) -> dict[str
         signal = apply_fourier_filter(np.stack(turned), transfer)
         noise = np.random.default_rng(seed).standard_normal(signal.shape, dtype=np.float32)
         X[rows.start : rows.stop] = add_noise(signal, noise, wedge, request.snr)
+        release_pages(X)
 
     run_seeded(fill, range(0, len(X), _CHUNK), request, "Imaging")
     return {"shifts": request.shifts}

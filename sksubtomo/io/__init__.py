@@ -3,9 +3,11 @@
 from sksubtomo.io._extract import extract_subtomograms
 from sksubtomo.io._mrc import Volume, read_mrc, write_mrc
 from sksubtomo.io._particles import ParticleTable, read_particles, write_particles
+from sksubtomo.io._stack import SubtomogramStack
 
 __all__ = [
     "ParticleTable",
+    "SubtomogramStack",
     "Volume",
     "extract_subtomograms",
     "read_mrc",

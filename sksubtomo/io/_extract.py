@@ -10,6 +10,8 @@ from scipy import ndimage
 
 # Around a box that is interpolated: cubic splines forget what is farther than this.
 _SPLINE_MARGIN = 8
+_BORDERS = ("error", "drop", "pad", "noise")
+_SUBVOXEL = ("round", "interpolate")
 
 
 @overload
@@ -58,9 +60,10 @@ def extract_subtomograms(
         Centres z, y, x in voxels, counted from 0: a whole number is the centre of a voxel.
     box_size : int
         Edge of a box in voxels.
-    border : {"error", "drop", "pad"}, default="error"
-        What to do about boxes that reach beyond the tomogram: refuse; leave them out; or
-        fill them up with the mean of what lies inside.
+    border : {"error", "drop", "pad", "noise"}, default="error"
+        What to do about boxes that reach beyond the tomogram: refuse; leave them out;
+        fill them up with the mean of what lies inside; or with white noise of its mean and
+        variance, the same for the same box every time.
     subvoxel : {"round", "interpolate"}, default="round"
         What to do about centres between voxels: take the nearest voxel (halves go up), which
         leaves the voxels as measured; or shift the box by cubic splines, which smooths the noise.
@@ -90,39 +93,75 @@ def extract_subtomograms(
     >>> box.shape, float(box[4, 4, 4])
     ((8, 8, 8), 1.0)
     """
-    centres = _check_arguments(tomogram, coordinates, box_size, border, subvoxel)
-    nearest = np.floor(centres + 0.5).astype(np.intp)
-    starts = nearest - box_size // 2
+    if subvoxel not in _SUBVOXEL:
+        raise ValueError(f"subvoxel={subvoxel!r} must be one of {_SUBVOXEL}.")
+    centres = check_centres(tomogram, coordinates, box_size, border)
+    index = np.flatnonzero(boxes_inside(tomogram, centres, box_size, border))
+    boxes = cut_boxes(tomogram, centres[index], box_size, border=border, subvoxel=subvoxel)
+    return (boxes, index) if return_index else boxes
+
+
+def boxes_inside(
+    tomogram: NDArray, centres: NDArray[np.float64], box_size: int, border: str
+) -> NDArray[np.bool_]:
+    """Tell for which centres there is to be a box.
+
+    Raises
+    ------
+    ValueError
+        If a box reaches beyond the tomogram and `border` is "error".
+    """
+    starts = _starts(centres, box_size)
     fits = np.all((starts >= 0) & (starts + box_size <= tomogram.shape), axis=1)
     if border == "error" and not fits.all():
         raise ValueError(
             f"{(~fits).sum()} of {len(fits)} boxes of {box_size} voxels reach beyond the tomogram "
-            f"of {tomogram.shape} voxels (z, y, x): {_some(centres, ~fits)}. Use border='drop' "
-            "or 'pad', or a smaller box."
+            f"of {tomogram.shape} voxels (z, y, x): {_some(centres, ~fits)}. Use border='drop', "
+            "'pad' or 'noise', or a smaller box."
         )
-    index = np.flatnonzero(fits) if border == "drop" else np.arange(len(fits))
-    boxes = np.empty((len(index), *(box_size,) * 3), dtype=np.float32)
-    for box, row in zip(boxes, index, strict=True):
+    return fits if border == "drop" else np.ones(len(fits), dtype=bool)
+
+
+def cut_boxes(
+    tomogram: NDArray,
+    centres: NDArray[np.float64],
+    box_size: int,
+    *,
+    border: str,
+    subvoxel: str = "round",
+) -> NDArray[np.float32]:
+    """Cut boxes around centres that were checked; the parameters are as above."""
+    starts = _starts(centres, box_size)
+    boxes = np.empty((len(centres), *(box_size,) * 3), dtype=np.float32)
+    for box, start, centre in zip(boxes, starts, centres, strict=True):
         if subvoxel == "round":
-            box[:] = _cut(tomogram, starts[row], box_size)
+            box[:] = _cut(tomogram, start, box_size, border)
         else:
-            box[:] = _cut_shifted(tomogram, starts[row], box_size, centres[row] - nearest[row])
-    return (boxes, index) if return_index else boxes
+            offset = centre - start - box_size // 2
+            box[:] = _cut_shifted(tomogram, start, box_size, offset, border)
+    return boxes
 
 
-def _check_arguments(
-    tomogram: NDArray, coordinates: ArrayLike, box_size: int, border: str, subvoxel: str
+def _starts(centres: NDArray[np.float64], box_size: int) -> NDArray[np.intp]:
+    return np.floor(centres + 0.5).astype(np.intp) - box_size // 2
+
+
+def check_centres(
+    tomogram: NDArray, coordinates: ArrayLike, box_size: int, border: str
 ) -> NDArray[np.float64]:
+    """Return coordinates as an array, after checking all there is to check.
+
+    Raises
+    ------
+    ValueError
+        As :func:`extract_subtomograms`.
+    """
     if tomogram.ndim != 3:
         raise ValueError(f"A tomogram has three axes z, y, x; this one has shape {tomogram.shape}.")
     if int(box_size) != box_size or box_size < 1:
         raise ValueError(f"box_size={box_size!r} must be a positive whole number of voxels.")
-    for name, value, choices in (
-        ("border", border, ("error", "drop", "pad")),
-        ("subvoxel", subvoxel, ("round", "interpolate")),
-    ):
-        if value not in choices:
-            raise ValueError(f"{name}={value!r} must be one of {choices}.")
+    if border not in _BORDERS:
+        raise ValueError(f"border={border!r} must be one of {_BORDERS}.")
     centres = np.asarray(coordinates, dtype=np.float64)
     if centres.ndim != 2 or centres.shape[1] != 3:
         raise ValueError(f"coordinates must have shape (n_particles, 3), got {centres.shape}.")
@@ -145,8 +184,8 @@ def _some(centres: NDArray[np.float64], chosen: NDArray[np.bool_]) -> str:
     return shown + ("; ..." if len(rows) > 3 else "")
 
 
-def _cut(tomogram: NDArray, start: NDArray[np.intp], size: int) -> NDArray[np.float32]:
-    """Cut a box; what lies beyond the tomogram gets the mean of what lies inside."""
+def _cut(tomogram: NDArray, start: NDArray[np.intp], size: int, border: str) -> NDArray[np.float32]:
+    """Cut a box, and fill up what lies beyond the tomogram."""
     low = np.maximum(start, 0)
     high = np.minimum(start + size, tomogram.shape)
     inside = np.asarray(
@@ -155,15 +194,22 @@ def _cut(tomogram: NDArray, start: NDArray[np.intp], size: int) -> NDArray[np.fl
     if inside.shape == (size,) * 3:
         return inside
     box = np.full((size,) * 3, inside.mean(dtype=np.float64), dtype=np.float32)
+    if border == "noise":
+        noise = np.random.default_rng([int(edge) + 2**31 for edge in start])
+        box += inside.std(dtype=np.float64) * noise.standard_normal(box.shape)
     box[tuple(slice(a, b) for a, b in zip(low - start, high - start, strict=True))] = inside
     return box
 
 
 def _cut_shifted(
-    tomogram: NDArray, start: NDArray[np.intp], size: int, offset: NDArray[np.float64]
+    tomogram: NDArray,
+    start: NDArray[np.intp],
+    size: int,
+    offset: NDArray[np.float64],
+    border: str,
 ) -> NDArray[np.float32]:
     """Cut a box whose centre lies `offset` voxels beyond that of a voxel."""
     margin = _SPLINE_MARGIN
-    wide = _cut(tomogram, start - margin, size + 2 * margin)
+    wide = _cut(tomogram, start - margin, size + 2 * margin, border)
     shifted = ndimage.shift(wide, -offset, order=3, mode="nearest")
     return shifted[(slice(margin, margin + size),) * 3]

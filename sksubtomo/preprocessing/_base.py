@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
-from sksubtomo._utils._volumes import check_volumes, has_flat_rows
+from sksubtomo._utils._volumes import check_volumes, has_flat_rows, is_lazy
 
 
 class BaseVolumeTransformer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
@@ -89,10 +89,13 @@ class VolumeTransformer(BaseVolumeTransformer):
         Returns
         -------
         X_new : ndarray of float32
-            Four-dimensional if `X` is, else flat rows.
+            Four-dimensional if `X` is, else flat rows; a lazy stack if `X` is one.
         """
         check_is_fitted(self)
-        volumes = self._transform_volumes(check_volumes(self, X, reset=False))
+        volumes = check_volumes(self, X, reset=False)
+        if is_lazy(X):
+            return X.map(self._transform_volumes)
+        volumes = self._transform_volumes(volumes)
         return volumes.reshape(len(volumes), -1) if has_flat_rows(X) else volumes
 
     def set_output(self, *, transform=None):

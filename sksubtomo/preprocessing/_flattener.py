@@ -51,7 +51,7 @@ class VolumeFlattener(BaseVolumeTransformer):
             A row a volume; x varies fastest.
         """
         check_is_fitted(self)
-        volumes = check_volumes(self, X, reset=False)
+        volumes = np.asarray(check_volumes(self, X, reset=False))
         return volumes.reshape(len(volumes), -1)
 
     def inverse_transform(self, X):

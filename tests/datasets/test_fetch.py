@@ -45,7 +45,9 @@ def mirror():
     def start(**attributes):
         handler = type("Handler", (Mirror,), {"requests": [], **attributes})
         server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(
+            target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+        ).start()
         servers.append(server)
         return f"http://127.0.0.1:{server.server_port}/{{id}}.cif.gz", handler
 

@@ -1,0 +1,122 @@
+"""Memory and reading of a fit and a prediction on boxes in files.
+
+    python benchmarks/lazy_stack.py                     # 200 000 boxes of 32 voxels, 1 epoch
+    python benchmarks/lazy_stack.py --n-boxes 5000
+
+Makes tomograms in a temporary folder, fits a small joint network to the lazy stack of boxes, predicts them
+all, and writes the largest resident memory and how often boxes were read to the CSV file, from which
+the table is rendered.
+"""
+
+import argparse
+import resource
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from _results import append_rows, environment, read_rows
+
+from sksubtomo.io import SubtomogramStack, write_mrc
+from sksubtomo.io import _stack as stack_module
+from sksubtomo.semi_supervised import AutoencodingClassifier
+
+RESULTS = Path(__file__).parent / "results/lazy_stack.csv"
+SHAPE = (128, 512, 512)
+SHOWN = ("n_boxes", "box_size", "gib_of_boxes", "reads_per_box_and_epoch", "fit_seconds")
+SHOWN = (*SHOWN, "predict_seconds", "peak_memory_gib", "memory_before_gib")
+
+
+def make_tomograms(folder, n_tomograms):
+    """Write tomograms of noise and return their paths."""
+    rng = np.random.default_rng(0)
+    paths = [Path(folder) / f"TS_{number:02d}.mrc" for number in range(n_tomograms)]
+    for path in paths:
+        write_mrc(path, rng.standard_normal(SHAPE, dtype=np.float32), 10.0)
+    return paths
+
+
+def peak_gib():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+
+
+def measure(options):
+    """Fit, predict, and return the row."""
+    rng = np.random.default_rng(1)
+    read = 0
+    cut = stack_module.cut_boxes
+
+    def counting(tomogram, centres, *args, **kwargs):
+        nonlocal read
+        read += len(centres)
+        return cut(tomogram, centres, *args, **kwargs)
+
+    stack_module.cut_boxes = counting
+    with tempfile.TemporaryDirectory() as folder:
+        paths = make_tomograms(folder, options.n_tomograms)
+        half = options.box_size // 2
+        centres = rng.integers(half, np.array(SHAPE) - half, (options.n_boxes, 3))
+        which = rng.integers(0, len(paths), options.n_boxes)
+        stack = SubtomogramStack(paths, centres, which, options.box_size, normalize=True)
+        y = np.where(rng.random(options.n_boxes) < 0.05, rng.integers(0, 4, options.n_boxes), -1)
+        before = peak_gib()
+        network = AutoencodingClassifier(
+            network_params={"n_filters": 2, "latent_dim": 16},
+            training_params={"standardize": False},
+            max_epochs=options.epochs,
+            early_stopping=False,
+            random_state=0,
+            verbose=1,
+        )
+        start = time.perf_counter()
+        network.fit(stack, y)
+        fitted = time.perf_counter()
+        reads = read / options.n_boxes / options.epochs
+        assert network.predict(stack).shape == (options.n_boxes,)
+        predicted = time.perf_counter()
+    return {
+        "n_boxes": options.n_boxes,
+        "box_size": options.box_size,
+        "n_tomograms": options.n_tomograms,
+        "epochs": options.epochs,
+        "gib_of_boxes": round(stack.size * 4 / 2**30, 2),
+        "reads_per_box_and_epoch": round(reads, 3),
+        "fit_seconds": round(fitted - start, 1),
+        "predict_seconds": round(predicted - fitted, 1),
+        "memory_before_gib": round(before, 3),
+        "peak_memory_gib": round(peak_gib(), 3),
+        **environment(),
+    }
+
+
+def render(path):
+    """Write the table beside the CSV file and return it."""
+    lines = [
+        f"Rendered by `python benchmarks/lazy_stack.py` from `{path.name}`: a fit of a small joint",
+        "network and a prediction, on boxes in mapped files.",
+        "",
+        "| " + " | ".join(SHOWN) + " |",
+        "|---" * len(SHOWN) + "|",
+        *("| " + " | ".join(row[name] for name in SHOWN) + " |" for row in read_rows(path)),
+    ]
+    text = "\n".join(lines) + "\n"
+    path.with_suffix(".md").write_text(text)
+    return text
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--n-boxes", type=int, default=200_000)
+    parser.add_argument("--box-size", type=int, default=32)
+    parser.add_argument("--n-tomograms", type=int, default=20)
+    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--results", type=Path, default=RESULTS, help="the CSV file")
+    options = parser.parse_args()
+    append_rows(options.results, [measure(options)])
+    print(render(options.results))
+
+
+if __name__ == "__main__":
+    main()

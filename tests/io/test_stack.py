@@ -1,0 +1,258 @@
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from joblib import Parallel, delayed
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+
+from sksubtomo.exceptions import FileFormatError
+from sksubtomo.io import (
+    SubtomogramStack,
+    extract_subtomograms,
+    read_particles,
+    write_mrc,
+)
+from sksubtomo.io import _stack as module
+from sksubtomo.model_selection import SemiSupervisedSplit
+from sksubtomo.neural_network import CNNClassifier
+from sksubtomo.preprocessing import CenterCropper, VolumeFlattener, VolumeNormalizer
+from sksubtomo.semi_supervised import AutoencodingClassifier, FineTunedClassifier
+
+SMALL = {"network_params": {"n_filters": 4}, "max_epochs": 2, "batch_size": 16, "random_state": 0}
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Three tomograms with sixteen particles each, of two classes, and their coordinates."""
+    rng = np.random.default_rng(0)
+    paths, coordinates = [], []
+    for number in range(3):
+        tomogram = rng.normal(size=(24, 40, 48)).astype(np.float32)
+        grid = np.stack(np.meshgrid([8, 16], [6, 14, 22, 30], [8, 20], indexing="ij"), -1)
+        centres = grid.reshape(-1, 3) + rng.integers(0, 3, (16, 3))
+        for row, (z, y, x) in enumerate(centres):
+            tomogram[z - 2 : z + 2, y - 2 : y + 2, x - 2 : x + 2] += 4 * (row % 2)
+        paths.append(tmp_path / f"TS_{number:02d}.mrc")
+        write_mrc(paths[-1], tomogram, 10.0)
+        coordinates.append(centres)
+    which = np.repeat(np.arange(3), 16)
+    order = rng.permutation(48)
+    return paths, np.concatenate(coordinates)[order], which[order], (np.arange(48) % 2)[order]
+
+
+def make(data, **params):
+    return SubtomogramStack(*data[:3], box_size=8, **params)
+
+
+def read_all(data, **params):
+    paths, coordinates, which, _ = data
+    boxes = np.empty((len(which), 8, 8, 8), dtype=np.float32)
+    for number, path in enumerate(paths):
+        tomogram = np.asarray(module.read_mrc(path).data)
+        rows = which == number
+        boxes[rows] = extract_subtomograms(tomogram, coordinates[rows], 8, **params)
+    return boxes
+
+
+def test_is_the_array_of_extracted_boxes(data):
+    stack, boxes = make(data), read_all(data)
+    assert stack.shape == boxes.shape
+    assert stack.size == boxes.size
+    assert len(stack) == 48
+    assert np.array_equal(np.asarray(stack), boxes)
+    for key in (3, -1, np.int64(5)):
+        assert np.array_equal(stack[key], boxes[key])
+    mask = np.arange(48) % 3 == 0
+    for key in (
+        slice(5, 20, 3),
+        [4, 4, 1],
+        mask,
+        np.array([47, 0]),
+        (np.array([2]), Ellipsis),
+        ...,
+    ):
+        part = stack[key]
+        assert isinstance(part, SubtomogramStack)
+        assert np.array_equal(np.asarray(part), boxes[key])
+    assert np.array_equal(np.asarray(stack[10:][[1, 2]]), boxes[11:13])
+    assert stack[mask].index.tolist() == np.flatnonzero(mask).tolist()
+    with pytest.raises(IndexError):
+        stack[48]
+    with pytest.raises(TypeError, match="indexed by particles only"):
+        stack[:, 0]
+
+
+def test_nothing_is_read_until_asked(data, monkeypatch):
+    read = []
+    cut = module.cut_boxes
+    monkeypatch.setattr(
+        module, "cut_boxes", lambda t, c, *args, **kw: read.append(len(c)) or cut(t, c, *args, **kw)
+    )
+    stack = make(data)
+    part = stack[::2].map(np.negative)[:4]
+    assert not read
+    np.asarray(part)
+    assert sum(read) == 4
+
+
+def test_an_epoch_reads_every_box_once(data, monkeypatch):
+    read = []
+    cut = module.cut_boxes
+    monkeypatch.setattr(
+        module, "cut_boxes", lambda t, c, *args, **kw: read.append(len(c)) or cut(t, c, *args, **kw)
+    )
+    params = {**SMALL, "early_stopping": False, "training_params": {"standardize": False}}
+    AutoencodingClassifier(**params).fit(make(data), data[3])
+    assert sum(read) == 2 * 48
+
+
+def test_normalised_and_mapped(data):
+    boxes = read_all(data)
+    normal = np.asarray(make(data, normalize=True))
+    expected = VolumeNormalizer().fit_transform(boxes)
+    np.testing.assert_allclose(normal, expected, atol=1e-5)
+    cropped = make(data).map(CenterCropper(6).fit(boxes).transform)
+    assert cropped.shape == (48, 6, 6, 6)
+    assert np.array_equal(cropped, CenterCropper(6).fit_transform(boxes))
+    with pytest.raises(ValueError, match=r"array of shape \(1, 512\)"):
+        make(data).map(VolumeFlattener().fit(boxes).transform)
+
+
+def test_transformers_leave_it_lazy(data):
+    stack, boxes = make(data), read_all(data)
+    pipeline = make_pipeline(VolumeNormalizer(), CenterCropper(6))
+    lazy = pipeline.fit_transform(stack)
+    assert isinstance(lazy, SubtomogramStack)
+    assert np.array_equal(lazy, pipeline.fit_transform(boxes))
+    assert np.array_equal(VolumeFlattener().fit_transform(stack), boxes.reshape(48, -1))
+
+
+@pytest.mark.parametrize(
+    "make_estimator", [CNNClassifier, AutoencodingClassifier, FineTunedClassifier]
+)
+def test_estimators_learn_the_same_as_from_the_array(data, make_estimator):
+    stack, boxes = make(data), read_all(data)
+    y = np.where(np.arange(48) < 30, data[3], -1)
+    lazy, plain = (make_estimator(**SMALL).fit(X, y) for X in (stack, boxes))
+    assert np.array_equal(lazy.predict_proba(stack), plain.predict_proba(boxes))
+    assert lazy.score(stack, y) == plain.score(boxes, y)
+    assert lazy.n_features_in_ == 512
+    if make_estimator is AutoencodingClassifier:
+        assert np.array_equal(lazy.reconstruction_error(stack), plain.reconstruction_error(boxes))
+    with pytest.raises(ValueError, match=r"X has volumes of shape \(6, 6, 6\), but"):
+        lazy.predict(SubtomogramStack(*data[:3], box_size=6))
+
+
+def test_cross_validation_and_search_in_processes(data):
+    stack, boxes = make(data), read_all(data)
+    y = np.where(np.arange(48) < 36, data[3], -1)
+    pipeline = make_pipeline(VolumeNormalizer(), CNNClassifier(**SMALL))
+    scores = [
+        cross_val_score(pipeline, X, y, cv=SemiSupervisedSplit(2), n_jobs=2) for X in (stack, boxes)
+    ]
+    assert np.array_equal(*scores)
+    grid = {"cnnclassifier__max_epochs": [1, 2]}
+    searches = [
+        GridSearchCV(pipeline, grid, cv=SemiSupervisedSplit(2)).fit(X, y) for X in (stack, boxes)
+    ]
+    results = [search.cv_results_["mean_test_score"] for search in searches]
+    assert np.array_equal(*results)
+
+
+def test_is_pickled_as_paths(data):
+    stack = make(data)
+    boxes = np.asarray(stack)
+    text = pickle.dumps(stack)
+    assert len(text) < boxes.nbytes / 10
+    assert np.array_equal(pickle.loads(text), boxes)
+    sums = Parallel(n_jobs=2)(delayed(np.sum)(part) for part in (stack[:5], stack[5:]))
+    np.testing.assert_allclose(sums, [boxes[:5].sum(), boxes[5:].sum()], rtol=1e-5)
+
+
+def test_memory_is_given_back(tmp_path, monkeypatch):
+    # A tomogram of 64 MiB, of which every page is read.
+    write_mrc(tmp_path / "a.mrc", np.ones((64, 512, 512), dtype=np.float32), 10.0)
+    centres = np.stack(np.meshgrid([32], np.arange(32, 480, 32), np.arange(32, 480, 32)), -1)
+    centres = centres.reshape(-1, 3)
+    stack = SubtomogramStack([tmp_path / "a.mrc"], centres, np.zeros(len(centres), int), 64)
+
+    def resident_mib():
+        fields = Path("/proc/self/smaps").read_text().split("a.mrc")[1].split()
+        return int(fields[fields.index("Rss:") + 1]) / 1024
+
+    if not Path("/proc/self/smaps").exists():
+        pytest.skip("asks Linux for the memory of a mapping")
+    monkeypatch.setattr(module, "_BYTES_KEPT", 2**24)
+    for start in range(0, len(stack), 10):
+        np.asarray(stack[start : start + 10])
+    kept = resident_mib()
+    monkeypatch.setattr(module, "_BYTES_KEPT", 2**40)
+    for start in range(0, len(stack), 10):
+        np.asarray(stack[start : start + 10])
+    assert kept < 8 < 60 < resident_mib()
+
+
+def test_borders(data):
+    paths, coordinates, which, y = data
+    coordinates = coordinates.copy()
+    coordinates[0] = [1, 20, 20]
+    shifted = paths, coordinates, which, y
+    with pytest.raises(ValueError, match=r"TS_0\d.mrc: 1 of 16 boxes of 8 voxels reach beyond"):
+        make(shifted)
+    dropped = make(shifted, border="drop")
+    assert dropped.index.tolist() == list(range(1, 48))
+    assert np.array_equal(dropped.tomogram_index, which[1:])
+    padded = make(shifted, border="noise")[0]
+    inside = padded[3:]
+    assert np.array_equal(padded, make(shifted, border="noise")[0])
+    assert padded[:3].mean() == pytest.approx(inside.mean(), abs=0.2)
+    assert padded[:3].std() == pytest.approx(inside.std(), rel=0.2)
+    assert make(shifted, border="pad")[0][:3].std() < 1e-6
+
+
+def test_from_a_table(data, tmp_path):
+    paths, coordinates, which, _ = data
+    path = tmp_path / "particles.star"
+    rows = [f"TS_{w:02d} {x} {y} {z}" for w, (z, y, x) in zip(which, coordinates, strict=True)]
+    columns = ["rlnTomoName", "rlnCoordinateX", "rlnCoordinateY", "rlnCoordinateZ"]
+    header = "".join(f"_{column}\n" for column in columns)
+    path.write_text(f"data_particles\n\nloop_\n{header}" + "\n".join(rows) + "\n")
+    particles = read_particles(path)
+    stack = SubtomogramStack.from_particles(particles, paths[::-1], 8, normalize=True)
+    assert np.array_equal(stack, make(data, normalize=True))
+    with pytest.raises(ValueError, match=r"tomograms \['TS_00'\], for which there is no file"):
+        SubtomogramStack.from_particles(particles, paths[1:], 8)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda p, c, w: (p, c, w[:-1]), "does not suit 48 coordinates"),
+        (lambda p, c, w: (p, c, w * 1.0), "type float64"),
+        (lambda p, c, w: (p[:2], c, w), "goes from 0 to 2, but there are 2"),
+        (lambda p, c, w: (p, c + 100, w), r"TS_00.mrc: .* lie outside"),
+        (lambda p, c, w: (p, c[:0], w[:0]), "no particles"),
+    ],
+)
+def test_bad_input(data, change, message):
+    with pytest.raises(ValueError, match=message):
+        SubtomogramStack(*change(*data[:3]), box_size=8)
+
+
+def test_bad_files(data, tmp_path):
+    paths, coordinates, which, _ = data
+    with pytest.raises(FileNotFoundError, match="no.mrc"):
+        SubtomogramStack([tmp_path / "no.mrc", *paths[1:]], coordinates, which, 8)
+    broken = np.asarray(module.read_mrc(paths[1]).data).copy()
+    z, y, x = coordinates[which == 1][0]
+    broken[z, y, x] = np.nan
+    # Not by write_mrc, which refuses.
+    with module.read_mrc.__globals__["mrcfile"].open(paths[1], "r+", permissive=True) as file:
+        file.data[:] = broken
+    with pytest.raises(ValueError, match=r"TS_01.mrc holds NaN or infinity in the box around"):
+        np.asarray(make(data))
+    (tmp_path / "short.mrc").write_bytes(paths[0].read_bytes()[:-50])
+    with pytest.raises(FileFormatError, match="short.mrc"):
+        SubtomogramStack([tmp_path / "short.mrc"], [[9, 9, 9]], [0], 8)
