@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, overload
+from typing import Any, Literal, Protocol, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,6 +12,21 @@ from scipy import ndimage
 _SPLINE_MARGIN = 8
 _BORDERS = ("error", "drop", "pad", "noise")
 _SUBVOXEL = ("round", "interpolate")
+
+
+class Voxels(Protocol):
+    """An array of voxels, or what reads blocks of one."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Edges z, y, x."""
+
+    @property
+    def ndim(self) -> int:
+        """Three."""
+
+    def __getitem__(self, key: Any, /) -> Any:
+        """Return a block; the key is three slices."""
 
 
 @overload
@@ -102,7 +117,7 @@ def extract_subtomograms(
 
 
 def boxes_inside(
-    tomogram: NDArray, centres: NDArray[np.float64], box_size: int, border: str
+    tomogram: Voxels, centres: NDArray[np.float64], box_size: int, border: str
 ) -> NDArray[np.bool_]:
     """Tell for which centres there is to be a box.
 
@@ -123,7 +138,7 @@ def boxes_inside(
 
 
 def cut_boxes(
-    tomogram: NDArray,
+    tomogram: Voxels,
     centres: NDArray[np.float64],
     box_size: int,
     *,
@@ -147,7 +162,7 @@ def _starts(centres: NDArray[np.float64], box_size: int) -> NDArray[np.intp]:
 
 
 def check_centres(
-    tomogram: NDArray, coordinates: ArrayLike, box_size: int, border: str
+    tomogram: Voxels, coordinates: ArrayLike, box_size: int, border: str
 ) -> NDArray[np.float64]:
     """Return coordinates as an array, after checking all there is to check.
 
@@ -184,7 +199,7 @@ def _some(centres: NDArray[np.float64], chosen: NDArray[np.bool_]) -> str:
     return shown + ("; ..." if len(rows) > 3 else "")
 
 
-def _cut(tomogram: NDArray, start: NDArray[np.intp], size: int, border: str) -> NDArray[np.float32]:
+def _cut(tomogram: Voxels, start: NDArray[np.intp], size: int, border: str) -> NDArray[np.float32]:
     """Cut a box, and fill up what lies beyond the tomogram."""
     low = np.maximum(start, 0)
     high = np.minimum(start + size, tomogram.shape)
@@ -202,7 +217,7 @@ def _cut(tomogram: NDArray, start: NDArray[np.intp], size: int, border: str) -> 
 
 
 def _cut_shifted(
-    tomogram: NDArray,
+    tomogram: Voxels,
     start: NDArray[np.intp],
     size: int,
     offset: NDArray[np.float64],

@@ -11,16 +11,60 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sksubtomo._utils._files import release_pages
 from sksubtomo.exceptions import FileFormatError
 from sksubtomo.io._extract import boxes_inside, check_centres, cut_boxes
 from sksubtomo.io._mrc import read_mrc
 from sksubtomo.io._particles import ParticleTable
 
-# Pages that were read count as memory of the process until they are given back, which is
-# done after so many bytes. A box touches a page, at least, for every row of its voxels.
-_BYTES_KEPT = 2**28
-_PAGE = 4096
+# Files that are kept open.
+_MOST_OPEN_FILES = 64
+
+
+class MrcFile:
+    """A volume in an MRC file, of which parts are read and not kept.
+
+    Not a memory map: what a process has read through one counts as its memory, and how much is
+    read along with a voxel is up to the system.
+
+    Parameters
+    ----------
+    path : Path
+        An uncompressed MRC file.
+
+    Attributes
+    ----------
+    shape : (int, int, int)
+        Voxels z, y, x.
+    """
+
+    def __init__(self, path: Path) -> None:
+        data = read_mrc(path, mmap=True).data
+        if not isinstance(data, np.memmap):
+            raise FileFormatError(f"{path} is compressed and cannot be read in parts; unpack it.")
+        self.shape, self.ndim = data.shape, 3
+        # Axes by distance in the file, the slowest first: MRC files may have any order.
+        self._axes = np.argsort([-stride for stride in data.strides], kind="stable")
+        self._dtype, self._offset = data.dtype, data.offset
+        self._file = open(path, "rb", buffering=0)  # noqa: SIM115 - closed in __del__
+
+    def __del__(self) -> None:
+        if hasattr(self, "_file"):
+            self._file.close()
+
+    def __getitem__(self, key: tuple[slice, slice, slice]) -> NDArray:
+        """Read a block; the key is three slices without steps."""
+        spans = [key[axis].indices(self.shape[axis])[:2] for axis in self._axes]
+        (first, last), (low, high), (left, right) = spans
+        _, n_rows, n_columns = (self.shape[axis] for axis in self._axes)
+        row_bytes = n_columns * self._dtype.itemsize
+        block = np.empty((last - first, high - low, right - left), dtype=self._dtype)
+        for plane, number in zip(block, range(first, last), strict=True):
+            start = self._offset + (number * n_rows + low) * row_bytes
+            rows = os.pread(self._file.fileno(), (high - low) * row_bytes, start)
+            if len(rows) < (high - low) * row_bytes:
+                raise FileFormatError(f"{self._file.name} has become shorter than its header says.")
+            plane[:] = np.frombuffer(rows, self._dtype).reshape(-1, n_columns)[:, left:right]
+        return block.transpose(np.argsort(self._axes))
 
 
 class SubtomogramStack:
@@ -30,8 +74,8 @@ class SubtomogramStack:
     valid as `X` in every estimator, splitter and search of this package and in scikit-learn's
     ``cross_val_score``, ``GridSearchCV`` and pipelines, whose volume transformers (but not
     ``VolumeFlattener``) leave it lazy. Slices are stacks; one particle, or ``np.asarray``, reads.
-    Tomograms are mapped into memory, and the stack is pickled as their paths, so that worker
-    processes share the files.
+    Of the tomograms, only the boxes are read, and not kept. The stack is pickled as paths, so that
+    worker processes share the files.
 
     Parameters
     ----------
@@ -98,8 +142,7 @@ class SubtomogramStack:
     ) -> None:
         self._paths = tuple(Path(path).resolve() for path in tomograms)
         which = _check_index(tomogram_index, coordinates, len(self._paths))
-        self._maps: dict[int, NDArray] = {}
-        self._touched_bytes = 0
+        self._open: dict[int, MrcFile] = {}
         centres = np.asarray(coordinates, dtype=np.float64)
         kept = np.ones(len(which), dtype=bool)
         for file in np.unique(which):
@@ -110,7 +153,6 @@ class SubtomogramStack:
                 kept[rows] = boxes_inside(tomogram, checked, box_size, border)
             except ValueError as error:
                 raise ValueError(f"{self._paths[file]}: {error}") from error
-        self._maps.clear()
         self.index = np.flatnonzero(kept)
         self.tomogram_index = which[self.index]
         self._centres = centres[self.index]
@@ -223,18 +265,17 @@ class SubtomogramStack:
         return self._read(np.arange(len(self))).astype(dtype or self.dtype, copy=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_maps": {}}
+        return {**self.__dict__, "_open": {}}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(shape={self.shape}, tomograms={len(self._paths)})"
 
-    def _tomogram(self, file: int) -> NDArray:
-        if file not in self._maps:
-            data = read_mrc(self._paths[file], mmap=True).data
-            if not release_pages(data):
-                raise FileFormatError(f"{self._paths[file]} cannot be mapped; decompress it.")
-            self._maps[file] = data
-        return self._maps[file]
+    def _tomogram(self, file: int) -> MrcFile:
+        if file not in self._open:
+            if len(self._open) >= _MOST_OPEN_FILES:
+                self._open.clear()
+            self._open[file] = MrcFile(self._paths[file])
+        return self._open[file]
 
     def _read(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
         boxes = np.empty((len(rows), *(self._box_size,) * 3), dtype=np.float32)
@@ -251,11 +292,6 @@ class SubtomogramStack:
                 f"{self._paths[self.tomogram_index[row]]} holds NaN or infinity in the box around "
                 f"{self._centres[row].tolist()} (z, y, x)."
             )
-        self._touched_bytes += len(rows) * self._box_size**2 * _PAGE
-        if self._touched_bytes > _BYTES_KEPT:
-            for tomogram in self._maps.values():
-                release_pages(tomogram)
-            self._touched_bytes = 0
         if self._normalize:
             boxes -= boxes.mean(axis=(1, 2, 3), keepdims=True)
             spread = boxes.std(axis=(1, 2, 3), keepdims=True)
