@@ -1,5 +1,6 @@
 """Rotation, projection and back-projection of volumes, as pure functions of arrays."""
 
+from sksubtomo.geometry._orientations import rotation_grid
 from sksubtomo.geometry._projection import (
     angular_weights,
     back_project,
@@ -14,4 +15,5 @@ __all__ = [
     "check_tilts",
     "project_tilts",
     "rotate_volume",
+    "rotation_grid",
 ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 from sksubtomo._utils._files import atomic_path
 from sksubtomo.exceptions import FileFormatError
 
+_HEADER_BYTES = 1024
+# bzip2 does not shrink anything by more.
+_LARGEST_COMPRESSION = 50_000
 _WRITABLE = (np.int8, np.int16, np.uint16, np.float16, np.float32)
 
 
@@ -54,12 +59,22 @@ def read_mrc(path: str | os.PathLike[str], *, mmap: bool = False) -> Volume:
         If there is no such file.
     FileFormatError
         If it is not an MRC file, is truncated, holds complex numbers, or is not one volume.
+
+    Warns
+    -----
+    UserWarning
+        If the header lacks the marks of an MRC file, as old programs write it, but fits the file.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}.")
     try:
-        with (mrcfile.mmap if mmap else mrcfile.open)(path, mode="r") as file:
+        oddities = _check_header(path)
+        opener = mrcfile.mmap if mmap else mrcfile.open
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            file = opener(path, mode="r", permissive=bool(oddities))
+        with file:
             header, data, voxel_size = file.header, file.data, file.voxel_size
             axes = tuple(int(header[name]) for name in ("maps", "mapr", "mapc"))
             sizes = tuple(float(voxel_size[axis]) for axis in "zyx")
@@ -81,8 +96,43 @@ def read_mrc(path: str | os.PathLike[str], *, mmap: bool = False) -> Volume:
             f"{path} names the axes (MAPS, MAPR, MAPC) = {axes} in its header; they must be a "
             "permutation of 1, 2, 3."
         )
+    if oddities:
+        warnings.warn(
+            f"{path} is read as MRC although its header is odd: {'; '.join(oddities)}. Check that "
+            "the volume looks right.",
+            UserWarning,
+            stacklevel=2,
+        )
     data = data.transpose([axes.index(axis) for axis in (3, 2, 1)])
     return Volume(data, sizes if all(size > 0 for size in sizes) else None)  # type: ignore[arg-type]
+
+
+def _check_header(path: Path) -> list[str]:
+    """Return what is odd about a header that can be read nonetheless.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be, or speaks of more data than there are: before anything of that size is
+        allocated.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", RuntimeWarning)
+        with mrcfile.open(path, header_only=True, permissive=True) as file:
+            header, compressed = file.header, type(file) is not mrcfile.mrcfile.MrcFile
+    shape = tuple(int(header[name]) for name in ("nz", "ny", "nx"))
+    extended = int(header.nsymbt)
+    if min(shape) < 1 or extended < 0:
+        raise ValueError(f"its header says {shape} voxels, and {extended} bytes of more header")
+    itemsize = mrcfile.utils.dtype_from_mode(int(header.mode)).itemsize
+    expected = _HEADER_BYTES + extended + math.prod(shape) * itemsize
+    available = path.stat().st_size * (_LARGEST_COMPRESSION if compressed else 1)
+    if expected > available:
+        raise ValueError(
+            f"its header says {shape} voxels, which take {expected} bytes, but the file has "
+            f"{path.stat().st_size}"
+        )
+    return list(dict.fromkeys(str(warning.message) for warning in caught))
 
 
 def write_mrc(

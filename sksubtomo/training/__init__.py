@@ -9,7 +9,7 @@ from sksubtomo.training._losses import (
     quotient,
     squared_errors,
 )
-from sksubtomo.training._net import build_net, resolve_device
+from sksubtomo.training._net import build_net
 from sksubtomo.training._pseudo_labels import PseudoLabels, choose_confident
 from sksubtomo.training._validation import hold_out
 from sksubtomo.training._variational_losses import (
@@ -37,7 +37,6 @@ __all__ = [
     "hold_out",
     "labeled_cross_entropy",
     "quotient",
-    "resolve_device",
     "scaling_of",
     "split_dataset",
     "squared_errors",

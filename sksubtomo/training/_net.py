@@ -8,20 +8,10 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 
+from sksubtomo.networks._device import resolve_device
 from sksubtomo.networks._random import seeded_cpu
 from sksubtomo.training._callbacks import BestWeights, EpochLog, ProgressBar
 from sksubtomo.training._data import split_dataset, volume_loader
-
-
-def resolve_device(device: str) -> str:
-    """Replace "auto" by "cuda" where there is such a device, else by "cpu"."""
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if str(device).startswith("cuda") and not torch.cuda.is_available():
-        raise ValueError(
-            f"device={device!r}, but PyTorch sees no CUDA device. Use device='cpu' or 'auto'."
-        )
-    return device
 
 
 def build_net(

@@ -1,6 +1,13 @@
+import bz2
+import gzip
+import warnings
+from pathlib import Path
+
 import mrcfile
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sksubtomo.exceptions import FileFormatError
 from sksubtomo.io import read_mrc, write_mrc
@@ -143,7 +150,62 @@ def test_files_of_other_programs(shared_data, name, shape):
     assert read_mrc(shared_data / name).data.shape == shape
 
 
-@pytest.mark.parametrize("name", ["mrc/corrupt.mrc", "real/tomogram_crop_23A.mrc"])
-def test_refused_files_of_other_programs(shared_data, name):
-    with pytest.raises(FileFormatError, match="cannot be read as an MRC file"):
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("mrc/corrupt.mrc", "cannot be read as an MRC file"), ("mrc/pat1.mrc", "an array of shape")],
+)
+def test_refused_files_of_other_programs(shared_data, name, message):
+    with pytest.raises(FileFormatError, match=message):
         read_mrc(shared_data / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"), [("mrc/tomo_int16.mrc", (4, 6, 5)), ("real/tomogram_crop_23A.mrc", None)]
+)
+@pytest.mark.parametrize("mmap", [False, True])
+def test_files_without_stamp_are_read_with_a_warning(shared_data, name, shape, mmap):
+    with pytest.warns(UserWarning, match=f"{Path(name).name} is read as MRC although its header"):
+        volume = read_mrc(shared_data / name, mmap=mmap)
+    assert volume.data.ndim == 3
+    assert shape is None or volume.data.shape == shape
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+def test_missing_stamp(tmp_path, volume, mmap):
+    write_mrc(tmp_path / "a.mrc", volume, 10.0)
+    whole = bytearray((tmp_path / "a.mrc").read_bytes())
+    whole[208:216] = bytes(8)
+    (tmp_path / "a.mrc").write_bytes(whole)
+    with pytest.warns(UserWarning, match="Map ID string not found"):
+        assert np.array_equal(read_mrc(tmp_path / "a.mrc", mmap=mmap).data, volume)
+
+
+@pytest.mark.parametrize("compress", [None, gzip.compress, bz2.compress])
+def test_nothing_is_allocated_for_a_header_that_lies(tmp_path, volume, compress):
+    write_mrc(tmp_path / "a.mrc", volume, 10.0)
+    whole = bytearray((tmp_path / "a.mrc").read_bytes())
+    whole[0:12] = np.array([2**20, 2**20, 2**10], dtype="<i4").tobytes()
+    (tmp_path / "a.mrc").write_bytes(compress(whole) if compress else whole)
+    with pytest.raises(FileFormatError, match=r"header says \(1024, 1048576, 1048576\) voxels"):
+        read_mrc(tmp_path / "a.mrc")
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_flipped_bits_and_cut_ends_give_a_volume_or_a_named_error(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("fuzz") / "a.mrc"
+    write_mrc(path, np.arange(60, dtype=np.float32).reshape(3, 4, 5), 10.0)
+    whole = bytearray(path.read_bytes())
+    for place in data.draw(st.lists(st.integers(0, 1023), max_size=4)):
+        whole[place] ^= 1 << data.draw(st.integers(0, 7))
+    damaged = bytes(whole[: data.draw(st.integers(0, len(whole)))])
+    path.write_bytes(damaged)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            outcome = str(read_mrc(path).data.ndim)
+        except FileFormatError as error:
+            outcome = str(error)
+    assert outcome == "3" or "a.mrc" in outcome
+    assert path.read_bytes() == damaged
+    assert [file.name for file in path.parent.iterdir()] == ["a.mrc"]

@@ -210,6 +210,7 @@ def test_any_axes_and_types(tmp_path, axes, dtype):
     assert np.array_equal(stack, extract_subtomograms(expected, centres, 6))
 
 
+@pytest.mark.filterwarnings("ignore:.*header is odd")
 def test_big_endian_and_extended_headers(shared_data):
     for name in ("real/microtubules", "mrc"):
         for path in sorted((shared_data / name).glob("*.m*")):

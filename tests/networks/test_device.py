@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from sksubtomo.training import resolve_device
+from sksubtomo.networks._device import resolve_device
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
