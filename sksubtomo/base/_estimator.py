@@ -66,12 +66,14 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
         "weight_decay": 0.0,
         "n_iter_no_change": 10,
         "standardize": True,
+        "n_workers": 0,
     }
     _training_constraints: ClassVar[dict[str, list]] = {
         "betas": [tuple, list],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "standardize": ["boolean"],
+        "n_workers": [Interval(Integral, 0, None, closed="left")],
     }
     _parameter_constraints: ClassVar[dict[str, list]] = {
         "network_params": [dict, None],
@@ -300,6 +302,7 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
             batch_size=self.batch_size,
             max_epochs=self.max_epochs,
             patience=params["n_iter_no_change"] if self.early_stopping else None,
+            n_workers=params["n_workers"],
             device=self.device,
             verbose=self.verbose,
             extra_callbacks=self._callbacks(),

@@ -38,7 +38,8 @@ class Autoencoder(ReconstructionMixin, BaseVolumeEstimator):
         ``sparsity`` (1e-4) of the L1 norm of the code; ``n_iter_no_change`` (10), the
         epochs without a better validation loss after which training stops; ``standardize`` (True),
         whether two numbers, the mean and the standard deviation over all voxels trained on, take
-        the volumes to the network's scale.
+        the volumes to the network's scale; ``n_workers`` (0), the processes that read batches
+        ahead, for volumes in files.
     learning_rate : float, default=1e-4
         Adam's learning rate.
     batch_size : int, default=64

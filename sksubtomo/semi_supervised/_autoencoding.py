@@ -56,7 +56,8 @@ class AutoencodingClassifier(ReconstructionMixin, BaseVolumeClassifier):
         ``sparsity`` (1e-4) of the L1 norm of the code; ``n_iter_no_change`` (10), the epochs
         without a better validation loss after which training stops; ``standardize`` (True),
         whether two numbers, the mean and the standard deviation over all training voxels, take
-        the volumes to the network's scale.
+        the volumes to the network's scale; ``n_workers`` (0), the processes that read batches
+        ahead, for volumes in files.
     learning_rate : float, default=1e-4
         Adam's learning rate.
     batch_size : int, default=64

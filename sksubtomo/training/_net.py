@@ -26,6 +26,7 @@ def build_net(
     batch_size: int,
     max_epochs: int,
     patience: int | None,
+    n_workers: int,
     device: str,
     verbose: int,
     extra_callbacks: list[Callback],
@@ -47,6 +48,8 @@ def build_net(
     patience : int or None
         Epochs without a better validation loss after which the training stops and goes
         back to the best weights; None never stops early.
+    n_workers : int
+        Processes that read batches ahead; 0 reads them in this process.
     device : str
         "auto", "cpu", "cuda" or "cuda:1".
     verbose : int
@@ -68,9 +71,11 @@ def build_net(
         iterator_train=volume_loader,
         iterator_train__shuffle=True,
         iterator_train__generator=_generator(shuffle_seed),
+        iterator_train__num_workers=n_workers,
         iterator_valid=volume_loader,
         # Without a generator of its own, every loader draws a seed from the global one.
         iterator_valid__generator=_generator(shuffle_seed),
+        iterator_valid__num_workers=n_workers,
         train_split=split_dataset,
         callbacks=[*extra_callbacks, *_callbacks(patience, verbose)],
         callbacks__train_loss=None,

@@ -26,7 +26,7 @@ def test_volumes_and_labels(tmp_path, protocol):
 
 class Harmful:
     def __reduce__(self):
-        return os.system, ("touch /tmp/should_not_be_there",)
+        return os.system, ("exit 3",)
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,15 @@ def test_estimators_learn_the_same_as_from_the_array(data, make_estimator):
         lazy.predict(SubtomogramStack(*data[:3], box_size=6))
 
 
+def test_reading_ahead_changes_nothing(data):
+    stack, y = make(data), data[3]
+    first, second = (
+        AutoencodingClassifier(**SMALL, training_params={"n_workers": n}).fit(stack, y)
+        for n in (0, 2)
+    )
+    assert np.array_equal(first.predict_proba(stack), second.predict_proba(stack))
+
+
 def test_cross_validation_and_search_in_processes(data):
     stack, boxes = make(data), read_all(data)
     y = np.where(np.arange(48) < 36, data[3], -1)
