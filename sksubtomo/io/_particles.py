@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,13 +13,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from sksubtomo._utils._files import atomic_path
 from sksubtomo.exceptions import FileFormatError
+from sksubtomo.io._positions import KNOWN, Convention, find_convention, resolve_positions
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _COORDINATES = ("rlnCoordinateZ", "rlnCoordinateY", "rlnCoordinateX")
-_TOMOGRAMS = ("rlnTomoName", "rlnMicrographName")
+_TOMOGRAMS = ("rlnTomoName", "rlnMicrographName", "tomo_num")
 _CLASS = "rlnClassNumber"
+_STOPGAP_CLASS = "class"
 _CONFIDENCE = "rlnMaxValueProbDistribution"
 
 
@@ -32,10 +35,14 @@ class ParticleTable:
         All blocks of the file.
     block : str
         Name of the block of particles.
+    positions : ndarray of shape (n_particles, 3), optional
+        Centres z, y, x in voxels, from 0. By default, what ``rlnCoordinateZ``, ``Y`` and ``X``
+        say.
     """
 
     blocks: dict[str, Any]
     block: str
+    positions: NDArray[np.float64] | None = None
 
     @property
     def table(self) -> pd.DataFrame:
@@ -45,6 +52,8 @@ class ParticleTable:
     @property
     def coordinates(self) -> NDArray[np.float64]:
         """Centres (n_particles, 3), z, y, x in voxels, counted from 0."""
+        if self.positions is not None:
+            return self.positions
         return self.table[list(_COORDINATES)].to_numpy(dtype=np.float64)
 
     @property
@@ -58,9 +67,10 @@ class ParticleTable:
     @property
     def class_numbers(self) -> NDArray[np.int64] | None:
         """Class of every particle, counted from 1, or None where the file does not say."""
-        if _CLASS not in self.table:
-            return None
-        return self.table[_CLASS].to_numpy(dtype=np.int64)
+        for column in (_CLASS, _STOPGAP_CLASS):
+            if column in self.table:
+                return self.table[column].to_numpy(dtype=np.int64)
+        return None
 
     def subset(self, rows: ArrayLike) -> ParticleTable:
         """Return some of the particles, with all columns and the other blocks.
@@ -75,24 +85,49 @@ class ParticleTable:
         particles : ParticleTable
             The particles in the order of `rows`.
         """
-        chosen = self.table.iloc[np.asarray(rows)].reset_index(drop=True)
-        return ParticleTable({**self.blocks, self.block: chosen}, self.block)
+        rows = np.asarray(rows)
+        chosen = self.table.iloc[rows].reset_index(drop=True)
+        positions = None if self.positions is None else self.positions[rows]
+        return ParticleTable({**self.blocks, self.block: chosen}, self.block, positions)
 
     def __len__(self) -> int:
         return len(self.table)
 
 
-def read_particles(path: str | os.PathLike[str]) -> ParticleTable:
-    """Read particles from a simple STAR file, as RELION 3 writes it.
+def read_particles(
+    path: str | os.PathLike[str],
+    *,
+    shifts: str | None = None,
+    pixel_size_angstrom: float | None = None,
+    tomograms: Mapping[str, str | os.PathLike[str]] | None = None,
+    binning: float = 1.0,
+) -> ParticleTable:
+    """Read particles from a STAR file of RELION 3 to 5, Warp, M or STOPGAP.
 
-    Coordinates are those of ``rlnCoordinateX``, ``rlnCoordinateY`` and ``rlnCoordinateZ``, taken
-    as voxels counted from 0. Files that say otherwise, by shifts of the origin or
-    centred coordinates in angstrom, are refused.
+    Coordinates are brought to voxels of the tomogram, counted from 0:
+
+    - ``rlnCoordinateX`` (and Y, Z): pixels, counted from 0, divided by `binning`.
+    - ``rlnCenteredCoordinateXAngst``, of RELION 5: angstrom from the centre of the tomogram, half
+      of each edge counted from the first voxel; size and voxel size are those of `tomograms`.
+    - ``orig_x``, of STOPGAP: voxels, counted from 1, divided by `binning`.
+
+    What the file leaves open is asked for, not guessed.
 
     Parameters
     ----------
     path : path-like
         The STAR file.
+    shifts : {"apply", "ignore"}, optional
+        What to do about shifts of the centres that are not 0 (``rlnOriginX``, ``rlnOriginXAngst``,
+        ``x_shift``). Without it, such a file is an error. RELION's are taken off the coordinate,
+        STOPGAP's are added.
+    pixel_size_angstrom : float, optional
+        Of the pixels that coordinates are in; needed for shifts in angstrom.
+    tomograms : dict of str to path-like, optional
+        MRC file of each ``rlnTomoName``; needed for coordinates in angstrom.
+    binning : float, default=1
+        Edge of a voxel of the tomogram in pixels of the coordinates. The first voxel stays the
+        first, as in Fourier cropping.
 
     Returns
     -------
@@ -105,17 +140,36 @@ def read_particles(path: str | os.PathLike[str]) -> ParticleTable:
         If there is no such file.
     FileFormatError
         If it is not a STAR file, has no particles, has coordinates in several blocks, in none, or
-        in another convention, or has text where there should be numbers.
+        of several kinds, leaves something open that was not given, or has text where there
+        should be numbers.
+    ValueError
+        If an argument is out of range.
     ImportError
         If starfile is not installed; it comes with ``pip install 'sksubtomo[data]'``.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}.")
+    if shifts not in (None, "apply", "ignore"):
+        raise ValueError(f"shifts={shifts!r} must be 'apply' or 'ignore', or left out.")
+    for name, value in (("pixel_size_angstrom", pixel_size_angstrom), ("binning", binning)):
+        if value is not None and not value > 0:
+            raise ValueError(f"{name}={value!r} must be positive.")
     blocks = _read_blocks(path)
-    particles = ParticleTable(blocks, _particle_block(path, blocks))
+    block, convention = _particle_block(path, blocks)
+    particles = ParticleTable(blocks, block)
     _check_table(path, particles.table)
-    return particles
+    positions = resolve_positions(
+        path,
+        particles.table,
+        convention,
+        particles.tomogram_names,
+        shifts=shifts,
+        pixel_size_angstrom=pixel_size_angstrom,
+        tomograms=tomograms,
+        binning=binning,
+    )
+    return ParticleTable(blocks, block, positions)
 
 
 def write_particles(
@@ -188,20 +242,17 @@ def _read_blocks(path: Path) -> dict[str, Any]:
     return blocks
 
 
-def _particle_block(path: Path, blocks: dict[str, Any]) -> str:
-    with_coordinates = [
-        name for name, block in blocks.items() if set(_COORDINATES) <= set(_columns(block))
-    ]
-    if len(with_coordinates) == 1:
-        return with_coordinates[0]
-    if with_coordinates:
-        raise FileFormatError(
-            f"{path} has coordinates in several blocks, {with_coordinates}. Keep one."
-        )
-    found = {name: sorted(_columns(block))[:8] for name, block in blocks.items()}
+def _particle_block(path: Path, blocks: dict[str, Any]) -> tuple[str, Convention]:
+    found = {name: find_convention(_columns(block), path) for name, block in blocks.items()}
+    known = {name: convention for name, convention in found.items() if convention is not None}
+    if len(known) == 1:
+        return next(iter(known.items()))
+    if known:
+        raise FileFormatError(f"{path} has coordinates in several blocks, {list(known)}. Keep one.")
+    columns = {name: sorted(_columns(block))[:8] for name, block in blocks.items()}
     raise FileFormatError(
-        f"{path} has no particle coordinates: no block has the columns rlnCoordinateX, "
-        f"rlnCoordinateY and rlnCoordinateZ. There are {found}."
+        f"{path} has no particle coordinates: no block has the columns {'; or '.join(KNOWN)}. "
+        f"There are {columns}."
     )
 
 
@@ -212,24 +263,11 @@ def _columns(block: Any) -> list[str]:
 def _check_table(path: Path, table: Any) -> None:
     if not hasattr(table, "columns") or not len(table):
         raise FileFormatError(f"{path} has no particles: its table of coordinates has no rows.")
-    for column in (*_COORDINATES, _CLASS):
+    for column in (_CLASS, _STOPGAP_CLASS):
         if column in table and table[column].dtype.kind not in "iuf":
             raise FileFormatError(f"{path} has text in the column {column}; it must be numbers.")
-    if not np.isfinite(table[list(_COORDINATES)].to_numpy(dtype=float)).all():
-        raise FileFormatError(f"{path} has coordinates that are missing or not finite.")
-    if _CLASS in table and not (table[_CLASS] % 1 == 0).all():
-        raise FileFormatError(f"{path} has {_CLASS} that are not whole numbers.")
-    for column in table.columns:
-        if column.startswith("rlnOrigin") and (table[column] != 0).any():
-            raise FileFormatError(
-                f"{path} shifts the particles' centres by {column}. Apply the shifts to the "
-                "coordinates and set them to 0 first."
-            )
-        if column.startswith("rlnCenteredCoordinate"):
-            raise FileFormatError(
-                f"{path} has centred coordinates ({column}) besides those in voxels, which may "
-                "mean another place. Remove one of the two."
-            )
+        if column in table and not (table[column] % 1 == 0).all():
+            raise FileFormatError(f"{path} has {column} that are not whole numbers.")
 
 
 def _check_classes(class_numbers: ArrayLike, n_particles: int) -> NDArray[np.int64]:

@@ -108,7 +108,10 @@ HEADER = "data_\nloop_\n_rlnCoordinateX\n_rlnCoordinateY\n_rlnCoordinateZ\n"
         (HEADER + "1 2 nan\n3 4 5\n", "missing or not finite"),
         (HEADER + "1 2\n3 4 5\n", "bad.star"),
         (HEADER + "_rlnOriginXAngst\n1 2 3 4.5\n1 2 3 0\n", "shifts .* by rlnOriginXAngst"),
-        (HEADER + "_rlnCenteredCoordinateXAngst\n1 2 3 4\n1 2 3 0\n", "centred coordinates"),
+        (
+            HEADER + "_rlnCenteredCoordinateXAngst\n1 2 3 4\n1 2 3 0\n",
+            "coordinates of several kinds",
+        ),
         (HEADER + "_rlnClassNumber\n1 2 3 1.5\n1 2 3 1\n", "not whole numbers"),
         (
             HEADER.replace("data_", "data_a")

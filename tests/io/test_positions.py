@@ -1,0 +1,167 @@
+import re
+
+import numpy as np
+import pytest
+
+from sksubtomo.exceptions import FileFormatError
+from sksubtomo.io import extract_subtomograms, read_particles, write_mrc, write_particles
+
+# A bead in this voxel, z, y, x, of a tomogram of this shape.
+BEAD, SHAPE, VOXEL = (14, 20, 27), (32, 48, 64), 5.0
+
+
+def star(columns, values, block="particles"):
+    header = "".join(f"_{column}\n" for column in ["rlnTomoName", *columns])
+    # Twice, since readers of STAR take a loop of one row for something else.
+    row = " ".join(str(value) for value in ["TS_01", *values])
+    return f"data_{block}\n\nloop_\n{header}{row}\n{row}\n"
+
+
+def xyz(name, ending=""):
+    return [f"{name}{axis}{ending}" for axis in "XYZ"]
+
+
+RELION_PIXELS = xyz("rlnCoordinate")
+CENTRED = xyz("rlnCenteredCoordinate", "Angst")
+ORIGIN, ORIGIN_ANGST = xyz("rlnOrigin"), xyz("rlnOrigin", "Angst")
+X, Y, Z = BEAD[::-1]
+OFF_CENTRE = [
+    VOXEL * (place - edge / 2) for place, edge in zip(BEAD[::-1], SHAPE[::-1], strict=True)
+]
+
+DIALECTS = {
+    "RELION 3, Warp": (star(RELION_PIXELS, [X, Y, Z]), {}),
+    "unbinned pixels": (star(RELION_PIXELS, [4 * X, 4 * Y, 4 * Z]), {"binning": 4}),
+    "RELION 3, shifted": (
+        star([*RELION_PIXELS, *ORIGIN], [X + 2, Y - 1.5, Z + 0.5, 2, -1.5, 0.5]),
+        {"shifts": "apply"},
+    ),
+    "shifted unbinned pixels": (
+        star([*RELION_PIXELS, *ORIGIN], [2 * X + 6, 2 * Y, 2 * Z, 6, 0, 0]),
+        {"shifts": "apply", "binning": 2},
+    ),
+    "RELION 3.1, RELION 4, M": (
+        star([*RELION_PIXELS, *ORIGIN_ANGST], [X + 2, Y, Z - 1, 2 * VOXEL, 0, -VOXEL]),
+        {"shifts": "apply", "pixel_size_angstrom": VOXEL},
+    ),
+    "RELION 4, unbinned pixels": (
+        star([*RELION_PIXELS, *ORIGIN_ANGST], [2 * X + 2, 2 * Y, 2 * Z, VOXEL, 0, 0]),
+        {"shifts": "apply", "pixel_size_angstrom": VOXEL / 2, "binning": 2},
+    ),
+    "RELION 5": (star(CENTRED, OFF_CENTRE), {"tomograms": True}),
+    "RELION 5, shifted": (
+        star(
+            [*CENTRED, *ORIGIN_ANGST],
+            [OFF_CENTRE[0] + 7.5, OFF_CENTRE[1], OFF_CENTRE[2] - 5, 7.5, 0, -5],
+        ),
+        {"tomograms": True, "shifts": "apply"},
+    ),
+    "STOPGAP": (
+        star(["orig_x", "orig_y", "orig_z"], [X + 1, Y + 1, Z + 1], "stopgap_motivelist"),
+        {},
+    ),
+    "STOPGAP, shifted": (
+        star(
+            ["orig_x", "orig_y", "orig_z", "x_shift", "y_shift", "z_shift"],
+            [X + 1 - 2, Y + 1, Z + 1 + 0.25, 2, 0, -0.25],
+        ),
+        {"shifts": "apply"},
+    ),
+    "shifts that are none of ours": (
+        star([*RELION_PIXELS, *ORIGIN], [X, Y, Z, 5, 5, 5]),
+        {"shifts": "ignore"},
+    ),
+}
+
+
+@pytest.mark.parametrize("box_size", [9, 10])
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_bead_comes_to_the_centre_of_its_box(tmp_path, dialect, box_size):
+    tomogram = np.zeros(SHAPE, dtype=np.float32)
+    tomogram[BEAD] = 1
+    write_mrc(tmp_path / "TS_01.mrc", tomogram, VOXEL)
+    text, params = DIALECTS[dialect]
+    (tmp_path / "a.star").write_text(text)
+    if "tomograms" in params:
+        params = {**params, "tomograms": {"TS_01": tmp_path / "TS_01.mrc"}}
+    particles = read_particles(tmp_path / "a.star", **params)
+    np.testing.assert_allclose(particles.coordinates, [BEAD] * 2, atol=1e-5)
+    box = extract_subtomograms(tomogram, particles.coordinates, box_size)[0]
+    assert box[(box_size // 2,) * 3] == 1
+    # What is written is what was read.
+    write_particles(tmp_path / "b.star", particles)
+    again = read_particles(tmp_path / "b.star", **params)
+    assert again.table.equals(particles.table)
+    np.testing.assert_array_equal(again.subset([1]).coordinates, particles.coordinates[1:])
+
+
+@pytest.mark.parametrize(
+    ("dialect", "left_out", "message"),
+    [
+        ("RELION 3, shifted", "shifts", r"rlnOriginX.*shifts='apply'"),
+        ("STOPGAP, shifted", "shifts", r"x_shift.*shifts='apply'"),
+        ("RELION 3.1, RELION 4, M", "pixel_size_angstrom", "as pixel_size_angstrom"),
+        ("RELION 5", "tomograms", r"tomograms=\{name: path\}"),
+    ],
+)
+def test_what_is_left_open_is_asked_for(tmp_path, dialect, left_out, message):
+    text, params = DIALECTS[dialect]
+    (tmp_path / "a.star").write_text(text)
+    params = {name: value for name, value in params.items() if name != left_out}
+    with pytest.raises(FileFormatError, match=rf"(?s)a.star.*{message}"):
+        read_particles(tmp_path / "a.star", **params)
+
+
+def test_tomograms_are_checked(tmp_path):
+    (tmp_path / "a.star").write_text(DIALECTS["RELION 5"][0])
+    with pytest.raises(FileFormatError, match=r"particles in \['TS_01'\], not among"):
+        read_particles(tmp_path / "a.star", tomograms={"TS_02": tmp_path / "b.mrc"})
+    write_mrc(tmp_path / "odd.mrc", np.zeros((31, 48, 64), dtype=np.float32), VOXEL)
+    with pytest.warns(UserWarning, match="odd edge"):
+        read_particles(tmp_path / "a.star", tomograms={"TS_01": tmp_path / "odd.mrc"})
+
+
+@pytest.mark.parametrize(
+    "params", [{"shifts": "maybe"}, {"binning": 0}, {"pixel_size_angstrom": -1.0}]
+)
+def test_bad_arguments(tmp_path, params):
+    (tmp_path / "a.star").write_text(DIALECTS["STOPGAP"][0])
+    (name,) = params
+    with pytest.raises(ValueError, match=f"{name}="):
+        read_particles(tmp_path / "a.star", **params)
+
+
+APPLY = {"shifts": "apply", "pixel_size_angstrom": 1.0}
+#: What comes of every file: how many particles with which arguments, or the message.
+OUTCOMES = {
+    "chlamy/ps2.star": ({}, 3111),
+    "portal/relion_3_star.star": (APPLY, None),
+    "portal/relion_4_star.star": (APPLY, None),
+    "portal/stopgap_star.star": (APPLY, None),
+    "portal/tomoman_relion_star.star": (APPLY, None),
+    "relion5/Picks/job_picks/particles.star": ({}, "tomograms={name: path}"),
+    "relion5/Class3D/job_class3d/run_it025_data.star": ({}, "tomograms={name: path}"),
+    "relion5/Refine3D/job_refine/run_it050_data.star": ({}, "tomograms={name: path}"),
+    "edge_cases/one_loop.star": (APPLY, None),
+    "edge_cases/empty_loop.star": ({}, "no particle coordinates"),
+    "edge_cases/rln3.1_data_style.star": ({}, "coordinates in several blocks"),
+}
+
+
+def test_every_given_table_is_read_or_refused_by_name(shared_data, tmp_path):
+    folder = shared_data / "star"
+    for path in sorted(folder.rglob("*.star")):
+        params, expected = OUTCOMES.get(str(path.relative_to(folder)), ({}, "coordinates"))
+        if isinstance(expected, str):
+            with pytest.raises(FileFormatError, match=re.escape(expected)) as error:
+                read_particles(path, **params)
+            assert path.name in str(error.value)
+            continue
+        particles = read_particles(path, **params)
+        assert np.isfinite(particles.coordinates).all()
+        assert expected in (None, len(particles))
+        write_particles(tmp_path / "out.star", particles, overwrite=True)
+        again = read_particles(tmp_path / "out.star", **params)
+        assert list(again.blocks) == list(particles.blocks)
+        assert again.table.equals(particles.table)
+        np.testing.assert_array_equal(again.coordinates, particles.coordinates)
