@@ -166,7 +166,9 @@ class SubtomogramStack:
         particles: ParticleTable,
         tomograms: Sequence[str | os.PathLike[str]],
         box_size: int,
-        **params: Any,
+        *,
+        border: str = "error",
+        normalize: bool = False,
     ) -> SubtomogramStack:
         """Make a stack of the particles of a table.
 
@@ -178,8 +180,10 @@ class SubtomogramStack:
             MRC files, named as in the table, with or without ending.
         box_size : int
             Edge of a box in voxels.
-        **params
-            `border` and `normalize`.
+        border : {"error", "drop", "pad", "noise"}, default="error"
+            As above.
+        normalize : bool, default=False
+            As above.
 
         Returns
         -------
@@ -204,7 +208,14 @@ class SubtomogramStack:
                 f"{sorted(path.name for path in map(Path, tomograms))[:5]}."
             )
         which = [files[name] for name in names]
-        return cls(tomograms, particles.coordinates, which, box_size, **params)
+        return cls(
+            tomograms,
+            particles.coordinates,
+            which,
+            box_size,
+            border=border,
+            normalize=normalize,
+        )
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
