@@ -1,7 +1,10 @@
 import sys
+import warnings
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sksubtomo.exceptions import FileFormatError
 from sksubtomo.io import read_particles, write_particles
@@ -166,3 +169,25 @@ def test_real_particles(shared_data):
 def test_shifted_particles_are_refused(shared_data):
     with pytest.raises(FileFormatError, match="rlnOriginXAngst"):
         read_particles(shared_data / "star/portal/relion_4_star.star")
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_damaged_tables_give_particles_or_a_named_error(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("fuzz") / "a.star"
+    whole = bytearray(SIMPLE.encode())
+    for place in data.draw(st.lists(st.integers(0, len(whole) - 1), max_size=4)):
+        whole[place] ^= 1 << data.draw(st.integers(0, 7))
+    damaged = bytes(whole[: data.draw(st.integers(0, len(whole)))])
+    path.write_bytes(damaged)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            particles = read_particles(path)
+            assert np.isfinite(particles.coordinates).all()
+            outcome = str(particles.class_numbers)
+        except FileFormatError as error:
+            outcome = str(error) if "a.star" in str(error) else ""
+    assert outcome
+    assert path.read_bytes() == damaged
+    assert [file.name for file in path.parent.iterdir()] == ["a.star"]
