@@ -14,14 +14,16 @@ from numpy.typing import ArrayLike, NDArray
 from sksubtomo._utils._files import atomic_path
 from sksubtomo.exceptions import FileFormatError
 from sksubtomo.io._positions import KNOWN, Convention, find_convention, resolve_positions
+from sksubtomo.io._tables import check_writable, read_blocks, write_blocks
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _COORDINATES = ("rlnCoordinateZ", "rlnCoordinateY", "rlnCoordinateX")
-_TOMOGRAMS = ("rlnTomoName", "rlnMicrographName", "tomo_num")
+_TOMOGRAMS = ("rlnTomoName", "rlnMicrographName", "tomo_num", "tomo", "run_name")
 _CLASS = "rlnClassNumber"
-_STOPGAP_CLASS = "class"
+# Of STOPGAP and Dynamo.
+_OTHER_CLASS = "class"
 _CONFIDENCE = "rlnMaxValueProbDistribution"
 
 
@@ -67,10 +69,8 @@ class ParticleTable:
     @property
     def class_numbers(self) -> NDArray[np.int64] | None:
         """Class of every particle, counted from 1, or None where the file does not say."""
-        for column in (_CLASS, _STOPGAP_CLASS):
-            if column in self.table:
-                return self.table[column].to_numpy(dtype=np.int64)
-        return None
+        column = _class_column(self.table)
+        return self.table[column].to_numpy(dtype=np.int64) if column in self.table else None
 
     def subset(self, rows: ArrayLike) -> ParticleTable:
         """Return some of the particles, with all columns and the other blocks.
@@ -102,27 +102,30 @@ def read_particles(
     tomograms: Mapping[str, str | os.PathLike[str]] | None = None,
     binning: float = 1.0,
 ) -> ParticleTable:
-    """Read particles from a STAR file of RELION 3 to 5, Warp, M or STOPGAP.
+    """Read particles of RELION 3 to 5, Warp, M, STOPGAP, Dynamo, copick or a plain table.
 
-    Coordinates are brought to voxels of the tomogram, counted from 0:
+    STAR files, and by their ending ``.tbl`` (Dynamo), ``.json`` (copick) and ``.csv``. Coordinates
+    are brought to voxels of the tomogram, counted from 0:
 
     - ``rlnCoordinateX`` (and Y, Z): pixels, counted from 0, divided by `binning`.
     - ``rlnCenteredCoordinateXAngst``, of RELION 5: angstrom from the centre of the tomogram, half
       of each edge counted from the first voxel; size and voxel size are those of `tomograms`.
-    - ``orig_x``, of STOPGAP: voxels, counted from 1, divided by `binning`.
+    - ``orig_x``, of STOPGAP, and Dynamo's: voxels, counted from 1, divided by `binning`.
+    - copick's: angstrom from the first voxel, divided by `pixel_size_angstrom`.
+    - ``x``, ``y`` and ``z`` of a ``.csv`` file: voxels, counted from 0, divided by `binning`.
 
     What the file leaves open is asked for, not guessed.
 
     Parameters
     ----------
     path : path-like
-        The STAR file.
+        The file.
     shifts : {"apply", "ignore"}, optional
         What to do about shifts of the centres that are not 0 (``rlnOriginX``, ``rlnOriginXAngst``,
-        ``x_shift``). Without it, such a file is an error. RELION's are taken off the coordinate,
-        STOPGAP's are added.
+        ``x_shift``, ``dx``). Without it, such a file is an error. RELION's are taken off the
+        coordinate, STOPGAP's and Dynamo's are added.
     pixel_size_angstrom : float, optional
-        Of the pixels that coordinates are in; needed for shifts in angstrom.
+        Of the pixels that coordinates are in; needed for shifts in angstrom, and for copick.
     tomograms : dict of str to path-like, optional
         MRC file of each ``rlnTomoName``; needed for coordinates in angstrom.
     binning : float, default=1
@@ -155,7 +158,7 @@ def read_particles(
     for name, value in (("pixel_size_angstrom", pixel_size_angstrom), ("binning", binning)):
         if value is not None and not value > 0:
             raise ValueError(f"{name}={value!r} must be positive.")
-    blocks = _read_blocks(path)
+    blocks = read_blocks(path)
     block, convention = _particle_block(path, blocks)
     particles = ParticleTable(blocks, block)
     _check_table(path, particles.table)
@@ -206,10 +209,9 @@ def write_particles(
     ImportError
         If starfile is not installed; it comes with ``pip install 'sksubtomo[data]'``.
     """
-    starfile = _import_starfile()
     table = particles.table.copy()
     if class_numbers is not None:
-        table[_CLASS] = _check_classes(class_numbers, len(table))
+        table[_class_column(table)] = _check_classes(class_numbers, len(table))
     if probabilities is not None:
         values = np.asarray(probabilities, dtype=np.float64)
         if values.ndim != 2 or len(values) != len(table):
@@ -217,29 +219,9 @@ def write_particles(
                 f"probabilities of shape {values.shape} do not suit {len(table)} particles."
             )
         table[_CONFIDENCE] = values.max(axis=1)
+    check_writable(Path(path), particles.blocks, table)
     with atomic_path(path, overwrite=overwrite) as temporary:
-        starfile.write({**particles.blocks, particles.block: table}, temporary)
-
-
-def _import_starfile() -> Any:
-    try:
-        import starfile
-    except ImportError as error:
-        raise ImportError(
-            "STAR files need the package starfile: pip install 'sksubtomo[data]'"
-        ) from error
-    return starfile
-
-
-def _read_blocks(path: Path) -> dict[str, Any]:
-    starfile = _import_starfile()
-    try:
-        blocks = starfile.read(path, always_dict=True)
-    except Exception as error:  # starfile lets through whatever its parsing meets
-        raise FileFormatError(f"{path} cannot be read as a STAR file: {error!r}") from error
-    if not blocks:
-        raise FileFormatError(f"{path} is not a STAR file: it has no data block.")
-    return blocks
+        write_blocks({**particles.blocks, particles.block: table}, temporary)
 
 
 def _particle_block(path: Path, blocks: dict[str, Any]) -> tuple[str, Convention]:
@@ -256,6 +238,10 @@ def _particle_block(path: Path, blocks: dict[str, Any]) -> tuple[str, Convention
     )
 
 
+def _class_column(table: Any) -> str:
+    return _OTHER_CLASS if _OTHER_CLASS in table and _CLASS not in table else _CLASS
+
+
 def _columns(block: Any) -> list[str]:
     return [str(column) for column in (block.columns if hasattr(block, "columns") else block)]
 
@@ -263,11 +249,11 @@ def _columns(block: Any) -> list[str]:
 def _check_table(path: Path, table: Any) -> None:
     if not hasattr(table, "columns") or not len(table):
         raise FileFormatError(f"{path} has no particles: its table of coordinates has no rows.")
-    for column in (_CLASS, _STOPGAP_CLASS):
-        if column in table and table[column].dtype.kind not in "iuf":
-            raise FileFormatError(f"{path} has text in the column {column}; it must be numbers.")
-        if column in table and not (table[column] % 1 == 0).all():
-            raise FileFormatError(f"{path} has {column} that are not whole numbers.")
+    column = _class_column(table)
+    if column in table and table[column].dtype.kind not in "iuf":
+        raise FileFormatError(f"{path} has text in the column {column}; it must be numbers.")
+    if column in table and not (table[column] % 1 == 0).all():
+        raise FileFormatError(f"{path} has {column} that are not whole numbers.")
 
 
 def _check_classes(class_numbers: ArrayLike, n_particles: int) -> NDArray[np.int64]:

@@ -27,8 +27,8 @@ class Convention(NamedTuple):
     ----------
     coordinates : (str, str, str)
         Columns of the coordinates, z, y, x.
-    centred : bool
-        Whether they are angstrom from the centre of the tomogram, rather than voxels.
+    unit : {"voxel", "centred", "angstrom"}
+        Voxels; angstrom from the centre of the tomogram; or angstrom from the first voxel.
     first_voxel : float
         Number of the first voxel.
     shifts : tuple of ((str, str, str), bool, int)
@@ -36,7 +36,7 @@ class Convention(NamedTuple):
     """
 
     coordinates: _Columns
-    centred: bool
+    unit: str
     first_voxel: float
     shifts: tuple[tuple[_Columns, bool, int], ...]
 
@@ -48,18 +48,25 @@ def _axes(name: str, ending: str = "") -> _Columns:
 # RELION's origin is where the centre of the reference lies: it is taken off the coordinate.
 _RELION_SHIFTS = ((_axes("rlnOrigin"), False, -1), (_axes("rlnOrigin", "Angst"), True, -1))
 _CONVENTIONS = (
-    Convention(_axes("rlnCoordinate"), False, 0.0, _RELION_SHIFTS),
-    Convention(_axes("rlnCenteredCoordinate", "Angst"), True, 0.0, _RELION_SHIFTS),
+    Convention(_axes("rlnCoordinate"), "voxel", 0.0, _RELION_SHIFTS),
+    Convention(_axes("rlnCenteredCoordinate", "Angst"), "centred", 0.0, _RELION_SHIFTS),
     # STOPGAP is of MATLAB, whose first voxel is 1.
     Convention(
         ("orig_z", "orig_y", "orig_x"),
-        False,
+        "voxel",
         1.0,
         ((("z_shift", "y_shift", "x_shift"), False, 1),),
     ),
 )
+# By the ending of the file, where names of columns are too short to tell.
+_BY_ENDING = {
+    # Dynamo is of MATLAB, too.
+    ".tbl": Convention(("z", "y", "x"), "voxel", 1.0, ((("dz", "dy", "dx"), False, 1),)),
+    ".csv": Convention(("z", "y", "x"), "voxel", 0.0, ()),
+    ".json": Convention(("z", "y", "x"), "angstrom", 0.0, ()),
+}
 #: All columns of coordinates, to be told in messages.
-KNOWN = [" ".join(convention.coordinates[::-1]) for convention in _CONVENTIONS]
+KNOWN = [" ".join(one.coordinates[::-1]) for one in (*_CONVENTIONS, _BY_ENDING[".csv"])]
 
 
 def find_convention(columns: list[str], path: Path) -> Convention | None:
@@ -70,6 +77,9 @@ def find_convention(columns: list[str], path: Path) -> Convention | None:
     FileFormatError
         If it says it in more than one way, which may mean different places.
     """
+    if path.suffix.lower() in _BY_ENDING:
+        convention = _BY_ENDING[path.suffix.lower()]
+        return convention if set(convention.coordinates) <= set(columns) else None
     found = [one for one in _CONVENTIONS if set(one.coordinates) <= set(columns)]
     present = [one for one in _CONVENTIONS if set(one.coordinates) & set(columns)]
     if found and len(present) > 1:
@@ -103,8 +113,15 @@ def resolve_positions(
     """
     positions = _numbers(path, table, convention.coordinates)
     voxel_sizes: NDArray[np.float64] | None = None
-    if convention.centred:
+    if convention.unit == "centred":
         positions, voxel_sizes = _from_centre(path, positions, names, tomograms)
+    elif convention.unit == "angstrom":
+        if pixel_size_angstrom is None:
+            raise FileFormatError(
+                f"{path} has coordinates in angstrom. Give the voxel size of the tomogram as "
+                "pixel_size_angstrom."
+            )
+        positions = positions / (pixel_size_angstrom * binning)
     else:
         positions = (positions - convention.first_voxel) / binning
         if pixel_size_angstrom is not None:

@@ -1,3 +1,4 @@
+import json
 import re
 
 import numpy as np
@@ -72,6 +73,96 @@ DIALECTS = {
         {"shifts": "ignore"},
     ),
 }
+
+
+DYNAMO = [1, 1, 0, 2, -1, 0.5, *[0] * 13, 1, 1, 3, 0, X + 1 - 2, Y + 1 + 1, Z + 1 - 0.5, *[0] * 9]
+OTHER_FILES = {
+    "a.tbl": (f"{' '.join(map(str, DYNAMO))}\n" * 2, {"shifts": "apply"}),
+    "a.csv": (f"x,y,z,score\n{X},{Y},{Z},0.5\n{X},{Y},{Z},0.25\n", {}),
+    "a.json": (
+        json.dumps(
+            {
+                "pickable_object_name": "ribosome",
+                "run_name": "TS_01",
+                "unit": "angstrom",
+                "points": [{"location": {"x": VOXEL * X, "y": VOXEL * Y, "z": VOXEL * Z}}] * 2,
+            }
+        ),
+        {"pixel_size_angstrom": VOXEL},
+    ),
+}
+
+
+@pytest.mark.parametrize("box_size", [9, 10])
+@pytest.mark.parametrize("name", OTHER_FILES)
+def test_a_bead_in_tables_other_than_star(tmp_path, name, box_size):
+    tomogram = np.zeros(SHAPE, dtype=np.float32)
+    tomogram[BEAD] = 1
+    text, params = OTHER_FILES[name]
+    (tmp_path / name).write_text(text)
+    particles = read_particles(tmp_path / name, **params)
+    box = extract_subtomograms(tomogram, particles.coordinates, box_size)[1]
+    assert box[(box_size // 2,) * 3] == 1
+    if name == "a.json":
+        assert particles.tomogram_names.tolist() == ["TS_01", "TS_01"]
+        with pytest.raises(ValueError, match="no place for classes"):
+            write_particles(tmp_path / "b.json", particles)
+        return
+    out = tmp_path / f"b{name[1:]}"
+    write_particles(out, particles, class_numbers=[2, 1])
+    again = read_particles(out, **params)
+    assert again.class_numbers.tolist() == [2, 1]
+    np.testing.assert_array_equal(again.coordinates, particles.coordinates)
+
+
+def test_dynamo_has_its_own_columns(tmp_path):
+    (tmp_path / "a.csv").write_text(OTHER_FILES["a.csv"][0])
+    particles = read_particles(tmp_path / "a.csv")
+    with pytest.raises(ValueError, match="only a table of Dynamo"):
+        write_particles(tmp_path / "b.tbl", particles)
+    (tmp_path / "a.tbl").write_text(OTHER_FILES["a.tbl"][0])
+    particles = read_particles(tmp_path / "a.tbl", shifts="ignore")
+    with pytest.raises(ValueError, match="no column of probabilities"):
+        write_particles(tmp_path / "b.tbl", particles, probabilities=[[1.0], [1.0]])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "a.tbl"]
+    with pytest.raises(FileFormatError, match=r"dz, dy, dx.*shifts='apply'"):
+        read_particles(tmp_path / "a.tbl")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.csv", "a,b\n1,2\n", "no particle coordinates"),
+        ("a.csv", "", "cannot be read as a CSV file"),
+        ("a.tbl", "1 2 3\n", "cannot be read as a table of Dynamo|no particle coordinates"),
+        ("a.json", "{", "cannot be read as a copick file"),
+        ("a.json", '{"points": [], "unit": "pixel"}', "its unit is 'pixel'"),
+        ("a.json", '{"points": []}', "no particles"),
+    ],
+)
+def test_bad_tables_other_than_star(tmp_path, name, text, message):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(FileFormatError, match=rf"{name}.*({message})"):
+        read_particles(tmp_path / name, pixel_size_angstrom=1.0)
+
+
+@pytest.mark.parametrize("name", ["t_double", "t_complex"])
+def test_given_dynamo_tables(shared_data, tmp_path, name):
+    particles = read_particles(shared_data / f"dynamo/{name}.tbl", shifts="apply")
+    first = particles.table.iloc[0]
+    expected = [float(first[axis]) + float(first[f"d{axis}"]) - 1 for axis in "zyx"]
+    np.testing.assert_allclose(particles.coordinates[0], expected)
+    write_particles(tmp_path / "out.tbl", particles)
+    again = read_particles(tmp_path / "out.tbl", shifts="apply")
+    assert again.table.equals(particles.table)
+
+
+def test_given_copick_file(shared_data):
+    path = shared_data / "star/portal/copick.json"
+    particles = read_particles(path, pixel_size_angstrom=10.0)
+    assert particles.coordinates[0].tolist() == [3.0, 2.0, 4.0]
+    with pytest.raises(FileFormatError, match="pixel_size_angstrom"):
+        read_particles(path)
 
 
 @pytest.mark.parametrize("box_size", [9, 10])
