@@ -40,7 +40,9 @@ def exported_estimators():
             package = importlib.import_module(f"sksubtomo.{module.name}")
             for name in package.__all__:
                 item = getattr(package, name)
-                if inspect.isclass(item) and issubclass(item, BaseEstimator):
+                # Pickers have parameters to get and set, but nothing to fit.
+                is_estimator = inspect.isclass(item) and issubclass(item, BaseEstimator)
+                if is_estimator and hasattr(item, "fit"):
                     yield name
 
 
