@@ -24,6 +24,7 @@ from sksubtomo._utils._volumes import check_volumes
 from sksubtomo.training import (
     VolumeDataset,
     build_net,
+    collect,
     forward_batches,
     hold_out,
     scaling_of,
@@ -337,7 +338,7 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
 
     def _forward(self, method: str, inputs: Any) -> NDArray[np.float32]:
         """Apply a method of the network to validated volumes, or to codes."""
-        return np.concatenate(list(self._forward_batches(method, inputs)))
+        return collect(self._forward_batches(method, inputs), len(inputs))
 
     def _forward_batches(self, method: str, inputs: Any) -> Iterator[NDArray[np.float32]]:
         module = self.net_.module_

@@ -63,7 +63,9 @@ def read_mrc(path: str | os.PathLike[str], *, mmap: bool = False) -> Volume:
     Warns
     -----
     UserWarning
-        If the header lacks the marks of an MRC file, as old programs write it, but fits the file.
+        If the header lacks the marks of an MRC file, as old programs write it, but fits the file;
+        or says that signed bytes go beyond 127, which are then read as unsigned, as older programs
+        write them.
     """
     path = Path(path)
     if not path.is_file():
@@ -78,6 +80,9 @@ def read_mrc(path: str | os.PathLike[str], *, mmap: bool = False) -> Volume:
             header, data, voxel_size = file.header, file.data, file.voxel_size
             axes = tuple(int(header[name]) for name in ("maps", "mapr", "mapc"))
             sizes = tuple(float(voxel_size[axis]) for axis in "zyx")
+            if data is not None and _holds_unsigned_bytes(header):
+                data = data.view(np.uint8)
+                oddities.append(f"signed bytes with values up to {header.dmax:g}, read as unsigned")
     except (ValueError, OSError, EOFError) as error:
         raise FileFormatError(
             f"{path} cannot be read as an MRC file: {error}. Check that it is complete and was "
@@ -133,6 +138,12 @@ def _check_header(path: Path) -> list[str]:
             f"{path.stat().st_size}"
         )
     return list(dict.fromkeys(str(warning.message) for warning in caught))
+
+
+def _holds_unsigned_bytes(header: np.recarray) -> bool:
+    """Tell whether bytes, signed by the standard, are of a program that writes unsigned ones."""
+    largest_signed, largest = np.iinfo(np.int8).max, np.iinfo(np.uint8).max
+    return int(header.mode) == 0 and largest_signed < float(header.dmax) <= largest
 
 
 def write_mrc(

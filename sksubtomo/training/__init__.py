@@ -2,7 +2,7 @@
 
 from sksubtomo.training._callbacks import BestWeights, EpochLog, ProgressBar
 from sksubtomo.training._data import VolumeDataset, split_dataset, to_input, volume_loader
-from sksubtomo.training._inference import forward_batches, scaling_of
+from sksubtomo.training._inference import collect, forward_batches, scaling_of
 from sksubtomo.training._losses import (
     AutoencodingLoss,
     labeled_cross_entropy,
@@ -31,6 +31,7 @@ __all__ = [
     "VolumeDataset",
     "build_net",
     "choose_confident",
+    "collect",
     "forward_batches",
     "gaussian_cost",
     "gaussian_divergence",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -59,6 +60,33 @@ def forward_batches(
             if n_rows < size:
                 batch = torch.cat([batch, batch.new_zeros(size - n_rows, *batch.shape[1:])])
             yield function(batch.to(device))[:n_rows].float().cpu().numpy()
+
+
+def collect(batches: Iterator[NDArray[np.float32]], n_rows: int) -> NDArray[np.float32]:
+    """Put results into one array as they come.
+
+    Small arrays that are kept among large ones that are freed would leave gaps too small for the
+    next large one: with thousands of batches, memory would grow by gigabytes.
+
+    Parameters
+    ----------
+    batches : iterator of ndarray
+        What :func:`forward_batches` yields; at least one batch.
+    n_rows : int
+        How many rows there are in all.
+
+    Returns
+    -------
+    rows : ndarray of shape (n_rows, ...) of float32
+        All results, in order.
+    """
+    first = next(batches)
+    rows = np.empty((n_rows, *first.shape[1:]), dtype=first.dtype)
+    start = 0
+    for batch in itertools.chain([first], batches):
+        rows[start : start + len(batch)] = batch
+        start += len(batch)
+    return rows
 
 
 def scaling_of(volumes: Any) -> tuple[float, float]:

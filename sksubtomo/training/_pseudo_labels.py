@@ -10,7 +10,7 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback
 
 from sksubtomo.training._data import VolumeDataset, to_input
-from sksubtomo.training._inference import forward_batches
+from sksubtomo.training._inference import collect, forward_batches
 
 
 def choose_confident(
@@ -123,4 +123,4 @@ def _predict(net: NeuralNet, dataset: VolumeDataset, rows: NDArray[np.intp]) -> 
         device=net.device,
         voxels_per_sample=first.size,
     )
-    return np.concatenate(list(batches))
+    return collect(batches, len(rows))

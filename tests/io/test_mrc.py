@@ -1,5 +1,6 @@
 import bz2
 import gzip
+import re
 import warnings
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sksubtomo.exceptions import FileFormatError
-from sksubtomo.io import read_mrc, write_mrc
+from sksubtomo.io import SubtomogramStack, read_mrc, read_volume, write_mrc
 
 
 @pytest.fixture
@@ -135,39 +136,78 @@ def test_impossible_axes(tmp_path, volume):
         read_mrc(tmp_path / "a.mrc")
 
 
-@pytest.mark.parametrize(
-    ("name", "shape"),
-    [
-        ("mrc/EMD-3197.map", (20, 20, 20)),
-        ("mrc/emd_3197.map.gz", (20, 20, 20)),
-        ("mrc/EMD-3197.map.bz2", (20, 20, 20)),
-        ("mrc/non_zero_origin_map.ccp4", (32, 40, 30)),
-        ("real/microtubules/13pf_MT.mrc", (36, 206, 94)),
-        ("real/membrane_crop_20A.rec", (16, 16, 16)),
-    ],
-)
-def test_files_of_other_programs(shared_data, name, shape):
-    assert read_mrc(shared_data / name).data.shape == shape
+#: What comes of every file: its shape, or what the refusal says; and what is warned of.
+OUTCOMES = {
+    "mrc/EMD-3197.map": ((20, 20, 20), None),
+    "mrc/EMD-3197.map.bz2": ((20, 20, 20), None),
+    "mrc/ccp4_20_21_22_to_30_40_50.ccp4": ((29, 20, 11), None),
+    "mrc/corrupt.mrc": ("cannot be read as an MRC file", None),
+    "mrc/emd_3197.map.gz": ((20, 20, 20), None),
+    "mrc/input_mrc.mrc": ((4, 4, 4), None),
+    "mrc/input_omezarr.zarr": ((4, 4, 4), "does not say the unit"),
+    "mrc/non_zero_origin_map.ccp4": ((32, 40, 30), None),
+    "mrc/pat1.mrc": ("an array of shape", None),
+    "mrc/signed_ints.mrc": ((4, 4, 4), None),
+    "mrc/tomo_int16.mrc": ((4, 6, 5), "header is odd"),
+    "mrc/unsigned_ints.mrc": ((4, 4, 4), "read as unsigned"),
+    "real/membrane_crop_20A.rec": ((16, 16, 16), None),
+    "real/microtubules/13pf_MT.mrc": ((36, 206, 94), None),
+    "real/microtubules/14pf_MT.mrc": ((44, 136, 84), None),
+    "real/tomogram_crop_23A.mrc": ((78, 64, 32), "(?s)Map ID.*read as unsigned"),
+}
 
 
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [("mrc/corrupt.mrc", "cannot be read as an MRC file"), ("mrc/pat1.mrc", "an array of shape")],
-)
-def test_refused_files_of_other_programs(shared_data, name, message):
-    with pytest.raises(FileFormatError, match=message):
-        read_mrc(shared_data / name)
+def test_every_given_volume_is_read_or_refused_by_name(shared_data):
+    files = {str(path.relative_to(shared_data)) for path in (shared_data / "mrc").iterdir()}
+    real = (shared_data / "real").rglob("*.*")
+    files |= {str(path.relative_to(shared_data)) for path in real if path.suffix != ".star"}
+    assert files == set(OUTCOMES)
+    for name, (expected, warned) in OUTCOMES.items():
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            if isinstance(expected, str):
+                with pytest.raises(FileFormatError, match=f"{Path(name).name}.*{expected}"):
+                    read_volume(shared_data / name)
+            else:
+                assert read_volume(shared_data / name).data.shape == expected
+        assert len(caught) == (warned is not None), name
+        if warned is not None:
+            assert re.search(warned, str(caught[0].message)), name
+            assert Path(name).name in str(caught[0].message)
 
 
-@pytest.mark.parametrize(
-    ("name", "shape"), [("mrc/tomo_int16.mrc", (4, 6, 5)), ("real/tomogram_crop_23A.mrc", None)]
-)
 @pytest.mark.parametrize("mmap", [False, True])
-def test_files_without_stamp_are_read_with_a_warning(shared_data, name, shape, mmap):
-    with pytest.warns(UserWarning, match=f"{Path(name).name} is read as MRC although its header"):
-        volume = read_mrc(shared_data / name, mmap=mmap)
-    assert volume.data.ndim == 3
-    assert shape is None or volume.data.shape == shape
+def test_bytes_of_programs_that_write_them_unsigned(tmp_path, mmap):
+    volume = np.arange(8, dtype=np.uint8).reshape(2, 2, 2) * 36
+    write_mrc(tmp_path / "a.mrc", volume.view(np.int8), 10.0)
+    assert read_mrc(tmp_path / "a.mrc").data.dtype == np.int8
+    with mrcfile.open(tmp_path / "a.mrc", mode="r+") as file:
+        file.header.dmax = volume.max()
+    with pytest.warns(UserWarning, match="values up to 252, read as unsigned"):
+        assert np.array_equal(read_mrc(tmp_path / "a.mrc", mmap=mmap).data, volume)
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+@pytest.mark.parametrize("extended", [0, 352])
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize(("mode", "kind"), [(0, "i1"), (1, "i2"), (2, "f4"), (6, "u2"), (12, "f2")])
+def test_modes_byte_orders_and_extended_headers(tmp_path, mode, kind, order, extended, mmap):
+    """Headers are written here field by field, as the MRC2014 page says."""
+    values = np.arange(24).reshape(2, 3, 4) * (5 if mode == 0 else 64)
+    header = bytearray(1024 + extended)
+    header[0:16] = np.array([4, 3, 2, mode], dtype=f"{order}i4").tobytes()
+    header[28:40] = np.array([4, 3, 2], dtype=f"{order}i4").tobytes()
+    header[40:52] = np.array([20, 15, 10], dtype=f"{order}f4").tobytes()
+    header[64:76] = np.array([1, 2, 3], dtype=f"{order}i4").tobytes()
+    header[92:96] = np.array([extended], dtype=f"{order}i4").tobytes()
+    header[104:112] = b"SERI" + np.array([20140], dtype=f"{order}i4").tobytes()
+    header[208:216] = b"MAP " + (b"DA\0\0" if order == "<" else b"\x11\x11\0\0")
+    (tmp_path / "a.mrc").write_bytes(header + values.astype(f"{order}{kind}").tobytes())
+    volume = read_mrc(tmp_path / "a.mrc", mmap=mmap)
+    assert np.array_equal(volume.data, values)
+    assert volume.voxel_size_angstrom == (5.0, 5.0, 5.0)
+    stack = SubtomogramStack([tmp_path / "a.mrc"], [[1, 1, 2]], [0], 2)
+    assert np.array_equal(np.asarray(stack)[0], values[0:2, 0:2, 1:3])
 
 
 @pytest.mark.parametrize("mmap", [False, True])
