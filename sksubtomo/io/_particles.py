@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from sksubtomo._utils._files import atomic_path
 from sksubtomo.exceptions import FileFormatError
-from sksubtomo.io._positions import KNOWN, Convention, find_convention, resolve_positions
+from sksubtomo.io._positions import (
+    KNOWN,
+    Convention,
+    Given,
+    find_convention,
+    resolve_positions,
+)
+from sksubtomo.io._relion import Tomogram, read_set, read_tomograms, require_file
 from sksubtomo.io._tables import check_writable, read_blocks, write_blocks
 
 if TYPE_CHECKING:
@@ -25,6 +33,8 @@ _CLASS = "rlnClassNumber"
 # Of STOPGAP and Dynamo.
 _OTHER_CLASS = "class"
 _CONFIDENCE = "rlnMaxValueProbDistribution"
+# RELION has a place for the largest only.
+_PROBABILITY = "sksubtomoProbability"
 
 
 @dataclass(frozen=True)
@@ -40,11 +50,14 @@ class ParticleTable:
     positions : ndarray of shape (n_particles, 3), optional
         Centres z, y, x in voxels, from 0. By default, what ``rlnCoordinateZ``, ``Y`` and ``X``
         say.
+    tomogram_files : dict of str to Path, optional
+        File of each tomogram, by name, as far as it was said on reading; it may be elsewhere.
     """
 
     blocks: dict[str, Any]
     block: str
     positions: NDArray[np.float64] | None = None
+    tomogram_files: dict[str, Path] | None = None
 
     @property
     def table(self) -> pd.DataFrame:
@@ -88,7 +101,8 @@ class ParticleTable:
         rows = np.asarray(rows)
         chosen = self.table.iloc[rows].reset_index(drop=True)
         positions = None if self.positions is None else self.positions[rows]
-        return ParticleTable({**self.blocks, self.block: chosen}, self.block, positions)
+        blocks = {**self.blocks, self.block: chosen}
+        return ParticleTable(blocks, self.block, positions, self.tomogram_files)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -99,8 +113,8 @@ def read_particles(
     *,
     shifts: str | None = None,
     pixel_size_angstrom: float | None = None,
-    tomograms: Mapping[str, str | os.PathLike[str]] | None = None,
-    binning: float = 1.0,
+    tomograms: Mapping[str, str | os.PathLike[str]] | str | os.PathLike[str] | None = None,
+    binning: float | None = None,
 ) -> ParticleTable:
     """Read particles of RELION 3 to 5, Warp, M, STOPGAP, Dynamo, copick or a plain table.
 
@@ -114,6 +128,10 @@ def read_particles(
     - copick's: angstrom from the first voxel, divided by `pixel_size_angstrom`.
     - ``x``, ``y`` and ``z`` of a ``.csv`` file: voxels, counted from 0, divided by `binning`.
 
+    An optimisation set of RELION is followed to its particles and its table of tomograms. Files
+    that it and the table name are looked for from the folder of the naming file, each of its
+    parents, and the current folder.
+
     What the file leaves open is asked for, not guessed.
 
     Parameters
@@ -125,12 +143,15 @@ def read_particles(
         ``x_shift``, ``dx``). Without it, such a file is an error. RELION's are taken off the
         coordinate, STOPGAP's and Dynamo's are added.
     pixel_size_angstrom : float, optional
-        Of the pixels that coordinates are in; needed for shifts in angstrom, and for copick.
-    tomograms : dict of str to path-like, optional
-        MRC file of each ``rlnTomoName``; needed for coordinates in angstrom.
-    binning : float, default=1
+        Of the pixels that coordinates are in; needed for copick, and for shifts in angstrom unless
+        the file or `tomograms` says ``rlnTomoTiltSeriesPixelSize``.
+    tomograms : dict of str to path-like, or path-like, optional
+        MRC file of each ``rlnTomoName``, or RELION's ``tomograms.star``; needed for coordinates in
+        angstrom, unless `path` is an optimisation set.
+    binning : float, optional
         Edge of a voxel of the tomogram in pixels of the coordinates. The first voxel stays the
-        first, as in Fourier cropping.
+        first, as in Fourier cropping. By default, for RELION's coordinates what
+        ``rlnTomoTomogramBinning`` of `tomograms` says, otherwise 1.
 
     Returns
     -------
@@ -143,8 +164,8 @@ def read_particles(
         If there is no such file.
     FileFormatError
         If it is not a STAR file, has no particles, has coordinates in several blocks, in none, or
-        of several kinds, leaves something open that was not given, or has text where there
-        should be numbers.
+        of several kinds, leaves something open that was not given, contradicts what was given,
+        names a file that is not found, or has text where there should be numbers.
     ValueError
         If an argument is out of range.
     ImportError
@@ -159,20 +180,19 @@ def read_particles(
         if value is not None and not value > 0:
             raise ValueError(f"{name}={value!r} must be positive.")
     blocks = read_blocks(path)
+    files = None if _has_particles(path, blocks) else read_set(path, blocks)
+    if files is not None:
+        set_file, (path, named) = path, files
+        if tomograms is None and named is not None:
+            tomograms = require_file(named, set_file)
+        blocks = read_blocks(path)
+    given = _given(shifts, pixel_size_angstrom, tomograms, binning)
     block, convention = _particle_block(path, blocks)
     particles = ParticleTable(blocks, block)
     _check_table(path, particles.table)
-    positions = resolve_positions(
-        path,
-        particles.table,
-        convention,
-        particles.tomogram_names,
-        shifts=shifts,
-        pixel_size_angstrom=pixel_size_angstrom,
-        tomograms=tomograms,
-        binning=binning,
-    )
-    return ParticleTable(blocks, block, positions)
+    names = particles.tomogram_names
+    positions = resolve_positions(path, blocks, block, convention, names, given)
+    return ParticleTable(blocks, block, positions, _tomogram_files(given))
 
 
 def write_particles(
@@ -181,6 +201,7 @@ def write_particles(
     *,
     class_numbers: ArrayLike | None = None,
     probabilities: ArrayLike | None = None,
+    probability_classes: ArrayLike | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write particles to a STAR file with their classes, whole or not at all.
@@ -196,7 +217,11 @@ def write_particles(
     class_numbers : array-like of shape (n_particles,), optional
         Whole numbers from 1 (RELION counts so; 0 is unclassified), for ``rlnClassNumber``.
     probabilities : array-like of shape (n_particles, n_classes), optional
-        Class probabilities; the largest of each row becomes ``rlnMaxValueProbDistribution``.
+        Class probabilities, for columns ``sksubtomoProbability1`` and so on, in place of all such
+        columns of an earlier run; the largest of each row becomes
+        ``rlnMaxValueProbDistribution``.
+    probability_classes : array-like of shape (n_classes,), optional
+        Class number of each column of `probabilities`; by default, 1 to n_classes.
     overwrite : bool, default=False
         Whether to replace an existing file.
 
@@ -205,7 +230,8 @@ def write_particles(
     FileExistsError
         If the file exists and `overwrite` is False.
     ValueError
-        If the numbers do not suit the particles.
+        If the numbers do not suit the particles, or the kind of file has no place for them or for
+        text among the particles.
     ImportError
         If starfile is not installed; it comes with ``pip install 'sksubtomo[data]'``.
     """
@@ -213,15 +239,67 @@ def write_particles(
     if class_numbers is not None:
         table[_class_column(table)] = _check_classes(class_numbers, len(table))
     if probabilities is not None:
-        values = np.asarray(probabilities, dtype=np.float64)
-        if values.ndim != 2 or len(values) != len(table):
-            raise ValueError(
-                f"probabilities of shape {values.shape} do not suit {len(table)} particles."
-            )
-        table[_CONFIDENCE] = values.max(axis=1)
-    check_writable(Path(path), particles.blocks, table)
+        table = _with_probabilities(table, probabilities, probability_classes)
+    elif probability_classes is not None:
+        raise ValueError("probability_classes are of no use without probabilities.")
+    blocks = {**particles.blocks, particles.block: table}
+    check_writable(Path(path), blocks, table)
     with atomic_path(path, overwrite=overwrite) as temporary:
-        write_blocks({**particles.blocks, particles.block: table}, temporary)
+        write_blocks(blocks, temporary)
+
+
+def _given(
+    shifts: str | None,
+    pixel_size_angstrom: float | None,
+    tomograms: Mapping[str, str | os.PathLike[str]] | str | os.PathLike[str] | None,
+    binning: float | None,
+) -> Given:
+    if tomograms is None or isinstance(tomograms, Mapping):
+        return Given(shifts, pixel_size_angstrom, tomograms, None, binning)
+    table = Path(tomograms)
+    return Given(shifts, pixel_size_angstrom, read_tomograms(table), table, binning)
+
+
+def _tomogram_files(given: Given) -> dict[str, Path] | None:
+    files = {
+        name: one.file if isinstance(one, Tomogram) else Path(one)
+        for name, one in (given.tomograms or {}).items()
+    }
+    return {name: file for name, file in files.items() if file is not None} or None
+
+
+def _with_probabilities(
+    table: pd.DataFrame, probabilities: ArrayLike, classes: ArrayLike | None
+) -> pd.DataFrame:
+    """Return the table with columns of probabilities instead of those of an earlier run."""
+    import pandas as pd
+
+    values = np.asarray(probabilities, dtype=np.float64)
+    if values.ndim != 2 or len(values) != len(table) or not values.shape[1]:
+        raise ValueError(
+            f"probabilities of shape {values.shape} do not suit {len(table)} particles."
+        )
+    n_classes = values.shape[1]
+    numbers = np.arange(1, n_classes + 1) if classes is None else np.asarray(classes)
+    if (
+        numbers.shape != (n_classes,)
+        or numbers.dtype.kind not in "iu"
+        or (numbers < 0).any()
+        or len(set(numbers.tolist())) != n_classes
+    ):
+        raise ValueError(
+            f"probability_classes must be {n_classes} different whole numbers, a column of "
+            f"probabilities each; got {numbers.tolist()}."
+        )
+    stale = [name for name in table if re.fullmatch(rf"{_PROBABILITY}[0-9]+", str(name))]
+    table = table.drop(columns=stale).reset_index(drop=True)
+    table[_CONFIDENCE] = values.max(axis=1)
+    columns = [f"{_PROBABILITY}{number}" for number in numbers.tolist()]
+    return pd.concat([table, pd.DataFrame(values, columns=columns)], axis=1)
+
+
+def _has_particles(path: Path, blocks: dict[str, Any]) -> bool:
+    return any(find_convention(_columns(block), path) for block in blocks.values())
 
 
 def _particle_block(path: Path, blocks: dict[str, Any]) -> tuple[str, Convention]:

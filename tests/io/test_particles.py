@@ -2,12 +2,13 @@ import sys
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sksubtomo.exceptions import FileFormatError
-from sksubtomo.io import read_particles, write_particles
+from sksubtomo.io import ParticleTable, read_particles, write_particles
 
 SIMPLE = """\
 data_general
@@ -51,6 +52,8 @@ def test_writing_classes_keeps_everything_else(star, tmp_path):
     again = read_particles(out)
     assert again.class_numbers.tolist() == [2, 1, 1]
     assert again.table["rlnMaxValueProbDistribution"].tolist() == [0.9, 0.7, 0.5]
+    assert again.table["sksubtomoProbability1"].tolist() == [0.1, 0.7, 0.5]
+    assert again.table["sksubtomoProbability2"].tolist() == [0.9, 0.3, 0.5]
     kept = ["rlnTomoName", "rlnCoordinateX", "rlnCoordinateY", "rlnCoordinateZ", "rlnAngleRot"]
     assert again.table[kept].equals(particles.table[kept])
     assert again.blocks["general"] == {"note": "kept"}
@@ -144,6 +147,10 @@ def test_missing_file(tmp_path):
         ({"class_numbers": [1, -1, 2]}, "whole numbers from 1"),
         ({"class_numbers": [1.0, 1.0, 2.0]}, "whole numbers from 1"),
         ({"probabilities": [0.5, 0.5, 0.5]}, r"shape \(3,\) do not suit 3 particles"),
+        ({"probabilities": [[], [], []]}, r"shape \(3, 0\) do not suit 3 particles"),
+        ({"probabilities": [[1.0, 0.0]] * 3, "probability_classes": [2, 2]}, "2 different"),
+        ({"probabilities": [[1.0, 0.0]] * 3, "probability_classes": [1]}, "2 different"),
+        ({"probability_classes": [1, 2]}, "of no use without"),
     ],
 )
 def test_bad_predictions_write_nothing(star, tmp_path, params, message):
@@ -156,6 +163,100 @@ def test_without_starfile_the_extra_is_named(star, monkeypatch):
     monkeypatch.setitem(sys.modules, "starfile", None)
     with pytest.raises(ImportError, match=r"pip install 'sksubtomo\[data\]'"):
         read_particles(star)
+
+
+@pytest.mark.parametrize("ending", [".star", ".csv"])
+def test_probabilities_replace_those_of_an_earlier_run(tmp_path, ending):
+    table = pd.DataFrame({"rlnTomoName": ["001", "1e5"], "note": ["a", "b"]}, index=[7, 7])
+    columns = ["x", "y", "z"] if ending == ".csv" else [f"rlnCoordinate{axis}" for axis in "XYZ"]
+    table[columns] = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
+    path, again = tmp_path / f"a{ending}", tmp_path / f"b{ending}"
+    first = [[0.2, 0.5, 0.3], [1 / 3, 1 / 3, 1 / 3]]
+    write_particles(path, ParticleTable({"particles": table}, "particles"), probabilities=first)
+    second = [[0.9, 0.1], [0.25, 0.75]]
+    write_particles(again, read_particles(path), probabilities=second, probability_classes=[4, 2])
+    expected = table.reset_index(drop=True).assign(
+        rlnMaxValueProbDistribution=[0.9, 0.75],
+        sksubtomoProbability4=[0.9, 0.25],
+        sksubtomoProbability2=[0.1, 0.75],
+    )
+    pd.testing.assert_frame_equal(read_particles(again).table, expected)
+
+
+PLACES = {"rlnCoordinateX": [1.0, 2.0], "rlnCoordinateY": [3, 4], "rlnCoordinateZ": [5.5, 6.5]}
+# What STAR files can say: no quotes, and no white space but spaces.
+TEXT = st.text(st.characters(categories=["L", "N", "P", "S"], exclude_characters="'\"\\\\"))
+NAMES = st.one_of(TEXT, st.sampled_from(["001", "1", "1e5", "", " ", "a b", "#1", "_a", "data_1"]))
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    names=st.lists(NAMES, min_size=1, max_size=4),
+    number=st.floats(allow_nan=False),
+    data=st.data(),
+)
+def test_round_trip_is_lossless(tmp_path_factory, names, number, data):
+    rows = len(names)
+    floats = data.draw(st.lists(st.floats(allow_nan=False), min_size=rows, max_size=rows))
+    integers = st.integers(-(2**63) // 10, 2**63 // 10)
+    table = pd.DataFrame(
+        {
+            "rlnTomoName": names,
+            **{column: np.arange(rows) + 0.1 for column in PLACES},
+            "rlnAngleRot": floats,
+            "rlnGroupNumber": data.draw(st.lists(integers, min_size=rows, max_size=rows)),
+        }
+    )
+    general = {"rlnName": names[0], "rlnVoltage": number, "rlnOpticsGroup": 2}
+    optics = pd.DataFrame({"rlnOpticsGroupName": names[:1], "rlnVoltage": [number]})
+    blocks = {"general": general, "optics": optics, "particles": table}
+    path = tmp_path_factory.mktemp("lossless") / "a.star"
+    if {"nan", "NaN", "<NA>"} & set(names):
+        return
+    write_particles(path, ParticleTable(blocks, "particles"))
+    again = read_particles(path)
+    assert list(again.blocks) == list(blocks)
+    assert again.blocks["general"] == general
+    pd.testing.assert_frame_equal(again.blocks["optics"], optics, check_exact=True)
+    pd.testing.assert_frame_equal(again.table, table, check_exact=True)
+
+
+@pytest.mark.parametrize("column", ["rlnTomoName", "tomo", "rlnTomoParticleId"])
+def test_names_of_digits_stay_text(tmp_path, column):
+    table = pd.DataFrame({column: ["001", "010"], **PLACES})
+    write_particles(tmp_path / "a.star", ParticleTable({"": table}, ""))
+    particles = read_particles(tmp_path / "a.star")
+    pd.testing.assert_frame_equal(particles.table, table)
+    if column != "rlnTomoParticleId":
+        assert particles.tomogram_names.tolist() == ["001", "010"]
+
+
+@pytest.mark.parametrize("name", ["it's", 'say "a"', "a\tb", "a\nb", "nan", "<NA>"])
+def test_text_that_would_not_come_back_is_refused(tmp_path, name):
+    table = pd.DataFrame({"rlnTomoName": [name, "b"], **PLACES})
+    with pytest.raises(ValueError, match=r"a.star.*no way to say .* in rlnTomoName"):
+        write_particles(tmp_path / "a.star", ParticleTable({"": table}, ""))
+    table = pd.DataFrame({"my score": [1, 2], **PLACES})
+    with pytest.raises(ValueError, match=r"a.star.*'my score' has white space"):
+        write_particles(tmp_path / "a.star", ParticleTable({"": table}, ""))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "text", ["data_empty\n\n" + SIMPLE, SIMPLE.replace("loop_", "_single 1\nloop_"), SIMPLE * 2]
+)
+def test_what_starfile_would_drop_is_refused(tmp_path, text):
+    (tmp_path / "a.star").write_text(text)
+    with pytest.raises(FileFormatError, match=r"a.star.*an empty block, two blocks of one name"):
+        read_particles(tmp_path / "a.star")
+
+
+def test_a_repaired_file_is_read_anew(star):
+    star.write_text(SIMPLE.replace("30.25 2 90.0", "30.25 2"))
+    with pytest.raises(FileFormatError):
+        read_particles(star)
+    star.write_text(SIMPLE)
+    assert len(read_particles(star)) == 3
 
 
 def test_real_particles(shared_data):

@@ -1,0 +1,233 @@
+"""What RELION writes beside the particles: optimisation sets, tomograms and optics groups."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sksubtomo.exceptions import FileFormatError
+from sksubtomo.io._tables import read_blocks
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Of the pixels of the unbinned tilt series, in which RELION 4 counts.
+TILT_SERIES_PIXEL = "rlnTomoTiltSeriesPixelSize"
+_NAME = "rlnTomoName"
+_PARTICLES_FILE, _TOMOGRAMS_FILE = "rlnTomoParticlesFile", "rlnTomoTomogramsFile"
+_SIZES = ("rlnTomoSizeZ", "rlnTomoSizeY", "rlnTomoSizeX")
+_BINNING, _RECONSTRUCTION = "rlnTomoTomogramBinning", "rlnTomoReconstructedTomogram"
+_GROUP = "rlnOpticsGroup"
+# Each may be that of the coordinates, or that of boxes or micrographs of another binning.
+_CANDIDATES = (
+    "rlnMicrographPixelSize",
+    "rlnImagePixelSize",
+    "rlnMicrographOriginalPixelSize",
+    "rlnPixelSize",
+    "rlnDetectorPixelSize",
+)
+
+
+class Tomogram(NamedTuple):
+    """A row of a table of tomograms.
+
+    Parameters
+    ----------
+    shape : (float, float, float) or None
+        Edges z, y, x in voxels of the unbinned tilt series.
+    pixel_size_angstrom : float
+        Of the unbinned tilt series.
+    binning : float or None
+        Edge of a voxel of the reconstruction in pixels of the unbinned tilt series.
+    file : Path or None
+        The reconstruction.
+    """
+
+    shape: tuple[float, float, float] | None
+    pixel_size_angstrom: float
+    binning: float | None
+    file: Path | None
+
+
+def find_file(name: str, star: Path) -> Path | None:
+    """Return where a file named in a STAR file is, or None if it is nowhere.
+
+    RELION counts from the folder of the project, which is some parent of most of its files.
+    """
+    return next((place for place in _places(name, star) if place.exists()), None)
+
+
+def read_set(path: Path, blocks: dict[str, Any]) -> tuple[Path, str | None] | None:
+    """Return the files of an optimisation set, or None if the blocks are no such set.
+
+    Returns
+    -------
+    files : (Path, str or None)
+        The file of particles, and the name of that of tomograms as the set says it.
+
+    Raises
+    ------
+    FileFormatError
+        If the file of particles is not found, or there are several.
+    """
+    tables = [block for block in map(as_table, blocks.values()) if _PARTICLES_FILE in block]
+    if not tables:
+        return None
+    if len(tables) > 1 or len(tables[0]) != 1:
+        raise FileFormatError(
+            f"{path} names not one file of particles, but several or none; read them one by one."
+        )
+    row = tables[0].iloc[0]
+    tomograms = row.get(_TOMOGRAMS_FILE)
+    given = isinstance(tomograms, str) and tomograms != ""
+    return require_file(str(row[_PARTICLES_FILE]), path), tomograms if given else None
+
+
+def require_file(name: str, star: Path) -> Path:
+    """Return where a file named in a STAR file is.
+
+    Raises
+    ------
+    FileFormatError
+        If it is nowhere.
+    """
+    found = find_file(name, star)
+    if found is None or not found.is_file():
+        places = ", ".join(map(str, _places(name, star)))
+        raise FileFormatError(
+            f"{star} names the file {name!r}, which is not found; run from the folder of the "
+            f"project, or put it where it was looked for: {places}."
+        )
+    return found
+
+
+def read_tomograms(path: Path) -> dict[str, Tomogram]:
+    """Return the tomograms of a table of RELION, by name.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    FileFormatError
+        If it is no table of tomograms.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file {path}.")
+    tables = [
+        table
+        for table in map(as_table, read_blocks(path).values())
+        if {_NAME, TILT_SERIES_PIXEL} <= set(table)
+    ]
+    if len(tables) != 1:
+        raise FileFormatError(
+            f"{path} is not a table of tomograms: {len(tables)} blocks, not one, have the columns "
+            f"{_NAME} and {TILT_SERIES_PIXEL}; give RELION's tomograms.star."
+        )
+    (table,) = tables
+    names = table[_NAME].to_numpy(dtype=str).tolist()
+    if len(set(names)) != len(names):
+        raise FileFormatError(f"{path} has several tomograms of the same {_NAME}; rename them.")
+    pixels = positive_numbers(path, table, TILT_SERIES_PIXEL)
+    sizes = [positive_numbers(path, table, one) for one in _SIZES if one in table]
+    binnings = positive_numbers(path, table, _BINNING) if _BINNING in table else None
+    files = _reconstructions(path, table)
+    return {
+        name: Tomogram(
+            (float(sizes[0][row]), float(sizes[1][row]), float(sizes[2][row]))
+            if len(sizes) == 3
+            else None,
+            float(pixels[row]),
+            None if binnings is None else float(binnings[row]),
+            files[row],
+        )
+        for row, name in enumerate(names)
+    }
+
+
+def tilt_series_pixels(path: Path, blocks: dict[str, Any], block: str) -> NDArray | None:
+    """Return the pixel size of each particle's tilt series in angstrom, or None if not said.
+
+    Raises
+    ------
+    FileFormatError
+        If it is no positive number, or particles are of optics groups that are not there.
+    """
+    particles = blocks[block]
+    if TILT_SERIES_PIXEL in particles:
+        return positive_numbers(path, particles, TILT_SERIES_PIXEL)
+    optics = _optics(blocks)
+    if optics is None or TILT_SERIES_PIXEL not in optics:
+        return None
+    values = positive_numbers(path, optics, TILT_SERIES_PIXEL)
+    if len(values) and (values == values[0]).all():
+        return np.full(len(particles), values[0])
+    if _GROUP not in particles or _GROUP not in optics:
+        raise FileFormatError(
+            f"{path} has several {TILT_SERIES_PIXEL} and no {_GROUP} to tell which is whose; add "
+            "that column."
+        )
+    known = dict(zip(optics[_GROUP].tolist(), values.tolist(), strict=True))
+    groups = particles[_GROUP].tolist()
+    missing = sorted({str(group) for group in groups if group not in known})
+    if missing:
+        raise FileFormatError(
+            f"{path} has particles of {_GROUP} {missing[:5]}, which its block of optics lacks; add "
+            "them."
+        )
+    return np.array([known[group] for group in groups])
+
+
+def pixel_candidates(blocks: dict[str, Any], block: str) -> str:
+    """Return what the file says of pixel sizes, as text for a message."""
+    tables = [table for table in (blocks[block], _optics(blocks)) if table is not None]
+    found = [
+        f"{column} {', '.join(map(str, table[column].unique()[:3]))}"
+        for column in _CANDIDATES
+        for table in tables
+        if column in table
+    ]
+    return "; ".join(found)
+
+
+def positive_numbers(path: Path, table: pd.DataFrame, column: str) -> NDArray[np.float64]:
+    """Return a column of positive numbers.
+
+    Raises
+    ------
+    FileFormatError
+        If it has anything else.
+    """
+    values = table[column]
+    if values.dtype.kind not in "iuf" or not ((values > 0) & np.isfinite(values)).all():
+        raise FileFormatError(f"{path} must have positive numbers in the column {column}.")
+    return values.to_numpy(dtype=np.float64)
+
+
+def as_table(block: Any) -> pd.DataFrame:
+    """Return a block as a table; one of single values has one row."""
+    import pandas as pd
+
+    return block if isinstance(block, pd.DataFrame) else pd.DataFrame([block])
+
+
+def _optics(blocks: dict[str, Any]) -> pd.DataFrame | None:
+    return as_table(blocks["optics"]) if "optics" in blocks else None
+
+
+def _reconstructions(path: Path, table: pd.DataFrame) -> list[Path | None]:
+    if _RECONSTRUCTION not in table:
+        return [None] * len(table)
+    names = [name if isinstance(name, str) else "" for name in table[_RECONSTRUCTION]]
+    return [(find_file(name, path) or Path(name)) if name else None for name in names]
+
+
+def _places(name: str, star: Path) -> list[Path]:
+    if Path(name).is_absolute():
+        return [Path(name)]
+    # As text, so that a link to a STAR file is looked at from where it lies.
+    folders = [*Path(os.path.abspath(star)).parents, Path.cwd()]
+    return [folder / name for folder in dict.fromkeys(folders)]
