@@ -3,7 +3,12 @@
 from sksubtomo.datasets._densities import load_density
 from sksubtomo.datasets._fetch import fetch_complexes
 from sksubtomo.datasets._paper import make_paper_simulated
-from sksubtomo.datasets._save import relion_angles_deg, save_subtomograms, save_tomogram
+from sksubtomo.datasets._save import (
+    relion_angle_columns,
+    relion_angles_deg,
+    save_subtomograms,
+    save_tomogram,
+)
 from sksubtomo.datasets._subtomograms import make_subtomograms
 from sksubtomo.datasets._tomogram import Distractors, make_tomogram
 
@@ -14,6 +19,7 @@ __all__ = [
     "make_paper_simulated",
     "make_subtomograms",
     "make_tomogram",
+    "relion_angle_columns",
     "relion_angles_deg",
     "save_subtomograms",
     "save_tomogram",

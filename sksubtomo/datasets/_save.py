@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 from sklearn.utils import Bunch
 
 from sksubtomo._utils._files import atomic_folder
-from sksubtomo.io import ParticleTable, write_mrc, write_particles
+from sksubtomo.io import make_particle_table, write_mrc, write_particles
 
 _TABLE = "particles.star"
 
@@ -115,18 +115,15 @@ def relion_angles_deg(orientations: ArrayLike) -> NDArray[np.float64]:
 def _write_table(
     folder: Path, coordinates: NDArray, data: Bunch, columns: dict[str, object]
 ) -> None:
-    # Of the extra [data], like starfile, which writes the table.
-    import pandas as pd
-
-    angles = relion_angles_deg(data.orientations)
-    table = pd.DataFrame(
-        {
-            **columns,
-            **{f"rlnCoordinate{axis}": coordinates[:, 2 - i] for i, axis in enumerate("XYZ")},
-            **{f"rlnAngle{name}": angles[:, i] for i, name in enumerate(("Rot", "Tilt", "Psi"))},
-            "rlnPixelSize": float(data.voxel_size_angstrom),
-        },
-        index=range(len(coordinates)),
+    edge = float(data.voxel_size_angstrom)
+    particles = make_particle_table(
+        coordinates,
+        columns={**columns, **relion_angle_columns(data.orientations), "rlnPixelSize": edge},
     )
-    particles = ParticleTable({"particles": table}, "particles")
     write_particles(folder / _TABLE, particles, class_numbers=np.asarray(data.y) + 1)
+
+
+def relion_angle_columns(orientations: ArrayLike) -> dict[str, NDArray[np.float64]]:
+    """Return RELION's Euler angles by their labels; see :func:`relion_angles_deg`."""
+    angles = relion_angles_deg(orientations)
+    return {f"rlnAngle{name}": angles[:, i] for i, name in enumerate(("Rot", "Tilt", "Psi"))}

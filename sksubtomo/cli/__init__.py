@@ -1,0 +1,5 @@
+"""The command line ``sksubtomo``: particles and tomograms in, classified particles out."""
+
+from sksubtomo.cli._main import main
+
+__all__ = ["main"]

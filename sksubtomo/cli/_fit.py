@@ -1,0 +1,259 @@
+"""Fit a classifier to labelled and unlabelled particles, and write a model file."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sksubtomo.cli._model import Model, check_voxel_size, save_model
+from sksubtomo.cli._options import (
+    BORDERS,
+    OK,
+    add_output,
+    add_particles,
+    check_output,
+    locate_tomograms,
+    logger,
+    positive_float,
+    positive_int,
+    read_table,
+)
+
+if TYPE_CHECKING:
+    from sksubtomo.io import ParticleTable
+
+EPILOG = (
+    "Labels are the class numbers of the table of particles (rlnClassNumber, 0 where unknown), or "
+    "those of --labels. All particles are learned from, labelled or not, except by 'supervised'."
+)
+METHODS = {
+    "joint": ("sksubtomo.semi_supervised", "AutoencodingClassifier"),
+    "supervised": ("sksubtomo.neural_network", "CNNClassifier"),
+    "pseudo-label": ("sksubtomo.semi_supervised", "PseudoLabelClassifier"),
+    "fine-tuned": ("sksubtomo.semi_supervised", "FineTunedClassifier"),
+    "vae": ("sksubtomo.semi_supervised", "SemiSupervisedVAEClassifier"),
+}
+_UNLABELED = -1
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this subcommand."""
+    add_particles(parser)
+    group = parser.add_argument_group("labels")
+    group.add_argument(
+        "--labels",
+        type=Path,
+        metavar="STAR",
+        help="particles with known rlnClassNumber, as clicked in a viewer; each stands for the "
+        "nearest of --particles. By default, the class numbers of --particles",
+    )
+    group.add_argument(
+        "--label-tolerance",
+        type=positive_float,
+        default=3.0,
+        metavar="VOXELS",
+        help="how far a label may be from its particle; default: 3",
+    )
+    group = parser.add_argument_group("boxes and training")
+    group.add_argument(
+        "--box-size", type=positive_int, required=True, metavar="VOXELS", help="edge of the boxes"
+    )
+    group.add_argument(
+        "--border",
+        choices=BORDERS,
+        default="noise",
+        help="boxes that reach beyond the tomogram: filled with noise or with the mean, left out "
+        "(drop), or refused (error); default: noise",
+    )
+    group.add_argument(
+        "--method",
+        choices=METHODS,
+        default="joint",
+        help="default: joint, the autoencoding classifier",
+    )
+    group.add_argument("--epochs", type=positive_int, default=100, help="default: 100")
+    group.add_argument("--learning-rate", type=positive_float, default=1e-4, help="default: 0.0001")
+    group.add_argument("--batch-size", type=positive_int, default=64, help="default: 64")
+    group.add_argument(
+        "--no-early-stopping",
+        action="store_true",
+        help="train for all epochs, on all labels; without it, a tenth is held out",
+    )
+    group.add_argument(
+        "--equal-weights",
+        action="store_true",
+        help="let labels count the same; without it, classes do",
+    )
+    group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1; default: auto")
+    group.add_argument("--random-state", type=int, default=0, metavar="SEED", help="default: 0")
+    group.add_argument("--j", type=positive_int, metavar="N", help="threads")
+    add_output(parser, "model file to write")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the subcommand and return the exit code."""
+    check_output(options.output, overwrite=options.overwrite)
+    particles = read_table(options.particles, options)
+    names, files = locate_tomograms(particles, options)
+    y = _labels(particles, names, options)
+    stack, voxel_size = _stack(particles, names, files, options)
+    y = y[stack.index]
+    known, counts = np.unique(y[y != _UNLABELED], return_counts=True)
+    if len(known) < 2:
+        raise ValueError(
+            f"Labels of at least two classes are needed; there are {known.tolist()}. Label what is "
+            "no particle as a class of its own."
+        )
+    logger.info(
+        "%d boxes of %d voxels in %d tomograms; labelled: %s.",
+        *(len(stack), options.box_size, len(files)),
+        ", ".join(f"class {k}: {n}" for k, n in zip(known, counts, strict=True)),
+    )
+    if options.dry_run:
+        return OK
+    if options.j is not None:
+        import torch
+
+        torch.set_num_threads(options.j)
+    classifier = _classifier(options)
+    classifier.fit(stack, y)
+    model = Model(classifier, options.box_size, voxel_size)
+    save_model(options.output, model, overwrite=options.overwrite)
+    logger.info("%s: a model after %d epochs.", options.output, classifier[-1].n_iter_)
+    return OK
+
+
+def _classifier(options: argparse.Namespace) -> Any:
+    import importlib
+
+    from sklearn.pipeline import make_pipeline
+
+    from sksubtomo.preprocessing import VolumeNormalizer
+
+    package, name = METHODS[options.method]
+    network = getattr(importlib.import_module(package), name)(
+        max_epochs=options.epochs,
+        learning_rate=options.learning_rate,
+        batch_size=options.batch_size,
+        early_stopping=not options.no_early_stopping,
+        class_weight=None if options.equal_weights else "balanced",
+        device=options.device,
+        random_state=options.random_state,
+        verbose=0 if options.quiet else 1,
+    )
+    return make_pipeline(VolumeNormalizer(), network)
+
+
+def _stack(
+    particles: ParticleTable,
+    names: NDArray,
+    files: dict[str, Path],
+    options: argparse.Namespace,
+) -> tuple[Any, float | None]:
+    """Return the lazy stack of boxes, and the voxel size, which has to be one."""
+    from sksubtomo.io import SubtomogramStack
+
+    order = sorted(files)
+    voxel_size: float | None = None
+    for name in order:
+        voxel_size = check_voxel_size(files[name], voxel_size) or voxel_size
+    stack = SubtomogramStack(
+        [files[name] for name in order],
+        particles.coordinates,
+        np.searchsorted(order, names),
+        options.box_size,
+        border=options.border,
+    )
+    return stack, voxel_size
+
+
+def _labels(
+    particles: ParticleTable, names: NDArray, options: argparse.Namespace
+) -> NDArray[np.int64]:
+    """Return class numbers, -1 where unknown."""
+    if options.labels is None:
+        numbers = particles.class_numbers
+        if numbers is None:
+            raise ValueError(
+                f"{options.particles} has no rlnClassNumber. Give labelled particles by --labels."
+            )
+        return np.where(numbers > 0, numbers, _UNLABELED)
+    labels = read_table(options.labels, options)
+    numbers = labels.class_numbers
+    if numbers is None or not (numbers > 0).any():
+        raise ValueError(f"{options.labels} has no particle with an rlnClassNumber above 0.")
+    label_names, _ = locate_tomograms(labels, options)
+    return match_labels(
+        particles.coordinates,
+        names,
+        labels.coordinates[numbers > 0],
+        label_names[numbers > 0],
+        numbers[numbers > 0],
+        tolerance_voxels=options.label_tolerance,
+    )
+
+
+def match_labels(
+    coordinates: NDArray[np.float64],
+    names: NDArray,
+    label_coordinates: NDArray[np.float64],
+    label_names: NDArray,
+    numbers: NDArray[np.int64],
+    *,
+    tolerance_voxels: float,
+) -> NDArray[np.int64]:
+    """Give every label to the nearest particle of its tomogram.
+
+    Parameters
+    ----------
+    coordinates, label_coordinates : ndarray of shape (n, 3)
+        Centres z, y, x in voxels.
+    names, label_names : ndarray of shape (n,) of str
+        Tomograms.
+    numbers : ndarray of shape (n_labels,) of int
+        Class numbers.
+    tolerance_voxels : float
+        How far the nearest particle may be.
+
+    Returns
+    -------
+    y : ndarray of shape (n_particles,) of int
+        Class numbers, -1 where there is no label.
+
+    Raises
+    ------
+    ValueError
+        If a label has no particle, or a particle two labels that differ.
+    """
+    from scipy.spatial import cKDTree
+
+    y = np.full(len(coordinates), _UNLABELED)
+    lost = []
+    for name in np.unique(label_names):
+        rows, marks = np.flatnonzero(names == name), np.flatnonzero(label_names == name)
+        if not len(rows):
+            lost += marks.tolist()
+            continue
+        distance, nearest = cKDTree(coordinates[rows]).query(label_coordinates[marks])
+        near = distance <= tolerance_voxels
+        lost += marks[~near].tolist()
+        for mark, row in zip(marks[near], rows[nearest[near]], strict=True):
+            if y[row] not in (_UNLABELED, numbers[mark]):
+                raise ValueError(
+                    f"The particle of {name} at {coordinates[row].tolist()} (z, y, x) has labels "
+                    f"of two classes, {y[row]} and {numbers[mark]}. Remove one, or lower "
+                    "--label-tolerance."
+                )
+            y[row] = numbers[mark]
+    if lost:
+        first = f"{label_names[lost[0]]} at {label_coordinates[lost[0]].tolist()} (z, y, x)"
+        raise ValueError(
+            f"{len(lost)} of {len(numbers)} labels have no particle within {tolerance_voxels:g} "
+            f"voxels; the first is in {first}. Add them to the particles, raise --label-tolerance, "
+            "or check that both tables count in the same voxels."
+        )
+    return y

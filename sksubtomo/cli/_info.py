@@ -1,0 +1,95 @@
+"""Tell what is in a tomogram, a table of particles or a model file."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from sksubtomo.cli._options import OK, add_tomograms, positive_float, read_table
+
+EPILOG = "Files are told apart by their endings. A file that cannot be read is told, and exits 1."
+_TABLES = {".star", ".tbl", ".csv", ".json"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this subcommand."""
+    parser.add_argument("files", type=Path, nargs="+", metavar="FILE")
+    add_tomograms(parser, required=False)
+    parser.add_argument(
+        "--pixel-size",
+        type=positive_float,
+        metavar="ANGSTROM",
+        help="of tables whose coordinates are in angstrom",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the subcommand and return the exit code."""
+    for path in options.files:
+        if not path.exists():
+            raise FileNotFoundError(f"There is no file {path}.")
+        print(path)
+        for line in _describe(path, options):
+            print(f"  {line}")
+    return OK
+
+
+def _describe(path: Path, options: argparse.Namespace) -> list[str]:
+    if path.suffix.lower() in _TABLES:
+        return _table(path, options)
+    if path.suffix.lower() in {".joblib", ".pkl"}:
+        return _model(path)
+    return _volume(path)
+
+
+def _volume(path: Path) -> list[str]:
+    from sksubtomo.io import read_volume
+
+    data, sizes = read_volume(path)
+    depth, height, width = data.shape
+    return [
+        f"volume of {depth} x {height} x {width} voxels (z, y, x), {data.dtype}",
+        "voxel size not stated"
+        if sizes is None
+        else f"voxels of {' x '.join(f'{size:g}' for size in sizes)} A (z, y, x)",
+        f"mean {data.mean(dtype=np.float64):.4g}, "
+        f"standard deviation {data.std(dtype=np.float64):.4g}, "
+        f"from {data.min():.4g} to {data.max():.4g}",
+    ]
+
+
+def _table(path: Path, options: argparse.Namespace) -> list[str]:
+    options.shifts, options.binning = "ignore", None
+    particles = read_table(path, options)
+    lines = [
+        f"{len(particles)} particles; blocks {list(particles.blocks)}",
+        f"columns {list(particles.table.columns)}",
+    ]
+    names, classes = particles.tomogram_names, particles.class_numbers
+    if names is not None:
+        lines.append(_counts("tomogram", names))
+    if classes is not None:
+        lines.append(_counts("class", classes))
+    return lines
+
+
+def _counts(what: str, values: np.ndarray) -> str:
+    known, counts = np.unique(values, return_counts=True)
+    shown = ", ".join(f"{value}: {n}" for value, n in zip(known[:10], counts[:10], strict=True))
+    more = f", and {len(known) - 10} more" if len(known) > 10 else ""
+    return f"particles by {what}: {shown}{more}"
+
+
+def _model(path: Path) -> list[str]:
+    from sksubtomo.cli._model import load_model
+
+    model = load_model(path)
+    edge = model.voxel_size_angstrom
+    return [
+        f"model: {' > '.join(type(step).__name__ for _, step in model.classifier.steps)}",
+        f"classes {model.classifier.classes_.tolist()}",
+        f"boxes of {model.box_size} voxels, "
+        + ("voxel size not stated" if edge is None else f"voxels of {edge:g} A"),
+    ]

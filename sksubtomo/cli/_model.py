@@ -1,0 +1,102 @@
+"""Model files: a fitted classifier and what it has to be given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sksubtomo._utils._files import atomic_path
+from sksubtomo._version import __version__
+from sksubtomo.exceptions import FileFormatError
+
+_KIND = "sksubtomo model"
+# Header fields are rounded by many programs.
+_VOXEL_SIZE_TOLERANCE = 0.02
+
+
+class Model(NamedTuple):
+    """A fitted classifier of boxes.
+
+    Parameters
+    ----------
+    classifier : estimator
+        Fitted; its ``classes_`` are class numbers.
+    box_size : int
+        Edge of the boxes in voxels.
+    voxel_size_angstrom : float or None
+        Of the tomograms that it was fitted to, where their headers say.
+    """
+
+    classifier: Any
+    box_size: int
+    voxel_size_angstrom: float | None
+
+
+def save_model(path: Path, model: Model, *, overwrite: bool) -> None:
+    """Write a model, whole or not at all.
+
+    Raises
+    ------
+    FileExistsError
+        If the file exists and `overwrite` is False.
+    """
+    import joblib
+
+    content = {"kind": _KIND, "version": __version__, **model._asdict()}
+    with atomic_path(path, overwrite=overwrite) as temporary:
+        joblib.dump(content, temporary)
+
+
+def load_model(path: Path) -> Model:
+    """Read a model. Like every pickle, it can run code: load only what you trust.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    FileFormatError
+        If it is no model.
+    """
+    import joblib
+
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no model {path}.")
+    try:
+        content = joblib.load(path)
+    # Damaged pickles raise whatever they meet.
+    except Exception as error:
+        raise FileFormatError(f"{path} cannot be read as a model: {error!r}") from error
+    if not isinstance(content, dict) or content.get("kind") != _KIND:
+        raise FileFormatError(f"{path} is no model that `sksubtomo fit` wrote.")
+    return Model(*(content[name] for name in Model._fields))
+
+
+def voxel_size(path: Path) -> float | None:
+    """Return the edge of a voxel in angstrom that a tomogram's header states, if it does.
+
+    Raises
+    ------
+    FileNotFoundError, FileFormatError
+        If it cannot be read.
+    """
+    from sksubtomo.io import read_mrc
+
+    sizes = read_mrc(path, mmap=True).voxel_size_angstrom
+    return None if sizes is None else sizes[2]
+
+
+def check_voxel_size(path: Path, expected: float | None) -> float | None:
+    """Return the voxel size of a tomogram after comparing it with what is expected.
+
+    Raises
+    ------
+    ValueError
+        If the two differ.
+    """
+    found = voxel_size(path)
+    if None not in (found, expected) and abs(found / expected - 1) > _VOXEL_SIZE_TOLERANCE:
+        raise ValueError(
+            f"{path} has voxels of {found:g} A, but {expected:g} A are expected. Bin it to "
+            "that voxel size first."
+        )
+    return found

@@ -1,0 +1,176 @@
+"""Find candidate particles in tomograms by size, by a template, or by one after the other."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sksubtomo.cli._model import check_voxel_size
+from sksubtomo.cli._options import (
+    OK,
+    PARTIAL,
+    add_output,
+    add_tomograms,
+    check_output,
+    list_tomograms,
+    logger,
+    over_tomograms,
+    positive_float,
+    positive_int,
+)
+
+EPILOG = (
+    "With --diameter, blobs of that size; with --template, what looks like it in any orientation; "
+    "with both, blobs that look like it. Tomograms of one run have one voxel size. The score of a "
+    "pick is its rlnAutopickFigureOfMerit."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this subcommand."""
+    add_tomograms(parser.add_argument_group("tomograms"), required=True)
+    parser.add_argument(
+        "--voxel-size",
+        type=positive_float,
+        metavar="ANGSTROM",
+        help="by default, what the headers of the tomograms say",
+    )
+    parser.add_argument("--diameter", type=positive_float, metavar="ANGSTROM", help="of blobs")
+    parser.add_argument(
+        "--template",
+        metavar="FILE",
+        help="an MRC map with a voxel size, a PDB or mmCIF file, or the name of an embedded "
+        "complex; dense is positive",
+    )
+    parser.add_argument(
+        "--bright", action="store_true", help="particles are bright; by default, they are dark"
+    )
+    parser.add_argument("--symmetry", default="C1", help="of the template, such as D7; default: C1")
+    parser.add_argument(
+        "--angular-step", type=positive_float, default=15.0, metavar="DEG", help="default: 15"
+    )
+    parser.add_argument(
+        "--tilt-range", type=positive_float, default=60.0, metavar="DEG", help="default: 60"
+    )
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        help="least score: standard deviations for blobs (default 3), correlation for a template "
+        "(default 0)",
+    )
+    parser.add_argument(
+        "--max-picks", type=positive_int, default=1000, metavar="N", help="a tomogram; default 1000"
+    )
+    parser.add_argument("--device", default="auto", help="of template matching; default: auto")
+    add_output(parser, "STAR or CSV file to write")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the subcommand and return the exit code."""
+    from sksubtomo.io import read_volume, write_particles
+
+    if options.diameter is None and options.template is None:
+        raise ValueError("Give --diameter, --template, or both.")
+    check_output(options.output, overwrite=options.overwrite)
+    files = _by_stem(list_tomograms(options.tomograms))
+    voxel_size = options.voxel_size or _first_voxel_size(files)
+    find = _finder(options, voxel_size)
+    if options.dry_run:
+        logger.info("%d tomograms of %g A voxels; nothing written.", len(files), voxel_size)
+        return OK
+    picks: dict[str, Any] = {}
+
+    def pick(_rows: NDArray[np.intp], path: Path) -> None:
+        if options.voxel_size is None:
+            check_voxel_size(path, voxel_size)
+        picks[path.stem] = find(read_volume(path).data)
+
+    done = over_tomograms(np.array(list(files)), files, pick, quiet=options.quiet)
+    found = {name: part for name, part in picks.items() if len(part.scores)}
+    if not found:
+        raise ValueError("Nothing was found. Lower --threshold, or check contrast and size.")
+    table = _table(found, voxel_size)
+    write_particles(options.output, table, overwrite=options.overwrite)
+    logger.info("%s: %d candidates in %d tomograms.", options.output, len(table), len(found))
+    return OK if done.all() else PARTIAL
+
+
+def _by_stem(paths: list[Path]) -> dict[str, Path]:
+    """Return files by the name that the table will give them, which has to be one file's."""
+    files: dict[str, Path] = {}
+    for path in paths:
+        if files.setdefault(path.stem, path) != path:
+            raise ValueError(f"{files[path.stem]} and {path} have the same name; pick one by one.")
+    return files
+
+
+def _table(found: dict[str, Any], voxel_size: float) -> Any:
+    """Return the table of the picks of several tomograms."""
+    from sksubtomo.datasets import relion_angle_columns
+    from sksubtomo.io import make_particle_table
+
+    columns = {
+        "rlnAutopickFigureOfMerit": np.concatenate([part.scores for part in found.values()]),
+        "rlnPixelSize": voxel_size,
+    }
+    orientations = [part.orientations for part in found.values()]
+    if orientations[0] is not None:
+        columns |= relion_angle_columns(np.concatenate(orientations))
+    return make_particle_table(
+        np.concatenate([part.coordinates for part in found.values()]),
+        tomogram_names=np.repeat(list(found), [len(part.scores) for part in found.values()]),
+        columns=columns,
+    )
+
+
+def _first_voxel_size(files: dict[str, Path]) -> float:
+    for path in files.values():
+        try:
+            found = check_voxel_size(path, None)
+        except ValueError:
+            # Told when its turn comes; the others may be fine.
+            continue
+        if found is not None:
+            return found
+    raise ValueError("No tomogram says its voxel size. Give it by --voxel-size.")
+
+
+def _finder(options: argparse.Namespace, voxel_size: float) -> Any:
+    """Return the function from a tomogram to picks."""
+    from sksubtomo.datasets import load_density
+    from sksubtomo.picking import (
+        DifferenceOfGaussiansPicker,
+        TemplateMatchingPicker,
+        pick_dog_then_template,
+    )
+
+    dog = matching = None
+    if options.diameter is not None:
+        dog = DifferenceOfGaussiansPicker(
+            options.diameter,
+            voxel_size,
+            contrast="bright" if options.bright else "dark",
+            max_picks=None if options.template else options.max_picks,
+        )
+        if options.template is None and options.threshold is not None:
+            dog.set_params(threshold=options.threshold)
+    if options.template is not None:
+        density = load_density(options.template, voxel_size_angstrom=voxel_size)
+        matching = TemplateMatchingPicker(
+            density if options.bright else -density,
+            angular_step_deg=options.angular_step,
+            symmetry=options.symmetry,
+            tilt_range_deg=options.tilt_range,
+            threshold=options.threshold or 0.0,
+            max_picks=options.max_picks,
+            device=options.device,
+        )
+    if matching is None:
+        return dog.pick
+    if dog is None:
+        return matching.pick
+    return lambda data: pick_dog_then_template(data, dog, matching, n_best=options.max_picks)

@@ -1,0 +1,182 @@
+"""Classify particles with a model file, and write them with class and probabilities."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sksubtomo.cli._model import Model, check_voxel_size, load_model
+from sksubtomo.cli._options import (
+    BORDERS,
+    OK,
+    PARTIAL,
+    add_output,
+    add_particles,
+    check_output,
+    locate_tomograms,
+    logger,
+    over_tomograms,
+    positive_int,
+    read_table,
+)
+from sksubtomo.cli._relion import relion_job, write_output_nodes
+
+if TYPE_CHECKING:
+    from sksubtomo.io import ParticleTable
+
+EPILOG = (
+    "As a RELION External job: executable 'sksubtomo predict', input particles, and parameters "
+    "'model' and 'tomograms'. RELION adds --o, --in_parts and --j; the job's folder gets "
+    "particles.star. Particles of tomograms that cannot be read get class 0 (unclassified)."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this subcommand."""
+    add_particles(parser)
+    parser.add_argument(
+        "--model",
+        type=Path,
+        required=True,
+        help="what `sksubtomo fit` wrote. Like every Python pickle, it can run code: use only "
+        "files that you trust",
+    )
+    parser.add_argument(
+        "--keep",
+        type=int,
+        nargs="+",
+        metavar="CLASS",
+        help="write only particles of these classes; the table is then the cleaned one",
+    )
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        metavar="P",
+        help="with --keep: least probability of the kept classes together. By default, a "
+        "particle is kept whose most probable class is among them",
+    )
+    parser.add_argument(
+        "--border",
+        choices=BORDERS,
+        default="noise",
+        help="boxes that reach beyond the tomogram: filled with noise or with the mean, or their "
+        "particles left unclassified (drop), or the tomogram left out (error); default: noise",
+    )
+    parser.add_argument("--j", type=positive_int, metavar="N", help="threads")
+    parser.add_argument(
+        "--o", type=Path, metavar="FOLDER", help="folder of a RELION External job; sets --output"
+    )
+    add_output(parser, "STAR or CSV file to write", required=False)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the subcommand and return the exit code."""
+    with relion_job(None if options.dry_run else options.o):
+        return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
+    output = _output(options)
+    model = load_model(options.model)
+    particles = read_table(options.particles, options)
+    names, files = locate_tomograms(particles, options)
+    numbers = np.asarray(model.classifier.classes_)
+    _check_keep(options, numbers)
+    if options.o is None or not options.dry_run:
+        check_output(output, overwrite=options.overwrite or options.o is not None)
+    if options.dry_run:
+        logger.info("%d particles in %d tomograms; nothing written.", len(particles), len(files))
+        return OK
+    if options.j is not None:
+        import torch
+
+        torch.set_num_threads(options.j)
+    probabilities, done = _classify(model, particles, names, files, options)
+    best = numbers[probabilities.argmax(axis=1)]
+    classified = probabilities.any(axis=1)
+    _write(output, particles, np.where(classified, best, 0), probabilities, numbers, options)
+    if options.o is not None:
+        write_output_nodes(options.o, output)
+    return OK if done.all() else PARTIAL
+
+
+def _output(options: argparse.Namespace) -> Path:
+    if (options.o is None) == (options.output is None):
+        raise ValueError("Give either --output, or --o as RELION does.")
+    return options.output if options.o is None else options.o / "particles.star"
+
+
+def _check_keep(options: argparse.Namespace, numbers: NDArray) -> None:
+    unknown = sorted(set(options.keep or ()) - set(numbers.tolist()))
+    if unknown:
+        raise ValueError(f"--keep {unknown}: the model knows the classes {numbers.tolist()}.")
+    if options.threshold is not None and options.keep is None:
+        raise ValueError("--threshold says how sure --keep has to be; give --keep, too.")
+    if options.threshold is not None and not 0 <= options.threshold <= 1:
+        raise ValueError(f"--threshold {options.threshold:g} must be a probability, from 0 to 1.")
+
+
+def _classify(
+    model: Model,
+    particles: ParticleTable,
+    names: NDArray,
+    files: dict[str, Path],
+    options: argparse.Namespace,
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return probabilities, 0 where there are none, and which particles' tomograms were fine."""
+    from sksubtomo.io import SubtomogramStack
+
+    probabilities = np.zeros((len(particles), len(model.classifier.classes_)))
+
+    def classify(rows: NDArray[np.intp], path: Path) -> None:
+        check_voxel_size(path, model.voxel_size_angstrom)
+        stack = SubtomogramStack(
+            [path],
+            particles.coordinates[rows],
+            np.zeros(len(rows), dtype=int),
+            model.box_size,
+            border=options.border,
+        )
+        if len(stack):
+            probabilities[rows[stack.index]] = model.classifier.predict_proba(stack)
+
+    return probabilities, over_tomograms(names, files, classify, quiet=options.quiet)
+
+
+def _write(
+    output: Path,
+    particles: ParticleTable,
+    class_numbers: NDArray,
+    probabilities: NDArray[np.float64],
+    numbers: NDArray,
+    options: argparse.Namespace,
+) -> None:
+    from sksubtomo.io import write_particles
+
+    rows = np.arange(len(particles))
+    if options.keep is not None:
+        wanted = np.isin(numbers, options.keep)
+        if options.threshold is None:
+            kept = np.isin(class_numbers, options.keep)
+        else:
+            kept = (class_numbers > 0) & (probabilities[:, wanted].sum(axis=1) >= options.threshold)
+        rows = np.flatnonzero(kept)
+        if not len(rows):
+            raise ValueError(f"No particle is of the classes {options.keep}; nothing written.")
+    write_particles(
+        output,
+        particles.subset(rows),
+        class_numbers=class_numbers[rows].astype(np.int64),
+        probabilities=probabilities[rows],
+        probability_classes=numbers,
+        overwrite=options.overwrite or options.o is not None,
+    )
+    counts = ", ".join(
+        f"class {number}: {(class_numbers[rows] == number).sum()}"
+        for number in np.unique(class_numbers[rows])
+    )
+    logger.info("%s: %d of %d particles (%s).", output, len(rows), len(particles), counts)

@@ -1,0 +1,56 @@
+"""What RELION expects of a job of type External."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sksubtomo._utils._files import atomic_path
+
+SUCCESS, FAILURE = "RELION_JOB_EXIT_SUCCESS", "RELION_JOB_EXIT_FAILURE"
+_NODES = "RELION_OUTPUT_NODES.star"
+# RELION 3 tells kinds of output by number, RELION 4 and 5 by label. Readers look for their column.
+_PARTICLES_NUMBER, _PARTICLES_LABEL = 3, "ParticleGroupMetadata.star.relion"
+
+
+@contextmanager
+def relion_job(folder: Path | None) -> Iterator[None]:
+    """Tell RELION by marks in the job's folder how it went.
+
+    Parameters
+    ----------
+    folder : Path or None
+        The job's folder, made if it is not there; None does nothing.
+    """
+    if folder is None:
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    for mark in (SUCCESS, FAILURE):
+        (folder / mark).unlink(missing_ok=True)
+    try:
+        yield
+    # Whatever it is, RELION waits for one of the two files.
+    except BaseException:
+        (folder / FAILURE).touch()
+        raise
+    (folder / SUCCESS).touch()
+
+
+def write_output_nodes(folder: Path, particles: Path) -> None:
+    """Tell RELION which file of particles the job made.
+
+    Parameters
+    ----------
+    folder : Path
+        The job's folder.
+    particles : Path
+        STAR file, relative to the project as RELION named the folder.
+    """
+    text = (
+        "data_output_nodes\n\nloop_\n_rlnPipeLineNodeName #1\n_rlnPipeLineNodeType #2\n"
+        f"_rlnPipeLineNodeTypeLabel #3\n{particles} {_PARTICLES_NUMBER} {_PARTICLES_LABEL}\n"
+    )
+    with atomic_path(folder / _NODES, overwrite=True) as temporary:
+        temporary.write_text(text)

@@ -1,0 +1,182 @@
+import json
+
+import numpy as np
+import pytest
+import starfile
+
+from sksubtomo.cli import main
+from sksubtomo.cli._fit import match_labels
+from sksubtomo.cli._model import load_model
+from sksubtomo.io import read_particles, write_mrc, write_particles
+
+
+def predict(project, *more, particles="particles.star"):
+    return main(
+        [
+            *("predict", "--model", f"{project}/model.joblib", "--quiet"),
+            *("--particles", f"{project}/{particles}", "--tomograms", f"{project}/tomograms"),
+            *more,
+        ]
+    )
+
+
+@pytest.fixture
+def fitted(project, fit_arguments):
+    assert main(fit_arguments) == 0
+    return project
+
+
+def test_from_labels_to_a_classified_table(project, fit_arguments, capsys):
+    particles = read_particles(project / "particles.star")
+    truth = particles.class_numbers
+    known = np.where(np.arange(36) < 18, truth, 0)
+    write_particles(project / "some.star", particles, class_numbers=known)
+    arguments = [a.replace("particles.star", "some.star") for a in fit_arguments]
+    assert main(arguments) == 0
+    out = project / "out.star"
+    assert predict(project, "--output", str(out), particles="some.star") == 0
+    again = read_particles(out)
+    assert again.class_numbers.tolist() == truth.tolist()
+    table = again.table
+    columns = ["sksubtomoProbability1", "sksubtomoProbability2"]
+    np.testing.assert_allclose(table[columns].sum(axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(table[columns].max(axis=1), table["rlnMaxValueProbDistribution"])
+    assert table["rlnGroupName"].tolist() == ["one group"] * 36
+    # The same as in Python.
+    model = load_model(project / "model.joblib")
+    assert (model.box_size, model.voxel_size_angstrom) == (12, 10.0)
+    assert model.classifier.classes_.tolist() == [1, 2]
+    assert main(["info", str(project / "model.joblib"), str(out)]) == 0
+    shown = capsys.readouterr().out
+    assert "VolumeNormalizer > CNNClassifier" in shown
+    assert "particles by class: 1: 18, 2: 18" in shown
+
+
+def test_cleaned_table_keeps_what_is_asked_for(fitted):
+    out = fitted / "clean.star"
+    assert predict(fitted, "--output", str(out), "--keep", "2") == 0
+    kept = read_particles(out)
+    assert kept.class_numbers.tolist() == [2] * 18
+    assert predict(fitted, "--output", str(out), "--keep", "2") == 1  # exists
+    every = ["--keep", "1", "--threshold", "0", "--overwrite"]
+    assert predict(fitted, "--output", str(out), *every) == 0
+    assert len(read_particles(out)) == 36
+    assert predict(fitted, "--output", str(out), "--keep", "7", "--overwrite") == 1
+    assert predict(fitted, "--output", str(out), "--threshold", "0.5", "--overwrite") == 1
+    assert len(read_particles(out)) == 36
+
+
+def test_one_corrupt_tomogram_of_many_is_told_and_the_others_done(fitted, capsys):
+    path = fitted / "tomograms/TS_2.mrc"
+    path.write_bytes(path.read_bytes()[:5000])
+    out = fitted / "out.star"
+    assert predict(fitted, "--output", str(out)) == 3
+    message = capsys.readouterr().err
+    assert "TS_2 is left out, with its 18 particles" in message
+    assert "1 of 2 tomograms were left out" in message
+    particles = read_particles(out)
+    assert particles.class_numbers[18:].tolist() == [0] * 18
+    assert set(particles.class_numbers[:18]) == {1, 2}
+    assert particles.table["rlnMaxValueProbDistribution"][18:].tolist() == [0.0] * 18
+    path.unlink()
+    (fitted / "tomograms/TS_1.mrc").write_bytes(b"x" * 2000)
+    path.write_bytes(b"x" * 2000)
+    assert predict(fitted, "--output", f"{fitted}/none.star") == 1
+    assert not (fitted / "none.star").exists()
+
+
+def test_dry_runs_write_nothing(project, fit_arguments):
+    before = sorted(project.rglob("*"))
+    assert main([*fit_arguments, "--dry-run"]) == 0
+    assert sorted(project.rglob("*")) == before
+    assert main(fit_arguments) == 0
+    before = sorted(project.rglob("*"))
+    assert predict(project, "--output", f"{project}/out.star", "--dry-run") == 0
+    assert predict(project, "--o", f"{project}/job", "--dry-run") == 0
+    assert sorted(project.rglob("*")) == before
+
+
+def test_a_job_of_relion(fitted, monkeypatch):
+    """As RELION starts it: in the project's folder, with paths relative to it."""
+    monkeypatch.chdir(fitted)
+    (fitted / "External/job007").mkdir(parents=True)
+    relion = [
+        *("predict", "--in_parts", "particles.star", "--o", "External/job007/"),
+        *("--model", "model.joblib", "--tomograms", "tomograms", "--j", "1"),
+    ]
+    assert main(relion) == 0
+    job = fitted / "External/job007"
+    assert sorted(path.name for path in job.iterdir()) == [
+        "RELION_JOB_EXIT_SUCCESS",
+        "RELION_OUTPUT_NODES.star",
+        "particles.star",
+    ]
+    nodes = starfile.read(job / "RELION_OUTPUT_NODES.star", always_dict=True)["output_nodes"]
+    assert np.ravel(nodes["rlnPipeLineNodeName"]).tolist() == ["External/job007/particles.star"]
+    assert len(read_particles(job / "particles.star")) == 36
+    (fitted / "model.joblib").unlink()
+    assert main(relion) == 1
+    marks = [path.name for path in job.iterdir() if "EXIT" in path.name]
+    assert marks == ["RELION_JOB_EXIT_FAILURE"]
+
+
+def test_voxel_size_has_to_be_that_of_the_model(fitted, capsys):
+    for name in ("TS_1", "TS_2"):
+        path = fitted / f"tomograms/{name}.mrc"
+        write_mrc(path, np.ones((28, 44, 44), np.float32), 20.0, overwrite=True)
+    assert predict(fitted, "--output", f"{fitted}/out.star") == 1
+    assert "voxels of 20 A, but 10 A are expected" in capsys.readouterr().err
+
+
+def test_labels_from_another_table(project, fit_arguments, capsys):
+    particles = read_particles(project / "particles.star")
+    write_particles(project / "labels.star", particles.subset(np.arange(6)))
+    unlabeled = np.zeros(36, dtype=int)
+    write_particles(project / "all.star", particles, class_numbers=unlabeled)
+    arguments = [a.replace("particles.star", "all.star") for a in fit_arguments]
+    assert main(arguments) == 1
+    assert "Labels of at least two classes" in capsys.readouterr().err
+    arguments.remove("--quiet")
+    assert main([*arguments, "--labels", f"{project}/labels.star", "--dry-run"]) == 0
+    assert "labelled: class 1: 3, class 2: 3" in capsys.readouterr().err
+
+
+PLACES = np.array([[10.0, 10, 10], [10, 10, 20], [10, 10, 10]])
+NAMES = np.array(["a", "a", "b"])
+
+
+def labels(coordinates, names, numbers):
+    return match_labels(
+        PLACES, NAMES, np.array(coordinates), np.array(names), np.array(numbers), tolerance_voxels=3
+    ).tolist()
+
+
+def test_labels_go_to_the_nearest_particle_of_their_tomogram():
+    assert labels([[10, 11, 19.0], [9.0, 10, 10]], ["a", "b"], [2, 1]) == [-1, 2, 1]
+    with pytest.raises(ValueError, match="1 of 2 labels have no particle within 3 voxels"):
+        labels([[10, 11, 19.0], [9.0, 10, 15]], ["a", "b"], [2, 1])
+    with pytest.raises(ValueError, match="1 of 1 labels"):
+        labels([[10, 10, 10.0]], ["c"], [2])
+    with pytest.raises(ValueError, match="labels of two classes, 2 and 1"):
+        labels([[10, 10, 11.0], [10, 10, 9.0]], ["a", "a"], [2, 1])
+
+
+def test_files_that_are_no_model(project, capsys):
+    (project / "model.joblib").write_bytes(b"no pickle")
+    assert predict(project, "--output", f"{project}/out.star") == 1
+    assert "cannot be read as a model" in capsys.readouterr().err
+
+
+def test_evaluation_of_predictions(fitted, capsys):
+    truth = fitted / "particles.star"
+    out, figures = fitted / "clean.star", fitted / "scores.json"
+    assert predict(fitted, "--output", str(out), "--keep", "1") == 0
+    command = ["evaluate", "--truth", str(truth), "--predicted", str(out), "--voxel-size", "10"]
+    command += ["--tolerance-angstrom", "20", "--output", str(figures)]
+    assert main(command) == 0
+    scores = json.loads(figures.read_text())
+    assert scores["1"]["f1"] == 1.0
+    assert (scores["2"]["n_true"], scores["2"]["n_found"], scores["2"]["recall"]) == (18, 0, 0.0)
+    assert "precision" in capsys.readouterr().out
+    assert main([*command, "--any-class", "--overwrite"]) == 0
+    assert json.loads(figures.read_text())["all"]["recall"] == 0.5
