@@ -28,6 +28,7 @@ from sksubtomo.cli._relion import relion_job, write_output_nodes
 if TYPE_CHECKING:
     from sksubtomo.io import ParticleTable
 
+_WITHOUT_PROBABILITIES = (".tbl", ".json")
 EPILOG = (
     "As a RELION External job: executable 'sksubtomo predict', input particles, and parameters "
     "'model' and 'tomograms'. RELION adds --o, --in_parts and --j; the job's folder gets "
@@ -70,7 +71,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--o", type=Path, metavar="FOLDER", help="folder of a RELION External job; sets --output"
     )
-    add_output(parser, "STAR or CSV file to write", required=False)
+    add_output(
+        parser,
+        "STAR or CSV file to write; of a Dynamo table also .tbl (classes only), of copick points "
+        "also .json (with --keep)",
+        required=False,
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -86,6 +92,7 @@ def _run(options: argparse.Namespace) -> int:
     names, files = locate_tomograms(particles, options)
     numbers = np.asarray(model.classifier.classes_)
     _check_keep(options, numbers)
+    _check_ending(output, particles, options)
     if options.o is None or not options.dry_run:
         check_output(output, overwrite=options.overwrite or options.o is not None)
     if options.dry_run:
@@ -118,6 +125,20 @@ def _check_keep(options: argparse.Namespace, numbers: NDArray) -> None:
         raise ValueError("--threshold says how sure --keep has to be; give --keep, too.")
     if options.threshold is not None and not 0 <= options.threshold <= 1:
         raise ValueError(f"--threshold {options.threshold:g} must be a probability, from 0 to 1.")
+
+
+def _check_ending(output: Path, particles: ParticleTable, options: argparse.Namespace) -> None:
+    """Check that the output can hold the particles, before they are classified."""
+    from sksubtomo.io._tables import check_writable
+
+    check_writable(output, particles.blocks, particles.table)
+    if output.suffix.lower() == ".json" and options.keep is None:
+        raise ValueError(
+            f"{output}: copick files have no place for classes. Write a STAR file, or only the "
+            "particles of some classes, by --keep."
+        )
+    if output.suffix.lower() in _WITHOUT_PROBABILITIES:
+        logger.warning("%s has no place for probabilities; write a STAR file for them.", output)
 
 
 def _classify(
@@ -167,12 +188,14 @@ def _write(
         rows = np.flatnonzero(kept)
         if not len(rows):
             raise ValueError(f"No particle is of the classes {options.keep}; nothing written.")
+    ending = output.suffix.lower()
+    with_probabilities = ending not in _WITHOUT_PROBABILITIES
     write_particles(
         output,
         particles.subset(rows),
-        class_numbers=class_numbers[rows].astype(np.int64),
-        probabilities=probabilities[rows],
-        probability_classes=numbers,
+        class_numbers=None if ending == ".json" else class_numbers[rows].astype(np.int64),
+        probabilities=probabilities[rows] if with_probabilities else None,
+        probability_classes=numbers if with_probabilities else None,
         overwrite=options.overwrite or options.o is not None,
     )
     counts = ", ".join(

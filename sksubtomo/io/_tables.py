@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import linecache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sksubtomo.exceptions import FileFormatError
+from sksubtomo.io._copick import check_copick, read_copick, write_copick
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,7 +59,7 @@ def check_writable(path: Path, blocks: dict[str, Any], table: pd.DataFrame) -> N
     """
     ending = path.suffix.lower()
     if ending == ".json":
-        raise ValueError(f"{path}: copick files have no place for classes; write a STAR file.")
+        check_copick(path, table)
     if ending in _KINDS and len(blocks) > 1:
         raise ValueError(f"{path} can hold one block only, not {list(blocks)}; write a STAR file.")
     if ending == ".tbl" and list(table.columns[:6]) != _DYNAMO_FIRST_COLUMNS:
@@ -83,6 +83,9 @@ def write_blocks(blocks: dict[str, Any], path: Path) -> None:
     """
     if path.suffix.lower() in _KINDS:
         (table,) = blocks.values()
+        if path.suffix.lower() == ".json":
+            write_copick(table, path)
+            return
         dynamo = path.suffix.lower() == ".tbl"
         table.to_csv(path, sep=" " if dynamo else ",", header=not dynamo, index=False)
         return
@@ -211,20 +214,9 @@ def _read_csv(path: Path) -> dict[str, Any]:
     return {"particles": _with_numbers(text)}
 
 
-def _read_copick(path: Path) -> dict[str, Any]:
-    """Return the points of a copick file as a table."""
-    import pandas as pd
-
-    content = json.loads(path.read_text())
-    if content.get("unit", "angstrom") != "angstrom":
-        raise ValueError(f"its unit is {content['unit']!r}, not angstrom")
-    rows = [{axis: float(point["location"][axis]) for axis in "xyz"} for point in content["points"]]
-    table = pd.DataFrame(rows, columns=["x", "y", "z"])
-    if content.get("run_name") is not None:
-        table["run_name"] = content["run_name"]
-    table["pickable_object_name"] = content.get("pickable_object_name", "")
-    return {"copick": table}
+def _read_copick_block(path: Path) -> dict[str, Any]:
+    return {"copick": read_copick(path)}
 
 
-_READERS = {".tbl": _read_dynamo, ".csv": _read_csv, ".json": _read_copick}
+_READERS = {".tbl": _read_dynamo, ".csv": _read_csv, ".json": _read_copick_block}
 _KINDS = {".tbl": "table of Dynamo", ".csv": "CSV file", ".json": "copick file"}

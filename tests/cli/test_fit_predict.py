@@ -85,6 +85,27 @@ def test_one_corrupt_tomogram_of_many_is_told_and_the_others_done(fitted, capsys
     assert not (fitted / "none.star").exists()
 
 
+def test_points_of_copick_are_cleaned(fitted, capsys):
+    points = [
+        {"location": dict(zip("zyx", (10 * centre).tolist(), strict=True)), "score": 0.5}
+        for centre in read_particles(fitted / "particles.star").coordinates[:18]
+    ]
+    content = {"pickable_object_name": "blob", "run_name": "TS_1", "points": points}
+    (fitted / "picks.json").write_text(json.dumps(content))
+    where = ["--output", f"{fitted}/clean.json", "--pixel-size", "10"]
+    assert predict(fitted, *where, particles="picks.json") == 1
+    assert "no place for classes" in capsys.readouterr().err
+    assert predict(fitted, *where, "--keep", "2", particles="picks.json") == 0
+    kept = json.loads((fitted / "clean.json").read_text())["points"]
+    assert kept == points[1::2]
+
+
+def test_what_a_file_cannot_hold_is_said_before_work(fitted, capsys, monkeypatch):
+    monkeypatch.setattr("sksubtomo.cli._predict._classify", None)
+    assert predict(fitted, "--output", f"{fitted}/out.tbl") == 1
+    assert "only a table of Dynamo" in capsys.readouterr().err
+
+
 def test_dry_runs_write_nothing(project, fit_arguments):
     before = sorted(project.rglob("*"))
     assert main([*fit_arguments, "--dry-run"]) == 0

@@ -105,7 +105,8 @@ def test_a_bead_in_tables_other_than_star(tmp_path, name, box_size):
     if name == "a.json":
         assert particles.tomogram_names.tolist() == ["TS_01", "TS_01"]
         with pytest.raises(ValueError, match="no place for classes"):
-            write_particles(tmp_path / "b.json", particles)
+            write_particles(tmp_path / "b.json", particles, class_numbers=[2, 1])
+        assert not (tmp_path / "b.json").exists()
         return
     out = tmp_path / f"b{name[1:]}"
     write_particles(out, particles, class_numbers=[2, 1])

@@ -1,0 +1,84 @@
+import json
+
+import numpy as np
+import pytest
+
+from sksubtomo.exceptions import FileFormatError
+from sksubtomo.io import make_particle_table, read_particles, write_particles
+
+CONTENT = {
+    "pickable_object_name": "ribosome",
+    "user_id": "0",
+    "session_id": "17",
+    "run_name": "TS_01",
+    "voxel_spacing": 10.0,
+    "unit": "angstrom",
+    "points": [
+        {
+            "location": {"x": 40.0, "y": 20.5, "z": 30.0},
+            "transformation_": np.arange(16.0).reshape(4, 4).tolist(),
+            "instance_id": 3,
+            "score": 0.1,
+        },
+        {
+            "location": {"x": 1.0, "y": 2.0, "z": 3.0},
+            "transformation_": np.eye(4).tolist(),
+            "instance_id": 4,
+            "score": 0.7,
+        },
+    ],
+}
+
+
+@pytest.fixture
+def path(tmp_path):
+    (tmp_path / "a.json").write_text(json.dumps(CONTENT))
+    return tmp_path / "a.json"
+
+
+def test_all_that_a_file_says_comes_back(path, tmp_path):
+    particles = read_particles(path, pixel_size_angstrom=10.0)
+    assert particles.coordinates.tolist() == [[3.0, 2.05, 4.0], [0.3, 0.2, 0.1]]
+    write_particles(tmp_path / "b.json", particles)
+    assert json.loads((tmp_path / "b.json").read_text()) == CONTENT
+    write_particles(tmp_path / "c.json", particles.subset([1]))
+    kept = json.loads((tmp_path / "c.json").read_text())
+    assert kept == {**CONTENT, "points": CONTENT["points"][1:]}
+
+
+def test_the_given_file_comes_back(shared_data, tmp_path):
+    path = shared_data / "star/portal/copick.json"
+    write_particles(tmp_path / "b.json", read_particles(path, pixel_size_angstrom=10.0))
+    assert json.loads((tmp_path / "b.json").read_text()) == json.loads(path.read_text())
+
+
+def test_points_become_other_tables(path, tmp_path):
+    particles = read_particles(path, pixel_size_angstrom=10.0)
+    for name in ("b.star", "b.csv"):
+        write_particles(tmp_path / name, particles, class_numbers=[2, 1])
+        assert (tmp_path / name).exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"meta": {}}, r"it has \['meta'\], which would be lost"),
+        ({"points": [{**CONTENT["points"][0], "colour": 1}]}, r"it has \['colour'\]"),
+        ({"unit": "pixel"}, "its unit is 'pixel'"),
+    ],
+)
+def test_parts_that_would_be_lost_are_refused(path, change, message):
+    path.write_text(json.dumps(CONTENT | change))
+    with pytest.raises(FileFormatError, match=f"a.json.*{message}"):
+        read_particles(path, pixel_size_angstrom=10.0)
+
+
+def test_what_copick_has_no_place_for(path, tmp_path):
+    other = make_particle_table([[1, 2, 3]])
+    with pytest.raises(ValueError, match="only points of copick"):
+        write_particles(tmp_path / "b.json", other)
+    particles = read_particles(path, pixel_size_angstrom=10.0)
+    particles.table["run_name"] = ["TS_01", "TS_02"]
+    with pytest.raises(ValueError, match="has one run_name"):
+        write_particles(tmp_path / "b.json", particles)
+    assert not (tmp_path / "b.json").exists()
