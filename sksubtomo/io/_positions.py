@@ -148,6 +148,8 @@ def resolve_positions(
         )
         pixels = _pixel_sizes(path, blocks, block, tomograms, given)
         binning = _binnings(path, tomograms, convention, len(table), given)
+        if given.binning is None and given.tomograms_file is None and pixels is not None:
+            _check_voxels(path, names, pixels, given)
         if convention.unit == "centred":
             positions = positions / pixels + _half_edges(tomograms or [], given)
         positions = (positions - convention.first_voxel) / binning
@@ -264,6 +266,33 @@ def _check_same(path: Path, name: str, one: _Column, other_name: str, other: _Co
             f"{path} is ambiguous: {name} is {one[row]:g}, but {other_name} is {other[row]:g}; "
             "correct one, or leave it out."
         )
+
+
+def _check_voxels(path: Path, names: NDArray | None, pixels: _Column, given: Given) -> None:
+    """Refuse tomograms whose voxels are not the pixels of the coordinates.
+
+    Raises
+    ------
+    FileFormatError
+        If there is one, since the binning was left open.
+    """
+    if names is None or given.tomograms is None:
+        return
+    for name in np.unique(names):
+        file = given.tomograms.get(str(name))
+        if file is None:
+            continue
+        try:
+            sizes = read_mrc(Path(str(file)), mmap=True).voxel_size_angstrom
+        except (FileFormatError, FileNotFoundError):
+            # Whoever reads the tomogram will tell; others may be fine.
+            continue
+        pixel = pixels[names == name][0, 0]
+        if sizes is not None and abs(sizes[2] / pixel - 1) > _TOLERANCE:
+            raise FileFormatError(
+                f"{path} counts in pixels of {pixel:g} A, but {file} has voxels of {sizes[2]:g} A. "
+                f"Give the binning, such as binning={sizes[2] / pixel:.4g}."
+            )
 
 
 def _half_edges(tomograms: list[Tomogram], given: Given) -> NDArray[np.float64]:

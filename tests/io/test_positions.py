@@ -212,6 +212,22 @@ def test_tomograms_are_checked(tmp_path):
         read_particles(tmp_path / "a.star", tomograms={"TS_01": tmp_path / "odd.mrc"})
 
 
+def test_voxels_other_than_the_pixels_ask_for_the_binning(tmp_path):
+    text, params = DIALECTS["RELION 4, unbinned pixels"]
+    (tmp_path / "a.star").write_text(text)
+    write_mrc(tmp_path / "TS_01.mrc", np.zeros(SHAPE, dtype=np.float32), VOXEL)
+    params = {**params, "tomograms": {"TS_01": tmp_path / "TS_01.mrc"}}
+    particles = read_particles(tmp_path / "a.star", **params)
+    np.testing.assert_allclose(particles.coordinates, [BEAD] * 2, atol=1e-5)
+    del params["binning"]
+    message = r"a.star counts in pixels of 2.5 A, but .*TS_01.mrc has voxels of 5 A.*binning=2"
+    with pytest.raises(FileFormatError, match=message):
+        read_particles(tmp_path / "a.star", **params)
+    # A tomogram that cannot be read is told where it is read.
+    (tmp_path / "TS_01.mrc").write_bytes(b"x" * 2000)
+    read_particles(tmp_path / "a.star", **params)
+
+
 @pytest.mark.parametrize(
     "params", [{"shifts": "maybe"}, {"binning": 0}, {"pixel_size_angstrom": -1.0}]
 )
