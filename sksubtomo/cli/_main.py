@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from sksubtomo._version import __version__
 from sksubtomo.cli import _evaluate, _extract, _fit, _info, _pick, _predict, _simulate
+from sksubtomo.cli._relion import mark_failure
 
 OK, FAILED, INTERRUPTED = 0, 1, 130
 
@@ -52,7 +54,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 where all is done, 1 where nothing is, 3 where tomograms had to be left out, 130 after an
         interrupt. Wrong arguments leave by ``SystemExit(2)``.
     """
-    options = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        options = _parser().parse_args(given)
+    except SystemExit as stop:
+        if stop.code:
+            mark_failure(given)
+        raise
     try:
         with _logging(options):
             return _run(options)

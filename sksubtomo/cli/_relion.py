@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -36,6 +36,14 @@ def relion_job(folder: Path | None) -> Iterator[None]:
         (folder / FAILURE).touch()
         raise
     (folder / SUCCESS).touch()
+
+
+def mark_failure(arguments: Sequence[str]) -> None:
+    """Tell RELION that a job failed whose arguments are wrong; without ``--o``, do nothing."""
+    if "--o" in arguments[:-1]:
+        folder = Path(arguments[arguments.index("--o") + 1])
+        if folder.is_dir():
+            (folder / FAILURE).touch()
 
 
 def write_output_nodes(folder: Path, particles: Path) -> None:

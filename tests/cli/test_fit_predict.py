@@ -141,6 +141,13 @@ def test_a_job_of_relion(fitted, monkeypatch):
     assert marks == ["RELION_JOB_EXIT_FAILURE"]
 
 
+def test_a_job_of_relion_with_wrong_arguments_fails_for_relion_too(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["predict", "--in_parts", "a.star", "--o", str(tmp_path)])
+    assert "--model" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["RELION_JOB_EXIT_FAILURE"]
+
+
 def test_voxel_size_has_to_be_that_of_the_model(fitted, capsys):
     for name in ("TS_1", "TS_2"):
         path = fitted / f"tomograms/{name}.mrc"
