@@ -3,7 +3,7 @@
 from sklearn.base import is_classifier
 
 from sksubtomo.base import BaseVolumeEstimator
-from sksubtomo.decomposition import Autoencoder, VariationalAutoencoder
+from sksubtomo.decomposition import Autoencoder, ContrastiveEncoder, VariationalAutoencoder
 from sksubtomo.neural_network import CNNClassifier
 from sksubtomo.preprocessing import (
     CenterCropper,
@@ -16,6 +16,8 @@ from sksubtomo.preprocessing import (
 from sksubtomo.semi_supervised import (
     AutoencodingClassifier,
     FineTunedClassifier,
+    FixMatchClassifier,
+    MeanTeacherClassifier,
     PseudoLabelClassifier,
     SemiSupervisedVAEClassifier,
 )
@@ -29,6 +31,8 @@ QUICK = {
     "random_state": 0,
 }
 CONVOLUTIONS = {"network_params": {"n_filters": 4}}
+# scikit-learn checks with rows of few numbers, which cannot be rotated.
+NO_COPIES = {"augmentation": "none"}
 
 # Every exported estimator, with parameters that make it quick. Meta-estimators, which have no
 # default for what they wrap, are checked in their own files.
@@ -38,16 +42,24 @@ ESTIMATORS = {
     "CNNClassifier": CNNClassifier(**{**QUICK, **CONVOLUTIONS}),
     "CenterCropper": CenterCropper(),
     "ContrastInverter": ContrastInverter(),
+    "ContrastiveEncoder": ContrastiveEncoder(**QUICK, **NO_COPIES),
     "FineTunedClassifier": FineTunedClassifier(**QUICK, pretrain_epochs=3),
+    "FixMatchClassifier": FixMatchClassifier(**{**QUICK, **CONVOLUTIONS, **NO_COPIES}),
     "FourierBinner": FourierBinner(),
     "GaussianLowPass": GaussianLowPass(),
+    "MeanTeacherClassifier": MeanTeacherClassifier(**{**QUICK, **CONVOLUTIONS, **NO_COPIES}),
     "PseudoLabelClassifier": PseudoLabelClassifier(**{**QUICK, **CONVOLUTIONS}),
     "SemiSupervisedVAEClassifier": SemiSupervisedVAEClassifier(**QUICK, alpha=300),
     "VariationalAutoencoder": VariationalAutoencoder(**QUICK),
     "VolumeFlattener": VolumeFlattener(),
     "VolumeNormalizer": VolumeNormalizer(),
 }
-META_ESTIMATORS = {"SelfTrainingClassifier", "WithUnlabeled"}
+META_ESTIMATORS = {
+    "RejectingClassifier",
+    "SelfTrainingClassifier",
+    "TemperatureScaledClassifier",
+    "WithUnlabeled",
+}
 VOLUME_CLASSIFIERS = {name: e for name, e in ESTIMATORS.items() if is_classifier(e)}
 NETWORKS = {name: e for name, e in ESTIMATORS.items() if isinstance(e, BaseVolumeEstimator)}
 

@@ -1,5 +1,6 @@
 """What the estimators share: the base validates, the subclass computes."""
 
+from sksubtomo.base._augmented import make_augmentation, make_corruption
 from sksubtomo.base._classifier import BaseVolumeClassifier
 from sksubtomo.base._estimator import BaseVolumeEstimator
 from sksubtomo.base._first_stage import check_first_stage, fitted_first_stage, unfrozen
@@ -11,5 +12,7 @@ __all__ = [
     "ReconstructionMixin",
     "check_first_stage",
     "fitted_first_stage",
+    "make_augmentation",
+    "make_corruption",
     "unfrozen",
 ]

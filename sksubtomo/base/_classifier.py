@@ -70,6 +70,40 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
         check_is_fitted(self, "net_")
         return self._forward("classify", check_volumes(self, X, reset=False))
 
+    def decision_function(self, X):
+        """Return unnormalised log-probabilities, the logits of the network.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_voxels)
+            Volumes of the shape that the estimator was fitted on.
+
+        Returns
+        -------
+        logits : ndarray of shape (n_samples, n_classes) or (n_samples,) of float32
+            Columns in the order of ``classes_``. With two classes, the logit of the second minus
+            that of the first.
+        """
+        check_is_fitted(self, "net_")
+        logits = self._forward("logits", check_volumes(self, X, reset=False))
+        return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
+
+    def features(self, X):
+        """Return what the last stage of the network's classifier is given.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_voxels)
+            Volumes of the shape that the estimator was fitted on.
+
+        Returns
+        -------
+        features : ndarray of shape (n_samples, n_features) of float32
+            The encoder's last feature map, flattened.
+        """
+        check_is_fitted(self, "net_")
+        return self._forward("features", check_volumes(self, X, reset=False))
+
     def predict(self, X):
         """Return the most probable class; never the label that means "unlabelled".
 
@@ -165,3 +199,8 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
                 y=self.classes_[codes[codes >= 0]],
             )
         return torch.tensor(weights, dtype=torch.float32)
+
+    def _class_shares(self, codes: NDArray[np.int64]) -> torch.Tensor:
+        """Share of each class among the labels, as if each had one label more (Laplace)."""
+        counts = np.bincount(codes[codes >= 0], minlength=len(self.classes_)) + 1
+        return torch.tensor(counts / counts.sum(), dtype=torch.float32)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import ABCMeta, abstractmethod
-from collections.abc import Iterator
-from numbers import Integral, Real
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,15 +13,25 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_consistent_length
 from skorch.callbacks import Callback
 
 from sksubtomo._utils._labels import UNLABELED
 from sksubtomo._utils._params import merge_mapping
 from sksubtomo._utils._volumes import check_volumes
+from sksubtomo.base._augmented import check_tilt_ranges, make_augmentation
+from sksubtomo.base._parameters import (
+    CONSTRAINTS,
+    NETWORK_CONSTRAINTS,
+    NETWORK_DEFAULTS,
+    TRAINING_CONSTRAINTS,
+    TRAINING_DEFAULTS,
+)
+from sksubtomo.networks import resolve_backbone
 from sksubtomo.training import (
+    Views,
     VolumeDataset,
+    average_over_rotations,
     build_net,
     collect,
     forward_batches,
@@ -36,7 +45,9 @@ ValidationData = tuple[NDArray[np.float32], NDArray[np.int64]]
 
 _LARGEST_SEED = 2**31 - 1
 # What an epoch's entry in the history keeps of skorch's, which counts batches, too.
-_FIGURES = ("_loss", "_error", "_entropy", "_divergence")
+_FIGURES = ("_loss", "_error", "_entropy", "_divergence", "_inconsistency", "_kept_share")
+# What a network says of a volume whatever its orientation.
+_ABOUT_THE_PARTICLE = ("classify", "logits", "encode", "features")
 
 
 class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
@@ -52,49 +63,19 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
     #: Whether unlabelled volumes are trained on.
     _learns_from_unlabeled: ClassVar[bool] = True
 
-    _network_defaults: ClassVar[dict[str, Any]] = {
-        "n_blocks": None,
-        "n_filters": 32,
-        "latent_dim": 128,
-    }
-    _network_constraints: ClassVar[dict[str, list]] = {
-        "n_blocks": [None, Interval(Integral, 1, None, closed="left")],
-        "n_filters": [Interval(Integral, 1, None, closed="left")],
-        "latent_dim": [Interval(Integral, 1, None, closed="left")],
-    }
-    _training_defaults: ClassVar[dict[str, Any]] = {
-        "betas": (0.9, 0.99),
-        "weight_decay": 0.0,
-        "n_iter_no_change": 10,
-        "standardize": True,
-        "n_workers": 0,
-    }
-    _training_constraints: ClassVar[dict[str, list]] = {
-        "betas": [tuple, list],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "standardize": ["boolean"],
-        "n_workers": [Interval(Integral, 0, None, closed="left")],
-    }
-    _parameter_constraints: ClassVar[dict[str, list]] = {
-        "network_params": [dict, None],
-        "training_params": [dict, None],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "warm_start": ["boolean"],
-        "volume_shape": [None, Interval(Integral, 1, None, closed="left"), "array-like"],
-        "device": [str],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-    }
+    _network_defaults: ClassVar[dict[str, Any]] = NETWORK_DEFAULTS
+    _network_constraints: ClassVar[dict[str, list]] = NETWORK_CONSTRAINTS
+    _training_defaults: ClassVar[dict[str, Any]] = TRAINING_DEFAULTS
+    _training_constraints: ClassVar[dict[str, list]] = TRAINING_CONSTRAINTS
+    _parameter_constraints: ClassVar[dict[str, list]] = CONSTRAINTS
 
     def __init__(
         self,
         *,
+        network="paper",
         network_params=None,
+        augmentation="none",
+        test_time_rotations=0,
         training_params=None,
         learning_rate=1e-4,
         batch_size=64,
@@ -107,7 +88,10 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
         random_state=None,
         verbose=0,
     ):
+        self.network = network
         self.network_params = network_params
+        self.augmentation = augmentation
+        self.test_time_rotations = test_time_rotations
         self.training_params = training_params
         self.learning_rate = learning_rate
         self.batch_size = batch_size
@@ -121,7 +105,7 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, *, X_val=None, y_val=None):
+    def fit(self, X, y=None, *, X_val=None, y_val=None, tilt_ranges=None):
         """Fit to volumes and their labels, where known.
 
         Parameters
@@ -135,6 +119,9 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
             Volumes for ``early_stopping`` to watch, instead of a part of `X`.
         y_val : array-like of shape (n_val,), optional
             Their labels. They are labels that somebody gave: count them with those of `y`.
+        tilt_ranges : array-like of shape (n_samples, 2), optional
+            Lowest and highest tilt of each volume of `X` in degrees, instead of one
+            ``tilt_range_deg`` for all in ``augmentation``.
 
         Returns
         -------
@@ -149,6 +136,10 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
         """
         resume = self.warm_start and hasattr(self, "net_")
         X, codes = self._check_data(X, y, resume=resume, classes=None)
+        if tilt_ranges is not None:
+            if self.augmentation == "none":
+                raise ValueError("tilt_ranges are for augmentation, which is 'none'.")
+            tilt_ranges = check_tilt_ranges(tilt_ranges, len(X))
         self._train(
             X,
             codes,
@@ -156,6 +147,7 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
             epochs=self.max_epochs,
             held_out=self.validation_fraction if self.early_stopping else 0.0,
             validation=self._check_validation(X_val, y_val),
+            tilt_ranges=tilt_ranges,
         )
         return self
 
@@ -196,7 +188,11 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
 
     def _module_params(self) -> dict[str, Any]:
         """Arguments of the network."""
-        return {"volume_shape": self.volume_shape_, **self._checked_network_params()}
+        return {
+            "volume_shape": self.volume_shape_,
+            "network": self.network,
+            **self._checked_network_params(),
+        }
 
     @abstractmethod
     def _criterion_params(self, codes: NDArray[np.int64]) -> dict[str, Any]:
@@ -206,9 +202,18 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
         self, X: Any, y: Any, *, resume: bool, classes: Any, partial: bool = False
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Validate everything that can be, before work starts."""
+        resolve_backbone(self.network)
         self._checked_network_params()
         self._checked_training_params()
+        self._views()
         X = check_volumes(self, X, volume_shape=self.volume_shape, reset=not resume)
+        rotates = self.augmentation != "none" or self.test_time_rotations
+        if rotates and len(set(self.volume_shape_)) > 1:
+            raise ValueError(
+                f"augmentation and test_time_rotations need cubes, but X has volumes of shape "
+                f"{self.volume_shape_}. Crop them (CenterCropper), or pass volume_shape for flat "
+                "rows."
+            )
         if y is not None:
             check_consistent_length(X, y)
         codes = self._encode_targets(y, len(X), resume=resume, classes=classes, partial=partial)
@@ -259,6 +264,7 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
         epochs: int,
         held_out: float,
         validation: ValidationData | None = None,
+        tilt_ranges: NDArray[np.float64] | None = None,
     ) -> None:
         init_seed, shuffle_seed, split_seed = check_random_state(self.random_state).randint(
             _LARGEST_SEED, size=3
@@ -270,11 +276,13 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
             self._prepare(X, rows)
             self._build_net(codes, int(init_seed), int(shuffle_seed))
         self.net_.set_params(max_epochs=epochs)
-        dataset = VolumeDataset(X, codes, offset=self.offset_, scale=self.scale_)
+        dataset = VolumeDataset(
+            X, codes, offset=self.offset_, scale=self.scale_, tilt_ranges=tilt_ranges
+        )
         if validation is None:
             train, held = hold_out(codes[rows], held_out, np.random.RandomState(split_seed))
             dataset.rows = rows[train]
-            dataset.validate_on(X, codes, rows[held])
+            dataset.validate_on(X, codes, rows[held], tilt_ranges)
         else:
             dataset.rows = rows
             dataset.validate_on(*validation, self._rows_to_learn_from(validation[1]))
@@ -291,25 +299,27 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
             self.offset_, self.scale_ = scaling_of(X if len(rows) == len(X) else X[rows])
 
     def _build_net(self, codes: NDArray[np.int64], init_seed: int, shuffle_seed: int) -> None:
-        params = self._checked_training_params()
         self.net_ = build_net(
             self._network,
             self._criterion,
             module_params=self._module_params(),
             criterion_params=self._criterion_params(codes),
+            training_params=self._checked_training_params(),
+            views=self._views(),
             learning_rate=self.learning_rate,
-            betas=tuple(params["betas"]),
-            weight_decay=params["weight_decay"],
             batch_size=self.batch_size,
             max_epochs=self.max_epochs,
-            patience=params["n_iter_no_change"] if self.early_stopping else None,
-            n_workers=params["n_workers"],
+            early_stopping=self.early_stopping,
             device=self.device,
             verbose=self.verbose,
             extra_callbacks=self._callbacks(),
             init_seed=init_seed,
             shuffle_seed=shuffle_seed,
         )
+
+    def _views(self) -> Views:
+        """What the network gets to see of a batch."""
+        return Views(make_augmentation(type(self).__name__, self.augmentation))
 
     def _callbacks(self) -> list[Callback]:
         """Return what else is to happen between epochs."""
@@ -318,6 +328,7 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
     def _update_net(self, codes: NDArray[np.int64]) -> None:
         """Bring parameters that were changed since the last fit to the live net."""
         self.net_.set_params(lr=self.learning_rate, batch_size=self.batch_size)
+        self.net_.views = self._views()
         # Through set_params, skorch would make a new criterion and forget Adam's moments.
         for name, value in self._criterion_params(codes).items():
             on_device = value.to(self.net_.device) if torch.is_tensor(value) else value
@@ -341,15 +352,40 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
         return collect(self._forward_batches(method, inputs), len(inputs))
 
     def _forward_batches(self, method: str, inputs: Any) -> Iterator[NDArray[np.float32]]:
-        module = self.net_.module_
+        module = self.net_.predictor_
+        function = getattr(module, method)
+        rotates = self.test_time_rotations and self._sees_volumes()
+        if rotates and method in _ABOUT_THE_PARTICLE:
+            function = self._averaged(function)
         return forward_batches(
-            getattr(module, method),
+            function,
             inputs,
             self._to_input if np.ndim(inputs) == 4 else torch.from_numpy,
             module=module,
             device=self.net_.device,
             voxels_per_sample=self.n_features_in_,
         )
+
+    def _sees_volumes(self) -> bool:
+        """Whether the network's inputs can be rotated."""
+        return True
+
+    def _averaged(self, function: Callable) -> Callable:
+        """Average over rotations, the same ones in every batch and every call."""
+        augmentation = self._views().augmentation
+
+        def averaged(volumes: torch.Tensor) -> torch.Tensor:
+            generator = torch.Generator()
+            generator.manual_seed(0)
+            return average_over_rotations(
+                function,
+                volumes,
+                self.test_time_rotations,
+                generator,
+                tilt_range_deg=60.0 if augmentation is None else augmentation.tilt_range_deg,
+            )
+
+        return averaged
 
     def _to_input(self, volumes: NDArray[np.float32]) -> torch.Tensor:
         return to_input(volumes, self.offset_, self.scale_)

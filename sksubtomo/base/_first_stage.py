@@ -16,7 +16,9 @@ def unfrozen(given: Any) -> Any:
     return given.estimator if isinstance(given, FrozenEstimator) else given
 
 
-def check_first_stage(name: str, given: Any, kind: type, volume_shape: Shape3d) -> None:
+def check_first_stage(
+    name: str, given: Any, kind: type | tuple[type, ...], volume_shape: Shape3d
+) -> None:
     """Check the first stage before work starts.
 
     Parameters
@@ -25,7 +27,7 @@ def check_first_stage(name: str, given: Any, kind: type, volume_shape: Shape3d) 
         Name of the parameter, for messages.
     given : estimator or FrozenEstimator
         What was passed.
-    kind : type
+    kind : type or tuple of types
         What it has to be.
     volume_shape : tuple of int
         Box of the volumes to come.
@@ -37,9 +39,10 @@ def check_first_stage(name: str, given: Any, kind: type, volume_shape: Shape3d) 
     """
     stage = unfrozen(given)
     if not isinstance(stage, kind):
+        kinds = kind if isinstance(kind, tuple) else (kind,)
         raise ValueError(
             f"{name} is a FrozenEstimator of {type(stage).__name__}; it must be one of "
-            f"{kind.__name__}."
+            f"{' or '.join(one.__name__ for one in kinds)}."
         )
     if isinstance(given, FrozenEstimator):
         check_is_fitted(stage, "net_")

@@ -31,18 +31,33 @@ class VariationalAutoencoder(ReconstructionMixin, BaseVolumeEstimator):
 
     Parameters
     ----------
+    network : str, default="paper"
+        "paper", that of Liu et al.; "resnet", residual, batch-normalised and globally pooled; or
+        "monai:NAME", a classification network of MONAI, such as "monai:resnet18".
     network_params : dict, optional
         ``n_blocks`` (by default as many as leave no edge above 7 voxels: 2 for boxes of 28,
         4 for boxes of 64), ``n_filters`` (32), ``n_hidden`` (128), the width of the encoder's dense
         layer, ``latent_dim`` (50), the length of the code, and ``noise_std`` (1), the standard
         deviation of a voxel around its mean, of standardised volumes: the smaller, the more a code
         tells.
+    augmentation : {"none", "rotations"} or dict, default="none"
+        Random copies to train on: rotated over all orientations and shifted, the missing wedge
+        cut afterwards. A dictionary changes what "rotations" does: ``tilt_range_deg`` (60, or a
+        pair, or None for no wedge), ``max_shift_voxels`` (1), ``rotate`` (True), ``noise_std`` (0),
+        ``contrast`` (0), ``low_pass`` (None, or a pair of cutoffs in cycles per voxel),
+        ``oversampling`` (2) and ``outside`` ("wrap"). See the user guide.
+    test_time_rotations : int, default=0
+        Rotated copies over which predictions are averaged; 0 takes volumes as they are. Networks
+        that were trained on copies should see copies, whose spectrum differs a little.
     training_params : dict, optional
         Adam's ``betas`` ((0.9, 0.99)) and ``weight_decay`` (0); ``n_iter_no_change`` (10), the
         epochs without a better validation loss after which training stops; ``standardize`` (True),
         whether two numbers, the mean and the standard deviation over all voxels trained on, take
         the volumes to the network's scale; ``n_workers`` (0), the processes that read batches
-        ahead, for volumes in files.
+        ahead, for volumes in files; ``optimizer`` ("adam" or "adamw"); ``schedule`` ("constant" or
+        "one_cycle") of the learning rate; ``average_decay`` (0), with which weights are averaged
+        over steps; ``labeled_share`` (None), the share of labelled volumes in every batch;
+        ``steps_per_epoch`` (None), batches in an epoch instead of one pass.
     learning_rate : float, default=1e-4
         Adam's learning rate.
     batch_size : int, default=64

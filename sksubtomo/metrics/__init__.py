@@ -1,5 +1,6 @@
-"""Scorers that know that -1 is not a class."""
+"""Scores that know that -1 is not a class."""
 
+from sksubtomo.metrics._calibration import expected_calibration_error, reliability_curve
 from sksubtomo.metrics._scorer import (
     LabeledScorer,
     get_labeled_scorer,
@@ -9,7 +10,9 @@ from sksubtomo.metrics._scorer import (
 
 __all__ = [
     "LabeledScorer",
+    "expected_calibration_error",
     "get_labeled_scorer",
     "get_labeled_scorer_names",
     "make_labeled_scorer",
+    "reliability_curve",
 ]

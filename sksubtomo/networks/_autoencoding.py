@@ -8,19 +8,21 @@ import torch
 from torch import nn
 
 from sksubtomo._utils._volumes import Shape3d
-from sksubtomo.networks._classifier import Classifier3d
-from sksubtomo.networks._decoder import Decoder3d
-from sksubtomo.networks._encoder import Encoder3d
 from sksubtomo.networks._random import PartSeeds
+from sksubtomo.networks._registry import resolve_backbone
 
 
 class AutoencodingOutput(NamedTuple):
-    """What :class:`AutoencodingNetwork` gives back; a branch that did not run is None."""
+    """What :class:`AutoencodingNetwork` gives back; a branch that did not run is None.
+
+    ``teacher_logits``, what a teacher says of other copies of the volumes, is put in by the net.
+    """
 
     volumes: torch.Tensor
     code: torch.Tensor | None
     reconstruction: torch.Tensor | None
     logits: torch.Tensor | None
+    teacher_logits: torch.Tensor | None = None
 
 
 class AutoencodingNetwork(nn.Module):
@@ -35,7 +37,7 @@ class AutoencodingNetwork(nn.Module):
     n_classes : int or None
         Number of classes. None leaves the classifier out, which makes an autoencoder.
     n_blocks, n_filters : int
-        As in :class:`Encoder3d`.
+        As in :class:`Encoder3d`; their meaning depends on `network`.
     latent_dim : int or None, default=128
         Length of the code. None leaves code and decoder out, which makes a supervised network.
     batch_norm_rows : {"all", "labeled"}, default="all"
@@ -45,6 +47,16 @@ class AutoencodingNetwork(nn.Module):
         unlabelled volumes do not touch the classifier at all.
     reconstructs : bool, default=True
         Whether ``forward`` runs the decoder, which costs most of the time.
+    network : str, default="paper"
+        What the parts are, see :func:`resolve_backbone`. The encoders of "resnet" and of MONAI
+        have batch normalisation, too, whose statistics are of all rows.
+
+    Raises
+    ------
+    ImportError
+        If the network is MONAI's, and MONAI is not installed.
+    ValueError
+        If `network` is not known, or if the box is too small for it.
 
     References
     ----------
@@ -62,24 +74,26 @@ class AutoencodingNetwork(nn.Module):
         latent_dim: int | None = 128,
         batch_norm_rows: Literal["all", "labeled"] = "all",
         reconstructs: bool = True,
+        network: str = "paper",
     ) -> None:
         super().__init__()
+        backbone = resolve_backbone(network)
         sizes = {"n_blocks": n_blocks, "n_filters": n_filters, "latent_dim": latent_dim}
         self.batch_norm_rows = batch_norm_rows
         self.reconstructs = reconstructs and latent_dim is not None
         self.latent_dim = latent_dim
         seeds = PartSeeds()
         with seeds.of("encoder"):
-            self.encoder = Encoder3d(volume_shape, **sizes)  # type: ignore[arg-type]
+            self.encoder = backbone.encoder(volume_shape, **sizes)
         # Methods of a branch that is left out are not to be called.
         self.classifier: Any = None
         self.decoder: Any = None
         if n_classes is not None:
             with seeds.of("classifier"):
-                self.classifier = Classifier3d(self.encoder.feature_shape, n_classes)
+                self.classifier = backbone.classifier(self.encoder.feature_shape, n_classes)
         if latent_dim is not None:
             with seeds.of("decoder"):
-                self.decoder = Decoder3d(volume_shape, **sizes)  # type: ignore[arg-type]
+                self.decoder = backbone.decoder(volume_shape, **sizes)
 
     def forward(
         self, volumes: torch.Tensor, labeled: torch.Tensor | None = None
@@ -115,7 +129,15 @@ class AutoencodingNetwork(nn.Module):
 
     def classify(self, volumes: torch.Tensor) -> torch.Tensor:
         """Return class probabilities (n, n_classes) without running the decoder."""
-        return self.classifier(self.encoder.blocks(volumes)).softmax(dim=1)
+        return self.logits(volumes).softmax(dim=1)
+
+    def logits(self, volumes: torch.Tensor) -> torch.Tensor:
+        """Return unnormalised log-probabilities (n, n_classes), without running the decoder."""
+        return self.classifier(self.encoder.blocks(volumes))
+
+    def features(self, volumes: torch.Tensor) -> torch.Tensor:
+        """Return what the classifier reads, the feature maps as rows (n, n_features)."""
+        return self.encoder.blocks(volumes).flatten(1)
 
     def encode(self, volumes: torch.Tensor) -> torch.Tensor:
         """Return codes (n, latent_dim)."""

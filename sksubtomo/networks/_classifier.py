@@ -6,8 +6,8 @@ import math
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
+from sksubtomo.networks._batch_norm import BatchNorm
 from sksubtomo.networks._random import glorot_
 
 
@@ -37,7 +37,7 @@ class Classifier3d(nn.Module):
         self.n_classes = n_classes
         self.layers = nn.Sequential(
             nn.Flatten(),
-            _BatchNorm(n_features),
+            BatchNorm(n_features),
             nn.Linear(n_features, n_hidden),
             nn.ReLU(),
             nn.Linear(n_hidden, n_hidden),
@@ -49,17 +49,3 @@ class Classifier3d(nn.Module):
     def forward(self, feature_map: torch.Tensor) -> torch.Tensor:
         """Return logits (n, n_classes) of feature maps (n, n_filters, d, h, w)."""
         return self.layers(feature_map)
-
-
-class _BatchNorm(nn.BatchNorm1d):
-    """Batch normalisation that, for fewer than two rows, uses the running statistics.
-
-    A single row has no variance: PyTorch raises, and the row would be normalised to zero.
-    """
-
-    def forward(self, input: torch.Tensor) -> torch.Tensor:
-        if self.training and len(input) < 2:
-            return F.batch_norm(
-                input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
-            )
-        return super().forward(input)

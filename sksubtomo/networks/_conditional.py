@@ -9,11 +9,9 @@ import torch
 from torch import nn
 
 from sksubtomo._utils._volumes import Shape3d
-from sksubtomo.networks._classifier import Classifier3d
-from sksubtomo.networks._decoder import Decoder3d
-from sksubtomo.networks._encoder import Encoder3d
 from sksubtomo.networks._gaussian import GaussianHead, GaussianNoise, log_of_noise
 from sksubtomo.networks._random import glorot_
+from sksubtomo.networks._registry import resolve_backbone
 
 
 class ConditionalOutput(NamedTuple):
@@ -51,6 +49,8 @@ class ConditionalVariationalNetwork(nn.Module):
     dense : bool, default=False
         Whether to use dense layers instead of convolutions, for codes instead of volumes; then
         `noise_std` is where a standard deviation of each entry, which is learnt, begins.
+    network : str, default="paper"
+        What encoder, decoder and classifier are if not dense, see :func:`resolve_backbone`.
 
     References
     ----------
@@ -70,6 +70,7 @@ class ConditionalVariationalNetwork(nn.Module):
         latent_dim: int = 50,
         noise_std: float = 1.0,
         dense: bool = False,
+        network: str = "paper",
     ) -> None:
         super().__init__()
         self.n_classes = n_classes
@@ -88,10 +89,11 @@ class ConditionalVariationalNetwork(nn.Module):
             self.log_noise = nn.Parameter(torch.full(volume_shape, math.log(noise_std)))
         else:
             sizes = {"n_blocks": n_blocks, "n_filters": n_filters}
-            encoder = Encoder3d(volume_shape, latent_dim=n_hidden, **sizes)  # type: ignore[arg-type]
+            backbone = resolve_backbone(network)
+            encoder = backbone.encoder(volume_shape, latent_dim=n_hidden, **sizes)
             self.encoder = encoder
-            self.classifier = Classifier3d(encoder.feature_shape, n_classes)
-            self.decoder = Decoder3d(volume_shape, latent_dim=n_inputs, **sizes)  # type: ignore[arg-type]
+            self.classifier = backbone.classifier(encoder.feature_shape, n_classes)
+            self.decoder = backbone.decoder(volume_shape, latent_dim=n_inputs, **sizes)
             self.register_buffer("log_noise", log_of_noise(noise_std))
         self.posterior = GaussianHead(n_hidden + n_classes, latent_dim)
         self.draw = GaussianNoise()
@@ -132,7 +134,15 @@ class ConditionalVariationalNetwork(nn.Module):
 
     def classify(self, volumes: torch.Tensor) -> torch.Tensor:
         """Return class probabilities (n, n_classes) without running the decoder."""
-        return self.classifier(self.encoder(volumes)[1]).softmax(dim=1)
+        return self.logits(volumes).softmax(dim=1)
+
+    def logits(self, volumes: torch.Tensor) -> torch.Tensor:
+        """Return unnormalised log-probabilities (n, n_classes)."""
+        return self.classifier(self.encoder(volumes)[1])
+
+    def features(self, volumes: torch.Tensor) -> torch.Tensor:
+        """Return what the classifier reads, flattened, shape (n, n_features)."""
+        return self.encoder(volumes)[1].flatten(1)
 
 
 class _DenseEncoder(nn.Module):

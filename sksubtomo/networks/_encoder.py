@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
-
-import torch
 from torch import nn
 
 from sksubtomo._utils._volumes import Shape3d
+from sksubtomo.networks._base_encoder import BaseEncoder3d
 from sksubtomo.networks._random import glorot_
 from sksubtomo.networks._shapes import default_n_blocks, pooled_shapes
 
 
-class Encoder3d(nn.Module):
+class Encoder3d(BaseEncoder3d):
     """Convolution and max-pooling blocks, then a dense layer that gives the code.
 
     Each block is a 3 x 3 x 3 convolution with ReLU and a 2 x 2 x 2 max-pooling that rounds up;
@@ -54,37 +52,12 @@ class Encoder3d(nn.Module):
         n_filters: int = 32,
         latent_dim: int | None = 128,
     ) -> None:
-        super().__init__()
         n_blocks = default_n_blocks(volume_shape) if n_blocks is None else n_blocks
         last_shape = pooled_shapes(volume_shape, n_blocks)[-1]
-        self.feature_shape = (n_filters, *last_shape)
-        self.blocks = nn.Sequential()
+        blocks = nn.Sequential()
         for block in range(n_blocks):
-            self.blocks.append(nn.Conv3d(n_filters if block else 1, n_filters, 3, padding=1))
-            self.blocks.append(nn.ReLU())
-            self.blocks.append(nn.MaxPool3d(2, ceil_mode=True))
-        glorot_(self.blocks)  # before the code's, so that they are the same without it
-        self.to_code: nn.Module | None = None
-        if latent_dim is not None:
-            n_features = math.prod(self.feature_shape)
-            self.to_code = nn.Sequential(nn.Flatten(), nn.Linear(n_features, latent_dim), nn.ReLU())
-            glorot_(self.to_code)
-
-    def forward(self, volumes: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor]:
-        """Encode volumes.
-
-        Parameters
-        ----------
-        volumes : Tensor of shape (n, 1, depth, height, width)
-            The volumes.
-
-        Returns
-        -------
-        code : Tensor of shape (n, latent_dim) or None
-            Non-negative features.
-        feature_map : Tensor of shape (n, n_filters, d, h, w)
-            Output of the last max-pooling, which the classifier reads.
-        """
-        feature_map = self.blocks(volumes)
-        code = None if self.to_code is None else self.to_code(feature_map)
-        return code, feature_map
+            blocks.append(nn.Conv3d(n_filters if block else 1, n_filters, 3, padding=1))
+            blocks.append(nn.ReLU())
+            blocks.append(nn.MaxPool3d(2, ceil_mode=True))
+        glorot_(blocks)
+        super().__init__(blocks, (n_filters, *last_shape), latent_dim)

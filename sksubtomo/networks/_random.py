@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 
 import torch
 from torch import nn
@@ -52,8 +53,23 @@ def glorot_(network: nn.Module) -> None:
     Glorot & Bengio, "Understanding the difficulty of training deep feedforward neural networks",
     AISTATS 2010.
     """
+    _draw(network, nn.init.xavier_uniform_)
+
+
+def kaiming_(network: nn.Module) -> None:
+    """Draw He's normal weights, which keep the variance through ReLU, in place; biases are zero.
+
+    References
+    ----------
+    He et al., "Delving deep into rectifiers: surpassing human-level performance on ImageNet
+    classification", ICCV 2015.
+    """
+    _draw(network, partial(nn.init.kaiming_normal_, nonlinearity="relu"))
+
+
+def _draw(network: nn.Module, init: Callable[[torch.Tensor], torch.Tensor]) -> None:
     for layer in network.modules():
         if isinstance(layer, (nn.Conv3d, nn.Linear)):
-            nn.init.xavier_uniform_(layer.weight)
+            init(layer.weight)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)

@@ -6,6 +6,8 @@ from sksubtomo._utils._volumes import Shape3d
 
 # The paper pools 28 to 7 (two blocks) and 64 to 4 (four blocks).
 _LARGEST_FINAL_EDGE = 7
+# Below it, 3 x 3 x 3 convolutions mostly see the zeros around the map.
+_SMALLEST_AVERAGED_EDGE = 4
 
 
 def default_n_blocks(volume_shape: Shape3d) -> int:
@@ -19,6 +21,20 @@ def default_n_blocks(volume_shape: Shape3d) -> int:
     n_blocks, longest = 1, _halved(max(volume_shape))
     while longest > _LARGEST_FINAL_EDGE:
         n_blocks, longest = n_blocks + 1, _halved(longest)
+    return n_blocks
+
+
+def default_n_residual_blocks(volume_shape: Shape3d) -> int:
+    """Largest number of halvings that leaves no edge below 4 voxels, at least one.
+
+    Examples
+    --------
+    >>> [default_n_residual_blocks((edge, edge, edge)) for edge in (8, 16, 28, 32, 64)]
+    [1, 2, 3, 3, 4]
+    """
+    n_blocks, shortest = 1, _halved(min(volume_shape))
+    while _halved(shortest) >= _SMALLEST_AVERAGED_EDGE:
+        n_blocks, shortest = n_blocks + 1, _halved(shortest)
     return n_blocks
 
 

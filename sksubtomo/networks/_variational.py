@@ -8,9 +8,8 @@ import torch
 from torch import nn
 
 from sksubtomo._utils._volumes import Shape3d
-from sksubtomo.networks._decoder import Decoder3d
-from sksubtomo.networks._encoder import Encoder3d
 from sksubtomo.networks._gaussian import GaussianHead, GaussianNoise, log_of_noise
+from sksubtomo.networks._registry import resolve_backbone
 
 
 class VariationalOutput(NamedTuple):
@@ -26,8 +25,8 @@ class VariationalOutput(NamedTuple):
 class VariationalNetwork(nn.Module):
     """Variational autoencoder of volumes, M1 of Kingma et al.
 
-    The encoder of :class:`Encoder3d`, with a dense layer of `n_hidden`, gives a Gaussian
-    over codes; :class:`Decoder3d` turns a draw from it into the mean of a Gaussian over volumes.
+    The encoder, with a dense layer of `n_hidden`, gives a Gaussian over codes; the decoder turns a
+    draw from it into the mean of a Gaussian over volumes.
 
     Parameters
     ----------
@@ -41,6 +40,8 @@ class VariationalNetwork(nn.Module):
         Length of the code.
     noise_std : float, default=1
         Standard deviation of the voxels around the decoded mean.
+    network : str, default="paper"
+        What encoder and decoder are, see :func:`resolve_backbone`.
 
     References
     ----------
@@ -58,14 +59,16 @@ class VariationalNetwork(nn.Module):
         n_hidden: int = 128,
         latent_dim: int = 50,
         noise_std: float = 1.0,
+        network: str = "paper",
     ) -> None:
         super().__init__()
+        backbone = resolve_backbone(network)
         self.latent_dim = latent_dim
-        self.encoder = Encoder3d(
+        self.encoder = backbone.encoder(
             volume_shape, n_blocks=n_blocks, n_filters=n_filters, latent_dim=n_hidden
         )
         self.posterior = GaussianHead(n_hidden, latent_dim)
-        self.decoder = Decoder3d(
+        self.decoder = backbone.decoder(
             volume_shape, n_blocks=n_blocks, n_filters=n_filters, latent_dim=latent_dim
         )
         self.draw = GaussianNoise()

@@ -2,6 +2,8 @@
 
 from sksubtomo.semi_supervised._autoencoding import AutoencodingClassifier
 from sksubtomo.semi_supervised._fine_tuned import FineTunedClassifier
+from sksubtomo.semi_supervised._fix_match import FixMatchClassifier
+from sksubtomo.semi_supervised._mean_teacher import MeanTeacherClassifier
 from sksubtomo.semi_supervised._pseudo_label import PseudoLabelClassifier
 from sksubtomo.semi_supervised._self_training import SelfTrainingClassifier
 from sksubtomo.semi_supervised._shared_volumes import SharedVolumes
@@ -11,6 +13,8 @@ from sksubtomo.semi_supervised._with_unlabeled import WithUnlabeled
 __all__ = [
     "AutoencodingClassifier",
     "FineTunedClassifier",
+    "FixMatchClassifier",
+    "MeanTeacherClassifier",
     "PseudoLabelClassifier",
     "SelfTrainingClassifier",
     "SemiSupervisedVAEClassifier",

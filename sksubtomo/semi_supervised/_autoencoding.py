@@ -6,12 +6,14 @@ from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sksubtomo.base import BaseVolumeClassifier, ReconstructionMixin
+from sksubtomo.base import BaseVolumeClassifier, ReconstructionMixin, make_corruption
+from sksubtomo.fourier import missing_wedge_mask
 from sksubtomo.networks import AutoencodingNetwork
-from sksubtomo.training import AutoencodingLoss
+from sksubtomo.training import AutoencodingLoss, PseudoLabelConsistency, Views
 
 
 class AutoencodingClassifier(ReconstructionMixin, BaseVolumeClassifier):
@@ -25,10 +27,12 @@ class AutoencodingClassifier(ReconstructionMixin, BaseVolumeClassifier):
 
         \frac{1}{n} \sum_i a_i \mathrm{MSE}(x_i, \hat x_i)
         + \beta \frac{\sum_{i \in S} w_{y_i} \mathrm{CE}(y_i, p_i)}{\sum_{i \in S} w_{y_i}}
-        + \frac{\lambda}{n} \sum_i \lVert c_i \rVert_1
+        + \frac{\lambda}{n} \sum_i \lVert c_i \rVert_1 + \gamma C
 
     where :math:`a_i` is ``alpha`` for labelled and ``unlabeled_weight`` for unlabelled volumes,
-    MSE is the mean over voxels, :math:`c_i` the code and :math:`w` the class weights.
+    MSE is the mean over voxels, :math:`c_i` the code, :math:`w` the class weights, and :math:`C`,
+    with the weight `consistency`, is what unlabelled volumes cost whose copies the network puts
+    into different classes. Every term can be switched off, and copies are made with `augmentation`.
 
     Parameters
     ----------
@@ -41,23 +45,46 @@ class AutoencodingClassifier(ReconstructionMixin, BaseVolumeClassifier):
     unlabeled_weight : float, optional
         Weight of the reconstruction error of unlabelled volumes. By default 1, as in Algorithm 1
         of the paper, or 0 if `alpha` is 0.
+    consistency : float, default=0
+        Weight :math:`\gamma` of the cross-entropy of unlabelled volumes with the class that the
+        network, its weights averaged if ``average_decay`` says so, gives to another copy of
+        them, where it is sure; see :class:`FixMatchClassifier`. Needs `augmentation`.
     class_weight : dict or "balanced", optional
         Weights of the classes in the cross-entropy.
     classes : array-like of shape (n_classes,), optional
         All classes. By default those that occur in `y`. To be given where a subset of the data may
         lack a class, as in cross-validation with few labels.
+    network : str, default="paper"
+        "paper", that of Liu et al.; "resnet", residual, batch-normalised and globally pooled; or
+        "monai:NAME", a classification network of MONAI, such as "monai:resnet18".
     network_params : dict, optional
         ``n_blocks`` (by default as many as leave no edge above 7 voxels: 2 for boxes of 28,
         4 for boxes of 64), ``n_filters`` (32), ``latent_dim`` (128), and
         ``batch_norm_rows``: "all" rows of a batch enter the statistics of the classifier's
         batch normalisation, which is the default, or only the "labeled" ones. See Notes.
+    augmentation : {"none", "rotations"} or dict, default="none"
+        Random copies to train on: rotated over all orientations and shifted, the missing wedge
+        cut afterwards. A dictionary changes what "rotations" does: ``tilt_range_deg`` (60, or a
+        pair, or None for no wedge), ``max_shift_voxels`` (1), ``rotate`` (True), ``noise_std`` (0),
+        ``contrast`` (0), ``low_pass`` (None, or a pair of cutoffs in cycles per voxel),
+        ``oversampling`` (2) and ``outside`` ("wrap"). See the user guide.
+    test_time_rotations : int, default=0
+        Rotated copies over which predictions are averaged; 0 takes volumes as they are. Networks
+        that were trained on copies should see copies, whose spectrum differs a little.
     training_params : dict, optional
         Adam's ``betas`` ((0.9, 0.99)) and ``weight_decay`` (0); the weight
-        ``sparsity`` (1e-4) of the L1 norm of the code; ``n_iter_no_change`` (10), the epochs
+        ``sparsity`` (1e-4) of the L1 norm of the code; ``measured_region`` (False), whether the
+        reconstruction error counts only what the tilts of `augmentation` measure; ``corruption``
+        (None), a dictionary of ``noise_std``, ``contrast`` and ``low_pass``: what is done to
+        copies that are to be reconstructed without it; ``threshold`` ("adaptive", or a
+        probability) of `consistency`; ``n_iter_no_change`` (10), the epochs
         without a better validation loss after which training stops; ``standardize`` (True),
         whether two numbers, the mean and the standard deviation over all training voxels, take
         the volumes to the network's scale; ``n_workers`` (0), the processes that read batches
-        ahead, for volumes in files.
+        ahead, for volumes in files; ``optimizer`` ("adam" or "adamw"); ``schedule`` ("constant" or
+        "one_cycle") of the learning rate; ``average_decay`` (0), with which weights are averaged
+        over steps; ``labeled_share`` (None), the share of labelled volumes in every batch;
+        ``steps_per_epoch`` (None), batches in an epoch instead of one pass.
     learning_rate : float, default=1e-4
         Adam's learning rate.
     batch_size : int, default=64
@@ -148,16 +175,23 @@ class AutoencodingClassifier(ReconstructionMixin, BaseVolumeClassifier):
     _training_defaults: ClassVar[dict[str, Any]] = {
         **BaseVolumeClassifier._training_defaults,
         "sparsity": 1e-4,
+        "measured_region": False,
+        "corruption": None,
+        "threshold": "adaptive",
     }
     _training_constraints: ClassVar[dict[str, list]] = {
         **BaseVolumeClassifier._training_constraints,
         "sparsity": [Interval(Real, 0, None, closed="left")],
+        "measured_region": ["boolean"],
+        "corruption": [dict, None],
+        "threshold": [StrOptions({"adaptive"}), Interval(Real, 0, 1, closed="both")],
     }
     _parameter_constraints: ClassVar[dict[str, list]] = {
         **BaseVolumeClassifier._parameter_constraints,
         "alpha": [Interval(Real, 0, None, closed="left")],
         "beta": [Interval(Real, 0, None, closed="left")],
         "unlabeled_weight": [Interval(Real, 0, None, closed="left"), None],
+        "consistency": [Interval(Real, 0, None, closed="left")],
     }
 
     def __init__(
@@ -166,9 +200,13 @@ class AutoencodingClassifier(ReconstructionMixin, BaseVolumeClassifier):
         alpha=1.0,
         beta=1.0,
         unlabeled_weight=None,
+        consistency=0.0,
         class_weight=None,
         classes=None,
+        network="paper",
         network_params=None,
+        augmentation="none",
+        test_time_rotations=0,
         training_params=None,
         learning_rate=1e-4,
         batch_size=64,
@@ -182,7 +220,10 @@ class AutoencodingClassifier(ReconstructionMixin, BaseVolumeClassifier):
         verbose=0,
     ):
         super().__init__(
+            network=network,
             network_params=network_params,
+            augmentation=augmentation,
+            test_time_rotations=test_time_rotations,
             training_params=training_params,
             learning_rate=learning_rate,
             batch_size=batch_size,
@@ -198,6 +239,7 @@ class AutoencodingClassifier(ReconstructionMixin, BaseVolumeClassifier):
         self.alpha = alpha
         self.beta = beta
         self.unlabeled_weight = unlabeled_weight
+        self.consistency = consistency
         self.class_weight = class_weight
         self.classes = classes
 
@@ -212,14 +254,45 @@ class AutoencodingClassifier(ReconstructionMixin, BaseVolumeClassifier):
     def _module_params(self) -> dict[str, Any]:
         return {**super()._module_params(), "reconstructs": self._trains_decoder()}
 
+    def _views(self) -> Views:
+        views = super()._views()
+        params = self._checked_training_params()
+        if views.augmentation is None and (self.consistency or params["measured_region"]):
+            raise ValueError(
+                "consistency compares copies of volumes, and measured_region takes the tilts from "
+                "augmentation: set augmentation, for example to 'rotations'."
+            )
+        if params["corruption"] is not None:
+            corruption = make_corruption(
+                type(self).__name__, params["corruption"], "corruption", views.augmentation
+            )
+            views = views._replace(corruption=corruption, clean_target=True)
+        teacher = "average" if params["average_decay"] else "self"
+        return views._replace(teacher=teacher) if self.consistency else views
+
     def _criterion_params(self, codes: NDArray[np.int64]) -> dict[str, Any]:
+        params = self._checked_training_params()
+        compared = {}
+        if self.consistency:
+            module = PseudoLabelConsistency(self._class_shares(codes), params["threshold"])
+            compared = {"consistency_weight": self.consistency, "consistency": module}
         return {
             "alpha": self.alpha,
             "beta": self.beta,
             "unlabeled_weight": self._unlabeled_weight(),
-            "sparsity": self._checked_training_params()["sparsity"],
+            "sparsity": params["sparsity"],
             "class_weight": self._class_weights(codes),
+            "measured": self._measured() if params["measured_region"] else None,
+            **compared,
         }
+
+    def _measured(self) -> torch.Tensor | None:
+        """Where the tilts measure, or None if augmentation cuts no wedge."""
+        augmentation = self._views().augmentation
+        tilts = None if augmentation is None else augmentation.tilt_range_deg
+        if tilts is None:
+            return None
+        return torch.from_numpy(missing_wedge_mask(self.volume_shape_, tilts)).float()
 
     def _update_net(self, codes: NDArray[np.int64]) -> None:
         super()._update_net(codes)

@@ -12,8 +12,10 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import Interval
 
 from sksubtomo.base import check_first_stage, fitted_first_stage, unfrozen
-from sksubtomo.decomposition import Autoencoder
+from sksubtomo.decomposition import Autoencoder, ContrastiveEncoder
 from sksubtomo.neural_network import CNNClassifier
+
+_FIRST_STAGES = (Autoencoder, ContrastiveEncoder)
 
 
 class FineTunedClassifier(CNNClassifier):
@@ -25,11 +27,12 @@ class FineTunedClassifier(CNNClassifier):
 
     Parameters
     ----------
-    autoencoder : Autoencoder or FrozenEstimator of one, optional
-        The first stage. One that is not fitted is cloned, and fitted to all volumes. A fitted one
-        is used as it is. :func:`sklearn.base.clone`, and with it ``GridSearchCV``, forgets fits:
-        there, pass ``FrozenEstimator(autoencoder)``, and the first stage is done once for all. By
-        default, an autoencoder with the parameters of this estimator.
+    autoencoder : Autoencoder, ContrastiveEncoder or FrozenEstimator of one, optional
+        The first stage, whose `network` holds for both. One that is not fitted is cloned, and
+        fitted to all volumes. A fitted one is used as it is. :func:`sklearn.base.clone`, and with
+        it ``GridSearchCV``, forgets fits: there, pass ``FrozenEstimator(autoencoder)``, and the
+        first stage is done once for all. By default, an autoencoder with the parameters of this
+        estimator.
     pretrain_epochs : int, optional
         Epochs of the default autoencoder; by default `max_epochs`. 0 leaves the first stage out,
         which is :class:`~sksubtomo.neural_network.CNNClassifier`.
@@ -41,16 +44,31 @@ class FineTunedClassifier(CNNClassifier):
     classes : array-like of shape (n_classes,), optional
         All classes. By default those that occur in `y`. To be given where a subset of the data may
         lack a class, as in cross-validation with few labels.
+    network : str, default="paper"
+        "paper", that of Liu et al.; "resnet", residual, batch-normalised and globally pooled; or
+        "monai:NAME", a classification network of MONAI, such as "monai:resnet18".
     network_params : dict, optional
         ``n_blocks`` (by default as many as leave no edge above 7 voxels: 2 for boxes of 28, 4 for
         boxes of 64), ``n_filters`` (32) and, for the default autoencoder, ``latent_dim`` (128). Not
         to be given with `autoencoder`, whose own hold.
+    augmentation : {"none", "rotations"} or dict, default="none"
+        Random copies to train on: rotated over all orientations and shifted, the missing wedge
+        cut afterwards. A dictionary changes what "rotations" does: ``tilt_range_deg`` (60, or a
+        pair, or None for no wedge), ``max_shift_voxels`` (1), ``rotate`` (True), ``noise_std`` (0),
+        ``contrast`` (0), ``low_pass`` (None, or a pair of cutoffs in cycles per voxel),
+        ``oversampling`` (2) and ``outside`` ("wrap"). See the user guide.
+    test_time_rotations : int, default=0
+        Rotated copies over which predictions are averaged; 0 takes volumes as they are. Networks
+        that were trained on copies should see copies, whose spectrum differs a little.
     training_params : dict, optional
         Adam's ``betas`` ((0.9, 0.99)) and ``weight_decay`` (0); ``n_iter_no_change`` (10), the
         epochs without a better validation loss after which training stops; ``standardize`` (True),
         whether two numbers, the mean and the standard deviation over all voxels trained on, take
         the volumes to the network's scale; ``n_workers`` (0), the processes that read batches
-        ahead, for volumes in files.
+        ahead, for volumes in files; ``optimizer`` ("adam" or "adamw"); ``schedule`` ("constant" or
+        "one_cycle") of the learning rate; ``average_decay`` (0), with which weights are averaged
+        over steps; ``labeled_share`` (None), the share of labelled volumes in every batch;
+        ``steps_per_epoch`` (None), batches in an epoch instead of one pass.
     learning_rate : float, default=1e-4
         Adam's learning rate.
     batch_size : int, default=64
@@ -111,7 +129,7 @@ class FineTunedClassifier(CNNClassifier):
     >>> from sklearn.frozen import FrozenEstimator
     >>> from sklearn.model_selection import GridSearchCV
     >>> from sksubtomo.datasets import make_subtomograms
-    >>> from sksubtomo.decomposition import Autoencoder
+    >>> from sksubtomo.decomposition import Autoencoder, ContrastiveEncoder
     >>> from sksubtomo.model_selection import SemiSupervisedSplit, mask_labels
     >>> from sksubtomo.semi_supervised import FineTunedClassifier
     >>> X, y = make_subtomograms(40, classes=2, box_size=16, voxel_size_angstrom=20.0,
@@ -128,7 +146,7 @@ class FineTunedClassifier(CNNClassifier):
     _network_defaults: ClassVar[dict[str, Any]] = Autoencoder._network_defaults
     _parameter_constraints: ClassVar[dict[str, list]] = {
         **CNNClassifier._parameter_constraints,
-        "autoencoder": [Autoencoder, FrozenEstimator, None],
+        "autoencoder": [*_FIRST_STAGES, FrozenEstimator, None],
         "pretrain_epochs": [Interval(Integral, 0, None, closed="left"), None],
         "freeze_encoder": ["boolean"],
     }
@@ -141,7 +159,10 @@ class FineTunedClassifier(CNNClassifier):
         freeze_encoder=False,
         class_weight=None,
         classes=None,
+        network="paper",
         network_params=None,
+        augmentation="none",
+        test_time_rotations=0,
         training_params=None,
         learning_rate=1e-4,
         batch_size=64,
@@ -157,7 +178,10 @@ class FineTunedClassifier(CNNClassifier):
         super().__init__(
             class_weight=class_weight,
             classes=classes,
+            network=network,
             network_params=network_params,
+            augmentation=augmentation,
+            test_time_rotations=test_time_rotations,
             training_params=training_params,
             learning_rate=learning_rate,
             batch_size=batch_size,
@@ -174,8 +198,8 @@ class FineTunedClassifier(CNNClassifier):
         self.pretrain_epochs = pretrain_epochs
         self.freeze_encoder = freeze_encoder
 
-    def _first_stage(self) -> Autoencoder | None:
-        """Return the autoencoder to start from, fitted or not; None to start from nothing."""
+    def _first_stage(self) -> Autoencoder | ContrastiveEncoder | None:
+        """Return the encoder to start from, fitted or not; None to start from nothing."""
         if self.autoencoder is not None or self.pretrain_epochs == 0:
             return unfrozen(self.autoencoder)
         shared = {*Autoencoder._get_param_names()} & {*self._get_param_names()}
@@ -192,7 +216,7 @@ class FineTunedClassifier(CNNClassifier):
                     "network_params and pretrain_epochs are those of the default autoencoder; "
                     "with autoencoder given, set them there."
                 )
-            check_first_stage("autoencoder", self.autoencoder, Autoencoder, self.volume_shape_)
+            check_first_stage("autoencoder", self.autoencoder, _FIRST_STAGES, self.volume_shape_)
         return checked
 
     def _module_params(self) -> dict[str, Any]:
@@ -200,6 +224,7 @@ class FineTunedClassifier(CNNClassifier):
         if self.autoencoder is not None:
             sizes = self._first_stage()._checked_network_params()
             params.update({name: sizes[name] for name in ("n_blocks", "n_filters")})
+            params["network"] = self._first_stage().network
         return params
 
     def _prepare(self, X: NDArray[np.float32], rows: NDArray[np.intp]) -> None:

@@ -19,7 +19,7 @@ from sksubtomo.base import (
 )
 from sksubtomo.decomposition import VariationalAutoencoder
 from sksubtomo.networks import ConditionalVariationalNetwork
-from sksubtomo.training import ConditionalVariationalLoss
+from sksubtomo.training import ConditionalVariationalLoss, Views
 
 
 class SemiSupervisedVAEClassifier(BaseVolumeClassifier):
@@ -57,18 +57,33 @@ class SemiSupervisedVAEClassifier(BaseVolumeClassifier):
     classes : array-like of shape (n_classes,), optional
         All classes. By default those that occur in `y`. To be given where a subset of the data may
         lack a class, as in cross-validation with few labels.
+    network : str, default="paper"
+        "paper", that of Liu et al.; "resnet", residual, batch-normalised and globally pooled; or
+        "monai:NAME", a classification network of MONAI, such as "monai:resnet18".
     network_params : dict, optional
         ``n_blocks`` (by default as many as leave no edge above 7 voxels: 2 for boxes of 28, 4 for
         boxes of 64) and ``n_filters`` (32), without `vae`; ``n_hidden`` (128), the width of
         dense layers; ``latent_dim`` (50), the length of the code :math:`z`; ``noise_std`` (1),
         the standard deviation of a voxel around its mean, of standardised volumes; of codes, where
         the learning of it begins.
+    augmentation : {"none", "rotations"} or dict, default="none"
+        Random copies to train on: rotated over all orientations and shifted, the missing wedge
+        cut afterwards. A dictionary changes what "rotations" does: ``tilt_range_deg`` (60, or a
+        pair, or None for no wedge), ``max_shift_voxels`` (1), ``rotate`` (True), ``noise_std`` (0),
+        ``contrast`` (0), ``low_pass`` (None, or a pair of cutoffs in cycles per voxel),
+        ``oversampling`` (2) and ``outside`` ("wrap"). See the user guide.
+    test_time_rotations : int, default=0
+        Rotated copies over which predictions are averaged; 0 takes volumes as they are. Networks
+        that were trained on copies should see copies, whose spectrum differs a little.
     training_params : dict, optional
         Adam's ``betas`` ((0.9, 0.99)) and ``weight_decay`` (0); ``n_iter_no_change`` (10), the
         epochs without a better validation loss after which training stops; ``standardize`` (True),
         whether two numbers, the mean and the standard deviation over all voxels trained on, take
         the volumes to the network's scale; ``n_workers`` (0), the processes that read batches
-        ahead, for volumes in files.
+        ahead, for volumes in files; ``optimizer`` ("adam" or "adamw"); ``schedule`` ("constant" or
+        "one_cycle") of the learning rate; ``average_decay`` (0), with which weights are averaged
+        over steps; ``labeled_share`` (None), the share of labelled volumes in every batch;
+        ``steps_per_epoch`` (None), batches in an epoch instead of one pass.
     learning_rate : float, default=1e-4
         Adam's learning rate.
     batch_size : int, default=64
@@ -163,7 +178,10 @@ class SemiSupervisedVAEClassifier(BaseVolumeClassifier):
         alpha=0.1,
         class_weight=None,
         classes=None,
+        network="paper",
         network_params=None,
+        augmentation="none",
+        test_time_rotations=0,
         training_params=None,
         learning_rate=1e-4,
         batch_size=64,
@@ -177,7 +195,10 @@ class SemiSupervisedVAEClassifier(BaseVolumeClassifier):
         verbose=0,
     ):
         super().__init__(
+            network=network,
             network_params=network_params,
+            augmentation=augmentation,
+            test_time_rotations=test_time_rotations,
             training_params=training_params,
             learning_rate=learning_rate,
             batch_size=batch_size,
@@ -215,6 +236,13 @@ class SemiSupervisedVAEClassifier(BaseVolumeClassifier):
         if validation is not None:
             validation = self._inputs(validation[0]), validation[1]
         super()._train(self._inputs(X), codes, resume=resume, validation=validation, **options)
+
+    def _views(self) -> Views:
+        # Codes have no orientation; the first stage has an augmentation of its own.
+        return super()._views() if self._sees_volumes() else Views()
+
+    def _sees_volumes(self) -> bool:
+        return self.vae is None
 
     def _inputs(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return what the model describes: volumes, or mean codes in the form of volumes."""

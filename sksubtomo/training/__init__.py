@@ -1,6 +1,12 @@
 """Losses, data sets, callbacks and skorch nets: what fits a network to volumes."""
 
-from sksubtomo.training._callbacks import BestWeights, EpochLog, ProgressBar
+from sksubtomo.training._augmentation import (
+    WedgeAwareAugmentation,
+    average_over_rotations,
+)
+from sksubtomo.training._callbacks import BestWeights, EpochLog, OneCycle, ProgressBar, RampUp
+from sksubtomo.training._consistency import PseudoLabelConsistency, SquaredErrorConsistency
+from sksubtomo.training._contrastive_loss import ContrastiveLoss
 from sksubtomo.training._data import VolumeDataset, split_dataset, to_input, volume_loader
 from sksubtomo.training._inference import collect, forward_batches, scaling_of
 from sksubtomo.training._losses import (
@@ -9,7 +15,7 @@ from sksubtomo.training._losses import (
     quotient,
     squared_errors,
 )
-from sksubtomo.training._net import build_net
+from sksubtomo.training._net import OPTIMIZERS, build_net
 from sksubtomo.training._pseudo_labels import PseudoLabels, choose_confident
 from sksubtomo.training._validation import hold_out
 from sksubtomo.training._variational_losses import (
@@ -19,16 +25,27 @@ from sksubtomo.training._variational_losses import (
     gaussian_divergence,
     unlabeled_cost,
 )
+from sksubtomo.training._volume_net import Views, VolumeNet
 
 __all__ = [
+    "OPTIMIZERS",
     "AutoencodingLoss",
     "BestWeights",
     "ConditionalVariationalLoss",
+    "ContrastiveLoss",
     "EpochLog",
+    "OneCycle",
     "ProgressBar",
+    "PseudoLabelConsistency",
     "PseudoLabels",
+    "RampUp",
+    "SquaredErrorConsistency",
     "VariationalLoss",
+    "Views",
     "VolumeDataset",
+    "VolumeNet",
+    "WedgeAwareAugmentation",
+    "average_over_rotations",
     "build_net",
     "choose_confident",
     "collect",

@@ -106,7 +106,7 @@ def keep_ball(volumes: torch.Tensor) -> torch.Tensor:
     For volumes that a network trained on rotated ones shall see without rotation.
     """
     _check_volumes(volumes)
-    return _filter(volumes, (_squared_frequencies(volumes) < 0.25 - 1e-6).to(volumes))
+    return filter_volumes(volumes, (_squared_frequencies(volumes) < 0.25 - 1e-6).to(volumes))
 
 
 def apply_wedge(volumes: torch.Tensor, tilt_range_deg: TiltRange = 60.0) -> torch.Tensor:
@@ -129,7 +129,7 @@ def apply_wedge(volumes: torch.Tensor, tilt_range_deg: TiltRange = 60.0) -> torc
         )
     rows = (ranges if ranges.ndim > 1 else ranges.reshape(1, -1)).tolist()
     masks = np.stack([_wedge(volumes.shape[-1], *check_tilt_range(row)) for row in rows])
-    return _filter(volumes, torch.from_numpy(masks)[:, None].to(volumes))
+    return filter_volumes(volumes, torch.from_numpy(masks)[:, None].to(volumes))
 
 
 def shift_volumes(volumes: torch.Tensor, shifts: torch.Tensor) -> torch.Tensor:
@@ -145,7 +145,7 @@ def shift_volumes(volumes: torch.Tensor, shifts: torch.Tensor) -> torch.Tensor:
         # Both signs of the Nyquist frequency share one coefficient, whose sine is always 0.
         sine = torch.where(frequencies.abs() == 0.5, 0.0, angle.sin())
         phases.append(torch.complex(angle.cos(), sine))
-    return _filter(volumes, phases[0] * phases[1] * phases[2])
+    return filter_volumes(volumes, phases[0] * phases[1] * phases[2])
 
 
 def add_noise(volumes: torch.Tensor, std: float, generator: torch.Generator) -> torch.Tensor:
@@ -179,7 +179,7 @@ def random_low_pass(
     _check_volumes(volumes)
     _check_cutoffs(cutoffs)
     cutoff = _uniform(volumes, 1, *cutoffs, generator)[:, 0, None]
-    return _filter(volumes, torch.exp2(-_squared_frequencies(volumes) / cutoff**2))
+    return filter_volumes(volumes, torch.exp2(-_squared_frequencies(volumes) / cutoff**2))
 
 
 class WedgeAwareAugmentation(nn.Module):
@@ -351,7 +351,8 @@ def _wedge(d: int, lowest: float, highest: float) -> np.ndarray:
     return missing_wedge_mask((d, d, d), (lowest, highest))
 
 
-def _filter(volumes: torch.Tensor, gain: torch.Tensor) -> torch.Tensor:
+def filter_volumes(volumes: torch.Tensor, gain: torch.Tensor) -> torch.Tensor:
+    """Multiply volumes by a gain in Fourier space, in the layout of ``rfftn``."""
     spectrum = torch.fft.rfftn(volumes, dim=_AXES) * gain
     return torch.fft.irfftn(spectrum, s=volumes.shape[-3:], dim=_AXES)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
@@ -57,10 +58,83 @@ class BestWeights(EarlyStopping):
     def __init__(self, patience: int) -> None:
         super().__init__("valid_loss", patience=patience, load_best=True)
 
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Forget the last training."""
+        super().on_train_begin(net, **kwargs)
+        self.best_average_: dict[str, torch.Tensor] | None = None
+
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Compare with the best loss so far."""
-        if self.monitor in net.history[-1]:
-            super().on_epoch_end(net, **kwargs)
+        if self.monitor not in net.history[-1]:
+            return
+        super().on_epoch_end(net, **kwargs)
+        if net.averaged_ is not None and self.best_epoch_ == net.history[-1, "epoch"]:
+            self.best_average_ = copy.deepcopy(net.averaged_.state_dict())
+
+    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Go back to the best weights, and to the best averaged ones."""
+        super().on_train_end(net, **kwargs)
+        if self.best_average_ is not None:
+            net.averaged_.load_state_dict(self.best_average_)
+            self.best_average_ = None
+
+
+class OneCycle(Callback):
+    """Raise the learning rate to the net's over a third of the training, then let it fall to 0.
+
+    The number of steps has to be known: a training that is stopped early stops within the cycle.
+
+    References
+    ----------
+    Smith & Topin, "Super-convergence: very fast training of neural networks using large learning
+    rates", 2018.
+    """
+
+    def on_train_begin(self, net: NeuralNet, X: Any = None, **kwargs: Any) -> None:
+        """Lay out the cycle."""
+        steps_per_epoch = len(net.get_iterator(X, training=True))
+        self.scheduler_ = torch.optim.lr_scheduler.OneCycleLR(
+            net.optimizer_, net.lr, total_steps=max(2, net.max_epochs * steps_per_epoch)
+        )
+
+    def on_batch_end(self, net: NeuralNet, training: bool, **kwargs: Any) -> None:
+        """Go one step on."""
+        if training and self.scheduler_.last_epoch + 1 < self.scheduler_.total_steps:
+            self.scheduler_.step()
+
+    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Let the cycle go, so that it is not pickled with the net."""
+        del self.scheduler_
+
+
+class RampUp(Callback):
+    """Let the weight of the loss's consistency grow from 0 to 1 over the first epochs.
+
+    The factor is ``exp(-5 (1 - t)^2)`` at the fraction t of the ramp, as in Mean Teacher.
+
+    Parameters
+    ----------
+    fraction : float
+        Length of the ramp, of the whole training.
+
+    References
+    ----------
+    Tarvainen & Valpola, "Mean teachers are better role models", NeurIPS 2017.
+    """
+
+    def __init__(self, fraction: float) -> None:
+        self.fraction = fraction
+
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Note where the training begins."""
+        self.n_before_ = len(net.history)
+
+    def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Set the factor."""
+        epoch = len(net.history) - 1 - self.n_before_
+        length = self.fraction * net.max_epochs
+        left = max(0.0, 1 - epoch / length) if length else 0.0
+        net.criterion_.ramp = math.exp(-5 * left**2)
 
 
 class ProgressBar(Callback):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 Batch = tuple[dict[str, torch.Tensor], torch.Tensor]
 
@@ -26,6 +27,8 @@ class VolumeDataset(Dataset):
         A volume ``v`` is handed out as ``(v - offset) / scale``.
     rows : ndarray of int, optional
         Rows to hand out, by default all.
+    tilt_ranges : ndarray of shape (n, 2), optional
+        Lowest and highest tilt of each volume in degrees, handed out as ``tilt_range_deg``.
     """
 
     def __init__(
@@ -36,12 +39,14 @@ class VolumeDataset(Dataset):
         offset: float = 0.0,
         scale: float = 1.0,
         rows: NDArray[np.intp] | None = None,
+        tilt_ranges: NDArray[np.float64] | None = None,
     ) -> None:
         self.volumes = volumes
         self.codes = codes
         self.offset = offset
         self.scale = scale
         self.rows = np.arange(len(volumes)) if rows is None else rows
+        self.tilt_ranges = tilt_ranges
         self.validation: VolumeDataset | None = None
         self.labeled_iter = np.where(codes >= 0, 0, -1)
 
@@ -56,7 +61,10 @@ class VolumeDataset(Dataset):
         rows = self.rows[np.asarray(indices)]
         codes = torch.from_numpy(self.codes[rows])
         volumes = to_input(self.volumes[rows], self.offset, self.scale)
-        return {"volumes": volumes, "labeled": codes >= 0}, codes
+        batch = {"volumes": volumes, "labeled": codes >= 0}
+        if self.tilt_ranges is not None:
+            batch["tilt_range_deg"] = torch.from_numpy(self.tilt_ranges[rows])
+        return batch, codes
 
     def add_labels(self, rows: NDArray[np.intp], codes: NDArray[np.intp], iteration: int) -> None:
         """Give labels to unlabelled volumes, and train on them from now on.
@@ -73,7 +81,13 @@ class VolumeDataset(Dataset):
         self.labeled_iter[rows] = iteration
         self.rows = np.concatenate([self.rows, rows])
 
-    def validate_on(self, volumes: Any, codes: NDArray[np.int64], rows: NDArray[np.intp]) -> None:
+    def validate_on(
+        self,
+        volumes: Any,
+        codes: NDArray[np.int64],
+        rows: NDArray[np.intp],
+        tilt_ranges: NDArray[np.float64] | None = None,
+    ) -> None:
         """Set what to validate on: some rows of these or other volumes; none if there are none.
 
         Parameters
@@ -82,9 +96,85 @@ class VolumeDataset(Dataset):
             Volumes and their class indices.
         rows : ndarray of int
             Which of them.
+        tilt_ranges : ndarray of shape (n, 2), optional
+            Tilt ranges of these volumes.
         """
+        if not len(rows):
+            self.validation = None
+            return
         scaling = {"offset": self.offset, "scale": self.scale}
-        self.validation = VolumeDataset(volumes, codes, rows=rows, **scaling) if len(rows) else None
+        self.validation = VolumeDataset(
+            volumes, codes, rows=rows, tilt_ranges=tilt_ranges, **scaling
+        )
+
+
+class BatchComposer(Sampler):
+    """Batches of a stated share of labelled rows, or of a stated number, or both.
+
+    Rows come in random order, all of them before any comes again.
+
+    Parameters
+    ----------
+    dataset : VolumeDataset
+        Its labels may change between epochs.
+    batch_size : int
+        Rows in a batch.
+    generator : torch.Generator
+        Source of the order.
+    labeled_share : float, optional
+        Labelled rows per row, in (0, 1); at least one labelled and one unlabelled row go into a
+        batch. Where all rows are alike, batches are, too. By default, batches are as they come.
+    n_batches : int, optional
+        Batches in an epoch. By default as many as show every row once, with `labeled_share` every
+        unlabelled one; the last batch may then be short of rows.
+    """
+
+    def __init__(
+        self,
+        dataset: VolumeDataset,
+        batch_size: int,
+        generator: torch.Generator,
+        labeled_share: float | None = None,
+        n_batches: int | None = None,
+    ) -> None:
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.generator = generator
+        self.labeled_share = labeled_share
+        self.n_batches = n_batches
+
+    def _parts(self) -> list[tuple[NDArray[np.intp], int]]:
+        """Rows, and how many of them go into a batch; the first part is to be shown once."""
+        rows = np.arange(len(self.dataset))
+        labeled = self.dataset.codes[self.dataset.rows] >= 0
+        if self.labeled_share is None or labeled.all() or not labeled.any():
+            return [(rows, self.batch_size)]
+        n_labeled = max(1, min(round(self.labeled_share * self.batch_size), self.batch_size - 1))
+        n_others = max(1, self.batch_size - n_labeled)
+        return [(rows[~labeled], n_others), (rows[labeled], n_labeled)]
+
+    def __len__(self) -> int:
+        rows, n_in_batch = self._parts()[0]
+        return self.n_batches or math.ceil(len(rows) / n_in_batch)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        (rows, n_in_batch), *others = self._parts()
+        streams = [(self._forever(own), n) for own, n in others]
+        if self.n_batches is None:
+            order = self._shuffled(rows)
+            batches = (order[i : i + n_in_batch] for i in range(0, len(order), n_in_batch))
+        else:
+            stream = self._forever(rows)
+            batches = ([next(stream) for _ in range(n_in_batch)] for _ in range(self.n_batches))
+        for batch in batches:
+            yield batch + [next(stream) for stream, n in streams for _ in range(n)]
+
+    def _shuffled(self, rows: NDArray[np.intp]) -> list[int]:
+        return rows[torch.randperm(len(rows), generator=self.generator).numpy()].tolist()
+
+    def _forever(self, rows: NDArray[np.intp]) -> Iterator[int]:
+        while True:
+            yield from self._shuffled(rows)
 
 
 def to_input(volumes: Any, offset: float, scale: float) -> torch.Tensor:
@@ -98,8 +188,23 @@ def split_dataset(dataset: VolumeDataset, y: None = None) -> tuple[Dataset, Data
     return dataset, dataset.validation
 
 
-def volume_loader(dataset: Dataset, **params: Any) -> DataLoader:
-    """Return a data loader that takes whole batches from the data set as they are."""
+def volume_loader(
+    dataset: Dataset,
+    labeled_share: float | None = None,
+    n_batches: int | None = None,
+    **params: Any,
+) -> DataLoader:
+    """Return a data loader that takes whole batches from the data set as they are.
+
+    With `labeled_share` or `n_batches`, see :class:`BatchComposer`, whatever ``shuffle`` says.
+    """
+    if labeled_share is not None or n_batches is not None:
+        assert isinstance(dataset, VolumeDataset)
+        params.pop("shuffle", None)
+        batch_size, generator = params.pop("batch_size"), params["generator"]
+        params["batch_sampler"] = BatchComposer(
+            dataset, batch_size, generator, labeled_share, n_batches
+        )
     return DataLoader(dataset, collate_fn=_as_is, **params)
 
 

@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from sksubtomo.networks import AutoencodingOutput
+from sksubtomo.training._augmentation import filter_volumes
 
 Sums = dict[str, torch.Tensor]
 
@@ -63,10 +64,11 @@ class AutoencodingLoss(nn.Module):
 
         L = \frac{1}{n} \sum_i a_i \mathrm{MSE}(x_i, \hat x_i)
             + \beta \frac{\sum_{i \in S} w_{y_i} \mathrm{CE}(y_i, p_i)}{\sum_{i \in S} w_{y_i}}
-            + \frac{\lambda}{n} \sum_i \lVert c_i \rVert_1
+            + \frac{\lambda}{n} \sum_i \lVert c_i \rVert_1 + \gamma C
 
     with :math:`a_i = \alpha` for labelled and :math:`a_i = u` for unlabelled volumes, the codes
-    :math:`c_i`, and the class weights :math:`w`. Without a label in the batch the second term is
+    :math:`c_i`, the class weights :math:`w`, and the mean cost :math:`C` of not being consistent
+    with a teacher. Without a label in the batch the second term is
     0. Without a reconstruction, only the second term remains; without logits, only the others.
 
     Parameters
@@ -81,6 +83,13 @@ class AutoencodingLoss(nn.Module):
         Weight :math:`\lambda` of the L1 norm of the code.
     class_weight : Tensor of shape (n_classes,), optional
         Class weights, all 1 by default.
+    consistency_weight : float, default=0
+        Weight :math:`\gamma`; ``ramp``, an attribute between 0 and 1, multiplies it.
+    consistency : Module, optional
+        What compares the logits with the teacher's, where there is a teacher.
+    measured : Tensor of shape (d, d, d // 2 + 1), optional
+        Where the reconstruction error is counted in Fourier space, in the layout of ``rfftn``;
+        by default everywhere.
 
     References
     ----------
@@ -89,6 +98,7 @@ class AutoencodingLoss(nn.Module):
     """
 
     class_weight: torch.Tensor | None
+    measured: torch.Tensor | None
 
     def __init__(
         self,
@@ -97,6 +107,9 @@ class AutoencodingLoss(nn.Module):
         unlabeled_weight: float = 1.0,
         sparsity: float = 1e-4,
         class_weight: torch.Tensor | None = None,
+        consistency_weight: float = 0.0,
+        consistency: nn.Module | None = None,
+        measured: torch.Tensor | None = None,
     ) -> None:
         super().__init__()
         self.alpha = alpha
@@ -104,6 +117,10 @@ class AutoencodingLoss(nn.Module):
         self.unlabeled_weight = unlabeled_weight
         self.sparsity = sparsity
         self.register_buffer("class_weight", class_weight)
+        self.consistency_weight = consistency_weight
+        self.consistency = consistency
+        self.ramp = 1.0
+        self.register_buffer("measured", measured)
         self.sums: Sums = {}
 
     def forward(self, output: AutoencodingOutput, codes: torch.Tensor) -> torch.Tensor:
@@ -132,6 +149,9 @@ class AutoencodingLoss(nn.Module):
             summary["cross_entropy"] = quotient(sums["cross_entropy"], sums["class_weight"])
         if "squared_error" in sums:
             summary["reconstruction_error"] = sums["squared_error"] / sums["n_volumes"]
+        if "inconsistency" in sums:
+            summary["inconsistency"] = quotient(sums["inconsistency"], sums["n_compared"])
+            summary["kept_share"] = quotient(sums["n_kept"], sums["n_compared"])
         return {name: float(value) for name, value in summary.items()}
 
     def _sum_up(self, output: AutoencodingOutput, codes: torch.Tensor) -> Sums:
@@ -140,13 +160,26 @@ class AutoencodingLoss(nn.Module):
             total, weight = labeled_cross_entropy(output.logits, codes, self.class_weight)
             sums = {"cross_entropy": total, "class_weight": weight}
         if output.reconstruction is not None:
-            errors = squared_errors(output.volumes, output.reconstruction)
+            errors = self._reconstruction_errors(output.volumes, output.reconstruction)
             weights = torch.where(codes >= 0, self.alpha, self.unlabeled_weight)
             sums["n_volumes"] = errors.new_tensor(len(errors))
             sums["squared_error"] = errors.sum()
             sums["weighted_error"] = (weights * errors).sum()
             sums["activity"] = output.code.abs().sum()
+        if self.consistency is not None and output.teacher_logits is not None:
+            compared = self.consistency(output.logits, output.teacher_logits, codes >= 0)
+            sums["inconsistency"] = compared.cost
+            sums["n_compared"] = compared.n_rows.to(compared.cost)
+            sums["n_kept"] = compared.n_kept.to(compared.cost)
         return sums
+
+    def _reconstruction_errors(
+        self, volumes: torch.Tensor, reconstruction: torch.Tensor
+    ) -> torch.Tensor:
+        if self.measured is None:
+            return squared_errors(volumes, reconstruction)
+        difference = filter_volumes(reconstruction - volumes, self.measured)
+        return difference.square().flatten(1).mean(dim=1)
 
     def _combine(self, sums: Mapping[str, torch.Tensor]) -> torch.Tensor:
         terms = []
@@ -155,4 +188,7 @@ class AutoencodingLoss(nn.Module):
             terms.append(reconstruction / sums["n_volumes"])
         if "cross_entropy" in sums:
             terms.append(self.beta * quotient(sums["cross_entropy"], sums["class_weight"]))
+        if "inconsistency" in sums:
+            weight = self.consistency_weight * self.ramp
+            terms.append(weight * quotient(sums["inconsistency"], sums["n_compared"]))
         return torch.stack(terms).sum()

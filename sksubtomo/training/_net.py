@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from skorch import NeuralNet
 from skorch.callbacks import Callback
 
 from sksubtomo.networks._device import resolve_device
 from sksubtomo.networks._random import seeded_cpu
-from sksubtomo.training._callbacks import BestWeights, EpochLog, ProgressBar
+from sksubtomo.training._callbacks import BestWeights, EpochLog, OneCycle, ProgressBar
 from sksubtomo.training._data import split_dataset, volume_loader
+from sksubtomo.training._volume_net import Views, VolumeNet
+
+OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 
 
 def build_net(
@@ -20,20 +22,19 @@ def build_net(
     *,
     module_params: dict[str, Any],
     criterion_params: dict[str, Any],
+    training_params: dict[str, Any],
+    views: Views,
     learning_rate: float,
-    betas: tuple[float, float],
-    weight_decay: float,
     batch_size: int,
     max_epochs: int,
-    patience: int | None,
-    n_workers: int,
+    early_stopping: bool,
     device: str,
     verbose: int,
     extra_callbacks: list[Callback],
     init_seed: int,
     shuffle_seed: int,
-) -> NeuralNet:
-    """Return an initialised skorch net that trains with Adam on a :class:`VolumeDataset`.
+) -> VolumeNet:
+    """Return an initialised skorch net that trains on a :class:`VolumeDataset`.
 
     Parameters
     ----------
@@ -41,15 +42,15 @@ def build_net(
         Classes of the network and of a loss that offers ``sums`` and ``summarize``.
     module_params, criterion_params : dict
         Their arguments.
-    learning_rate, betas, weight_decay : float, (float, float), float
-        Adam's.
-    batch_size, max_epochs : int
-        Length of batches and of the training.
-    patience : int or None
-        Epochs without a better validation loss after which the training stops and goes
-        back to the best weights; None never stops early.
-    n_workers : int
-        Processes that read batches ahead; 0 reads them in this process.
+    training_params : dict
+        The estimators' ``training_params``, complete.
+    views : Views
+        What the network gets to see of a batch.
+    learning_rate, batch_size, max_epochs : float, int, int
+        The highest learning rate, length of batches and of the training.
+    early_stopping : bool
+        Whether the training stops when the validation loss stays up, and goes back to the best
+        weights.
     device : str
         "auto", "cpu", "cuda" or "cuda:1".
     verbose : int
@@ -57,14 +58,20 @@ def build_net(
     extra_callbacks : list of Callback
         Callbacks of the estimator; they see the network before losses are logged.
     init_seed, shuffle_seed : int
-        Seeds of the initial weights and of the order of samples.
+        Seeds of the initial weights; of the order of samples and of their random copies.
     """
-    net = NeuralNet(
+    n_workers = training_params["n_workers"]
+    patience = training_params["n_iter_no_change"] if early_stopping else None
+    schedule = [OneCycle()] if training_params["schedule"] == "one_cycle" else []
+    net = VolumeNet(
         module,
         criterion,
-        optimizer=torch.optim.Adam,
-        optimizer__betas=betas,
-        optimizer__weight_decay=weight_decay,
+        views=views,
+        average_decay=training_params["average_decay"],
+        view_seed=shuffle_seed,
+        optimizer=OPTIMIZERS[training_params["optimizer"]],
+        optimizer__betas=tuple(training_params["betas"]),
+        optimizer__weight_decay=training_params["weight_decay"],
         lr=learning_rate,
         max_epochs=max_epochs,
         batch_size=batch_size,
@@ -72,12 +79,14 @@ def build_net(
         iterator_train__shuffle=True,
         iterator_train__generator=_generator(shuffle_seed),
         iterator_train__num_workers=n_workers,
+        iterator_train__labeled_share=training_params["labeled_share"],
+        iterator_train__n_batches=training_params["steps_per_epoch"],
         iterator_valid=volume_loader,
         # Without a generator of its own, every loader draws a seed from the global one.
         iterator_valid__generator=_generator(shuffle_seed),
         iterator_valid__num_workers=n_workers,
         train_split=split_dataset,
-        callbacks=[*extra_callbacks, *_callbacks(patience, verbose)],
+        callbacks=[*extra_callbacks, *schedule, *_callbacks(patience, verbose)],
         callbacks__train_loss=None,
         callbacks__valid_loss=None,
         callbacks__print_log=None,

@@ -116,10 +116,10 @@ def _predict(net: NeuralNet, dataset: VolumeDataset, rows: NDArray[np.intp]) -> 
     """Class probabilities of some of the volumes, read a batch at a time."""
     first = dataset.volumes[:1]
     batches = forward_batches(
-        net.module_.classify,
+        net.predictor_.classify,
         rows,
         lambda chunk: to_input(dataset.volumes[chunk], dataset.offset, dataset.scale),
-        module=net.module_,
+        module=net.predictor_,
         device=net.device,
         voxels_per_sample=first.size,
     )

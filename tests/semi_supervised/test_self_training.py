@@ -89,7 +89,7 @@ def test_methods_of_the_classifier(mostly_hidden, method):
     assert np.array_equal(
         getattr(on_volumes, method)(X), getattr(on_rows, method)(X.reshape(60, -1))
     )
-    assert not hasattr(SelfTrainingClassifier(CNN).fit(X, y), "decision_function")
+    assert not hasattr(SelfTrainingClassifier(CNN).fit(X, y), "predict_log_proba")
 
 
 def test_cross_validation_and_score_ignore_the_hidden(mostly_hidden):

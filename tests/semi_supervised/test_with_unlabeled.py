@@ -121,7 +121,7 @@ def test_search_and_cross_validation_on_labelled_rows(volumes):
 
 def test_methods_are_those_of_the_estimator():
     assert not hasattr(WithUnlabeled(LabelSpreading()), "transform")
-    assert not hasattr(WithUnlabeled(AUTOENCODING), "decision_function")
+    assert not hasattr(WithUnlabeled(LabelSpreading()), "decision_function")
     assert hasattr(WithUnlabeled(LogisticRegression()), "decision_function")
 
 

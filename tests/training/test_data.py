@@ -44,3 +44,48 @@ def test_no_rows_to_hold_out_means_no_validation():
     dataset = VolumeDataset(X, codes)
     dataset.validate_on(X, codes, np.arange(0))
     assert split_dataset(dataset)[1] is None
+
+
+# --- Batches with a share of labels --------------------------------------------------------------
+
+
+def batches_of(codes, batch_size=8, share=0.25, n_batches=None, seed=0):
+    dataset = VolumeDataset(np.zeros((len(codes), 1, 1, 1), np.float32), codes)
+    generator = torch.Generator().manual_seed(seed)
+    loader = volume_loader(
+        dataset, share, n_batches, batch_size=batch_size, shuffle=True, generator=generator
+    )
+    assert len(loader) == len(list(loader))
+    return list(loader.batch_sampler)
+
+
+def test_every_batch_has_its_share_of_labels():
+    codes = np.full(100, -1)
+    codes[:7] = 0
+    batches = batches_of(codes)
+    rows = np.concatenate(batches)
+    assert sorted(rows[rows >= 7]) == list(range(7, 100))  # each unlabelled row once
+    assert [sum(row < 7 for row in batch) for batch in batches] == [2] * len(batches)
+    times = np.bincount(rows[rows < 7])
+    assert times.max() - times.min() <= 1  # all labels before any comes again
+    assert batches != batches_of(codes, seed=1)
+    assert batches == batches_of(codes)
+
+
+@pytest.mark.parametrize("label", [0, -1])
+def test_batches_where_all_are_alike(label):
+    batches = batches_of(np.full(18, label))
+    assert sorted(np.concatenate(batches)) == list(range(18))
+    assert [len(batch) for batch in batches] == [8, 8, 2]
+
+
+@pytest.mark.parametrize("share", [None, 0.25])
+def test_a_stated_number_of_batches(share):
+    codes = np.where(np.arange(10) < 5, 0, -1)
+    batches = batches_of(codes, share=share, n_batches=7)
+    assert [len(batch) for batch in batches] == [8] * 7  # some rows twice in a batch
+    rows = np.concatenate(batches)
+    parts = [rows] if share is None else [rows[rows < 5], rows[rows >= 5]]
+    for part in parts:
+        times = np.unique(part, return_counts=True)[1]
+        assert times.max() - times.min() <= 1

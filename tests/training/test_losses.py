@@ -1,9 +1,20 @@
+import math
+
 import pytest
 import torch
 from torch import nn
 
-from sksubtomo.networks import AutoencodingOutput
-from sksubtomo.training import AutoencodingLoss, labeled_cross_entropy, quotient, squared_errors
+from sksubtomo.fourier import missing_wedge_mask
+from sksubtomo.networks import AutoencodingOutput, ContrastiveOutput
+from sksubtomo.training import (
+    AutoencodingLoss,
+    ContrastiveLoss,
+    SquaredErrorConsistency,
+    labeled_cross_entropy,
+    quotient,
+    squared_errors,
+)
+from sksubtomo.training._augmentation import apply_wedge
 
 
 @pytest.fixture
@@ -76,10 +87,58 @@ def test_summary_of_an_epoch_weighs_labels_not_batches(output):
     whole = criterion(output, CODES)
     totals: dict[str, torch.Tensor] = {}
     for rows in (slice(0, 1), slice(1, 4), slice(4, 6)):
-        criterion(AutoencodingOutput(*(value[rows] for value in output)), CODES[rows])
+        criterion(AutoencodingOutput(*(value[rows] for value in output[:4])), CODES[rows])
         totals = {name: totals.get(name, 0) + value for name, value in criterion.sums.items()}
     summary = criterion.summarize(totals)
     assert summary["loss"] == pytest.approx(float(whole.detach()), rel=1e-5)
     assert summary["reconstruction_error"] == pytest.approx(
         float(squared_errors(output.volumes, output.reconstruction).mean().detach()), rel=1e-5
     )
+
+
+# --- What was added to the paper's loss ----------------------------------------------------------
+
+
+def test_error_is_counted_where_the_tilts_measure():
+    wedge = torch.from_numpy(missing_wedge_mask((6, 6, 6), 60.0)).float()
+    volumes = apply_wedge(torch.randn(4, 1, 6, 6, 6), 60.0)
+    beyond = torch.randn(4, 1, 6, 6, 6)
+    beyond = beyond - apply_wedge(beyond, 60.0)
+    codes = torch.full((4,), -1)
+
+    def loss(reconstruction, **params):
+        output = AutoencodingOutput(volumes, torch.zeros(4, 2), reconstruction, None)
+        return AutoencodingLoss(**params)(output, codes)
+
+    assert loss(volumes + beyond, measured=wedge).item() < 1e-10
+    assert loss(volumes + beyond).item() > 0.1
+    other = torch.randn(4, 1, 6, 6, 6)
+    everywhere = torch.ones_like(wedge)
+    torch.testing.assert_close(loss(other, measured=everywhere), loss(other))
+
+
+def test_consistency_is_weighted_and_ramped(output):
+    teacher = output._replace(teacher_logits=torch.randn(6, 3))
+    module = SquaredErrorConsistency()
+    plain = AutoencodingLoss()(output, CODES)
+    loss = AutoencodingLoss(consistency_weight=3.0, consistency=module)
+    compared = module(output.logits, teacher.teacher_logits, CODES >= 0)
+    torch.testing.assert_close(loss(teacher, CODES), plain + 3 * compared.cost / 6)
+    summary = loss.summarize(loss.sums)
+    assert summary["inconsistency"] == pytest.approx(compared.cost.item() / 6)
+    assert summary["kept_share"] == 1.0
+    loss.ramp = 0.5
+    torch.testing.assert_close(loss(teacher, CODES), plain + 1.5 * compared.cost / 6)
+    torch.testing.assert_close(loss(output, CODES), plain)  # no teacher, as in validation
+
+
+def test_contrastive_loss_in_closed_form():
+    # Two volumes whose copies agree exactly and are at right angles to the other's.
+    z = torch.eye(2).repeat(2, 1)
+    output = ContrastiveOutput(torch.zeros(4, 1, 1, 1, 1), z)
+    loss = ContrastiveLoss(temperature=0.5)
+    expected = math.log(math.exp(2.0) + 2) - 2.0
+    assert loss(output, torch.full((4,), -1)).item() == pytest.approx(expected)
+    assert loss.summarize(loss.sums)["loss"] == pytest.approx(expected)
+    swapped = ContrastiveOutput(output.volumes, z[[0, 1, 1, 0]])
+    assert loss(swapped, torch.full((4,), -1)).item() == pytest.approx(expected + 2.0)

@@ -1,0 +1,62 @@
+"""Parameters that all estimators with a network have: defaults and constraints."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from sksubtomo.training import OPTIMIZERS
+
+NETWORK_DEFAULTS: dict[str, Any] = {
+    "n_blocks": None,
+    "n_filters": 32,
+    "latent_dim": 128,
+}
+NETWORK_CONSTRAINTS: dict[str, list] = {
+    "n_blocks": [None, Interval(Integral, 1, None, closed="left")],
+    "n_filters": [Interval(Integral, 1, None, closed="left")],
+    "latent_dim": [Interval(Integral, 1, None, closed="left")],
+}
+TRAINING_DEFAULTS: dict[str, Any] = {
+    "betas": (0.9, 0.99),
+    "weight_decay": 0.0,
+    "n_iter_no_change": 10,
+    "standardize": True,
+    "n_workers": 0,
+    "optimizer": "adam",
+    "schedule": "constant",
+    "average_decay": 0.0,
+    "labeled_share": None,
+    "steps_per_epoch": None,
+}
+TRAINING_CONSTRAINTS: dict[str, list] = {
+    "betas": [tuple, list],
+    "weight_decay": [Interval(Real, 0, None, closed="left")],
+    "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+    "standardize": ["boolean"],
+    "n_workers": [Interval(Integral, 0, None, closed="left")],
+    "optimizer": [StrOptions({*OPTIMIZERS})],
+    "schedule": [StrOptions({"constant", "one_cycle"})],
+    "average_decay": [Interval(Real, 0, 1, closed="left")],
+    "labeled_share": [None, Interval(Real, 0, 1, closed="neither")],
+    "steps_per_epoch": [None, Interval(Integral, 1, None, closed="left")],
+}
+CONSTRAINTS: dict[str, list] = {
+    "network": [str],
+    "network_params": [dict, None],
+    "augmentation": [StrOptions({"none", "rotations"}), dict],
+    "test_time_rotations": [Interval(Integral, 0, None, closed="left")],
+    "training_params": [dict, None],
+    "learning_rate": [Interval(Real, 0, None, closed="neither")],
+    "batch_size": [Interval(Integral, 1, None, closed="left")],
+    "max_epochs": [Interval(Integral, 1, None, closed="left")],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "warm_start": ["boolean"],
+    "volume_shape": [None, Interval(Integral, 1, None, closed="left"), "array-like"],
+    "device": [str],
+    "random_state": ["random_state"],
+    "verbose": ["verbose"],
+}

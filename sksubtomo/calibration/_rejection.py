@@ -1,0 +1,262 @@
+"""An answer for volumes that are of no known class."""
+
+from __future__ import annotations
+
+from functools import partial
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import _fit_context
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import _safe_indexing, indexable
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from sksubtomo._utils._labels import (
+    UNLABELED,
+    UNLABELED_STRINGS,
+    check_labels,
+    encode_labels,
+    is_unlabeled,
+)
+from sksubtomo.calibration._folds import CV_CONSTRAINTS, make_folds, respond_out_of_fold
+from sksubtomo.calibration._meta import ClassifierAround, inner_has
+from sksubtomo.calibration._novelty import METHODS, check_method, fit_reference, score_volumes
+
+
+class RejectingClassifier(ClassifierAround):
+    """Classifier that says "unknown" to volumes that look like none of its classes.
+
+    Every volume gets a score, which is higher the more it is like the labelled ones. The
+    threshold is a quantile of the scores of labelled volumes, given by clones that were not fitted
+    on their labels, so that about that share of volumes of known classes is lost.
+
+    Parameters
+    ----------
+    estimator : classifier
+        With unlabelled volumes, it takes -1 (strings: "unlabeled") for unlabelled. A
+        :class:`sklearn.frozen.FrozenEstimator` is not fitted again: what :meth:`fit` gets is then
+        for the threshold only, and should be new to it.
+    method : str or callable, default="max_probability"
+        How a volume is scored:
+
+        - "max_probability": the largest of ``predict_proba`` [1]_. A network may be sure of what
+          it has never seen.
+        - "energy": log-sum-exp of ``decision_function`` [2]_, which are to be unnormalised
+          log-probabilities; one column x counts as (-x/2, x/2).
+        - "mahalanobis": minus the squared Mahalanobis distance to the nearest of the classes'
+          means [3]_, with one covariance, shrunk as Ledoit and Wolf do; of ``features``, or else
+          of ``transform``. Means and covariance are those of the training part of a fold; the
+          score is averaged over the folds.
+        - "likelihood": ``score_samples`` of the classifier.
+        - a callable ``method(fitted_estimator, X)`` that returns one number a volume.
+    quantile : float, default=0.05
+        Share of known volumes to reject, at least 0, below 1. It cannot be met more closely than
+        the number of labels allows: of 20, one is 5 %.
+    unknown_label : int, str or None, default=None
+        What :meth:`predict` says of volumes of no known class. None takes the label that means
+        "unlabelled", -1 or with strings "unlabeled", so that predictions can be the labels of
+        another fit.
+    cv : int, cross-validation splitter or None, default=None
+        Folds of the labelled volumes. None makes five, fewer where a class has fewer labels or
+        the labels come from fewer groups, and at least two. A frozen classifier needs none,
+        except for "mahalanobis".
+    n_jobs : int or None, default=None
+        Folds at the same time.
+
+    Attributes
+    ----------
+    estimator_ : classifier
+        The clone of `estimator`, fitted to everything.
+    offset_ : float
+        Volumes with a lower score are unknown.
+    unknown_label_ : int or str
+        What :meth:`predict` says of them.
+    classes_ : ndarray of shape (n_classes,)
+        The known classes.
+    n_features_in_ : int
+        Number of features, if the classifier has it.
+
+    See Also
+    --------
+    sksubtomo.calibration.TemperatureScaledClassifier : Makes probabilities honest.
+
+    Notes
+    -----
+    :meth:`score` counts a rejected volume as wrong.
+
+    References
+    ----------
+    .. [1] Hendrycks & Gimpel, "A baseline for detecting misclassified and out-of-distribution
+       examples in neural networks", ICLR 2017.
+    .. [2] Liu et al., "Energy-based out-of-distribution detection", NeurIPS 2020.
+    .. [3] Lee et al., "A simple unified framework for detecting out-of-distribution samples and
+       adversarial attacks", NeurIPS 2018.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+    >>> from sksubtomo.calibration import RejectingClassifier
+    >>> y = np.arange(120) % 3
+    >>> X = np.random.default_rng(0).normal(size=(120, 2)) + 9 * np.eye(3)[y, :2]
+    >>> classifier = RejectingClassifier(LinearDiscriminantAnalysis(), method="mahalanobis")
+    >>> classifier.fit(X, y).predict([[9, 0], [0, 9], [9, 9]])
+    array([ 0,  1, -1])
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list]] = {
+        "estimator": [HasMethods(["fit", "predict"])],
+        "method": [StrOptions(set(METHODS)), callable],
+        "quantile": [Interval(Real, 0, 1, closed="left")],
+        "unknown_label": [Integral, str, None],
+        "cv": CV_CONSTRAINTS,
+        "n_jobs": [Integral, None],
+    }
+
+    def __init__(
+        self,
+        estimator,
+        *,
+        method="max_probability",
+        quantile=0.05,
+        unknown_label=None,
+        cv=None,
+        n_jobs=None,
+    ):
+        self.estimator = estimator
+        self.method = method
+        self.quantile = quantile
+        self.unknown_label = unknown_label
+        self.cv = cv
+        self.n_jobs = n_jobs
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y, *, groups=None):
+        """Fit the classifier to everything, and choose the threshold on held-out labels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Volumes, four-dimensional or flat rows.
+        y : array-like of shape (n_samples,)
+            Labels, -1 where unlabelled; for strings also ``None`` and ``"unlabeled"``.
+        groups : array-like of shape (n_samples,), optional
+            For example the tomogram of every volume, which folds do not take apart.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If the classifier lacks what the method needs, no volume is labelled, a class has too
+            few labels for the folds, the classifier takes hidden labels for a class, or the
+            label of unknown volumes does not go with the classes.
+        """
+        check_method(self.estimator, self.method)
+        X, y, groups = indexable(X, check_labels(y), groups)
+        self.unknown_label_ = _check_unknown_label(self.unknown_label, y)
+        frozen = isinstance(self.estimator, FrozenEstimator) and self.method != "mahalanobis"
+        folds = None if frozen else make_folds(self.cv, X, y, groups)
+        self._fit_estimator(X, y)
+        # As many volumes a reference as in the folds: the covariance of fewer volumes than
+        # features depends on their number, and with it the scale of the distances.
+        self._references = [
+            fit_reference(self.method, self.estimator_, _safe_indexing(X, train), y[train])
+            for train, _ in folds or []
+        ]
+        if folds is None:
+            scores = self.score_samples(_safe_indexing(X, np.flatnonzero(~is_unlabeled(y))))
+        else:
+            respond = partial(_scores, self.method)
+            scores = respond_out_of_fold(self.estimator_, X, y, folds, respond, self.n_jobs)
+        self.offset_ = float(np.quantile(scores, self.quantile))
+        return self
+
+    def score_samples(self, X):
+        """Return how much volumes are like those of the known classes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Volumes.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            Higher is more alike. Only their order has a meaning.
+        """
+        check_is_fitted(self)
+        return score_volumes(self.method, self.estimator_, self._references, X)
+
+    def is_unknown(self, X):
+        """Tell which volumes are of no known class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Volumes.
+
+        Returns
+        -------
+        unknown : ndarray of shape (n_samples,) of bool
+            True where :meth:`score_samples` is below ``offset_``.
+        """
+        return self.score_samples(X) < self.offset_
+
+    def predict(self, X):
+        """Predict classes, or the label of unknown volumes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Volumes.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Classes, and ``unknown_label_`` where :meth:`is_unknown`.
+        """
+        unknown = self.is_unknown(X)
+        return np.where(unknown, np.asarray(self.unknown_label_), self.estimator_.predict(X))
+
+    @inner_has("predict_proba")
+    def predict_proba(self, X):
+        """Return probabilities of the known classes, as the classifier inside does.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Volumes.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes)
+            Columns in the order of ``classes_``. Unknown volumes have them, too.
+        """
+        check_is_fitted(self)
+        return self.estimator_.predict_proba(X)
+
+
+def _check_unknown_label(given: Any, y: NDArray) -> Any:
+    """Return the label of unknown volumes, of the kind of the labels that there are."""
+    classes = encode_labels(y)[1]
+    are_text = classes.dtype.kind in "USO"
+    if given is None:
+        return UNLABELED_STRINGS[0] if are_text else UNLABELED
+    if isinstance(given, str) != are_text:
+        raise ValueError(
+            f"unknown_label={given!r} must be of the kind of the labels, {classes.tolist()[:10]}."
+        )
+    if given in classes:
+        raise ValueError(f"unknown_label={given!r} is one of the known classes.")
+    return given
+
+
+def _scores(method: Any, fitted: Any, X_train: Any, y_train: NDArray, X: Any) -> NDArray:
+    return score_volumes(method, fitted, [fit_reference(method, fitted, X_train, y_train)], X)

@@ -1,0 +1,220 @@
+"""One temperature that makes probabilities honest."""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
+from sklearn.base import _fit_context
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import _safe_indexing, indexable
+from sklearn.utils._param_validation import HasMethods
+from sklearn.utils.validation import check_is_fitted
+
+from sksubtomo._utils._labels import check_labels, encode_labels, is_unlabeled
+from sksubtomo.calibration._folds import CV_CONSTRAINTS, make_folds, respond_out_of_fold
+from sksubtomo.calibration._meta import ClassifierAround
+
+_LARGEST_LOG_TEMPERATURE = 10.0
+
+
+def to_logits(probabilities: ArrayLike) -> NDArray[np.float64]:
+    """Return logarithms; probabilities below the resolution of their type count as that."""
+    probabilities = np.asarray(probabilities)
+    smallest = np.finfo(np.result_type(probabilities, np.float32)).eps
+    return np.log(np.maximum(probabilities.astype(np.float64), smallest))
+
+
+def fit_temperature(logits: NDArray[np.float64], codes: NDArray[np.int64]) -> float:
+    """Return the temperature of the smallest negative log-likelihood.
+
+    Parameters
+    ----------
+    logits : ndarray of shape (n_samples, n_classes)
+        Logarithms of probabilities, up to a constant per row.
+    codes : ndarray of shape (n_samples,) of int
+        Columns of the true classes.
+
+    Returns
+    -------
+    temperature : float
+        Between exp(-10) and exp(10); 1, with a warning, if every row is right.
+    """
+    truth = logits[np.arange(len(codes)), codes]
+    others = np.where(np.arange(logits.shape[1]) == codes[:, np.newaxis], -np.inf, logits)
+    if (truth > others.max(axis=1)).all():
+        warnings.warn(
+            f"All {len(codes)} labelled volumes that the temperature is chosen on are predicted "
+            "rightly. Their likelihood only rises as the temperature falls to 0; it is left at 1. "
+            "Calibrate on more or on harder volumes.",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
+        return 1.0
+
+    def loss(log_temperature: float) -> float:
+        scaled = log_softmax(logits * np.exp(-log_temperature), axis=1)
+        return -scaled[np.arange(len(codes)), codes].mean()
+
+    bounds = (-_LARGEST_LOG_TEMPERATURE, _LARGEST_LOG_TEMPERATURE)
+    found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-10})
+    return float(np.exp(found.x))
+
+
+class TemperatureScaledClassifier(ClassifierAround):
+    r"""Classifier whose probabilities are softened, or sharpened, by one temperature.
+
+    Networks are surer than they are right. Probabilities :math:`p` become
+    :math:`\mathrm{softmax}(\log p / T)`, with the :math:`T` that gives labelled volumes the
+    smallest negative log-likelihood [1]_, as predicted by clones that were not fitted on their
+    labels. Predictions stay what they are.
+
+    Unlabelled volumes are in every training fold and never judged. Then the classifier
+    is fitted to everything.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Has ``predict_proba``. With unlabelled volumes, it takes -1 (strings: "unlabeled") for
+        unlabelled. A :class:`sklearn.frozen.FrozenEstimator` is not fitted again: what
+        :meth:`fit` gets is then for choosing the temperature only, and should be new to it.
+    cv : int, cross-validation splitter or None, default=None
+        Folds of the labelled volumes. None makes five, fewer where a class has fewer labels or
+        the labels come from fewer groups, and at least two. Not used with a frozen classifier.
+    n_jobs : int or None, default=None
+        Folds at the same time.
+
+    Attributes
+    ----------
+    estimator_ : classifier
+        The clone of `estimator`, fitted to everything.
+    temperature_ : float
+        Above 1 for a classifier that was too sure.
+    classes_ : ndarray of shape (n_classes,)
+        Classes.
+    n_features_in_ : int
+        Number of features, if the classifier has it.
+
+    See Also
+    --------
+    sksubtomo.metrics.expected_calibration_error : How far probabilities are off.
+    sklearn.calibration.CalibratedClassifierCV : Takes -1 for a class.
+
+    Notes
+    -----
+    Probabilities below the resolution of their floating-point type count as that, so that none
+    is 0. Where every held-out volume is predicted rightly, no temperature is best; it is then
+    left at 1, with a warning.
+
+    References
+    ----------
+    .. [1] Guo et al., "On calibration of modern neural networks", ICML 2017.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.semi_supervised import LabelSpreading
+    >>> from sksubtomo.calibration import TemperatureScaledClassifier
+    >>> rng = np.random.default_rng(0)
+    >>> y = np.arange(300) % 2
+    >>> X = rng.normal(scale=0.5, size=(300, 2)) + y[:, np.newaxis]
+    >>> y_masked = np.where(np.arange(300) < 150, y, -1)
+    >>> classifier = TemperatureScaledClassifier(LabelSpreading()).fit(X, y_masked)
+    >>> classifier.temperature_ != 1.0, classifier.classes_
+    (True, array([0, 1]))
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list]] = {
+        "estimator": [HasMethods(["fit", "predict", "predict_proba"])],
+        "cv": CV_CONSTRAINTS,
+        "n_jobs": [Integral, None],
+    }
+
+    def __init__(self, estimator, *, cv=None, n_jobs=None):
+        self.estimator = estimator
+        self.cv = cv
+        self.n_jobs = n_jobs
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y, *, groups=None):
+        """Choose the temperature on held-out labels, and fit the classifier to everything.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Volumes, four-dimensional or flat rows.
+        y : array-like of shape (n_samples,)
+            Labels, -1 where unlabelled; for strings also ``None`` and ``"unlabeled"``.
+        groups : array-like of shape (n_samples,), optional
+            For example the tomogram of every volume, which folds do not take apart.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If no volume is labelled, a class has too few labels for the folds, or the classifier
+            takes hidden labels for a class.
+        """
+        X, y, groups = indexable(X, check_labels(y), groups)
+        frozen = isinstance(self.estimator, FrozenEstimator)
+        folds = None if frozen else make_folds(self.cv, X, y, groups)
+        self._fit_estimator(X, y)
+        if folds is None:
+            rows = np.flatnonzero(~is_unlabeled(y))
+            if not len(rows):
+                raise ValueError("There is nothing to calibrate on: every label in y is hidden.")
+            probabilities = self.estimator_.predict_proba(_safe_indexing(X, rows))
+        else:
+            rows = np.concatenate([test for _, test in folds])
+            probabilities = respond_out_of_fold(
+                self.estimator_, X, y, folds, _probabilities, self.n_jobs
+            )
+        codes, _ = encode_labels(y[rows], self.classes_)
+        self.temperature_ = fit_temperature(to_logits(probabilities), codes)
+        return self
+
+    def predict(self, X):
+        """Predict classes, as the classifier inside does.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Volumes.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Classes.
+        """
+        check_is_fitted(self)
+        return self.estimator_.predict(X)
+
+    def predict_proba(self, X):
+        """Return calibrated class probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Volumes.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes) of float64
+            Columns in the order of ``classes_``.
+        """
+        check_is_fitted(self)
+        return softmax(to_logits(self.estimator_.predict_proba(X)) / self.temperature_, axis=1)
+
+
+def _probabilities(fitted: Any, X_train: Any, y_train: NDArray, X: Any) -> NDArray:
+    return fitted.predict_proba(X)

@@ -1,0 +1,82 @@
+"""An encoder with a projection, for contrastive learning."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from sksubtomo._utils._volumes import Shape3d
+from sksubtomo.networks._random import PartSeeds, glorot_
+from sksubtomo.networks._registry import resolve_backbone
+
+
+class ContrastiveOutput(NamedTuple):
+    """The input, and directions of unit length in which alike volumes are to agree."""
+
+    volumes: torch.Tensor
+    projections: torch.Tensor
+
+
+class ContrastiveNetwork(nn.Module):
+    """Encoder whose features are projected to directions on a sphere.
+
+    Parameters
+    ----------
+    volume_shape : tuple of int
+        Edges of the box in voxels, z, y, x.
+    network : str, default="resnet"
+        Which encoder, see :func:`resolve_backbone`.
+    n_blocks, n_filters : int
+        Those of the encoder.
+    latent_dim : int, default=128
+        Length of the code: one dense layer on the encoder's feature map.
+    n_projections : int, default=64
+        Dimensions of the sphere's space. The projection, two dense layers, is for training only.
+
+    References
+    ----------
+    Chen et al., "A simple framework for contrastive learning of visual representations", ICML
+    2020.
+    """
+
+    def __init__(
+        self,
+        volume_shape: Shape3d,
+        *,
+        network: str = "resnet",
+        n_blocks: int | None = None,
+        n_filters: int = 32,
+        latent_dim: int = 128,
+        n_projections: int = 64,
+    ) -> None:
+        super().__init__()
+        seeds = PartSeeds()
+        self.latent_dim = latent_dim
+        with seeds.of("encoder"):
+            self.encoder = resolve_backbone(network).encoder(
+                volume_shape, n_blocks=n_blocks, n_filters=n_filters, latent_dim=None
+            )
+        n_features = math.prod(self.encoder.feature_shape)
+        with seeds.of("projection"):
+            self.to_code = nn.Linear(n_features, latent_dim)
+            self.projection = nn.Sequential(nn.ReLU(), nn.Linear(latent_dim, n_projections))
+            glorot_(self.to_code)
+            glorot_(self.projection)
+
+    def forward(
+        self, volumes: torch.Tensor, labeled: torch.Tensor | None = None
+    ) -> ContrastiveOutput:
+        """Project volumes (n, 1, depth, height, width); `labeled` is not used."""
+        return ContrastiveOutput(volumes, F.normalize(self.projection(self.encode(volumes)), dim=1))
+
+    def encode(self, volumes: torch.Tensor) -> torch.Tensor:
+        """Return codes (n, latent_dim)."""
+        return self.to_code(self.features(volumes))
+
+    def features(self, volumes: torch.Tensor) -> torch.Tensor:
+        """Return the flattened feature maps (n, n_features)."""
+        return self.encoder.blocks(volumes).flatten(1)

@@ -1,0 +1,128 @@
+"""How far a network's output may be from what a teacher says of other copies of the volumes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class Comparison(NamedTuple):
+    """Sum of costs over the rows compared, their number, and how many of them had a say."""
+
+    cost: torch.Tensor
+    n_rows: torch.Tensor
+    n_kept: torch.Tensor
+
+
+class PseudoLabelConsistency(nn.Module):
+    r"""Cross-entropy with the teacher's most probable class, where the teacher is sure.
+
+    As FixMatch, on the unlabelled rows of a batch. The teacher's probabilities are first aligned,
+    so that on average they have the shares of the given labels (ReMixMatch): :math:`\tilde p
+    \propto p \, s / m`, with the shares :math:`s` and the running mean :math:`m` of the teacher's
+    probabilities. With ``threshold="adaptive"`` (FreeMatch) the threshold of class :math:`k` is
+    :math:`\tau \, m_k / \max_j m_j`, where :math:`\tau` is the running mean of the teacher's
+    largest probability; running means begin at 1 / n_classes.
+
+    Parameters
+    ----------
+    shares : Tensor of shape (n_classes,)
+        Share of each class, summing to 1.
+    threshold : float or "adaptive", default="adaptive"
+        Probability from which a row counts.
+    align : bool, default=True
+        Whether to align the teacher's probabilities.
+    momentum : float, default=0.99
+        Of the running means.
+
+    References
+    ----------
+    Sohn et al., "FixMatch: simplifying semi-supervised learning with consistency and confidence",
+    NeurIPS 2020.
+
+    Berthelot et al., "ReMixMatch: semi-supervised learning with distribution alignment and
+    augmentation anchoring", ICLR 2020.
+
+    Wang et al., "FreeMatch: self-adaptive thresholding for semi-supervised learning", ICLR 2023.
+    """
+
+    shares: torch.Tensor
+    mean_probabilities: torch.Tensor
+    mean_confidence: torch.Tensor
+
+    def __init__(
+        self,
+        shares: torch.Tensor,
+        threshold: float | str = "adaptive",
+        align: bool = True,
+        momentum: float = 0.99,
+    ) -> None:
+        super().__init__()
+        n_classes = len(shares)
+        self.threshold = threshold
+        self.align = align
+        self.momentum = momentum
+        self.register_buffer("shares", shares)
+        self.register_buffer("mean_probabilities", torch.full((n_classes,), 1 / n_classes))
+        self.register_buffer("mean_confidence", torch.tensor(1 / n_classes))
+
+    def forward(
+        self, logits: torch.Tensor, teacher_logits: torch.Tensor, labeled: torch.Tensor
+    ) -> Comparison:
+        """Compare, and go on with the running means.
+
+        Parameters
+        ----------
+        logits, teacher_logits : Tensor of shape (n, n_classes)
+            Of the network, and of its teacher without gradient.
+        labeled : Tensor of shape (n,) of bool
+            Rows to leave out.
+        """
+        with torch.no_grad():
+            targets, kept = self._choose(teacher_logits.softmax(dim=1), ~labeled)
+        cost = F.cross_entropy(logits, targets, reduction="none")
+        return Comparison((cost * kept).sum(), (~labeled).sum(), kept.sum())
+
+    def _choose(
+        self, probabilities: torch.Tensor, rows: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        self._follow(probabilities, rows)
+        if self.align:
+            probabilities = probabilities * self.shares / self.mean_probabilities.clamp_min(1e-6)
+            probabilities = probabilities / probabilities.sum(dim=1, keepdim=True)
+        confidence, targets = probabilities.max(dim=1)
+        if self.threshold == "adaptive":
+            mean = self.mean_probabilities
+            threshold = self.mean_confidence * mean[targets] / mean.max()
+        else:
+            threshold = torch.full_like(confidence, float(self.threshold))
+        return targets, rows & (confidence >= threshold)
+
+    def _follow(self, probabilities: torch.Tensor, rows: torch.Tensor) -> None:
+        n = rows.sum()
+        weight = (1 - self.momentum) * (n > 0)  # no row, no step
+        mean = (probabilities * rows[:, None]).sum(dim=0) / n.clamp_min(1)
+        confidence = (probabilities.amax(dim=1) * rows).sum() / n.clamp_min(1)
+        self.mean_probabilities.lerp_(mean, weight.to(mean))
+        self.mean_confidence.lerp_(confidence, weight.to(mean))
+
+
+class SquaredErrorConsistency(nn.Module):
+    """Squared distance of the class probabilities from the teacher's, over all rows.
+
+    References
+    ----------
+    Tarvainen & Valpola, "Mean teachers are better role models: weight-averaged consistency targets
+    improve semi-supervised deep learning results", NeurIPS 2017.
+    """
+
+    def forward(
+        self, logits: torch.Tensor, teacher_logits: torch.Tensor, labeled: torch.Tensor
+    ) -> Comparison:
+        """Compare; see :meth:`PseudoLabelConsistency.forward`. Labelled rows count, too."""
+        difference = logits.softmax(dim=1) - teacher_logits.softmax(dim=1)
+        n = torch.full_like(labeled.sum(), len(labeled))
+        return Comparison(difference.square().sum(), n, n)

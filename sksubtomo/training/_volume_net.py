@@ -1,0 +1,174 @@
+"""The skorch net: random copies of volumes, averaged weights and a teacher."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal, NamedTuple
+
+import torch
+from skorch import NeuralNet
+from skorch.utils import to_tensor
+from torch import nn
+
+from sksubtomo.training._augmentation import TiltRange, WedgeAwareAugmentation
+
+
+class Views(NamedTuple):
+    """What a network gets to see of a batch of volumes.
+
+    Parameters
+    ----------
+    augmentation : WedgeAwareAugmentation, optional
+        Makes a copy of each volume; without it, the volume itself is the copy.
+    corruption : WedgeAwareAugmentation, optional
+        What is done in training to the copies on top.
+    clean_target : bool
+        Whether copies are to be reconstructed as they were before the corruption.
+    n_copies : int
+        Copies of each volume. The network gets them one set after the other.
+    teacher : {"self", "average"}, optional
+        Whose logits of other copies, without corruption, go with the output in training: those of
+        the network as it is, or with averaged weights.
+    """
+
+    augmentation: WedgeAwareAugmentation | None = None
+    corruption: WedgeAwareAugmentation | None = None
+    clean_target: bool = False
+    n_copies: int = 1
+    teacher: Literal["self", "average"] | None = None
+
+
+class VolumeNet(NeuralNet):
+    """skorch net on batches of a VolumeDataset, whose networks see views of them.
+
+    Validation sees copies, too, the same ones in every epoch, and is done with the averaged
+    weights if there are any.
+
+    Parameters
+    ----------
+    views : Views, default=Views()
+        See there.
+    average_decay : float, default=0
+        Weights are averaged over training steps with this exponential decay; 0 does not average.
+        The average begins with the weights after the first step: at step t the decay is at
+        most (t - 1) / (t + 9).
+    view_seed : int, default=0
+        Seed of the random copies.
+    *args, **kwargs
+        Those of skorch's NeuralNet.
+
+    Attributes
+    ----------
+    averaged_ : Module or None
+        The network with averaged weights.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        views: Views = Views(),  # noqa: B008
+        average_decay: float = 0.0,
+        view_seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.views = views
+        self.average_decay = average_decay
+        self.view_seed = view_seed
+
+    def initialize_module(self) -> VolumeNet:
+        """Make the network and, beside it, the one with averaged weights."""
+        super().initialize_module()
+        self.generator_ = _seeded(self.view_seed)
+        self.n_steps_ = 0
+        self.averaged_ = None
+        if self.average_decay:
+            self.averaged_ = copy.deepcopy(self.module_).requires_grad_(False)
+        return self
+
+    def get_all_learnable_params(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """Yield the parameters that the optimizer trains: none of the averaged network."""
+        for name, parameter in super().get_all_learnable_params():
+            if parameter.requires_grad:
+                yield name, parameter
+
+    @property
+    def predictor_(self) -> nn.Module:
+        """The network to predict with."""
+        return self.module_ if self.averaged_ is None else self.averaged_
+
+    def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
+        """Take a step of the optimizer, then average the weights."""
+        step = super().train_step(batch, **fit_params)
+        if self.averaged_ is not None:
+            self._update_average()
+        return step
+
+    def infer(self, x: dict[str, torch.Tensor], **fit_params: Any) -> Any:
+        """Run the network on views of a batch."""
+        x = to_tensor(x, device=self.device)
+        training = self.module_.training
+        generator = self.generator_ if training else _seeded(self.view_seed)
+        tilts = x.get("tilt_range_deg")
+        labeled, volumes = x["labeled"], x["volumes"]
+        if self.views.n_copies > 1:
+            labeled = labeled.repeat(self.views.n_copies)
+            volumes = volumes.repeat(self.views.n_copies, 1, 1, 1, 1)
+            tilts = None if tilts is None else tilts.repeat(self.views.n_copies, 1)
+        copies = self._copy(volumes, tilts, generator)
+        seen = copies
+        if training and self.views.corruption is not None:
+            seen = self.views.corruption(copies, generator, tilts)
+        network = self.module_ if training else self.predictor_
+        output = network(seen, labeled)
+        if self.views.clean_target:
+            output = output._replace(volumes=copies)
+        if training and self.views.teacher is not None:
+            output = output._replace(teacher_logits=self._teach(x["volumes"], tilts))
+        return output
+
+    def _copy(
+        self, volumes: torch.Tensor, tilts: TiltRange | None, generator: torch.Generator
+    ) -> torch.Tensor:
+        if self.views.augmentation is None:
+            return volumes
+        with torch.no_grad():
+            return self.views.augmentation(volumes, generator, tilts)
+
+    @torch.no_grad()
+    def _teach(self, volumes: torch.Tensor, tilts: TiltRange | None) -> torch.Tensor:
+        teacher = self.predictor_ if self.views.teacher == "average" else self.module_
+        with _evaluating(teacher):
+            return teacher.logits(self._copy(volumes, tilts, self.generator_))
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        assert self.averaged_ is not None
+        self.n_steps_ += 1
+        decay = min(self.average_decay, (self.n_steps_ - 1) / (self.n_steps_ + 9))
+        current, averaged = self.module_.state_dict(), self.averaged_.state_dict()
+        floats = [name for name, value in averaged.items() if value.is_floating_point()]
+        torch._foreach_lerp_(
+            [averaged[name] for name in floats], [current[name] for name in floats], 1 - decay
+        )
+        for name in averaged.keys() - set(floats):  # counters of batch normalisation
+            averaged[name].copy_(current[name])
+
+
+@contextmanager
+def _evaluating(module: nn.Module) -> Iterator[None]:
+    """Put a network into evaluation mode, and back into the mode it was in."""
+    mode = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(mode)
+
+
+def _seeded(seed: int) -> torch.Generator:
+    generator = torch.Generator()
+    generator.manual_seed(seed)
+    return generator
