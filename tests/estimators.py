@@ -55,6 +55,7 @@ ESTIMATORS = {
     "VolumeNormalizer": VolumeNormalizer(),
 }
 META_ESTIMATORS = {
+    "MultiReferenceClassifier",
     "RejectingClassifier",
     "SelfTrainingClassifier",
     "TemperatureScaledClassifier",

@@ -10,8 +10,9 @@ from torch.nn import functional as F
 class BatchNorm(nn.BatchNorm1d):
     """Batch normalisation that, for fewer than two values a channel, uses the running statistics.
 
-    A single value has no variance: PyTorch raises, and the value would be normalised to zero.
-    One that is frozen, ``weight.requires_grad`` being False, uses and keeps them, too. The input has any number of axes, (n, n_channels, ...).
+    A single value has no variance: PyTorch raises, and the value would be normalised to zero. A
+    layer that is frozen, its weight needing no gradient, uses and keeps them, too. The input has
+    any number of axes, (n, n_channels, ...).
     """
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:

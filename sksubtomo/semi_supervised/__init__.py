@@ -4,6 +4,7 @@ from sksubtomo.semi_supervised._autoencoding import AutoencodingClassifier
 from sksubtomo.semi_supervised._fine_tuned import FineTunedClassifier
 from sksubtomo.semi_supervised._fix_match import FixMatchClassifier
 from sksubtomo.semi_supervised._mean_teacher import MeanTeacherClassifier
+from sksubtomo.semi_supervised._multi_reference import MultiReferenceClassifier
 from sksubtomo.semi_supervised._pseudo_label import PseudoLabelClassifier
 from sksubtomo.semi_supervised._self_training import SelfTrainingClassifier
 from sksubtomo.semi_supervised._shared_volumes import SharedVolumes
@@ -15,6 +16,7 @@ __all__ = [
     "FineTunedClassifier",
     "FixMatchClassifier",
     "MeanTeacherClassifier",
+    "MultiReferenceClassifier",
     "PseudoLabelClassifier",
     "SelfTrainingClassifier",
     "SemiSupervisedVAEClassifier",

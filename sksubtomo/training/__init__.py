@@ -8,6 +8,14 @@ from sksubtomo.training._callbacks import BestWeights, EpochLog, OneCycle, Progr
 from sksubtomo.training._consistency import PseudoLabelConsistency, SquaredErrorConsistency
 from sksubtomo.training._contrastive_loss import ContrastiveLoss
 from sksubtomo.training._data import VolumeDataset, split_dataset, to_input, volume_loader
+from sksubtomo.training._expectation import (
+    Expectation,
+    Poses,
+    expectation,
+    posterior_sums,
+    residual_noise,
+    shell_power,
+)
 from sksubtomo.training._inference import collect, forward_batches, scaling_of
 from sksubtomo.training._losses import (
     AutoencodingLoss,
@@ -15,8 +23,15 @@ from sksubtomo.training._losses import (
     quotient,
     squared_errors,
 )
+from sksubtomo.training._multi_reference import MultiReferenceEM, annealed_shares, class_log_bias
 from sksubtomo.training._net import OPTIMIZERS, build_net
 from sksubtomo.training._pseudo_labels import PseudoLabels, choose_confident
+from sksubtomo.training._reference_poses import (
+    ReferencePoses,
+    measured_frequencies,
+    shift_grid,
+)
+from sksubtomo.training._still_poses import StillPoses
 from sksubtomo.training._validation import hold_out
 from sksubtomo.training._variational_losses import (
     ConditionalVariationalLoss,
@@ -34,28 +49,41 @@ __all__ = [
     "ConditionalVariationalLoss",
     "ContrastiveLoss",
     "EpochLog",
+    "Expectation",
+    "MultiReferenceEM",
     "OneCycle",
+    "Poses",
     "ProgressBar",
     "PseudoLabelConsistency",
     "PseudoLabels",
     "RampUp",
+    "ReferencePoses",
     "SquaredErrorConsistency",
+    "StillPoses",
     "VariationalLoss",
     "Views",
     "VolumeDataset",
     "VolumeNet",
     "WedgeAwareAugmentation",
+    "annealed_shares",
     "average_over_rotations",
     "build_net",
     "choose_confident",
+    "class_log_bias",
     "collect",
+    "expectation",
     "forward_batches",
     "gaussian_cost",
     "gaussian_divergence",
     "hold_out",
     "labeled_cross_entropy",
+    "measured_frequencies",
+    "posterior_sums",
     "quotient",
+    "residual_noise",
     "scaling_of",
+    "shell_power",
+    "shift_grid",
     "split_dataset",
     "squared_errors",
     "to_input",

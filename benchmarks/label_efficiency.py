@@ -1,0 +1,193 @@
+"""How few labels are enough: methods, terms and labels on eight complexes, with the oracle.
+
+    python benchmarks/label_efficiency.py                        # what the user guide shows
+    python benchmarks/label_efficiency.py --methods recommended joint oracle --seeds 0
+
+Subtomograms of eight complexes, simulated from density maps (``density_maps_10A`` of the data
+beside the project): 28 voxels of 10 Angstrom, any orientation, shifts up to 2 voxels, contrast
+transfer, tilts of 60 degrees, half to train on and half to test on. What does not fit into the
+sphere that the box holds is cut off, which is the 26S proteasome's ends.
+
+One row for every (method, SNR, labels, seed) goes to the CSV file as soon as it is there. Rows
+that are there already are not computed again, so a run that was killed goes on where it stopped. At
+the end, tables (Markdown) and a figure (PNG) are rendered beside the CSV file.
+
+Hidden labels and the test set are used to count right answers, and for nothing else; only the
+oracle knows the maps. Settings were chosen on volumes of other seeds (from 100 on).
+"""
+
+import argparse
+import time
+from itertools import product
+from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+from _few_labels import METHODS
+from _results import append_rows, environment, mean_and_spread, read_rows
+from _simulated_maps import make_volumes
+from sklearn.pipeline import Pipeline
+
+from sksubtomo.metrics import expected_calibration_error
+from sksubtomo.model_selection import mask_labels
+
+RESULTS = Path(__file__).parent / "results/label_efficiency.csv"
+KEY = ("snr", "n_train", "labels", "method", "seed")
+#: SNR and labels: one a class, or a fraction of the training volumes.
+CONDITIONS = [(0.1, "5%"), (0.03, "5%"), (0.1, "1 per class")]
+
+
+def parse_arguments(arguments=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--snr", type=float, nargs="+", help="only these")
+    parser.add_argument("--labels", nargs="+", help='only these, such as "5%%" or "1 per class"')
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--n-train", type=int, default=1400)
+    parser.add_argument("--n-test", type=int, default=1400)
+    parser.add_argument("--results", type=Path, default=RESULTS, help="the CSV file")
+    return parser.parse_args(arguments)
+
+
+def hide(y, labels, seed):
+    """Hide all labels but "1 per class", "5%" or the like."""
+    number = float(labels.split()[0].rstrip("%"))
+    if labels.endswith("per class"):
+        return mask_labels(y, n_per_class=int(number), random_state=seed)
+    return mask_labels(y, labeled_fraction=number / 100, random_state=seed)
+
+
+def run_one(options, snr, labels, method, seed):
+    """Fit one method and return its row."""
+    data = make_volumes(options.n_train + options.n_test, snr, seed)
+    X, y = data.X[: options.n_train], data.y[: options.n_train]
+    X_test, y_test = data.X[options.n_train :], data.y[options.n_train :]
+    y_given = hide(y, labels, seed)
+    start = time.perf_counter()
+    if method == "oracle":
+        estimator = METHODS[method].make(snr, seed)
+    else:
+        estimator = METHODS[method].make(seed).fit(X, y_given)
+    fitted = time.perf_counter()
+    probabilities = estimator.predict_proba(X_test)
+    predicted = estimator.classes_[probabilities.argmax(axis=1)]
+    hidden = y_given == -1
+    last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+    known = getattr(last, "transduction_", None)
+    return {
+        "snr": snr,
+        "n_train": options.n_train,
+        "labels": labels,
+        "method": method,
+        "seed": seed,
+        "n_labels": int((~hidden).sum()),
+        "accuracy": round(float((predicted == y_test).mean()), 4),
+        "calibration_error": round(expected_calibration_error(y_test, probabilities), 4),
+        "accuracy_unlabeled": ""
+        if known is None
+        else round(float((known[hidden] == y[hidden]).mean()), 4),
+        "fit_seconds": round(fitted - start, 1),
+        "predict_seconds": round(time.perf_counter() - fitted, 1),
+        **environment(),
+    }
+
+
+def run(options):
+    """Compute the rows that are missing."""
+    done = {tuple(row[name] for name in KEY) for row in read_rows(options.results)}
+    for seed, (snr, labels), method in product(options.seeds, CONDITIONS, options.methods):
+        if (options.snr and snr not in options.snr) or (
+            options.labels and labels not in options.labels
+        ):
+            continue
+        key = (str(snr), str(options.n_train), labels, method, str(seed))
+        if key in done:
+            continue
+        row = run_one(options, snr, labels, method, seed)
+        append_rows(options.results, [row])
+        print(*key, row["accuracy"], f"{row['fit_seconds']} s", flush=True)
+
+
+def render(path):
+    """Write the tables beside the CSV file and return them."""
+    rows = read_rows(path)
+    lines = [
+        f"Rendered by `python benchmarks/label_efficiency.py` from `{path.name}`: mean ± standard",
+        "deviation over the seeds; columns are signal-to-noise ratios and labels.",
+        "",
+    ]
+    columns = [c for c in CONDITIONS if any(_is_of(row, c) for row in rows)]
+    for name, title in (
+        ("accuracy", "Accuracy on volumes that were not trained on"),
+        ("accuracy_unlabeled", "Accuracy on the unlabelled volumes trained on"),
+        ("calibration_error", "Expected calibration error, volumes that were not trained on"),
+        ("fit_seconds", "Seconds to fit"),
+    ):
+        lines += [f"## {title}", ""]
+        lines.append("| method | " + " | ".join(f"SNR {s:g}, {n}" for s, n in columns) + " |")
+        lines.append("|---" * (len(columns) + 1) + "|")
+        for method, entry in METHODS.items():
+            chosen = [row for row in rows if row["method"] == method]
+            cells = [
+                mean_and_spread(row[name] for row in chosen if _is_of(row, column))
+                for column in columns
+            ]
+            if set(cells) != {"-"}:
+                lines.append(f"| {entry.title} | " + " | ".join(cells) + " |")
+        lines.append("")
+    counts = {
+        len({r["seed"] for r in rows if _is_of(r, c) and r["method"] == m})
+        for c in columns
+        for m in METHODS
+    }
+    lines.append(f"Seeds of a cell: {min(counts - {0})} to {max(counts)}, see the CSV file.")
+    lines.append("")
+    text = "\n".join(lines)
+    path.with_suffix(".md").write_text(text)
+    return text
+
+
+def _is_of(row, condition):
+    return (float(row["snr"]), row["labels"]) == condition
+
+
+def draw(path):
+    """Draw the accuracy of every method, a panel a condition."""
+    rows = read_rows(path)
+    columns = [c for c in CONDITIONS if any(_is_of(row, c) for row in rows)]
+    figure, axes = plt.subplots(
+        1, len(columns), figsize=(3.6 * len(columns) + 2, 4.5), sharey=True, squeeze=False
+    )
+    names = [name for name in METHODS if any(row["method"] == name for row in rows)]
+    for ax, column in zip(axes[0], columns, strict=True):
+        for position, name in enumerate(names):
+            values = [
+                float(r["accuracy"]) for r in rows if r["method"] == name and _is_of(r, column)
+            ]
+            if values:
+                ax.barh(position, np.mean(values), color="tab:blue", alpha=0.6)
+                ax.plot(values, [position] * len(values), "k.", markersize=4)
+        ax.set_title(f"SNR {column[0]:g}, labels: {column[1]}", fontsize=10)
+        ax.set_xlim(0, 1)
+        ax.set_xlabel("test accuracy")
+    axes[0, 0].set_yticks(range(len(names)), [METHODS[name].title for name in names])
+    axes[0, 0].invert_yaxis()
+    figure.savefig(path.with_suffix(".png"), dpi=120, bbox_inches="tight")
+    plt.close(figure)
+
+
+def main():
+    options = parse_arguments()
+    run(options)
+    print(render(options.results))
+    draw(options.results)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,167 @@
+"""What a classifier does with references once it has them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+from scipy.special import logsumexp, softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import Bunch
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
+
+from sksubtomo._utils._labels import is_unlabeled, uniform_labels
+from sksubtomo._utils._volumes import check_volumes
+from sksubtomo.networks._device import resolve_device
+from sksubtomo.semi_supervised._pose_stages import all_coefficients
+from sksubtomo.training import Expectation, expectation
+
+
+class BaseReferenceClassifier(ClassifierMixin, BaseEstimator):
+    """Base of a classifier that compares volumes with references in all poses.
+
+    A subclass sets ``classes_``, ``references_``, ``noise_power_``, ``class_log_bias_``, the
+    logarithms of class shares, ``_log_prior``, and the poses to try, ``_finest``.
+    """
+
+    def _compare(self, X: Any) -> Expectation:
+        """Return the E step of volumes with the references."""
+        check_is_fitted(self, "references_")
+        volumes = check_volumes(self, X, reset=False)
+        scale = math.sqrt(self.noise_power_.max())
+        return expectation(
+            self._finest,
+            all_coefficients(self._finest, volumes) / scale,
+            self._finest.from_references(self.references_ / np.float32(scale)),
+            torch.from_numpy(self.noise_power_ / scale**2).float(),
+            device=resolve_device(self.device),
+        )
+
+    def _scores(self, X: Any) -> NDArray[np.float64]:
+        return self._compare(X).log_evidence.double().numpy() + self.class_log_bias_
+
+    def decision_function(self, X):
+        """Return the log evidence of every class, with its bias.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, d, d, d) or (n_samples, n_voxels)
+            Volumes of the shape that the estimator was fitted on.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples, n_classes) or (n_samples,)
+            Log-likelihood ratios to noise alone, plus ``class_log_bias_``. With two classes, the
+            second less the first.
+        """
+        scores = self._scores(X)
+        return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
+
+    def predict_proba(self, X):
+        """Return class probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, d, d, d) or (n_samples, n_voxels)
+            Volumes of the shape that the estimator was fitted on.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes)
+            Columns in the order of ``classes_``.
+        """
+        return softmax(self._scores(X), axis=1)
+
+    def predict(self, X):
+        """Return the most probable class; never the label that means "unlabelled".
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, d, d, d) or (n_samples, n_voxels)
+            Volumes of the shape that the estimator was fitted on.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Labels, of the type of ``classes_``.
+        """
+        check_is_fitted(self, "references_")
+        return self.classes_[self._scores(X).argmax(axis=1)]
+
+    def score_samples(self, X):
+        """Return how much more likely volumes are by the model than by noise alone.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, d, d, d) or (n_samples, n_voxels)
+            Volumes of the shape that the estimator was fitted on.
+
+        Returns
+        -------
+        log_ratio : ndarray of shape (n_samples,)
+            Logarithm of the likelihood over that of noise. Low values are like no class.
+        """
+        evidence = self._compare(X).log_evidence.double().numpy()
+        return logsumexp(evidence + self._log_prior, axis=1)
+
+    def align(self, X):
+        """Return class and pose of volumes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, d, d, d)
+            Volumes of the shape that the estimator was fitted on.
+
+        Returns
+        -------
+        poses : Bunch
+            ``labels``, as :meth:`predict` gives them; ``rotations``, a stack of
+            :class:`scipy.spatial.transform.Rotation`, and ``shifts`` (n_samples, 3), z, y, x in
+            voxels, the most likely of the grid: by both,
+            :func:`~sksubtomo.geometry.rotate_volume` takes the reference to the volume.
+        """
+        result, poses = self._compare(X), self._finest
+        scores = result.log_evidence.double().numpy() + self.class_log_bias_
+        codes = scores.argmax(axis=1)
+        pose = result.best.numpy()[np.arange(len(codes)), codes]
+        shift, rotation = np.divmod(pose, len(poses.rotations))
+        return Bunch(
+            labels=self.classes_[codes],
+            rotations=Rotation.from_quat(poses.rotations.as_quat()[rotation]),
+            shifts=poses.shifts[shift],
+        )
+
+    def score(self, X, y, sample_weight=None):
+        """Return the accuracy over the labelled volumes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, d, d, d) or (n_samples, n_voxels)
+            Volumes of the shape that the estimator was fitted on.
+        y : array-like of shape (n_samples,)
+            True labels. Rows that are unlabelled, as in :meth:`fit`, are left out.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights of the rows.
+
+        Returns
+        -------
+        score : float
+            Share of correct predictions.
+
+        Raises
+        ------
+        ValueError
+            If no row is labelled.
+        """
+        check_is_fitted(self, "references_")
+        X = check_volumes(self, X, reset=False)
+        check_consistent_length(X, y, sample_weight)
+        labeled = ~is_unlabeled(y)
+        if not labeled.any():
+            raise ValueError("The score needs labelled volumes, but every label in y is hidden.")
+        weight = None if sample_weight is None else np.asarray(sample_weight)[labeled]
+        return super().score(X[labeled], uniform_labels(np.asarray(y)[labeled]), weight)

@@ -1,0 +1,341 @@
+"""Classification by maximum-likelihood comparison with references in all poses."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import _fit_context, clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
+
+from sksubtomo._utils._labels import encode_labels
+from sksubtomo._utils._volumes import check_volumes
+from sksubtomo.fourier import check_tilt_range
+from sksubtomo.networks._device import resolve_device
+from sksubtomo.semi_supervised._base_reference import BaseReferenceClassifier
+from sksubtomo.semi_supervised._pose_stages import (
+    Stage,
+    all_coefficients,
+    background_power,
+    check_cubes,
+    check_stages,
+    stage_poses,
+    starting_rows,
+)
+from sksubtomo.training import MultiReferenceEM, Poses
+
+
+class MultiReferenceClassifier(BaseReferenceClassifier):
+    r"""Maximum-likelihood classification by references, one a class, in all poses.
+
+    The model: a volume of class c is the reference of c, rotated by any rotation, shifted, its
+    missing wedge cut, with Gaussian noise of one power in every Fourier shell. References
+    and noise are fitted by expectation-maximisation to all volumes, labelled or not: labelled ones
+    keep their class, that of the others is unknown as their pose is. At first, the others keep the
+    class probabilities that `estimator` gives them, while references take shape; then they are let
+    go. Unlike a network, the model knows what a rotation, a shift and a wedge are.
+
+    Parameters
+    ----------
+    estimator : classifier or FrozenEstimator of one, optional
+        Has ``fit``, with -1 in `y` for unlabelled, and ``predict_proba``. It is cloned and
+        fitted; a ``FrozenEstimator`` is used as it is. By default, references start from the
+        labelled volumes alone.
+    tilt_range_deg : float or (float, float), default=60
+        Lowest and highest tilt in degrees; a single number t means (-t, t). The tilt axis
+        is y and the beam z, see :func:`sksubtomo.fourier.missing_wedge_mask`.
+    max_shift_voxels : float, default=2
+        Largest shift along an axis that is tried.
+    mask_radius_voxels : float, optional
+        Radius where references have fallen to 0; by default that of the largest sphere in the box.
+    stages : sequence of (n_shells, angular_step_deg, n_shifts, n_iter)
+        From coarse to fine: radius of the ball of frequencies in cycles per box (at most half the
+        box is used), step between rotations in degrees, shifts along an axis (1 is
+        no shift), and iterations.
+    n_seeded_iter : int, default=2
+        Of all iterations, those at the beginning in which classes of unlabelled volumes are fixed.
+    class_perplexity : float, optional
+        Number of classes over which the posteriors of unlabelled volumes are spread in the first
+        iteration after, by dividing their log evidence; it falls to 1 geometrically until the last
+        stage. By default ``n_classes ** (2 / 3)``. 1 trusts the evidence at once, and is not to be
+        recommended with few labels: volumes then stay in the class that they are in.
+    noise : {"white", "shells"}, default="white"
+        "white" takes the power of frequencies beyond those compared for that of the noise at all
+        frequencies. "shells" estimates it shell by shell from what references leave, once classes
+        are free, for noise that is coloured; references that have no shape yet then count as noise,
+        which may keep them so.
+    class_prior : {"uniform", "labels"}, array-like of shape (n_classes,) or None, default="uniform"
+        Shares of classes among unlabelled volumes, in the order of ``classes_``; a bias per class
+        sees to it that the posteriors have them. "labels" takes those of the labels. None is no
+        constraint.
+    classes : array-like of shape (n_classes,), optional
+        All classes. By default those that occur in `y`. A class without a label begins as
+        an unlabelled volume drawn at random or, with `estimator`, its most probable one.
+    volume_shape : int or (int, int, int), optional
+        Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels,
+        which has one pose, and `estimator` is all that is used of the parameters above.
+    device : str, default="auto"
+        "cpu", "cuda", "cuda:1"...; "auto" takes a GPU if there is one.
+    random_state : int, RandomState instance or None, default=None
+        Draws the labelled volumes that references begin as. The same integer gives the same
+        bits on a CPU with the same number of threads.
+    verbose : int, default=0
+        Whether to print a line every iteration.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Classes, sorted, without the label that means "unlabelled".
+    references_ : ndarray of shape (n_classes, d, d, d) of float32
+        Maps, axes z, y, x, in the units of `X`, band-limited; the centre is voxel ``d // 2``.
+    noise_power_ : ndarray of shape (n_shells,)
+        Noise variance per real Fourier coefficient, by shell; of white noise, the variance of a
+        voxel.
+    class_log_bias_ : ndarray of shape (n_classes,)
+        Added to the log evidence of classes.
+    transduction_ : ndarray of shape (n_samples,)
+        Labels of all volumes of :meth:`fit`: those given, else the most probable.
+    history_ : list of dict
+        One entry an iteration: ``log_likelihood`` per volume, relative to noise alone; ``changed``,
+        the share of volumes whose class changed; ``temperature``; ``seconds``.
+    n_iter_ : int
+        Iterations.
+    estimator_ : classifier or None
+        The fitted `estimator`.
+    n_features_in_ : int
+        Number of voxels of a volume.
+    volume_shape_ : tuple of int
+        Box in voxels, z, y, x.
+
+    See Also
+    --------
+    sksubtomo.geometry.rotate_volume : Puts a reference into a pose from :meth:`align`.
+    sksubtomo.neural_network.CNNClassifier : A seed.
+
+    Notes
+    -----
+    Volumes are used as they are, but for one scale: a volume's mean plays no part, contrast
+    and size do. Time goes with the product of volumes, classes, rotations, shifts and coefficients;
+    classes of negligible probability are skipped while fitting.
+
+    References
+    ----------
+    Scheres et al., "Averaging of electron subtomograms and random conical tilt reconstructions
+    through likelihood optimization", Structure 17, 2009.
+
+    Dempster, Laird & Rubin, "Maximum likelihood from incomplete data via the EM algorithm", Journal
+    of the Royal Statistical Society B 39, 1977.
+
+    Examples
+    --------
+    >>> from sksubtomo.datasets import make_subtomograms
+    >>> from sksubtomo.model_selection import mask_labels
+    >>> from sksubtomo.semi_supervised import MultiReferenceClassifier
+    >>> X, y = make_subtomograms(20, classes=2, box_size=16, voxel_size_angstrom=20.0,
+    ...                          return_X_y=True, random_state=0)
+    >>> y_masked = mask_labels(y, n_per_class=3, random_state=0)
+    >>> clf = MultiReferenceClassifier(stages=[(3, 60, 1, 3)], n_seeded_iter=1, random_state=0)
+    >>> clf.fit(X, y_masked).references_.shape
+    (2, 16, 16, 16)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list]] = {
+        "estimator": [HasMethods(["fit", "predict_proba"]), None],
+        "tilt_range_deg": [Interval(Real, 0, 90, closed="right"), "array-like"],
+        "max_shift_voxels": [Interval(Real, 0, None, closed="left")],
+        "mask_radius_voxels": [Interval(Real, 0, None, closed="neither"), None],
+        "stages": ["array-like"],
+        "n_seeded_iter": [Interval(Integral, 0, None, closed="left")],
+        "class_perplexity": [Interval(Real, 1, None, closed="left"), None],
+        "noise": [StrOptions({"white", "shells"})],
+        "class_prior": [StrOptions({"uniform", "labels"}), "array-like", None],
+        "classes": ["array-like", None],
+        "volume_shape": [None, Interval(Integral, 1, None, closed="left"), "array-like"],
+        "device": [str],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        estimator=None,
+        *,
+        tilt_range_deg=60.0,
+        max_shift_voxels=2.0,
+        mask_radius_voxels=None,
+        stages=((4.0, 36.0, 1, 2), (5.0, 28.5, 3, 10), (6.5, 24.0, 3, 2)),
+        n_seeded_iter=2,
+        class_perplexity=None,
+        noise="white",
+        class_prior="uniform",
+        classes=None,
+        volume_shape=None,
+        device="auto",
+        random_state=None,
+        verbose=0,
+    ):
+        self.estimator = estimator
+        self.tilt_range_deg = tilt_range_deg
+        self.max_shift_voxels = max_shift_voxels
+        self.mask_radius_voxels = mask_radius_voxels
+        self.stages = stages
+        self.n_seeded_iter = n_seeded_iter
+        self.class_perplexity = class_perplexity
+        self.noise = noise
+        self.class_prior = class_prior
+        self.classes = classes
+        self.volume_shape = volume_shape
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y):
+        """Fit references to volumes and their labels, where known.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, d, d, d) or (n_samples, n_voxels)
+            Volumes, axes z, y, x, in cubic boxes; or flat rows, see ``volume_shape``.
+        y : array-like of shape (n_samples,)
+            Labels, integers or strings. -1 is unlabelled; with strings also ``None`` and
+            ``"unlabeled"``.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If `X` or `y` is malformed, boxes are no cubes, no volume or only one class is labelled,
+            or a parameter does not fit the data; before any work.
+        """
+        device = resolve_device(self.device)
+        check_tilt_range(self.tilt_range_deg)
+        stages = check_stages(self.stages, self.n_seeded_iter)
+        volumes = check_volumes(self, X, volume_shape=self.volume_shape, reset=True)
+        check_cubes(type(self).__name__, self.volume_shape_)
+        codes = self._encode(y, len(volumes))
+        prior = self._checked_prior(codes)
+        seeds = self._fitted_seeds(X, y)
+        rng = check_random_state(self.random_state)
+        grids = [(self._poses(stage), stage[3]) for stage in stages]
+        finest = self._poses(stages[-1])
+        coefficients = all_coefficients(finest, volumes)
+        # float64: a float32 cannot hold the square of a large unit.
+        scale = float(coefficients.abs().double().square().mean().sqrt()) or 1.0
+        noise = background_power(finest, volumes, self.tilt_range_deg) / scale**2
+        em = MultiReferenceEM(
+            grids,
+            coefficients / scale,
+            finest,
+            codes,
+            seeds=seeds,
+            start=starting_rows(codes, seeds, len(self.classes_), rng),
+            noise=noise,
+            by_shell=self.noise == "shells",
+            prior=prior,
+            n_seeded=self.n_seeded_iter,
+            perplexity=len(self.classes_) ** (2 / 3)
+            if self.class_perplexity is None
+            else self.class_perplexity,
+            report=self._report,
+            device=device,
+        )
+        em.run()
+        self._record(em, finest, scale, prior)
+        return self
+
+    def _encode(self, y: Any, n_samples: int) -> NDArray[np.int64]:
+        codes, class_values = encode_labels(y, self.classes)
+        check_consistent_length(np.empty(n_samples), codes)
+        name = type(self).__name__
+        if not (codes >= 0).any():
+            raise ValueError(
+                f"{name} needs labelled volumes of at least one class, but every label in y means "
+                "'unlabelled'."
+            )
+        if len(class_values) < 2:
+            raise ValueError(
+                f"{name} needs at least two classes, but there is one class, "
+                f"{class_values.tolist()[0]!r}. If others exist but have no label here, name "
+                "them all by classes=."
+            )
+        self.classes_ = class_values
+        return codes
+
+    def _checked_prior(self, codes: NDArray[np.int64]) -> NDArray[np.float64] | None:
+        n_classes = len(self.classes_)
+        if self.class_prior is None:
+            return None
+        if isinstance(self.class_prior, str):
+            counts = np.bincount(codes[codes >= 0], minlength=n_classes)
+            shares = counts if self.class_prior == "labels" else np.ones(n_classes)
+        else:
+            shares = np.asarray(self.class_prior, dtype=float)
+        if shares.shape != (n_classes,) or not (np.isfinite(shares) & (shares > 0)).all():
+            raise ValueError(
+                f"class_prior={self.class_prior!r} must give each of the {n_classes} classes "
+                f"{self.classes_.tolist()} a positive share, but gives {shares.tolist()}."
+            )
+        return shares / shares.sum()
+
+    def _fitted_seeds(self, X: Any, y: Any) -> NDArray[np.float64] | None:
+        """Fit the estimator, and return its probabilities in the order of the classes."""
+        self.estimator_ = self.estimator
+        if self.estimator is None:
+            return None
+        if isinstance(self.estimator, FrozenEstimator):
+            check_is_fitted(self.estimator)
+        else:
+            self.estimator_ = clone(self.estimator).fit(X, y)
+        unknown = np.setdiff1d(self.estimator_.classes_, self.classes_)
+        if len(unknown):
+            raise ValueError(
+                f"estimator knows the classes {unknown.tolist()}, which are not among "
+                f"{self.classes_.tolist()}. It has to take -1 in y for 'unlabelled'; an ordinary "
+                "classifier does so within SelfTrainingClassifier."
+            )
+        probabilities = np.zeros((len(y), len(self.classes_)))
+        columns = np.searchsorted(self.classes_, self.estimator_.classes_)
+        probabilities[:, columns] = self.estimator_.predict_proba(X)
+        return probabilities
+
+    def _poses(self, stage: Stage) -> Poses:
+        """Return the grid of poses of a stage, for maps as fine as the finest stage asks for."""
+        return stage_poses(
+            stage,
+            self.volume_shape_,
+            finest=max(n_shells for n_shells, *_ in self.stages),
+            max_shift=self.max_shift_voxels,
+            tilt_range_deg=self.tilt_range_deg,
+            mask_radius=self.mask_radius_voxels,
+        )
+
+    def _report(self, entry: dict[str, Any]) -> None:
+        if self.verbose:
+            print(", ".join(f"{name} {value:.4g}" for name, value in entry.items()))  # noqa: T201
+
+    def _record(
+        self,
+        em: MultiReferenceEM,
+        finest: Poses,
+        scale: float,
+        prior: NDArray[np.float64] | None,
+    ) -> None:
+        self._finest = finest
+        self.references_ = finest.to_references(em.maps) * np.float32(scale)
+        self.noise_power_ = em.noise.numpy().astype(np.float64) * scale**2
+        self.class_log_bias_ = em.bias.numpy().astype(np.float64)
+        self.transduction_ = self.classes_[em.labels.numpy()]
+        self.history_ = em.history
+        self.n_iter_ = len(em.history)
+        n = len(self.classes_)
+        self._log_prior = np.log(np.full(n, 1 / n) if prior is None else prior)

@@ -1,0 +1,145 @@
+"""From the parameters of classification by references, and its data, to grids of poses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from sksubtomo.geometry import rotation_grid
+from sksubtomo.training import Poses, ReferencePoses, StillPoses, shift_grid
+
+#: Shells, angular step in degrees, shifts along an axis, iterations.
+Stage = tuple[float, float, int, int]
+
+# Volumes that are read and transformed at once.
+_ROWS_PER_BLOCK = 64
+
+
+def check_stages(stages: Any, n_seeded_iter: int) -> list[Stage]:
+    """Return stages as tuples, coarse to fine."""
+    table = np.asarray(stages, dtype=float)
+    if table.ndim != 2 or table.shape[1] != 4 or not len(table):
+        raise ValueError(
+            f"stages={stages!r} must be rows of (n_shells, angular_step_deg, n_shifts, n_iter)."
+        )
+    for n_shells, step, n_shifts, n_iter in table:
+        whole = n_shifts == int(n_shifts) and n_iter == int(n_iter)
+        if not (n_shells > 1 and 0 < step <= 180 and whole and n_shifts >= 1 and n_iter >= 1):
+            raise ValueError(
+                f"The stage {(n_shells, step, n_shifts, n_iter)} must have n_shells above 1, "
+                "a step above 0 and at most 180 degrees, and whole n_shifts and n_iter from 1."
+            )
+    if (np.diff(table[:, 0]) < 0).any():
+        raise ValueError(f"n_shells of the stages, {table[:, 0].tolist()}, must not fall.")
+    if n_seeded_iter > table[:, 3].sum():
+        raise ValueError(
+            f"n_seeded_iter={n_seeded_iter}, but the stages have {int(table[:, 3].sum())} "
+            "iterations in all."
+        )
+    return [(a, b, int(c), int(d)) for a, b, c, d in table.tolist()]
+
+
+def check_cubes(name: str, shape: tuple[int, int, int]) -> None:
+    """Refuse boxes that cannot be turned; a row without a box counts as a line."""
+    if shape[:2] != (1, 1) and (len(set(shape)) > 1 or shape[0] < 4):
+        raise ValueError(
+            f"{name} rotates volumes, so boxes must be cubes of at least 4 voxels a side; X has "
+            f"volumes of shape {shape}. Crop or pad them."
+        )
+
+
+def all_coefficients(poses: Poses, volumes: Any) -> torch.Tensor:
+    """Return coefficients of volumes that are read block by block."""
+    return torch.cat(list(_blocks(poses, volumes)))
+
+
+def _blocks(poses: Poses, volumes: Any) -> Iterator[torch.Tensor]:
+    for start in range(0, len(volumes), _ROWS_PER_BLOCK):
+        yield poses.coefficients(np.asarray(volumes[start : start + _ROWS_PER_BLOCK]))
+
+
+def stage_poses(
+    stage: Stage,
+    volume_shape: tuple[int, int, int],
+    *,
+    finest: float,
+    max_shift: float,
+    tilt_range_deg: Any,
+    mask_radius: float | None,
+) -> Poses:
+    """Return the grid of poses of a stage.
+
+    Parameters
+    ----------
+    stage : (n_shells, angular_step_deg, n_shifts, n_iter)
+        At most half the box is used of the shells.
+    volume_shape : (int, int, int)
+        A cube, or a line.
+    finest : float
+        Shells of the finest stage, which say how fine the maps are.
+    max_shift, tilt_range_deg, mask_radius
+        See :class:`ReferencePoses`; lengths in voxels.
+    """
+    if volume_shape[:2] == (1, 1):
+        return StillPoses(volume_shape)
+    box_size = volume_shape[0]
+    n_shells, angular_step, n_shifts, _ = stage
+    return ReferencePoses(
+        box_size,
+        2 * min(math.ceil(finest), box_size // 2),
+        n_shells=min(n_shells, box_size // 2),
+        rotations=rotation_grid(angular_step),
+        shifts=shift_grid(max_shift, n_shifts if max_shift else 1),
+        tilt_range_deg=tilt_range_deg,
+        mask_radius=mask_radius,
+    )
+
+
+def background_power(poses: Poses, volumes: Any, tilt_range_deg: Any) -> float:
+    """Return the power of real coefficients far beyond the ball of `poses`, or in the last shell.
+
+    Far is the outer half of what is beyond, where there is little but noise.
+    """
+    whole = poses
+    if isinstance(poses, ReferencePoses):
+        edge = 2 * (poses.box_size // 2)
+        whole = ReferencePoses(
+            poses.box_size,
+            edge,
+            n_shells=edge // 2,
+            rotations=Rotation.identity(1),
+            shifts=np.zeros((1, 3)),
+            tilt_range_deg=tilt_range_deg,
+        )
+    total = torch.zeros(len(whole.radii), dtype=torch.float64)
+    for block in _blocks(whole, volumes):
+        total += block.abs().double().square().sum(dim=0)
+    beyond = whole.radii > (poses.radii.max() + whole.radii.max()) / 2
+    if not beyond.any():
+        beyond = whole.radii > whole.radii.max() - 1
+    power = float(total[torch.from_numpy(beyond)].mean()) / len(volumes)
+    return power * len(whole.radii) / len(whole.shells)
+
+
+def starting_rows(
+    codes: NDArray[np.int64],
+    seeds: NDArray[np.float64] | None,
+    n_classes: int,
+    rng: np.random.RandomState,
+) -> NDArray[np.intp]:
+    """Return a row for each class: a labelled one, else the most probable, else any other."""
+    rows = []
+    for code in range(n_classes):
+        own = np.flatnonzero(codes == code)
+        if not len(own) and seeds is not None:
+            own = np.array([seeds[:, code].argmax()])
+        elif not len(own):
+            own = np.flatnonzero(codes < 0) if (codes < 0).any() else np.arange(len(codes))
+        rows.append(rng.choice(own))
+    return np.array(rows)

@@ -1,0 +1,295 @@
+"""The classifier by references: recovery of classes and poses, and scikit-learn's conventions."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.transform import Rotation
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import NearestCentroid
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import check_estimator
+
+from sksubtomo.fourier import (
+    apply_fourier_filter,
+    missing_wedge_mask,
+    squared_frequencies,
+)
+from sksubtomo.geometry import rotate_volume
+from sksubtomo.model_selection import SemiSupervisedSplit
+from sksubtomo.preprocessing import VolumeFlattener
+from sksubtomo.semi_supervised import MultiReferenceClassifier
+
+SIZE = 12
+STAGES = ((3.0, 60.0, 1, 3), (4.0, 45.0, 3, 5))
+QUICK = {
+    "stages": STAGES,
+    "n_seeded_iter": 3,
+    "max_shift_voxels": 1.0,
+    "random_state": 0,
+}
+
+
+def molecule(code):
+    """Three densities of equal mass: a rod, a triangle and a ball."""
+    points = [
+        [(0, 0, -3), (0, 0, -1), (0, 0, 1), (0, 0, 3)],
+        [(0, 2.4, 0), (0, -1.2, 2.1), (0, -1.2, -2.1), (1.5, 0, 0)],
+        [(0.6, 0, 0), (-0.6, 0, 0), (0, 0.6, 0), (0, -0.6, 0)],
+    ][code]
+    grid = np.stack(np.indices((SIZE,) * 3), axis=-1) - SIZE // 2
+    squares = ((grid[..., np.newaxis, :] - np.array(points)) ** 2).sum(axis=-1)
+    return np.exp(-squares / 2.4).sum(axis=-1).astype(np.float32)
+
+
+def simulate(n, classes=(0, 1, 2), noise=0.35, seed=0):
+    """Volumes in random poses, with a missing wedge and noise."""
+    rng = np.random.default_rng(seed)
+    y = np.array(classes)[np.arange(n) % len(classes)]
+    rotations = Rotation.random(n, random_state=seed)
+    shifts = rng.uniform(-1, 1, (n, 3))
+    poses = zip(y, rotations, shifts, strict=True)
+    X = [rotate_volume(molecule(k), rotation, shift=shift) for k, rotation, shift in poses]
+    X = np.stack(X) + rng.normal(scale=noise, size=(n, SIZE, SIZE, SIZE)).astype(np.float32)
+    return apply_fourier_filter(X, missing_wedge_mask((SIZE,) * 3).astype(np.float32)), y
+
+
+@pytest.fixture(scope="module")
+def data():
+    X, y = simulate(90)
+    hidden = y.copy()
+    hidden[6:] = -1
+    return X, y, hidden
+
+
+@pytest.fixture(scope="module")
+def fitted(data):
+    X, _, hidden = data
+    return MultiReferenceClassifier(**QUICK).fit(X, hidden)
+
+
+class Guess(LogisticRegression):
+    """Seeds that are right with some probability, whatever the volume."""
+
+    def __init__(self, truth=None, right=0.6):
+        super().__init__()
+        self.truth = truth
+        self.right = right
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(self.truth)
+        return self
+
+    def predict_proba(self, X):
+        other = (1 - self.right) / (len(self.classes_) - 1)
+        return np.where(self.truth[:, np.newaxis] == self.classes_, self.right, other)
+
+
+# --- What it is for ------------------------------------------------------------------------------
+
+
+def test_two_labels_a_class_are_enough(data, fitted):
+    X, y, hidden = data
+    test, truth = simulate(60, seed=1)
+    baseline = NearestCentroid().fit(X[:6].reshape(6, -1), hidden[:6])
+    assert baseline.score(test.reshape(60, -1), truth) < 0.75
+    assert fitted.score(test, truth) > 0.95
+    assert (fitted.transduction_ == y).mean() > 0.95
+    assert np.array_equal(fitted.transduction_[:6], hidden[:6])
+    assert np.array_equal(fitted.transduction_[6:], fitted.predict(X)[6:])
+    assert len(fitted.history_) == fitted.n_iter_ == 8
+    assert fitted.history_[-1]["log_likelihood"] > 1.2 * fitted.history_[0]["log_likelihood"]
+    assert fitted.history_[-1]["temperature"] == 1.0
+
+
+def test_shares_follow_the_prior(data, fitted):
+    X, _, hidden = data
+    np.testing.assert_allclose(fitted.predict_proba(X[6:]).mean(axis=0), 1 / 3, atol=1e-3)
+    skewed = clone(fitted).set_params(class_prior=[0.5, 0.3, 0.2]).fit(X, hidden)
+    np.testing.assert_allclose(skewed.predict_proba(X[6:]).mean(axis=0), [0.5, 0.3, 0.2], atol=1e-3)
+    free = clone(fitted).set_params(class_prior=None).fit(X, hidden)
+    assert not free.class_log_bias_.any()
+
+
+def test_pose_of_a_reference_is_found(fitted):
+    poses = fitted._finest
+    mask = missing_wedge_mask((SIZE,) * 3).astype(np.float32)
+    rng = np.random.default_rng(0)
+    for code in (0, 1):
+        rotation = poses.rotations[int(rng.integers(len(poses.rotations)))]
+        volume = rotate_volume(fitted.references_[code], rotation, shift=(1.0, 0.0, -1.0))
+        found = fitted.align(apply_fourier_filter(volume, mask)[np.newaxis])
+        assert found.labels.tolist() == [code]
+        assert np.abs(found.shifts[0] - (1, 0, -1)).max() <= 0.5
+        again = rotate_volume(fitted.references_[code], found.rotations[0], shift=found.shifts[0])
+        assert np.corrcoef(again.ravel(), volume.ravel())[0, 1] > 0.9
+
+
+def test_what_is_like_no_class_scores_low(data, fitted):
+    X, _, _ = data
+    noise = np.random.default_rng(0).normal(scale=0.35, size=(30, SIZE, SIZE, SIZE))
+    noise = apply_fourier_filter(noise, missing_wedge_mask((SIZE,) * 3).astype(float))
+    assert np.median(fitted.score_samples(X)) > fitted.score_samples(noise).max()
+    np.testing.assert_array_less(fitted.score_samples(noise), 0)
+
+
+def test_a_seed_is_improved(data):
+    X, y, hidden = data
+    wrong = np.where(np.arange(90) % 5 == 4, (y + 1) % 3, y)
+    seed = Guess(truth=wrong, right=0.8)
+    fitted = MultiReferenceClassifier(seed, **QUICK).fit(X, hidden)
+    assert (wrong == y).mean() < 0.82
+    assert (fitted.transduction_ == y).mean() > 0.95
+    frozen = FrozenEstimator(fitted.estimator_)
+    again = MultiReferenceClassifier(frozen, **QUICK).fit(X, hidden)
+    assert again.estimator_ is frozen
+    assert np.array_equal(again.references_, fitted.references_)
+
+
+def test_units_and_layout_do_not_matter(data, fitted):
+    X, _, hidden = data
+    scaled = clone(fitted).fit(1e4 * X, hidden)
+    np.testing.assert_allclose(scaled.predict_proba(1e4 * X), fitted.predict_proba(X), atol=1e-3)
+    np.testing.assert_allclose(scaled.references_, 1e4 * fitted.references_, rtol=0.01, atol=10)
+    np.testing.assert_allclose(scaled.noise_power_, 1e8 * fitted.noise_power_, rtol=1e-3)
+    flat = clone(fitted).set_params(volume_shape=SIZE).fit(X.reshape(90, -1), hidden)
+    assert np.array_equal(flat.predict_proba(X), fitted.predict_proba(X))
+    names = np.array(["a", "b", "c", "unlabeled"])
+    named = clone(fitted).fit(X, names[hidden])
+    assert np.array_equal(named.references_, fitted.references_)
+    assert named.transduction_.tolist() == names[fitted.transduction_].tolist()
+
+
+def test_noise_has_its_power(data, fitted):
+    X, y, _ = data
+    np.testing.assert_allclose(fitted.noise_power_, 0.35**2, rtol=0.1)
+    # Coloured: twice as much below three cycles per box as above.
+    rng = np.random.default_rng(5)
+    radius = SIZE * np.sqrt(squared_frequencies((SIZE,) * 3))
+    noise = rng.normal(size=X.shape)
+    coloured = X + apply_fourier_filter(noise, np.where(radius < 2.5, 2.0, 1.0))
+    by_shell = clone(fitted).set_params(noise="shells", n_seeded_iter=0).fit(coloured, y)
+    assert by_shell.noise_power_[2] > 2.5 * by_shell.noise_power_[4]
+    np.testing.assert_allclose(by_shell.noise_power_[3:], 1 + 0.35**2, rtol=0.2)
+
+
+# --- Conventions ---------------------------------------------------------------------------------
+
+
+def test_same_seed_same_bits_whatever_the_global_seeds(data, fitted):
+    X, _, hidden = data
+    torch.manual_seed(3)
+    numpy_state, torch_state = np.random.get_state()[1], torch.random.get_rng_state()  # noqa: NPY002
+    again = clone(fitted).fit(X, hidden)
+    assert np.array_equal(again.references_, fitted.references_)
+    assert np.array_equal(np.random.get_state()[1], numpy_state)  # noqa: NPY002
+    assert torch.equal(torch.random.get_rng_state(), torch_state)
+    assert np.array_equal(
+        pickle.loads(pickle.dumps(fitted)).predict_proba(X), fitted.predict_proba(X)
+    )
+
+
+def test_results_do_not_depend_on_their_neighbours(data, fitted):
+    X, _, _ = data
+    scores = fitted.decision_function(X)
+    assert scores.shape == (90, 3)
+    np.testing.assert_allclose(fitted.decision_function(X[7:9]), scores[7:9], atol=1e-3)
+    np.testing.assert_allclose(fitted.decision_function(X[::-1])[::-1], scores, atol=1e-3)
+    assert np.array_equal(fitted.classes_[scores.argmax(axis=1)], fitted.predict(X))
+    np.testing.assert_allclose(fitted.predict_proba(X).sum(axis=1), 1)
+
+
+def test_two_classes_and_a_class_without_label():
+    X, y = simulate(40, classes=(0, 2))
+    hidden = np.where(np.arange(40) < 4, y, -1)
+    two = MultiReferenceClassifier(**QUICK).fit(X, hidden)
+    decision = two.decision_function(X)
+    assert decision.shape == (40,)
+    assert np.array_equal(two.predict(X), two.classes_[(decision > 0).astype(int)])
+    one = MultiReferenceClassifier(classes=[0, 9], **QUICK).fit(X, np.where(y == 0, hidden, -1))
+    assert one.classes_.tolist() == [0, 9]
+    assert one.predict_proba(X).shape == (40, 2)
+    assert one.references_[1].any()
+
+
+def test_search_and_pipeline(data):
+    X, y, _ = data
+    hidden = np.where(np.arange(90) < 30, y, -1)
+    quicker = {**QUICK, "stages": ((3.0, 60.0, 1, 2),), "n_seeded_iter": 1}
+    grid = {"class_prior": ["uniform", None]}
+    search = GridSearchCV(MultiReferenceClassifier(**quicker), grid, cv=SemiSupervisedSplit(2))
+    assert search.fit(X, hidden).best_score_ > 0.5
+    seed = make_pipeline(VolumeFlattener(), LogisticRegression())
+    with pytest.raises(ValueError, match=r"estimator knows the classes \[-1\].*SelfTraining"):
+        MultiReferenceClassifier(seed, **quicker).fit(X, hidden)
+
+
+def test_scikit_learn_checks():
+    results = check_estimator(MultiReferenceClassifier(random_state=0), on_fail=None, on_skip=None)
+    failed = {r["check_name"]: r["exception"] for r in results if r["status"] == "failed"}
+    # It wants -1 among the classes.
+    assert set(failed) == {"check_classifiers_classes"}, failed
+    assert len(results) >= 55
+
+
+# --- Bad input -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"stages": [(3, 60, 1)]}, "must be rows of"),
+        ({"stages": [(3, 60, 1, 0)]}, "whole n_shifts and n_iter from 1"),
+        ({"stages": [(3, 200, 1, 4)]}, "at most 180 degrees"),
+        ({"stages": [(4, 60, 1, 4), (3, 60, 1, 4)]}, "must not fall"),
+        ({"n_seeded_iter": 9}, "n_seeded_iter=9, but the stages have 8 iterations"),
+        ({"class_perplexity": 0.5}, "'class_perplexity' parameter"),
+        ({"class_prior": [0.5, 0.5]}, "each of the 3 classes"),
+        ({"class_prior": [1, 0, 0]}, "positive share"),
+        ({"class_prior": "labels", "classes": [0, 1, 2, 3]}, "each of the 4 classes"),
+        ({"tilt_range_deg": (50, 40)}, "tilt_range_deg"),
+        ({"max_shift_voxels": -1}, "'max_shift_voxels' parameter"),
+        ({"estimator": "network"}, "'estimator' parameter"),
+        ({"device": "abacus"}, "abacus"),
+    ],
+)
+def test_bad_parameters_are_refused(data, params, message):
+    X, _, hidden = data
+    with pytest.raises((ValueError, RuntimeError), match=message):
+        MultiReferenceClassifier(**{**QUICK, **params}).fit(X, hidden)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda X, y: (X[:, 1:], y), r"must be cubes.*\(11, 12, 12\)"),
+        (lambda X, y: (X[:, :2, :2, :2], y), "at least 4 voxels"),
+        (lambda X, y: (X, np.full(90, -1)), "every label in y means 'unlabelled'"),
+        (lambda X, y: (X, np.where(y == 0, 0, -1)), "there is one class, 0"),
+        (lambda X, y: (X, y[:-1]), "inconsistent numbers of samples"),
+        (lambda X, y: (np.where(np.arange(90)[:, None, None, None] == 7, np.nan, X), y), "index 7"),
+    ],
+)
+def test_bad_data_are_refused(data, change, message):
+    X, _, hidden = data
+    with pytest.raises(ValueError, match=message):
+        MultiReferenceClassifier(**QUICK).fit(*change(X, hidden))
+
+
+def test_score_without_any_label(data, fitted):
+    with pytest.raises(ValueError, match="every label in y is hidden"):
+        fitted.score(data[0], np.full(90, -1))
+
+
+def test_a_wrong_label_is_kept_but_not_believed(data, fitted):
+    X, y, hidden = data
+    wrong = hidden.copy()
+    wrong[9:30] = y[9:30]
+    wrong[6] = (y[6] + 1) % 3
+    again = clone(fitted).fit(X, wrong)
+    assert again.transduction_[6] == wrong[6]
+    assert again.predict(X[6:7]).tolist() == [y[6]]
