@@ -11,9 +11,9 @@ from sksubtomo.preprocessing import VolumeNormalizer
 from sksubtomo.simulate import Microscope, volume_transfer
 from sksubtomo.training import ReferencePoses, expectation, shift_grid
 
-N_SHELLS = 8.0
-ANGULAR_STEP_DEG = 14.0
-N_SHIFTS = 3
+N_SHELLS = 6.5
+ANGULAR_STEP_DEG = 16.0
+N_SHIFTS = 5
 _TILT_RANGE_DEG = 60.0
 
 

@@ -25,9 +25,12 @@ def test_examples_of_the_guide_run(page):
     assert result.failed == 0
 
 
-def test_example_of_the_readme_runs(capsys):
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    exec(compile(code, "README.md", "exec"), {})
+def test_examples_of_the_readme_run(capsys):
+    codes = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert len(codes) == 2
+    names = {}
+    for code in codes:
+        exec(compile(code, "README.md", "exec"), names)
 
 
 def public_names():
@@ -65,6 +68,7 @@ def test_import_is_light():
         "preprocessing",
         "model_selection",
         "metrics",
+        "calibration",
     ],
 )
 def test_packages_without_networks_do_not_load_them(package):

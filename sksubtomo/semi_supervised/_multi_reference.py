@@ -168,7 +168,7 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         tilt_range_deg=60.0,
         max_shift_voxels=2.0,
         mask_radius_voxels=None,
-        stages=((4.0, 36.0, 1, 2), (5.0, 28.5, 3, 10), (6.5, 24.0, 3, 2)),
+        stages=((4.0, 36.0, 1, 2), (5.0, 28.5, 3, 10), (6.5, 24.0, 3, 4)),
         n_seeded_iter=2,
         class_perplexity=None,
         noise="white",
