@@ -111,13 +111,12 @@ def joint_on_copies(seed):
 
 def contrastive(seed):
     encoder = ContrastiveEncoder(
-        **{**STEPS, "batch_size": 64, "learning_rate": 2e-3},
+        **{**STEPS, "batch_size": 64, "max_epochs": 30, "learning_rate": 2e-3},
         augmentation={"noise_std": 0.3},
         test_time_rotations=8,
         training_params={key: TRAINING[key] for key in ("optimizer", "schedule", "average_decay")},
         random_state=seed,
     )
-    encoder.training_params = {**encoder.training_params, "steps_per_epoch": 40}
     return binned(make_pipeline(encoder, LabelSpreading("knn", n_neighbors=10)))
 
 

@@ -63,12 +63,11 @@ def hide(y, labels, seed):
     return mask_labels(y, labeled_fraction=number / 100, random_state=seed)
 
 
-def run_one(options, snr, labels, method, seed):
-    """Fit one method and return its row."""
-    data = make_volumes(options.n_train + options.n_test, snr, seed)
-    X, y = data.X[: options.n_train], data.y[: options.n_train]
-    X_test, y_test = data.X[options.n_train :], data.y[options.n_train :]
-    y_given = hide(y, labels, seed)
+def fit_and_predict(method, X, y_given, X_test, snr, seed):
+    """Return the fitted estimator, test probabilities, and the seconds of fit and prediction.
+
+    This is all that a method gets: no hidden label, and no label of the test set.
+    """
     start = time.perf_counter()
     if method == "oracle":
         estimator = METHODS[method].make(snr, seed)
@@ -76,6 +75,16 @@ def run_one(options, snr, labels, method, seed):
         estimator = METHODS[method].make(seed).fit(X, y_given)
     fitted = time.perf_counter()
     probabilities = estimator.predict_proba(X_test)
+    return estimator, probabilities, (fitted - start, time.perf_counter() - fitted)
+
+
+def run_one(options, snr, labels, method, seed):
+    """Fit one method and return its row."""
+    data = make_volumes(options.n_train + options.n_test, snr, seed)
+    X, y = data.X[: options.n_train], data.y[: options.n_train]
+    X_test, y_test = data.X[options.n_train :], data.y[options.n_train :]
+    y_given = hide(y, labels, seed)
+    estimator, probabilities, seconds = fit_and_predict(method, X, y_given, X_test, snr, seed)
     predicted = estimator.classes_[probabilities.argmax(axis=1)]
     hidden = y_given == -1
     last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
@@ -92,8 +101,8 @@ def run_one(options, snr, labels, method, seed):
         "accuracy_unlabeled": ""
         if known is None
         else round(float((known[hidden] == y[hidden]).mean()), 4),
-        "fit_seconds": round(fitted - start, 1),
-        "predict_seconds": round(time.perf_counter() - fitted, 1),
+        "fit_seconds": round(seconds[0], 1),
+        "predict_seconds": round(seconds[1], 1),
         **environment(),
     }
 

@@ -82,7 +82,8 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
         -------
         logits : ndarray of shape (n_samples, n_classes) or (n_samples,) of float32
             Columns in the order of ``classes_``. With two classes, the logit of the second minus
-            that of the first.
+            that of the first. With ``test_time_rotations``, means over the copies; their largest
+            need not be that of the mean probabilities, by which :meth:`predict` goes.
         """
         check_is_fitted(self, "net_")
         logits = self._forward("logits", check_volumes(self, X, reset=False))
@@ -201,6 +202,12 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
         return torch.tensor(weights, dtype=torch.float32)
 
     def _class_shares(self, codes: NDArray[np.int64]) -> torch.Tensor:
-        """Share of each class among the labels, as if each had one label more (Laplace)."""
+        """Share of each class among the labels, as if each had one label more (Laplace).
+
+        Without a label, as may be in a partial fit, those of the last call.
+        """
+        live = getattr(getattr(self, "net_", None), "criterion_", None)
+        if not (codes >= 0).any() and getattr(live, "consistency", None) is not None:
+            return live.consistency.shares.cpu()
         counts = np.bincount(codes[codes >= 0], minlength=len(self.classes_)) + 1
         return torch.tensor(counts / counts.sum(), dtype=torch.float32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import ABCMeta, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
@@ -31,9 +31,9 @@ from sksubtomo.networks import resolve_backbone
 from sksubtomo.training import (
     Views,
     VolumeDataset,
-    average_over_rotations,
     build_net,
     collect,
+    epoch_figures,
     forward_batches,
     hold_out,
     scaling_of,
@@ -44,10 +44,6 @@ from sksubtomo.training import (
 ValidationData = tuple[NDArray[np.float32], NDArray[np.int64]]
 
 _LARGEST_SEED = 2**31 - 1
-# What an epoch's entry in the history keeps of skorch's, which counts batches, too.
-_FIGURES = ("_loss", "_error", "_entropy", "_divergence", "_inconsistency", "_kept_share")
-# What a network says of a volume whatever its orientation.
-_ABOUT_THE_PARTICLE = ("classify", "logits", "encode", "features")
 
 
 class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
@@ -121,7 +117,7 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
             Their labels. They are labels that somebody gave: count them with those of `y`.
         tilt_ranges : array-like of shape (n_samples, 2), optional
             Lowest and highest tilt of each volume of `X` in degrees, instead of one
-            ``tilt_range_deg`` for all in ``augmentation``.
+            ``tilt_range_deg`` for all in ``augmentation``; in training, not in prediction.
 
         Returns
         -------
@@ -137,8 +133,7 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
         resume = self.warm_start and hasattr(self, "net_")
         X, codes = self._check_data(X, y, resume=resume, classes=None)
         if tilt_ranges is not None:
-            if self.augmentation == "none":
-                raise ValueError("tilt_ranges are for augmentation, which is 'none'.")
+            self._check_use_of_tilt_ranges(X_val)
             tilt_ranges = check_tilt_ranges(tilt_ranges, len(X))
         self._train(
             X,
@@ -205,10 +200,9 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
         resolve_backbone(self.network)
         self._checked_network_params()
         self._checked_training_params()
-        self._views()
+        needs_cubes = self._needs_cubes()
         X = check_volumes(self, X, volume_shape=self.volume_shape, reset=not resume)
-        rotates = self.augmentation != "none" or self.test_time_rotations
-        if rotates and len(set(self.volume_shape_)) > 1:
+        if needs_cubes and len(set(self.volume_shape_)) > 1:
             raise ValueError(
                 f"augmentation and test_time_rotations need cubes, but X has volumes of shape "
                 f"{self.volume_shape_}. Crop them (CenterCropper), or pass volume_shape for flat "
@@ -232,6 +226,16 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
         if y_val is not None:
             check_consistent_length(X_val, y_val)
         return X_val, self._encode_validation(y_val, len(X_val))
+
+    def _check_use_of_tilt_ranges(self, X_val: Any) -> None:
+        """Refuse tilt ranges where they would not be used."""
+        if self.augmentation == "none":
+            raise ValueError("tilt_ranges are for augmentation, which is 'none'.")
+        if X_val is not None:
+            raise ValueError(
+                "tilt_ranges are those of X; X_val has none. Let validation_fraction take a part "
+                "of X instead."
+            )
 
     def _encode_validation(self, y_val: Any, n_samples: int) -> NDArray[np.int64]:
         """Turn `y_val` into class indices, -1 for unlabelled; without classes, all are."""
@@ -280,14 +284,19 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
             X, codes, offset=self.offset_, scale=self.scale_, tilt_ranges=tilt_ranges
         )
         if validation is None:
-            train, held = hold_out(codes[rows], held_out, np.random.RandomState(split_seed))
-            dataset.rows = rows[train]
-            dataset.validate_on(X, codes, rows[held], tilt_ranges)
+            watched = rows if self._validates_on_unlabeled() else rows[codes[rows] >= 0]
+            _, held = hold_out(codes[watched], held_out, np.random.RandomState(split_seed))
+            dataset.rows = np.setdiff1d(rows, watched[held])
+            dataset.validate_on(X, codes, watched[held], tilt_ranges)
         else:
             dataset.rows = rows
             dataset.validate_on(*validation, self._rows_to_learn_from(validation[1]))
         self.net_.partial_fit(dataset)
         self._record(dataset)
+
+    def _validates_on_unlabeled(self) -> bool:
+        """Whether unlabelled volumes count in the loss that early stopping watches."""
+        return self._learns_from_unlabeled
 
     def _rows_to_learn_from(self, codes: NDArray[np.int64]) -> NDArray[np.intp]:
         return np.flatnonzero(self._learns_from_unlabeled | (codes >= 0))
@@ -319,26 +328,38 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
 
     def _views(self) -> Views:
         """What the network gets to see of a batch."""
-        return Views(make_augmentation(type(self).__name__, self.augmentation))
+        return Views(
+            make_augmentation(type(self).__name__, self.augmentation),
+            n_test_rotations=self.test_time_rotations,
+        )
 
     def _callbacks(self) -> list[Callback]:
         """Return what else is to happen between epochs."""
         return []
 
     def _update_net(self, codes: NDArray[np.int64]) -> None:
-        """Bring parameters that were changed since the last fit to the live net."""
+        """Bring parameters that were changed since the last fit to the live net.
+
+        Optimizer, schedule, averaging and patience stay those that the net was made with.
+        """
+        params = self._checked_training_params()
         self.net_.set_params(lr=self.learning_rate, batch_size=self.batch_size)
+        self.net_.iterator_train__labeled_share = params["labeled_share"]
+        self.net_.iterator_train__n_batches = params["steps_per_epoch"]
         self.net_.views = self._views()
         # Through set_params, skorch would make a new criterion and forget Adam's moments.
         for name, value in self._criterion_params(codes).items():
-            on_device = value.to(self.net_.device) if torch.is_tensor(value) else value
+            if isinstance(value, torch.nn.Module):
+                value.carry_on(getattr(self.net_.criterion_, name))
+            movable = isinstance(value, torch.Tensor | torch.nn.Module)
+            on_device = value.to(self.net_.device) if movable else value
             setattr(self.net_.criterion_, name, on_device)
 
     def _record(self, dataset: VolumeDataset) -> None:
         """Set the attributes that tell of the training."""
         # skorch takes an interrupt for the end of the training; so its last epoch may be torn.
         complete = [epoch for epoch in self.net_.history if "train_loss" in epoch]
-        self.history_ = [_epoch_summary(epoch) for epoch in complete]
+        self.history_ = [epoch_figures(epoch) for epoch in complete]
         self.n_iter_ = len(self.history_)
         if "train_loss" not in self.net_.history[-1]:
             warnings.warn(
@@ -352,40 +373,25 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
         return collect(self._forward_batches(method, inputs), len(inputs))
 
     def _forward_batches(self, method: str, inputs: Any) -> Iterator[NDArray[np.float32]]:
-        module = self.net_.predictor_
-        function = getattr(module, method)
-        rotates = self.test_time_rotations and self._sees_volumes()
-        if rotates and method in _ABOUT_THE_PARTICLE:
-            function = self._averaged(function)
+        views = self._views() if self._sees_volumes() else Views()
         return forward_batches(
-            function,
+            self.net_.response(method, views),
             inputs,
             self._to_input if np.ndim(inputs) == 4 else torch.from_numpy,
-            module=module,
+            module=self.net_.predictor_,
             device=self.net_.device,
             voxels_per_sample=self.n_features_in_,
         )
 
+    def _needs_cubes(self) -> bool:
+        """Whether copies are more than noise and contrast, which any box can have."""
+        views = self._views()
+        copies = views.augmentation
+        return bool(views.n_test_rotations) or (copies is not None and copies.needs_cubes)
+
     def _sees_volumes(self) -> bool:
         """Whether the network's inputs can be rotated."""
         return True
-
-    def _averaged(self, function: Callable) -> Callable:
-        """Average over rotations, the same ones in every batch and every call."""
-        augmentation = self._views().augmentation
-
-        def averaged(volumes: torch.Tensor) -> torch.Tensor:
-            generator = torch.Generator()
-            generator.manual_seed(0)
-            return average_over_rotations(
-                function,
-                volumes,
-                self.test_time_rotations,
-                generator,
-                tilt_range_deg=60.0 if augmentation is None else augmentation.tilt_range_deg,
-            )
-
-        return averaged
 
     def _to_input(self, volumes: NDArray[np.float32]) -> torch.Tensor:
         return to_input(volumes, self.offset_, self.scale_)
@@ -395,11 +401,3 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
         tags = super().__sklearn_tags__()
         tags.non_deterministic = False
         return tags
-
-
-def _epoch_summary(epoch: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: value
-        for name, value in epoch.items()
-        if name in ("epoch", "dur") or name.endswith(_FIGURES)
-    }

@@ -166,9 +166,10 @@ class RejectingClassifier(ClassifierAround):
         self._fit_estimator(X, y)
         # As many volumes a reference as in the folds: the covariance of fewer volumes than
         # features depends on their number, and with it the scale of the distances.
+        folds_of_references = folds if folds and self.method == "mahalanobis" else []
         self._references = [
             fit_reference(self.method, self.estimator_, _safe_indexing(X, train), y[train])
-            for train, _ in folds or []
+            for train in (own[~is_unlabeled(y[own])] for own, _ in folds_of_references)
         ]
         if folds is None:
             scores = self.score_samples(_safe_indexing(X, np.flatnonzero(~is_unlabeled(y))))

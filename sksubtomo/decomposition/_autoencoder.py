@@ -53,8 +53,7 @@ class Autoencoder(ReconstructionMixin, BaseVolumeEstimator):
         the volumes to the network's scale; ``n_workers`` (0), the processes that read batches
         ahead, for volumes in files; ``optimizer`` ("adam" or "adamw"); ``schedule`` ("constant" or
         "one_cycle") of the learning rate; ``average_decay`` (0), with which weights are averaged
-        over steps; ``labeled_share`` (None), the share of labelled volumes in every batch;
-        ``steps_per_epoch`` (None), batches in an epoch instead of one pass.
+        over steps; ``steps_per_epoch`` (None), batches in an epoch instead of one pass.
     learning_rate : float, default=1e-4
         Adam's learning rate.
     batch_size : int, default=64
@@ -104,8 +103,8 @@ class Autoencoder(ReconstructionMixin, BaseVolumeEstimator):
     .. [1] Liu et al., "Semi-supervised macromolecule structural classification in cellular
        electron cryo-tomograms using 3D autoencoding classifier", BMVC 2019.
     .. [2] Zeng et al., "A convolutional autoencoder approach for mining features in cellular
-    electron
-       cryo-tomograms and weakly supervised coarse segmentation", J. Struct. Biol. 202, 2018.
+       electron cryo-tomograms and weakly supervised coarse segmentation", J. Struct. Biol. 202,
+       2018.
 
     Examples
     --------
@@ -126,6 +125,7 @@ class Autoencoder(ReconstructionMixin, BaseVolumeEstimator):
     }
     _training_constraints: ClassVar[dict[str, list]] = {
         **BaseVolumeEstimator._training_constraints,
+        "labeled_share": [None],
         "sparsity": [Interval(Real, 0, None, closed="left")],
     }
 

@@ -54,8 +54,7 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         deviation over all training voxels, take the volumes to the network's scale; ``n_workers``
         (0), the processes that read batches ahead, for volumes in files; ``optimizer`` ("adam" or
         "adamw"); ``schedule`` ("constant" or "one_cycle") of the learning rate; ``average_decay``
-        (0), with which weights are averaged over steps; ``steps_per_epoch`` (None), batches in an
-        epoch instead of one pass.
+        (0), with which weights are averaged over steps.
     learning_rate : float, default=1e-3
         Adam's learning rate.
     batch_size : int, default=64
@@ -131,6 +130,7 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         **BaseVolumeEstimator._training_constraints,
         "temperature": [Interval(Real, 0, None, closed="neither")],
         "labeled_share": [None],
+        "steps_per_epoch": [None],
     }
 
     def __init__(
@@ -191,6 +191,11 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         return self._forward("encode", check_volumes(self, X, reset=False))
 
     def _views(self) -> Views:
+        if self.augmentation == "none":
+            raise ValueError(
+                "augmentation='none' makes two equal copies, and there is nothing to learn; set "
+                "'rotations' or a dictionary."
+            )
         return super()._views()._replace(n_copies=2)
 
     def _criterion_params(self, codes: NDArray[np.int64]) -> dict[str, Any]:

@@ -56,8 +56,7 @@ class VariationalAutoencoder(ReconstructionMixin, BaseVolumeEstimator):
         the volumes to the network's scale; ``n_workers`` (0), the processes that read batches
         ahead, for volumes in files; ``optimizer`` ("adam" or "adamw"); ``schedule`` ("constant" or
         "one_cycle") of the learning rate; ``average_decay`` (0), with which weights are averaged
-        over steps; ``labeled_share`` (None), the share of labelled volumes in every batch;
-        ``steps_per_epoch`` (None), batches in an epoch instead of one pass.
+        over steps; ``steps_per_epoch`` (None), batches in an epoch instead of one pass.
     learning_rate : float, default=1e-4
         Adam's learning rate.
     batch_size : int, default=64
@@ -127,6 +126,10 @@ class VariationalAutoencoder(ReconstructionMixin, BaseVolumeEstimator):
         "n_hidden": 128,
         "latent_dim": 50,
         "noise_std": 1.0,
+    }
+    _training_constraints: ClassVar[dict[str, list]] = {
+        **BaseVolumeEstimator._training_constraints,
+        "labeled_share": [None],
     }
     _network_constraints: ClassVar[dict[str, list]] = {
         **BaseVolumeEstimator._network_constraints,

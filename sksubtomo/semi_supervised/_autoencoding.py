@@ -262,6 +262,11 @@ class AutoencodingClassifier(ReconstructionMixin, BaseVolumeClassifier):
                 "consistency compares copies of volumes, and measured_region takes the tilts from "
                 "augmentation: set augmentation, for example to 'rotations'."
             )
+        if self.consistency and self._checked_network_params()["batch_norm_rows"] == "labeled":
+            raise ValueError(
+                "With batch_norm_rows='labeled' the classifier never sees unlabelled volumes, and "
+                "consistency cannot be asked for; leave batch_norm_rows='all'."
+            )
         if params["corruption"] is not None:
             corruption = make_corruption(
                 type(self).__name__, params["corruption"], "corruption", views.augmentation
@@ -269,6 +274,17 @@ class AutoencodingClassifier(ReconstructionMixin, BaseVolumeClassifier):
             views = views._replace(corruption=corruption, clean_target=True)
         teacher = "average" if params["average_decay"] else "self"
         return views._replace(teacher=teacher) if self.consistency else views
+
+    def _validates_on_unlabeled(self) -> bool:
+        return self._trains_decoder()
+
+    def _check_use_of_tilt_ranges(self, X_val: Any) -> None:
+        super()._check_use_of_tilt_ranges(X_val)
+        if self._checked_training_params()["measured_region"]:
+            raise ValueError(
+                "measured_region knows one tilt range for all volumes; leave it False with "
+                "tilt_ranges."
+            )
 
     def _criterion_params(self, codes: NDArray[np.int64]) -> dict[str, Any]:
         params = self._checked_training_params()
@@ -286,14 +302,16 @@ class AutoencodingClassifier(ReconstructionMixin, BaseVolumeClassifier):
             **compared,
         }
 
-    def _measured(self) -> torch.Tensor | None:
-        """Where the tilts measure, or None if augmentation cuts no wedge."""
-        augmentation = self._views().augmentation
-        tilts = None if augmentation is None else augmentation.tilt_range_deg
+    def _measured(self) -> torch.Tensor:
+        """Where the tilts measure."""
+        tilts = self._views().augmentation.tilt_range_deg
         if tilts is None:
-            return None
+            raise ValueError(
+                "measured_region needs a tilt range, but tilt_range_deg of augmentation is None."
+            )
         return torch.from_numpy(missing_wedge_mask(self.volume_shape_, tilts)).float()
 
     def _update_net(self, codes: NDArray[np.int64]) -> None:
         super()._update_net(codes)
-        self.net_.module_.reconstructs = self._trains_decoder()
+        for network in {self.net_.module_, self.net_.predictor_}:
+            network.reconstructs = self._trains_decoder()

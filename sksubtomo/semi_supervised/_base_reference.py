@@ -38,6 +38,7 @@ class BaseReferenceClassifier(ClassifierMixin, BaseEstimator):
             all_coefficients(self._finest, volumes) / scale,
             self._finest.from_references(self.references_ / np.float32(scale)),
             torch.from_numpy(self.noise_power_ / scale**2).float(),
+            keep_poses=False,
             device=resolve_device(self.device),
         )
 

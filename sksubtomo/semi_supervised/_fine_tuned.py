@@ -67,8 +67,7 @@ class FineTunedClassifier(CNNClassifier):
         the volumes to the network's scale; ``n_workers`` (0), the processes that read batches
         ahead, for volumes in files; ``optimizer`` ("adam" or "adamw"); ``schedule`` ("constant" or
         "one_cycle") of the learning rate; ``average_decay`` (0), with which weights are averaged
-        over steps; ``labeled_share`` (None), the share of labelled volumes in every batch;
-        ``steps_per_epoch`` (None), batches in an epoch instead of one pass.
+        over steps; ``steps_per_epoch`` (None), batches in an epoch instead of one pass.
     learning_rate : float, default=1e-4
         Adam's learning rate.
     batch_size : int, default=64
@@ -219,6 +218,15 @@ class FineTunedClassifier(CNNClassifier):
             check_first_stage("autoencoder", self.autoencoder, _FIRST_STAGES, self.volume_shape_)
         return checked
 
+    def _check_use_of_tilt_ranges(self, X_val: Any) -> None:
+        super()._check_use_of_tilt_ranges(X_val)
+        stage = self._first_stage()
+        if stage is not None and not hasattr(stage, "net_"):
+            raise ValueError(
+                "tilt_ranges are not handed on to the first stage. Fit the autoencoder with them, "
+                "and pass it fitted, in a FrozenEstimator."
+            )
+
     def _module_params(self) -> dict[str, Any]:
         params = super()._module_params()
         if self.autoencoder is not None:
@@ -237,7 +245,7 @@ class FineTunedClassifier(CNNClassifier):
     def _build_net(self, *args: Any) -> None:
         super()._build_net(*args)
         if self.autoencoder_ is not None:
-            trained = self.autoencoder_.net_.module_.encoder.blocks
+            trained = self.autoencoder_.net_.predictor_.encoder.blocks
             self._blocks().load_state_dict(trained.state_dict())
         self._blocks().requires_grad_(not self.freeze_encoder)
 

@@ -153,6 +153,10 @@ class FixMatchClassifier(CNNClassifier):
         "average_decay": 0.99,
         "labeled_share": 0.25,
     }
+    _training_constraints: ClassVar[dict[str, list]] = {
+        **CNNClassifier._training_constraints,
+        "labeled_share": [None, Interval(Real, 0, 1, closed="neither")],
+    }
     _parameter_constraints: ClassVar[dict[str, list]] = {
         **CNNClassifier._parameter_constraints,
         "consistency": [Interval(Real, 0, None, closed="left")],
@@ -218,6 +222,9 @@ class FixMatchClassifier(CNNClassifier):
             type(self).__name__, strength, "strong_augmentation", views.augmentation
         )
         return views._replace(corruption=corruption, teacher="self")
+
+    def _validates_on_unlabeled(self) -> bool:
+        return False
 
     def _criterion_params(self, codes: NDArray[np.int64]) -> dict[str, Any]:
         module = PseudoLabelConsistency(

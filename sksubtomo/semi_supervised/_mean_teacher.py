@@ -140,6 +140,7 @@ class MeanTeacherClassifier(CNNClassifier):
     _training_constraints: ClassVar[dict[str, list]] = {
         **CNNClassifier._training_constraints,
         "average_decay": [Interval(Real, 0, 1, closed="neither")],
+        "labeled_share": [None, Interval(Real, 0, 1, closed="neither")],
     }
     _parameter_constraints: ClassVar[dict[str, list]] = {
         **CNNClassifier._parameter_constraints,
@@ -193,7 +194,14 @@ class MeanTeacherClassifier(CNNClassifier):
         self.ramp_up = ramp_up
 
     def _callbacks(self) -> list[Callback]:
-        return [RampUp(self.ramp_up)]
+        return [RampUp(self.ramp_up * self.max_epochs)]
+
+    def _update_net(self, codes: NDArray[np.int64]) -> None:
+        super()._update_net(codes)
+        dict(self.net_.callbacks_)[RampUp.__name__].n_epochs = self.ramp_up * self.max_epochs
+
+    def _validates_on_unlabeled(self) -> bool:
+        return False
 
     def _views(self) -> Views:
         return super()._views()._replace(teacher="average")

@@ -6,6 +6,7 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sklearn.base import _fit_context, clone
 from sklearn.frozen import FrozenEstimator
@@ -27,7 +28,7 @@ from sksubtomo.semi_supervised._pose_stages import (
     stage_poses,
     starting_rows,
 )
-from sksubtomo.training import MultiReferenceEM, Poses
+from sksubtomo.training import MultiReferenceEM, Poses, shell_power
 
 
 class MultiReferenceClassifier(BaseReferenceClassifier):
@@ -102,7 +103,8 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         Labels of all volumes of :meth:`fit`: those given, else the most probable.
     history_ : list of dict
         One entry an iteration: ``log_likelihood`` per volume, relative to noise alone; ``changed``,
-        the share of volumes whose class changed; ``temperature``; ``seconds``.
+        the share of volumes whose class changed; ``perplexity`` and ``temperature``;
+        ``seconds``.
     n_iter_ : int
         Iterations.
     estimator_ : classifier or None
@@ -231,7 +233,7 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         coefficients = all_coefficients(finest, volumes)
         # float64: a float32 cannot hold the square of a large unit.
         scale = float(coefficients.abs().double().square().mean().sqrt()) or 1.0
-        noise = background_power(finest, volumes, self.tilt_range_deg) / scale**2
+        noise = self._first_noise(finest, volumes, coefficients) / scale**2
         em = MultiReferenceEM(
             grids,
             coefficients / scale,
@@ -252,6 +254,16 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         em.run()
         self._record(em, finest, scale, prior)
         return self
+
+    def _first_noise(self, finest: Poses, volumes: Any, coefficients: torch.Tensor) -> float:
+        """Return the noise power to begin with, in the units of the volumes."""
+        if self.noise == "white":
+            return background_power(finest, volumes, self.tilt_range_deg)
+        # The outermost shell is mostly noise.
+        power = float(shell_power(finest, coefficients)[-1])
+        if not power > 0:
+            raise ValueError("X has no power in the outermost shell of the last of stages.")
+        return power
 
     def _encode(self, y: Any, n_samples: int) -> NDArray[np.int64]:
         codes, class_values = encode_labels(y, self.classes)

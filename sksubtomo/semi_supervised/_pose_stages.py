@@ -17,6 +17,8 @@ from sksubtomo.training import Poses, ReferencePoses, StillPoses, shift_grid
 #: Shells, angular step in degrees, shifts along an axis, iterations.
 Stage = tuple[float, float, int, int]
 
+# Share of the power within the ball that white noise has to leave outside, at least.
+_LEAST_BACKGROUND = 1e-3
 # Volumes that are read and transformed at once.
 _ROWS_PER_BLOCK = 64
 
@@ -123,8 +125,15 @@ def background_power(poses: Poses, volumes: Any, tilt_range_deg: Any) -> float:
     beyond = whole.radii > (poses.radii.max() + whole.radii.max()) / 2
     if not beyond.any():
         beyond = whole.radii > whole.radii.max() - 1
-    power = float(total[torch.from_numpy(beyond)].mean()) / len(volumes)
-    return power * len(whole.radii) / len(whole.shells)
+    near = torch.from_numpy(whole.radii <= poses.radii.max())
+    outside, inside = (float(total[where].mean()) for where in (torch.from_numpy(beyond), near))
+    if isinstance(poses, ReferencePoses) and outside <= _LEAST_BACKGROUND * inside:
+        raise ValueError(
+            f"X has next to no power beyond {poses.radii.max():.3g} cycles per box, where noise "
+            "is measured: volumes seem to be low-pass filtered or denoised (or constant). Give "
+            "unfiltered volumes, or set noise='shells'."
+        )
+    return outside / len(volumes) * len(whole.radii) / len(whole.shells)
 
 
 def starting_rows(
@@ -133,13 +142,17 @@ def starting_rows(
     n_classes: int,
     rng: np.random.RandomState,
 ) -> NDArray[np.intp]:
-    """Return a row for each class: a labelled one, else the most probable, else any other."""
-    rows = []
+    """Return a row for each class: a labelled one, else the most probable, else any other.
+
+    Two classes do not begin as one row, since alike references would never part.
+    """
+    rows: list[int] = []
     for code in range(n_classes):
         own = np.flatnonzero(codes == code)
-        if not len(own) and seeds is not None:
-            own = np.array([seeds[:, code].argmax()])
-        elif not len(own):
-            own = np.flatnonzero(codes < 0) if (codes < 0).any() else np.arange(len(codes))
-        rows.append(rng.choice(own))
+        if not len(own):
+            hidden = np.flatnonzero(codes < 0)
+            own = np.setdiff1d(hidden if len(hidden) > len(rows) else np.arange(len(codes)), rows)
+            if seeds is not None and len(own):
+                own = own[[seeds[own, code].argmax()]]
+        rows.append(int(rng.choice(own if len(own) else len(codes))))
     return np.array(rows)

@@ -133,9 +133,11 @@ class SemiSupervisedVAEClassifier(BaseVolumeClassifier):
     sksubtomo.decomposition.VariationalAutoencoder : M1; with a classifier on its codes.
     sksubtomo.semi_supervised.AutoencodingClassifier : Reconstruction without a distribution.
 
-    Notes ----- The sum over classes runs the decoder once for every class: time and memory of an
-    epoch are those of an autoencoder, times the number of classes. Take a smaller `batch_size` for
-    large boxes.
+    Notes
+    -----
+    The sum over classes runs the decoder once for every class: time and memory of an epoch are
+    those of an autoencoder, times the number of classes. Take a smaller `batch_size` for large
+    boxes.
 
     Likelihoods are sums over voxels, the cross-entropy is one number a volume; so the classes that
     the model finds are mostly those that help to describe the volumes. Where orientation explains
@@ -243,6 +245,11 @@ class SemiSupervisedVAEClassifier(BaseVolumeClassifier):
 
     def _sees_volumes(self) -> bool:
         return self.vae is None
+
+    def _check_use_of_tilt_ranges(self, X_val: Any) -> None:
+        super()._check_use_of_tilt_ranges(X_val)
+        if not self._sees_volumes():
+            raise ValueError("Codes are not rotated; fit the vae with tilt_ranges, and pass it.")
 
     def _inputs(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return what the model describes: volumes, or mean codes in the form of volumes."""

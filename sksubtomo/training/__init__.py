@@ -1,10 +1,14 @@
 """Losses, data sets, callbacks and skorch nets: what fits a network to volumes."""
 
-from sksubtomo.training._augmentation import (
-    WedgeAwareAugmentation,
-    average_over_rotations,
+from sksubtomo.training._augmentation import WedgeAwareAugmentation
+from sksubtomo.training._callbacks import (
+    BestWeights,
+    EpochLog,
+    OneCycle,
+    ProgressBar,
+    RampUp,
+    epoch_figures,
 )
-from sksubtomo.training._callbacks import BestWeights, EpochLog, OneCycle, ProgressBar, RampUp
 from sksubtomo.training._consistency import PseudoLabelConsistency, SquaredErrorConsistency
 from sksubtomo.training._contrastive_loss import ContrastiveLoss
 from sksubtomo.training._data import VolumeDataset, split_dataset, to_input, volume_loader
@@ -31,6 +35,7 @@ from sksubtomo.training._reference_poses import (
     measured_frequencies,
     shift_grid,
 )
+from sksubtomo.training._rotation_average import average_over_rotations
 from sksubtomo.training._still_poses import StillPoses
 from sksubtomo.training._validation import hold_out
 from sksubtomo.training._variational_losses import (
@@ -71,6 +76,7 @@ __all__ = [
     "choose_confident",
     "class_log_bias",
     "collect",
+    "epoch_figures",
     "expectation",
     "forward_batches",
     "gaussian_cost",

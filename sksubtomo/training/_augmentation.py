@@ -15,7 +15,6 @@ another one can only be put on volumes simulated without any.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Literal
 
@@ -95,9 +94,9 @@ def rotate_volumes(
     ----------
     Thévenaz, Blu & Unser, "Interpolation revisited", IEEE Transactions on Medical Imaging 19, 2000.
     """
-    _check_volumes(volumes)
-    fine = _refine(volumes, oversampling)
-    return _sample(fine, matrices, volumes.shape[-1], oversampling, outside)
+    check_tensor(volumes)
+    fine = refine_volumes(volumes, oversampling)
+    return sample_rotated(fine, matrices, volumes.shape[-1], oversampling, outside)
 
 
 def keep_ball(volumes: torch.Tensor) -> torch.Tensor:
@@ -105,7 +104,7 @@ def keep_ball(volumes: torch.Tensor) -> torch.Tensor:
 
     For volumes that a network trained on rotated ones shall see without rotation.
     """
-    _check_volumes(volumes)
+    check_tensor(volumes)
     return filter_volumes(volumes, (_squared_frequencies(volumes) < 0.25 - 1e-6).to(volumes))
 
 
@@ -120,7 +119,7 @@ def apply_wedge(volumes: torch.Tensor, tilt_range_deg: TiltRange = 60.0) -> torc
         Lowest and highest tilt in degrees, for all volumes or for each; a single number t means
         (-t, t). Sign as in :func:`sksubtomo.fourier.missing_wedge_mask`.
     """
-    _check_volumes(volumes)
+    check_tensor(volumes)
     ranges = torch.as_tensor(tilt_range_deg, dtype=torch.float64, device="cpu")
     if ranges.ndim > 1 and ranges.shape != (len(volumes), 2):
         raise ValueError(
@@ -137,7 +136,7 @@ def shift_volumes(volumes: torch.Tensor, shifts: torch.Tensor) -> torch.Tensor:
 
     `shifts` has shape (n, 3): along z, y, x, in voxels. Whole voxels act as ``torch.roll``.
     """
-    _check_volumes(volumes)
+    check_tensor(volumes)
     _check_rows("shifts", shifts, (len(volumes), 3))
     phases = []
     for frequencies, shift in zip(_frequencies(volumes), shifts.to(volumes).unbind(1), strict=True):
@@ -176,7 +175,7 @@ def random_low_pass(
     `cutoffs` are the lowest and the highest, in cycles per voxel, all between equally likely.
     The gain at k is ``2 ** -(k / cutoff)**2``, as in :func:`sksubtomo.fourier.gaussian_low_pass`.
     """
-    _check_volumes(volumes)
+    check_tensor(volumes)
     _check_cutoffs(cutoffs)
     cutoff = _uniform(volumes, 1, *cutoffs, generator)[:, 0, None]
     return filter_volumes(volumes, torch.exp2(-_squared_frequencies(volumes) / cutoff**2))
@@ -230,6 +229,12 @@ class WedgeAwareAugmentation(nn.Module):
         self.oversampling = oversampling
         self.outside: Outside = outside
 
+    @property
+    def needs_cubes(self) -> bool:
+        """Whether anything is done in Fourier space or by rotation."""
+        turned = self.rotate or bool(self.max_shift_voxels)
+        return turned or self.low_pass is not None or self.tilt_range_deg is not None
+
     def forward(
         self,
         volumes: torch.Tensor,
@@ -255,50 +260,7 @@ class WedgeAwareAugmentation(nn.Module):
         return volumes if tilts is None else apply_wedge(volumes, tilts)
 
 
-def average_over_rotations(
-    function: Callable[[torch.Tensor], torch.Tensor],
-    volumes: torch.Tensor,
-    n_rotations: int,
-    generator: torch.Generator,
-    *,
-    tilt_range_deg: TiltRange | None = 60.0,
-    oversampling: int = 2,
-    outside: Outside = "wrap",
-) -> torch.Tensor:
-    """Average what a function says of rotated copies of volumes, their wedge cut afterwards.
-
-    Every volume is rotated by the same random rotations, so a volume's result does not depend on
-    the batch it is in, given a generator of the same seed for each batch. The average has the
-    shape that the function returns.
-
-    Parameters
-    ----------
-    function : callable
-        From volumes of shape (n, 1, d, d, d) to a tensor, such as probabilities (n, n_classes).
-    volumes : Tensor of shape (n, 1, d, d, d)
-        Axes z, y, x.
-    n_rotations, generator : int, torch.Generator
-        How many rotations, and where they come from.
-    tilt_range_deg : float, (float, float), Tensor of shape (n, 2) or None, default=60
-        See :func:`apply_wedge`; None cuts no wedge.
-    oversampling, outside
-        See :func:`rotate_volumes`.
-    """
-    if n_rotations < 1:
-        raise ValueError(f"n_rotations={n_rotations!r} must be at least 1.")
-    _check_volumes(volumes)
-    fine = _refine(volumes, oversampling)  # once for all rotations
-    total = torch.zeros(())
-    for matrix in random_rotations(n_rotations, generator):
-        matrices = matrix.expand(len(volumes), 3, 3)
-        copies = _sample(fine, matrices, volumes.shape[-1], oversampling, outside)
-        if tilt_range_deg is not None:
-            copies = apply_wedge(copies, tilt_range_deg)
-        total = total + function(copies)
-    return total / n_rotations
-
-
-def _refine(volumes: torch.Tensor, oversampling: int) -> torch.Tensor:
+def refine_volumes(volumes: torch.Tensor, oversampling: int) -> torch.Tensor:
     """Sample volumes more finely; the first sample of each axis is repeated after the last."""
     if oversampling not in (1, 2, 3, 4):
         raise ValueError(f"oversampling={oversampling!r} must be 1, 2, 3 or 4.")
@@ -325,10 +287,10 @@ def _refinement(d: int, oversampling: int) -> np.ndarray:
     return np.concatenate([matrix, matrix[:1]])
 
 
-def _sample(
+def sample_rotated(
     fine: torch.Tensor, matrices: torch.Tensor, d: int, oversampling: int, outside: Outside
 ) -> torch.Tensor:
-    """Interpolate boxes of d voxels, rotated, between the samples that _refine made."""
+    """Interpolate boxes of d voxels, rotated, between the samples that refine_volumes made."""
     _check_rows("matrices", matrices, (len(fine), 3, 3))
     if outside not in ("wrap", "zeros"):
         raise ValueError(f"outside={outside!r} must be 'wrap' or 'zeros'.")
@@ -377,7 +339,7 @@ def _uniform(
     return (low + (high - low) * numbers).to(volumes)
 
 
-def _check_volumes(volumes: torch.Tensor) -> None:
+def check_tensor(volumes: torch.Tensor) -> None:
     if volumes.ndim != 5 or volumes.shape[1] != 1 or len(set(volumes.shape[2:])) != 1:
         raise ValueError(f"volumes has shape {tuple(volumes.shape)}, not (n, 1, d, d, d).")
     if not volumes.is_floating_point():

@@ -9,7 +9,13 @@ from typing import Any
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping
+from torch.utils.data import Dataset
 from tqdm.auto import tqdm
+
+_FIGURES = ("_loss", "_error", "_entropy", "_divergence", "_inconsistency", "_kept_share")
+
+# Of the one cycle: where the learning rate is highest, and with what share of it it begins.
+_RISE, _FIRST_RATE = 0.3, 1 / 25
 
 
 class EpochLog(Callback):
@@ -35,6 +41,7 @@ class EpochLog(Callback):
             if self.sums_[training]:
                 for name, value in net.criterion_.summarize(self.sums_[training]).items():
                     net.history.record(f"{prefix}_{name}", value)
+        self.sums_ = {True: {}, False: {}}  # no tensors of a GPU in a pickle
         loss = net.history[-1, "train_loss"]
         if not math.isfinite(loss):
             raise ValueError(
@@ -42,6 +49,15 @@ class EpochLog(Callback):
                 f"Lower learning_rate (now {net.lr:g}), or normalize the volumes, for example "
                 "with sksubtomo.preprocessing.VolumeNormalizer."
             )
+
+
+def epoch_figures(epoch: dict[str, Any]) -> dict[str, Any]:
+    """Return what an entry of the history keeps of skorch's, which counts batches, too."""
+    return {
+        name: value
+        for name, value in epoch.items()
+        if name in ("epoch", "dur") or name.endswith(_FIGURES)
+    }
 
 
 class BestWeights(EarlyStopping):
@@ -80,9 +96,10 @@ class BestWeights(EarlyStopping):
 
 
 class OneCycle(Callback):
-    """Raise the learning rate to the net's over a third of the training, then let it fall to 0.
+    """Let the learning rate rise to the net's, and fall to 0, along half waves of a cosine.
 
-    The number of steps has to be known: a training that is stopped early stops within the cycle.
+    It rises from a twenty-fifth over the first three tenths of the training. A training that is
+    stopped early stops within the cycle.
 
     References
     ----------
@@ -90,50 +107,58 @@ class OneCycle(Callback):
     rates", 2018.
     """
 
-    def on_train_begin(self, net: NeuralNet, X: Any = None, **kwargs: Any) -> None:
-        """Lay out the cycle."""
-        steps_per_epoch = len(net.get_iterator(X, training=True))
-        self.scheduler_ = torch.optim.lr_scheduler.OneCycleLR(
-            net.optimizer_, net.lr, total_steps=max(2, net.max_epochs * steps_per_epoch)
-        )
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Note where the training begins."""
+        self.n_before_ = len(net.history)
 
-    def on_batch_end(self, net: NeuralNet, training: bool, **kwargs: Any) -> None:
-        """Go one step on."""
-        if training and self.scheduler_.last_epoch + 1 < self.scheduler_.total_steps:
-            self.scheduler_.step()
+    def on_epoch_begin(
+        self, net: NeuralNet, dataset_train: Dataset | None = None, **kwargs: Any
+    ) -> None:
+        """Count the batches to come; pseudo-labels may have changed their number."""
+        self.n_batches_ = len(net.get_iterator(dataset_train, training=True))
+        self.done_ = 0
 
-    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Let the cycle go, so that it is not pickled with the net."""
-        del self.scheduler_
+    def on_batch_begin(self, net: NeuralNet, training: bool = False, **kwargs: Any) -> None:
+        """Set the rate of the step to come."""
+        if not training:
+            return
+        epoch = len(net.history) - 1 - self.n_before_
+        along = (epoch + self.done_ / self.n_batches_) / net.max_epochs
+        self.done_ += 1
+        for group in net.optimizer_.param_groups:
+            group["lr"] = net.lr * _one_cycle(along)
+
+
+def _one_cycle(along: float) -> float:
+    """Return the share of the highest learning rate at a fraction of the training."""
+    if along < _RISE:
+        return _FIRST_RATE + (1 - _FIRST_RATE) * (1 - math.cos(math.pi * along / _RISE)) / 2
+    return (1 + math.cos(math.pi * (along - _RISE) / (1 - _RISE))) / 2
 
 
 class RampUp(Callback):
     """Let the weight of the loss's consistency grow from 0 to 1 over the first epochs.
 
-    The factor is ``exp(-5 (1 - t)^2)`` at the fraction t of the ramp, as in Mean Teacher.
+    The factor is ``exp(-5 (1 - t)^2)`` at the fraction t of the ramp, as in Mean Teacher. Epochs of
+    earlier fits that are gone on with count.
 
     Parameters
     ----------
-    fraction : float
-        Length of the ramp, of the whole training.
+    n_epochs : float
+        Length of the ramp.
 
     References
     ----------
     Tarvainen & Valpola, "Mean teachers are better role models", NeurIPS 2017.
     """
 
-    def __init__(self, fraction: float) -> None:
-        self.fraction = fraction
-
-    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Note where the training begins."""
-        self.n_before_ = len(net.history)
+    def __init__(self, n_epochs: float) -> None:
+        self.n_epochs = n_epochs
 
     def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Set the factor."""
-        epoch = len(net.history) - 1 - self.n_before_
-        length = self.fraction * net.max_epochs
-        left = max(0.0, 1 - epoch / length) if length else 0.0
+        epoch = len(net.history) - 1
+        left = max(0.0, 1 - epoch / self.n_epochs) if self.n_epochs else 0.0
         net.criterion_.ramp = math.exp(-5 * left**2)
 
 

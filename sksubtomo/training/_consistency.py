@@ -69,6 +69,12 @@ class PseudoLabelConsistency(nn.Module):
         self.register_buffer("mean_probabilities", torch.full((n_classes,), 1 / n_classes))
         self.register_buffer("mean_confidence", torch.tensor(1 / n_classes))
 
+    def carry_on(self, previous: PseudoLabelConsistency | None) -> None:
+        """Take over the running means of an earlier training."""
+        if previous is not None:
+            self.mean_probabilities = previous.mean_probabilities
+            self.mean_confidence = previous.mean_confidence
+
     def forward(
         self, logits: torch.Tensor, teacher_logits: torch.Tensor, labeled: torch.Tensor
     ) -> Comparison:
@@ -118,6 +124,9 @@ class SquaredErrorConsistency(nn.Module):
     Tarvainen & Valpola, "Mean teachers are better role models: weight-averaged consistency targets
     improve semi-supervised deep learning results", NeurIPS 2017.
     """
+
+    def carry_on(self, previous: SquaredErrorConsistency | None) -> None:
+        """Take over nothing; there is no state."""
 
     def forward(
         self, logits: torch.Tensor, teacher_logits: torch.Tensor, labeled: torch.Tensor

@@ -111,7 +111,7 @@ class VolumeDataset(Dataset):
 class BatchComposer(Sampler):
     """Batches of a stated share of labelled rows, or of a stated number, or both.
 
-    Rows come in random order, all of them before any comes again.
+    Within an epoch, rows come in random order, all of them before any comes again.
 
     Parameters
     ----------
@@ -125,8 +125,8 @@ class BatchComposer(Sampler):
         Labelled rows per row, in (0, 1); at least one labelled and one unlabelled row go into a
         batch. Where all rows are alike, batches are, too. By default, batches are as they come.
     n_batches : int, optional
-        Batches in an epoch. By default as many as show every row once, with `labeled_share` every
-        unlabelled one; the last batch may then be short of rows.
+        Batches in an epoch. By default as many as show every row, labelled or not, at least once;
+        without `labeled_share`, the last batch may be short of rows.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class BatchComposer(Sampler):
         self.n_batches = n_batches
 
     def _parts(self) -> list[tuple[NDArray[np.intp], int]]:
-        """Rows, and how many of them go into a batch; the first part is to be shown once."""
+        """Rows, and how many of them go into a batch."""
         rows = np.arange(len(self.dataset))
         labeled = self.dataset.codes[self.dataset.rows] >= 0
         if self.labeled_share is None or labeled.all() or not labeled.any():
@@ -154,20 +154,18 @@ class BatchComposer(Sampler):
         return [(rows[~labeled], n_others), (rows[labeled], n_labeled)]
 
     def __len__(self) -> int:
-        rows, n_in_batch = self._parts()[0]
-        return self.n_batches or math.ceil(len(rows) / n_in_batch)
+        return self.n_batches or max(math.ceil(len(rows) / n) for rows, n in self._parts())
 
     def __iter__(self) -> Iterator[list[int]]:
-        (rows, n_in_batch), *others = self._parts()
-        streams = [(self._forever(own), n) for own, n in others]
-        if self.n_batches is None:
-            order = self._shuffled(rows)
-            batches = (order[i : i + n_in_batch] for i in range(0, len(order), n_in_batch))
-        else:
-            stream = self._forever(rows)
-            batches = ([next(stream) for _ in range(n_in_batch)] for _ in range(self.n_batches))
-        for batch in batches:
-            yield batch + [next(stream) for stream, n in streams for _ in range(n)]
+        parts = self._parts()
+        if self.n_batches is None and len(parts) == 1:
+            order = self._shuffled(parts[0][0])
+            for start in range(0, len(order), self.batch_size):
+                yield order[start : start + self.batch_size]
+            return
+        streams = [(self._forever(rows), n) for rows, n in parts]
+        for _ in range(len(self)):
+            yield [next(stream) for stream, n in streams for _ in range(n)]
 
     def _shuffled(self, rows: NDArray[np.intp]) -> list[int]:
         return rows[torch.randperm(len(rows), generator=self.generator).numpy()].tolist()

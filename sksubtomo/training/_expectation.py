@@ -49,7 +49,7 @@ class Expectation(NamedTuple):
     log_evidence: torch.Tensor
     best: torch.Tensor
     templates: torch.Tensor
-    posterior: PosePosterior
+    posterior: PosePosterior | None
 
 
 def expectation(
@@ -58,6 +58,7 @@ def expectation(
     maps: torch.Tensor,
     noise: torch.Tensor,
     *,
+    keep_poses: bool = True,
     device: str = "cpu",
 ) -> Expectation:
     """Compare volumes with all poses of all maps.
@@ -75,6 +76,8 @@ def expectation(
         References.
     noise : Tensor of shape (n_shells,)
         Noise power of a real coefficient, by shell.
+    keep_poses : bool, default=True
+        Whether to return the probable poses, which take memory for every volume and class.
     device : str, default="cpu"
         Where to compare.
 
@@ -102,9 +105,12 @@ def expectation(
             total = relative.sum(dim=1, keepdim=True)
             evidence[rows, k] = (total.log() + top - np.log(n_poses))[:, 0].cpu()
             best[rows, k] = where[:, 0].cpu()
+            if not keep_poses:
+                continue
             row, pose, weight = (part.cpu() for part in _probable(relative))
             parts.append(PosePosterior(row + start, torch.full_like(row, k), pose, weight))
-    posterior = PosePosterior(*(torch.cat(column) for column in zip(*parts, strict=True)))
+    columns = (torch.cat(column) for column in zip(*parts, strict=True))
+    posterior = PosePosterior(*columns) if keep_poses else None
     return Expectation(evidence, best, templates.cpu(), posterior)
 
 
@@ -145,6 +151,7 @@ def posterior_sums(
         The probability itself.
     """
     n_classes, n_rotations, n_values = result.templates.shape
+    assert result.posterior is not None
     rows, codes, pose, weight = result.posterior
     weight = weight * shares[rows, codes]
     kept = (shares[rows, codes] > _NEGLIGIBLE_SHARE).nonzero()[:, 0]

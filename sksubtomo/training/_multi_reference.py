@@ -28,7 +28,7 @@ def class_log_bias(log_evidence: torch.Tensor, prior: NDArray[np.float64]) -> to
     Parameters
     ----------
     log_evidence : Tensor of shape (n, n_classes)
-        Finite. Without a row, the prior's logarithm is returned.
+        Finite. Without a row, the bias is the prior's logarithm less its mean.
     prior : ndarray of shape (n_classes,)
         Positive, of sum 1.
 

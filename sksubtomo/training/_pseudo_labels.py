@@ -116,7 +116,7 @@ def _predict(net: NeuralNet, dataset: VolumeDataset, rows: NDArray[np.intp]) -> 
     """Class probabilities of some of the volumes, read a batch at a time."""
     first = dataset.volumes[:1]
     batches = forward_batches(
-        net.predictor_.classify,
+        net.response("classify"),
         rows,
         lambda chunk: to_input(dataset.volumes[chunk], dataset.offset, dataset.scale),
         module=net.predictor_,

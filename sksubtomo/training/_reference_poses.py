@@ -122,6 +122,16 @@ class ReferencePoses:
         self._build_grid()
         self._build_mask(mask_radius)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is large and follows from the rest."""
+        state = self.__dict__.copy()
+        del state["_grid"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._build_grid()
+
     def _build_grid(self) -> None:
         fine = self.inner_size * _OVERSAMPLING
         # Row vectors: k @ R is R.T k.

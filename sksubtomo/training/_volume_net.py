@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple
 
@@ -13,6 +13,10 @@ from skorch.utils import to_tensor
 from torch import nn
 
 from sksubtomo.training._augmentation import TiltRange, WedgeAwareAugmentation
+from sksubtomo.training._rotation_average import average_over_rotations
+
+# What a network says of a particle whatever its orientation.
+_ABOUT_THE_PARTICLE = ("classify", "logits", "encode", "features")
 
 
 class Views(NamedTuple):
@@ -31,6 +35,8 @@ class Views(NamedTuple):
     teacher : {"self", "average"}, optional
         Whose logits of other copies, without corruption, go with the output in training: those of
         the network as it is, or with averaged weights.
+    n_test_rotations : int
+        Rotated copies over which predictions are averaged; 0 takes volumes as they are.
     """
 
     augmentation: WedgeAwareAugmentation | None = None
@@ -38,6 +44,7 @@ class Views(NamedTuple):
     clean_target: bool = False
     n_copies: int = 1
     teacher: Literal["self", "average"] | None = None
+    n_test_rotations: int = 0
 
 
 class VolumeNet(NeuralNet):
@@ -98,6 +105,29 @@ class VolumeNet(NeuralNet):
     def predictor_(self) -> nn.Module:
         """The network to predict with."""
         return self.module_ if self.averaged_ is None else self.averaged_
+
+    def response(
+        self, method: str, views: Views | None = None
+    ) -> Callable[[torch.Tensor], torch.Tensor]:
+        """Return a method of the network to predict with, averaged over rotations if so asked.
+
+        Rotations are the same in every call. What the network says of an orientation, such as a
+        reconstruction, is not averaged.
+        """
+        views = self.views if views is None else views
+        function = getattr(self.predictor_, method)
+        if not views.n_test_rotations or method not in _ABOUT_THE_PARTICLE:
+            return function
+        augmentation = views.augmentation or WedgeAwareAugmentation()
+        return lambda volumes: average_over_rotations(
+            function,
+            volumes,
+            views.n_test_rotations,
+            _seeded(0),
+            tilt_range_deg=augmentation.tilt_range_deg,
+            oversampling=augmentation.oversampling,
+            outside=augmentation.outside,
+        )
 
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Take a step of the optimizer, then average the weights."""

@@ -18,7 +18,7 @@ from sksubtomo.semi_supervised import (
     PseudoLabelClassifier,
     SemiSupervisedVAEClassifier,
 )
-from sksubtomo.training._augmentation import average_over_rotations
+from sksubtomo.training import average_over_rotations
 
 QUICK = {"max_epochs": 2, "batch_size": 16, "random_state": 0, "learning_rate": 1e-3}
 SMALL = {"network_params": {"n_filters": 4}}
@@ -153,12 +153,84 @@ def test_only_cubes_can_be_rotated():
             CNNClassifier(**QUICK, **params).fit(X, y)
 
 
+def test_test_time_rotations_interpolate_as_the_training_did(easy_volumes):
+    X, y = easy_volumes
+    augmentation = {"oversampling": 1, "outside": "zeros"}
+    clf = CNNClassifier(**QUICK, **SMALL, augmentation=augmentation, test_time_rotations=2)
+    clf.fit(X, y)
+    expected = average_over_rotations(
+        clf.net_.module_.eval().classify,
+        clf._to_input(X[:4]),
+        2,
+        torch.Generator().manual_seed(0),
+        oversampling=1,
+        outside="zeros",
+    )
+    np.testing.assert_allclose(clf.predict_proba(X[:4]), expected.detach(), rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", [FixMatchClassifier, MeanTeacherClassifier])
+def test_early_stopping_watches_labels_only(kind, easy_volumes):
+    # One label a class: none can be held out, and a loss without labels would be 0 at once.
+    X, y = easy_volumes
+    hidden = np.where(np.arange(60) < 3, y, -1)
+    params = {**QUICK, **SMALL, "max_epochs": 14}
+    clf = kind(**params, training_params={"n_iter_no_change": 2}).fit(X, hidden)
+    assert clf.n_iter_ == 14
+    assert "valid_loss" not in clf.history_[0]
+    more = kind(**params).fit(X, np.where(np.arange(60) < 30, y, -1))
+    assert more.history_[0]["valid_loss"] > 0
+
+
+def test_mean_teacher_ramps_up_over_partial_fits(mostly_hidden):
+    X, y = mostly_hidden
+    clf = MeanTeacherClassifier(**{**QUICK, "max_epochs": 10}, **SMALL, ramp_up=0.4)
+    ramps = []
+    for _ in range(6):
+        clf.partial_fit(X, y, classes=[0, 1, 2])
+        ramps.append(clf.net_.criterion_.ramp)
+    np.testing.assert_allclose(ramps, [np.exp(-5 * max(0, 1 - k / 4) ** 2) for k in range(6)])
+
+
+def test_running_means_of_fix_match_go_on(mostly_hidden):
+    X, y = mostly_hidden
+    clf = FixMatchClassifier(**QUICK, **SMALL, warm_start=True).fit(X, y)
+    before = clf.net_.criterion_.consistency.mean_confidence.clone()
+    clf.set_params(threshold=0.5, max_epochs=1).partial_fit(X, np.full(60, -1))
+    consistency = clf.net_.criterion_.consistency
+    assert consistency.threshold == 0.5
+    assert abs(consistency.mean_confidence - before) < 0.1
+    np.testing.assert_allclose(consistency.shares, [5 / 15] * 3)
+
+
+def test_first_stages_are_to_be_fitted_with_tilt_ranges(mostly_hidden):
+    X, y = mostly_hidden
+    tilts = np.tile([-60.0, 60.0], (60, 1))
+    with pytest.raises(ValueError, match="first stage"):
+        FineTunedClassifier(**QUICK, **COPIES).fit(X, y, tilt_ranges=tilts)
+    with pytest.raises(ValueError, match="Codes are not rotated"):
+        SemiSupervisedVAEClassifier(VariationalAutoencoder(), **COPIES).fit(X, y, tilt_ranges=tilts)
+    with pytest.raises(ValueError, match="X_val has none"):
+        CNNClassifier(**QUICK, **COPIES).fit(X, y, X_val=X, y_val=y, tilt_ranges=tilts)
+
+
+def test_equal_copies_teach_nothing(easy_volumes):
+    with pytest.raises(ValueError, match="two equal copies"):
+        ContrastiveEncoder(**QUICK, augmentation="none").fit(easy_volumes[0])
+
+
 @pytest.mark.parametrize(
     "params", [{"consistency": 1.0}, {"training_params": {"measured_region": True}}]
 )
 def test_terms_that_need_copies_say_so(easy_volumes, params):
     with pytest.raises(ValueError, match="set augmentation"):
         AutoencodingClassifier(**QUICK, **params).fit(*easy_volumes)
+
+
+def test_consistency_needs_the_unlabelled_in_the_classifier(easy_volumes):
+    params = {"network_params": {"batch_norm_rows": "labeled"}, "augmentation": "rotations"}
+    with pytest.raises(ValueError, match="leave batch_norm_rows='all'"):
+        AutoencodingClassifier(**QUICK, **params, consistency=1.0).fit(*easy_volumes)
 
 
 def test_every_term_of_the_flagship_can_be_switched_on(mostly_hidden):

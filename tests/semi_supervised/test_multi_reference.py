@@ -21,8 +21,9 @@ from sksubtomo.fourier import (
 )
 from sksubtomo.geometry import rotate_volume
 from sksubtomo.model_selection import SemiSupervisedSplit
-from sksubtomo.preprocessing import VolumeFlattener
+from sksubtomo.preprocessing import GaussianLowPass, VolumeFlattener
 from sksubtomo.semi_supervised import MultiReferenceClassifier
+from sksubtomo.semi_supervised._pose_stages import starting_rows
 
 SIZE = 12
 STAGES = ((3.0, 60.0, 1, 3), (4.0, 45.0, 3, 5))
@@ -293,3 +294,25 @@ def test_a_wrong_label_is_kept_but_not_believed(data, fitted):
     again = clone(fitted).fit(X, wrong)
     assert again.transduction_[6] == wrong[6]
     assert again.predict(X[6:7]).tolist() == [y[6]]
+
+
+def test_filtered_volumes_have_no_noise_to_measure(data):
+    X, _, hidden = data
+    filtered = GaussianLowPass(60.0, voxel_size_angstrom=10.0).fit_transform(X)
+    with pytest.raises(ValueError, match="low-pass filtered or denoised"):
+        MultiReferenceClassifier(**QUICK).fit(filtered, hidden)
+    clf = MultiReferenceClassifier(**QUICK, noise="shells").fit(filtered, hidden)
+    assert np.isfinite(clf.predict_proba(filtered)).all()
+    with pytest.raises(ValueError, match="constant"):
+        MultiReferenceClassifier(**QUICK).fit(np.zeros_like(X), hidden)
+
+
+def test_classes_without_a_label_begin_apart():
+    codes = np.array([0, 0, -1, -1, -1])
+    rng = np.random.RandomState(0)
+    rows = starting_rows(codes, None, 4, rng)
+    assert rows[0] in (0, 1)
+    assert len(set(rows[1:])) == 3
+    assert set(rows[1:]) == {2, 3, 4}
+    seeds = np.array([[0.1, 0.9], [0, 1], [0.7, 0.3], [0.6, 0.4], [0.9, 0.1]])
+    assert starting_rows(codes, seeds, 2, rng)[1] == 3  # not the labelled ones

@@ -12,7 +12,6 @@ from sksubtomo.training._augmentation import (
     WedgeAwareAugmentation,
     add_noise,
     apply_wedge,
-    average_over_rotations,
     jitter_contrast,
     keep_ball,
     random_low_pass,
@@ -20,6 +19,7 @@ from sksubtomo.training._augmentation import (
     rotate_volumes,
     shift_volumes,
 )
+from sksubtomo.training._rotation_average import average_over_rotations
 
 # x, y, z of three blobs that tell axes and hands apart.
 CORNER = np.array([[60.0, 0.0, 0.0], [0.0, 40.0, 0.0], [0.0, 40.0, 0.0], [0.0, 0.0, 50.0]])

@@ -63,13 +63,19 @@ def test_every_batch_has_its_share_of_labels():
     codes = np.full(100, -1)
     codes[:7] = 0
     batches = batches_of(codes)
-    rows = np.concatenate(batches)
-    assert sorted(rows[rows >= 7]) == list(range(7, 100))  # each unlabelled row once
-    assert [sum(row < 7 for row in batch) for batch in batches] == [2] * len(batches)
-    times = np.bincount(rows[rows < 7])
-    assert times.max() - times.min() <= 1  # all labels before any comes again
+    assert [sum(row < 7 for row in batch) for batch in batches] == [2] * 16
+    times = np.bincount(np.concatenate(batches))
+    assert times[:7].max() - times[:7].min() <= 1  # all labels before any comes again
+    assert set(times[7:]) == {1, 2}  # 16 batches of 6 show 93 rows, and three of them twice
     assert batches != batches_of(codes, seed=1)
     assert batches == batches_of(codes)
+
+
+def test_few_unlabelled_rows_do_not_shorten_the_epoch():
+    codes = np.zeros(100, np.int64)
+    codes[:3] = -1
+    rows = np.concatenate(batches_of(codes, share=0.5))
+    assert set(rows) == set(range(100))
 
 
 @pytest.mark.parametrize("label", [0, -1])

@@ -35,12 +35,9 @@ class Watch(Callback):
     def __init__(self):
         self.weights, self.rates = [], []
 
-    def on_batch_begin(self, net, training, **kwargs):
-        if training:
-            self.rates.append(net.optimizer_.param_groups[0]["lr"])
-
     def on_batch_end(self, net, training, **kwargs):
         if training:
+            self.rates.append(net.optimizer_.param_groups[0]["lr"])
             state = net.module_.state_dict()
             self.weights.append({name: value.clone() for name, value in state.items()})
 
@@ -114,13 +111,31 @@ def test_pickle_keeps_averaged_weights_and_drops_the_schedule():
 
 def test_one_cycle_rises_and_falls_over_the_whole_training():
     watch = Watch()
-    make_net(callbacks=[watch], epochs=10, schedule="one_cycle").partial_fit(dataset())
+    net = make_net(callbacks=[watch], epochs=10, schedule="one_cycle", betas=(0.5, 0.9))
+    net.partial_fit(dataset())
     rates = np.array(watch.rates)
     assert len(rates) == 30
-    assert rates.argmax() == 8  # three tenths of the way
+    assert rates[0] == pytest.approx(1e-2 / 25)
+    assert rates.argmax() == 9  # three tenths of the way
     assert rates.max() == pytest.approx(1e-2)
-    assert (np.diff(rates[8:]) < 0).all()
-    assert rates[-1] < 1e-6
+    assert (np.diff(rates[:10]) > 0).all()
+    assert (np.diff(rates[9:]) < 0).all()
+    assert rates[-1] < 1e-4
+    assert net.optimizer_.param_groups[0]["betas"] == (0.5, 0.9)
+
+
+def test_one_cycle_knows_that_rows_may_join():
+    class Join(Callback):
+        def on_epoch_begin(self, net, dataset_train=None, **kwargs):
+            if len(net.history) == 6:
+                dataset_train.rows = np.arange(24)
+
+    watch, data = Watch(), dataset()
+    data.rows = np.arange(8)
+    make_net(callbacks=[Join(), watch], epochs=10, schedule="one_cycle").partial_fit(data)
+    assert len(watch.rates) == 5 + 5 * 3
+    assert np.argmax(watch.rates) == 3
+    assert watch.rates[10] > 1e-3  # in the seventh epoch of ten
 
 
 def test_optimizers():
