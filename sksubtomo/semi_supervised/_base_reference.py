@@ -18,7 +18,7 @@ from sksubtomo._utils._labels import is_unlabeled, uniform_labels
 from sksubtomo._utils._volumes import check_volumes
 from sksubtomo.networks._device import resolve_device
 from sksubtomo.semi_supervised._pose_stages import all_coefficients
-from sksubtomo.training import Expectation, expectation
+from sksubtomo.training import Expectation, expectation, log_spectrum_ratio
 
 
 class BaseReferenceClassifier(ClassifierMixin, BaseEstimator):
@@ -94,7 +94,11 @@ class BaseReferenceClassifier(ClassifierMixin, BaseEstimator):
         return self.classes_[self._scores(X).argmax(axis=1)]
 
     def score_samples(self, X):
-        """Return how much more likely volumes are by the model than by noise alone.
+        """Return how much better the model explains volumes than their power spectrum does.
+
+        The likelihood is compared with that of a Gaussian field that has the volume's own power
+        in every shell. A ratio to noise alone would also grow with the brightness of what is only
+        a little like a reference.
 
         Parameters
         ----------
@@ -104,10 +108,13 @@ class BaseReferenceClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         log_ratio : ndarray of shape (n_samples,)
-            Logarithm of the likelihood over that of noise. Low values are like no class.
+            Logarithm of the likelihood ratio. Low values are like no class.
         """
         evidence = self._compare(X).log_evidence.double().numpy()
-        return logsumexp(evidence + self._log_prior, axis=1)
+        coefficients = all_coefficients(self._finest, check_volumes(self, X, reset=False))
+        noise = torch.from_numpy(self.noise_power_)
+        spectrum = log_spectrum_ratio(self._finest, coefficients, noise).double().numpy()
+        return logsumexp(evidence + self._log_prior, axis=1) - spectrum
 
     def align(self, X):
         """Return class and pose of volumes.

@@ -200,6 +200,31 @@ def shell_power(poses: Poses, coefficients: torch.Tensor) -> torch.Tensor:
     return shell_means(poses.shells, square.repeat(copies) / copies)
 
 
+def log_spectrum_ratio(
+    poses: Poses, coefficients: torch.Tensor, noise: torch.Tensor
+) -> torch.Tensor:
+    """Return how much more likely volumes are by their own spectrum than by noise.
+
+    The spectrum of a volume is a Gaussian field with the power that the volume has in every shell;
+    no other field without phases explains it better.
+
+    Parameters
+    ----------
+    poses, coefficients, noise
+        Those of the E step.
+
+    Returns
+    -------
+    log_ratio : Tensor of shape (n,)
+        At least 0.
+    """
+    count = torch.bincount(poses.shells)
+    ratio = torch.stack([shell_power(poses, row[np.newaxis]) for row in coefficients]) / noise
+    # Half of the sum over all real coefficients; empty shells count for nothing.
+    ratio = ratio.clamp_min(1e-12)
+    return (count * (ratio - 1 - ratio.log())).sum(dim=1) / 2
+
+
 def residual_noise(
     poses: Poses,
     power: torch.Tensor,
