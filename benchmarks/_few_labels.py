@@ -73,6 +73,12 @@ def not_annealed(seed):
     return make_pipeline(VolumeNormalizer(), references)
 
 
+def free_shares(seed):
+    """References that are not told that classes are equally frequent."""
+    references = MultiReferenceClassifier(class_prior=None, random_state=seed)
+    return make_pipeline(VolumeNormalizer(), references)
+
+
 def labeled_only(seed):
     """References of the labelled volumes alone."""
     return make_pipeline(VolumeNormalizer(), OnLabeled(MultiReferenceClassifier(random_state=seed)))
@@ -140,6 +146,7 @@ METHODS = {
     "recommended": Method("References in all poses (recommended)", recommended),
     "seeded": Method("References, begun by the network on copies", seeded),
     "not_annealed": Method("References, classes not annealed", not_annealed),
+    "free_shares": Method("References, shares of classes free", free_shares),
     "labeled_only": Method("References, labelled volumes only", labeled_only),
     "network_on_copies": Method("Network on rotated copies, labelled only", network_on_copies),
     "fix_match": Method("FixMatch, same network and copies", fix_match),

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.metrics import accuracy_score
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d
+from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 UNLABELED = -1
 UNLABELED_STRINGS = ("unlabeled", "-1")
@@ -141,3 +145,54 @@ def uniform_labels(labels: NDArray) -> NDArray:
             "hidden labels may be -1, None or 'unlabeled'."
         )
     return labels if kinds == {str} else np.array(labels.tolist())
+
+
+def check_enough_classes(
+    owner: str, codes: NDArray[np.int64], classes: NDArray, *, needs_labels: bool = True
+) -> None:
+    """Check that there is something to tell apart.
+
+    Parameters
+    ----------
+    owner : str
+        The estimator, for messages.
+    codes : ndarray of shape (n,) of int64
+        Class indices; -1 is unlabelled.
+    classes : ndarray of shape (n_classes,)
+        All classes.
+    needs_labels : bool, default=True
+        Whether a label has to be among these.
+
+    Raises
+    ------
+    ValueError
+        If no row is labelled, or there is one class only.
+    """
+    if needs_labels and not (codes >= 0).any():
+        raise ValueError(
+            f"{owner} needs labelled volumes of at least one class, but every label in y means "
+            "'unlabelled'."
+        )
+    if len(classes) < 2:
+        raise ValueError(
+            f"{owner} needs at least two classes, but there is one class, "
+            f"{classes.tolist()[0]!r}. If others exist but have no label here, name them all by "
+            "classes=."
+        )
+
+
+def score_labeled(predict: Callable[[Any], NDArray], X: Any, y: Any, sample_weight: Any) -> float:
+    """Return the accuracy of predictions over the labelled rows.
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ, or no row is labelled.
+    """
+    check_consistent_length(X, y, sample_weight)
+    labeled = ~is_unlabeled(y)
+    if not labeled.any():
+        raise ValueError("The score needs labelled volumes, but every label in y is hidden.")
+    weight = None if sample_weight is None else np.asarray(sample_weight)[labeled]
+    truth = uniform_labels(np.asarray(y)[labeled])
+    return float(accuracy_score(truth, predict(X[labeled]), sample_weight=weight))

@@ -8,12 +8,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin, _fit_context
-from sklearn.metrics import accuracy_score
 from sklearn.utils import compute_class_weight
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
-from sksubtomo._utils._labels import encode_labels, is_unlabeled, uniform_labels
+from sksubtomo._utils._labels import check_enough_classes, encode_labels, score_labeled
 from sksubtomo._utils._volumes import check_volumes
 from sksubtomo.base._estimator import BaseVolumeEstimator
 
@@ -145,15 +144,7 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
         """
         check_is_fitted(self, "net_")
         X = check_volumes(self, X, reset=False)
-        check_consistent_length(X, y, sample_weight)
-        labeled = ~is_unlabeled(y)
-        if not labeled.any():
-            raise ValueError("The score needs labelled volumes, but every label in y is hidden.")
-        return accuracy_score(
-            uniform_labels(np.asarray(y)[labeled]),
-            self.predict(X[labeled]),
-            sample_weight=None if sample_weight is None else np.asarray(sample_weight)[labeled],
-        )
+        return score_labeled(self.predict, X, y, sample_weight)
 
     def _encode_targets(
         self, y: Any, n_samples: int, *, resume: bool, classes: Any, partial: bool
@@ -167,17 +158,12 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
         if partial and not resume and given is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
         codes, class_values = encode_labels(y, self.classes_ if resume else given)
-        if not (codes >= 0).any() and not (partial and self._learns_from_unlabeled):
-            raise ValueError(
-                f"{type(self).__name__} needs labelled volumes of at least one class, but every "
-                "label in y means 'unlabelled'."
-            )
-        if len(class_values) < 2:
-            raise ValueError(
-                f"{type(self).__name__} needs at least two classes, but there is one class, "
-                f"{class_values.tolist()[0]!r}. If others exist but have no label here, name "
-                "them all by classes=."
-            )
+        check_enough_classes(
+            type(self).__name__,
+            codes,
+            class_values,
+            needs_labels=not (partial and self._learns_from_unlabeled),
+        )
         self.classes_ = class_values
         return codes
 

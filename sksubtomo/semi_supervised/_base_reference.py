@@ -12,9 +12,9 @@ from scipy.spatial.transform import Rotation
 from scipy.special import logsumexp, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Bunch
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
-from sksubtomo._utils._labels import is_unlabeled, uniform_labels
+from sksubtomo._utils._labels import score_labeled
 from sksubtomo._utils._volumes import check_volumes
 from sksubtomo.networks._device import resolve_device
 from sksubtomo.semi_supervised._pose_stages import all_coefficients
@@ -167,9 +167,4 @@ class BaseReferenceClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self, "references_")
         X = check_volumes(self, X, reset=False)
-        check_consistent_length(X, y, sample_weight)
-        labeled = ~is_unlabeled(y)
-        if not labeled.any():
-            raise ValueError("The score needs labelled volumes, but every label in y is hidden.")
-        weight = None if sample_weight is None else np.asarray(sample_weight)[labeled]
-        return super().score(X[labeled], uniform_labels(np.asarray(y)[labeled]), weight)
+        return score_labeled(self.predict, X, y, sample_weight)

@@ -14,7 +14,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sksubtomo._utils._labels import encode_labels
+from sksubtomo._utils._labels import check_enough_classes, encode_labels
 from sksubtomo._utils._volumes import check_volumes
 from sksubtomo.fourier import check_tilt_range
 from sksubtomo.networks._device import resolve_device
@@ -72,8 +72,9 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         which may keep them so.
     class_prior : {"uniform", "labels"}, array-like of shape (n_classes,) or None, default="uniform"
         Shares of classes among unlabelled volumes, in the order of ``classes_``; a bias per class
-        sees to it that the posteriors have them. "labels" takes those of the labels. None is no
-        constraint.
+        sees to it that the posteriors have them. "uniform" is wrong where some classes are much
+        more frequent than others. "labels" takes the shares of the labels, if these were drawn at
+        random. None is no constraint.
     classes : array-like of shape (n_classes,), optional
         All classes. By default those that occur in `y`. A class without a label begins as
         an unlabelled volume drawn at random or, with `estimator`, its most probable one.
@@ -122,8 +123,8 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
     Notes
     -----
     Volumes are used as they are, but for one scale: a volume's mean plays no part, contrast
-    and size do. Time goes with the product of volumes, classes, rotations, shifts and coefficients;
-    classes of negligible probability are skipped while fitting.
+    and size do. Time goes with the product of volumes, classes, rotations, shifts and coefficients.
+    Memory goes with the number of volumes, of which the coefficients compared are kept.
 
     References
     ----------
@@ -268,18 +269,7 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
     def _encode(self, y: Any, n_samples: int) -> NDArray[np.int64]:
         codes, class_values = encode_labels(y, self.classes)
         check_consistent_length(np.empty(n_samples), codes)
-        name = type(self).__name__
-        if not (codes >= 0).any():
-            raise ValueError(
-                f"{name} needs labelled volumes of at least one class, but every label in y means "
-                "'unlabelled'."
-            )
-        if len(class_values) < 2:
-            raise ValueError(
-                f"{name} needs at least two classes, but there is one class, "
-                f"{class_values.tolist()[0]!r}. If others exist but have no label here, name "
-                "them all by classes=."
-            )
+        check_enough_classes(type(self).__name__, codes, class_values)
         self.classes_ = class_values
         return codes
 
