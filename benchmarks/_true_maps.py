@@ -49,7 +49,8 @@ class TrueMaps:
 
     def predict_proba(self, X):
         data = self.poses.coefficients(VolumeNormalizer().fit_transform(X))
-        evidence = expectation(self.poses, data, self.maps, self.noise).log_evidence
+        result = expectation(self.poses, data, self.maps, self.noise, keep_poses=False)
+        evidence = result.log_evidence
         return evidence.softmax(dim=1).numpy()
 
 
