@@ -22,6 +22,9 @@ from sksubtomo.semi_supervised import (
     SemiSupervisedVAEClassifier,
 )
 
+# Packages that are not for users: what estimators are made of.
+INTERNAL = {"base", "training"}
+
 QUICK = {
     "learning_rate": 3e-3,
     "max_epochs": 15,

@@ -11,6 +11,7 @@ import torch
 from estimators import (
     ESTIMATORS,
     EXPECTED_FAILURES,
+    INTERNAL,
     META_ESTIMATORS,
     NETWORKS,
     VOLUME_CLASSIFIERS,
@@ -32,9 +33,6 @@ import sksubtomo
 from sksubtomo.metrics import get_labeled_scorer
 from sksubtomo.model_selection import SemiSupervisedSplit
 from sksubtomo.preprocessing import CenterCropper, VolumeFlattener, VolumeNormalizer
-
-# Not for users: what estimators are made of.
-INTERNAL = ("base", "training")
 
 
 def exported_estimators():

@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from estimators import INTERNAL
 
 import sksubtomo
 
 ROOT = Path(__file__).resolve().parents[1]
-INTERNAL = {"base", "training"}
 
 
 @pytest.mark.parametrize(

@@ -35,15 +35,13 @@ _CONSTRAINTS: dict[str, list] = {
 }
 
 
-def make_augmentation(
-    owner: str, given: dict[str, Any] | str, name: str = "augmentation"
-) -> WedgeAwareAugmentation | None:
+def make_augmentation(owner: str, given: dict[str, Any] | str) -> WedgeAwareAugmentation | None:
     """Return what makes random copies, or None.
 
     Parameters
     ----------
-    owner, name : str
-        The estimator and its parameter, for messages.
+    owner : str
+        The estimator, for messages.
     given : {"none", "rotations"} or dict
         "rotations" stands for an empty dictionary, which leaves all at its default.
 
@@ -55,7 +53,7 @@ def make_augmentation(
     if given == "none":
         return None
     params = {} if given == "rotations" else given
-    merged = merge_mapping(owner, name, params, _DEFAULTS, _CONSTRAINTS)
+    merged = merge_mapping(owner, "augmentation", params, _DEFAULTS, _CONSTRAINTS)
     if merged["tilt_range_deg"] is not None:
         merged["tilt_range_deg"] = check_tilt_range(merged["tilt_range_deg"])
     return WedgeAwareAugmentation(**merged)

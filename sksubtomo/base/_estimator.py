@@ -200,7 +200,7 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
         resolve_backbone(self.network)
         self._checked_network_params()
         self._checked_training_params()
-        needs_cubes = self._needs_cubes()
+        needs_cubes = self._needs_cubes()  # a wrong augmentation is found here
         X = check_volumes(self, X, volume_shape=self.volume_shape, reset=not resume)
         if needs_cubes and len(set(self.volume_shape_)) > 1:
             raise ValueError(

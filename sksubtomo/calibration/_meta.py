@@ -7,18 +7,11 @@ from typing import Any
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
 from sklearn.utils import get_tags
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from sksubtomo._utils._delegation import inner_has
 from sksubtomo.calibration._folds import fit_clone
 from sksubtomo.metrics import make_labeled_scorer
-
-
-def inner_has(method: str) -> Any:
-    """Return a decorator for a method that needs `method` of the classifier inside."""
-    return available_if(
-        lambda owner: hasattr(getattr(owner, "estimator_", owner.estimator), method)
-    )
 
 
 class ClassifierAround(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):

@@ -14,6 +14,7 @@ from sklearn.utils import _safe_indexing, indexable
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from sksubtomo._utils._delegation import inner_has
 from sksubtomo._utils._labels import (
     UNLABELED,
     UNLABELED_STRINGS,
@@ -22,7 +23,7 @@ from sksubtomo._utils._labels import (
     is_unlabeled,
 )
 from sksubtomo.calibration._folds import CV_CONSTRAINTS, make_folds, respond_out_of_fold
-from sksubtomo.calibration._meta import ClassifierAround, inner_has
+from sksubtomo.calibration._meta import ClassifierAround
 from sksubtomo.calibration._novelty import METHODS, check_method, fit_reference, score_volumes
 
 

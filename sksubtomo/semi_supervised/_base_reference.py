@@ -28,14 +28,16 @@ class BaseReferenceClassifier(ClassifierMixin, BaseEstimator):
     logarithms of class shares, ``_log_prior``, and the poses to try, ``_finest``.
     """
 
-    def _compare(self, X: Any) -> Expectation:
-        """Return the E step of volumes with the references."""
+    def _coefficients(self, X: Any) -> torch.Tensor:
         check_is_fitted(self, "references_")
-        volumes = check_volumes(self, X, reset=False)
+        return all_coefficients(self._finest, check_volumes(self, X, reset=False))
+
+    def _compare(self, coefficients: torch.Tensor) -> Expectation:
+        """Return the E step of volumes with the references."""
         scale = math.sqrt(self.noise_power_.max())
         return expectation(
             self._finest,
-            all_coefficients(self._finest, volumes) / scale,
+            coefficients / scale,
             self._finest.from_references(self.references_ / np.float32(scale)),
             torch.from_numpy(self.noise_power_ / scale**2).float(),
             keep_poses=False,
@@ -43,7 +45,8 @@ class BaseReferenceClassifier(ClassifierMixin, BaseEstimator):
         )
 
     def _scores(self, X: Any) -> NDArray[np.float64]:
-        return self._compare(X).log_evidence.double().numpy() + self.class_log_bias_
+        evidence = self._compare(self._coefficients(X)).log_evidence
+        return evidence.double().numpy() + self.class_log_bias_
 
     def decision_function(self, X):
         """Return the log evidence of every class, with its bias.
@@ -110,8 +113,8 @@ class BaseReferenceClassifier(ClassifierMixin, BaseEstimator):
         log_ratio : ndarray of shape (n_samples,)
             Logarithm of the likelihood ratio. Low values are like no class.
         """
-        evidence = self._compare(X).log_evidence.double().numpy()
-        coefficients = all_coefficients(self._finest, check_volumes(self, X, reset=False))
+        coefficients = self._coefficients(X)
+        evidence = self._compare(coefficients).log_evidence.double().numpy()
         noise = torch.from_numpy(self.noise_power_)
         spectrum = log_spectrum_ratio(self._finest, coefficients, noise).double().numpy()
         return logsumexp(evidence + self._log_prior, axis=1) - spectrum
@@ -132,7 +135,7 @@ class BaseReferenceClassifier(ClassifierMixin, BaseEstimator):
             voxels, the most likely of the grid: by both,
             :func:`~sksubtomo.geometry.rotate_volume` takes the reference to the volume.
         """
-        result, poses = self._compare(X), self._finest
+        result, poses = self._compare(self._coefficients(X)), self._finest
         scores = result.log_evidence.double().numpy() + self.class_log_bias_
         codes = scores.argmax(axis=1)
         pose = result.best.numpy()[np.arange(len(codes)), codes]

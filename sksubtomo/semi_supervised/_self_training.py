@@ -9,8 +9,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clo
 from sklearn.metrics import accuracy_score
 from sklearn.semi_supervised import SelfTrainingClassifier as _SelfTrainingClassifier
 
+from sksubtomo._utils._delegation import inner_has
 from sksubtomo._utils._labels import UNLABELED, check_labels, is_unlabeled, uniform_labels
-from sksubtomo.semi_supervised._delegation import inner_has
 
 
 class SelfTrainingClassifier(_SelfTrainingClassifier):

@@ -17,8 +17,8 @@ from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import check_is_fitted
 
+from sksubtomo._utils._delegation import inner_has
 from sksubtomo._utils._labels import UNLABELED, UNLABELED_STRINGS, check_labels
-from sksubtomo.semi_supervised._delegation import inner_has
 from sksubtomo.semi_supervised._shared_volumes import SharedVolumes
 
 

@@ -77,13 +77,13 @@ def build_net(
         batch_size=batch_size,
         iterator_train=volume_loader,
         iterator_train__shuffle=True,
-        iterator_train__generator=_generator(shuffle_seed),
+        iterator_train__generator=torch.Generator().manual_seed(shuffle_seed),
         iterator_train__num_workers=n_workers,
         iterator_train__labeled_share=training_params["labeled_share"],
         iterator_train__n_batches=training_params["steps_per_epoch"],
         iterator_valid=volume_loader,
         # Without a generator of its own, every loader draws a seed from the global one.
-        iterator_valid__generator=_generator(shuffle_seed),
+        iterator_valid__generator=torch.Generator().manual_seed(shuffle_seed),
         iterator_valid__num_workers=n_workers,
         train_split=split_dataset,
         callbacks=[*extra_callbacks, *schedule, *_callbacks(patience, verbose)],
@@ -98,12 +98,6 @@ def build_net(
     with seeded_cpu(init_seed):
         net.initialize()
     return net
-
-
-def _generator(seed: int) -> torch.Generator:
-    generator = torch.Generator()
-    generator.manual_seed(seed)
-    return generator
 
 
 def _callbacks(patience: int | None, verbose: int) -> list[Callback]:

@@ -88,7 +88,7 @@ class VolumeNet(NeuralNet):
     def initialize_module(self) -> VolumeNet:
         """Make the network and, beside it, the one with averaged weights."""
         super().initialize_module()
-        self.generator_ = _seeded(self.view_seed)
+        self.generator_ = torch.Generator().manual_seed(self.view_seed)
         self.n_steps_ = 0
         self.averaged_ = None
         if self.average_decay:
@@ -123,7 +123,7 @@ class VolumeNet(NeuralNet):
             function,
             volumes,
             views.n_test_rotations,
-            _seeded(0),
+            torch.Generator().manual_seed(0),
             tilt_range_deg=augmentation.tilt_range_deg,
             oversampling=augmentation.oversampling,
             outside=augmentation.outside,
@@ -140,7 +140,7 @@ class VolumeNet(NeuralNet):
         """Run the network on views of a batch."""
         x = to_tensor(x, device=self.device)
         training = self.module_.training
-        generator = self.generator_ if training else _seeded(self.view_seed)
+        generator = self.generator_ if training else torch.Generator().manual_seed(self.view_seed)
         tilts = x.get("tilt_range_deg")
         labeled, volumes = x["labeled"], x["volumes"]
         if self.views.n_copies > 1:
@@ -196,9 +196,3 @@ def _evaluating(module: nn.Module) -> Iterator[None]:
         yield
     finally:
         module.train(mode)
-
-
-def _seeded(seed: int) -> torch.Generator:
-    generator = torch.Generator()
-    generator.manual_seed(seed)
-    return generator
