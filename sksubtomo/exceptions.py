@@ -1,10 +1,14 @@
 """Errors and warnings that a caller may want to catch by name."""
 
-__all__ = ["FileFormatError", "VolumeShapeWarning"]
+__all__ = ["FileFormatError", "OutOfMemoryWarning", "VolumeShapeWarning"]
 
 
 class FileFormatError(ValueError):
     """A file is not what its name or header promises; the message names the file."""
+
+
+class OutOfMemoryWarning(UserWarning):
+    """A prediction goes on in smaller batches, because memory ran out."""
 
 
 class VolumeShapeWarning(UserWarning):

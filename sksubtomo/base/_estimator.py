@@ -16,6 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length
 from skorch.callbacks import Callback
 
+from sksubtomo._utils._allocator import keeping_freed_memory
 from sksubtomo._utils._labels import UNLABELED
 from sksubtomo._utils._params import merge_mapping
 from sksubtomo._utils._volumes import check_volumes
@@ -81,6 +82,7 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
         warm_start=False,
         volume_shape=None,
         device="auto",
+        precision="auto",
         random_state=None,
         verbose=0,
     ):
@@ -97,6 +99,7 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
         self.warm_start = warm_start
         self.volume_shape = volume_shape
         self.device = device
+        self.precision = precision
         self.random_state = random_state
         self.verbose = verbose
 
@@ -291,7 +294,9 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
         else:
             dataset.rows = rows
             dataset.validate_on(*validation, self._rows_to_learn_from(validation[1]))
-        self.net_.partial_fit(dataset)
+        dataset.keep_on(self.net_.device)
+        with keeping_freed_memory():
+            self.net_.partial_fit(dataset)
         self._record(dataset)
 
     def _validates_on_unlabeled(self) -> bool:
@@ -320,6 +325,7 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
             max_epochs=self.max_epochs,
             early_stopping=self.early_stopping,
             device=self.device,
+            precision=self.precision,
             verbose=self.verbose,
             extra_callbacks=self._callbacks(),
             init_seed=init_seed,
@@ -347,6 +353,7 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
         self.net_.iterator_train__labeled_share = params["labeled_share"]
         self.net_.iterator_train__n_batches = params["steps_per_epoch"]
         self.net_.views = self._views()
+        self.net_.precision = self.precision
         # Through set_params, skorch would make a new criterion and forget Adam's moments.
         for name, value in self._criterion_params(codes).items():
             if isinstance(value, torch.nn.Module):
@@ -370,7 +377,8 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
 
     def _forward(self, method: str, inputs: Any) -> NDArray[np.float32]:
         """Apply a method of the network to validated volumes, or to codes."""
-        return collect(self._forward_batches(method, inputs), len(inputs))
+        with keeping_freed_memory():
+            return collect(self._forward_batches(method, inputs), len(inputs))
 
     def _forward_batches(self, method: str, inputs: Any) -> Iterator[NDArray[np.float32]]:
         views = self._views() if self._sees_volumes() else Views()

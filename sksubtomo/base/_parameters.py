@@ -7,6 +7,7 @@ from typing import Any
 
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from sksubtomo.networks import PRECISIONS
 from sksubtomo.training import OPTIMIZERS
 
 NETWORK_DEFAULTS: dict[str, Any] = {
@@ -57,6 +58,7 @@ CONSTRAINTS: dict[str, list] = {
     "warm_start": ["boolean"],
     "volume_shape": [None, Interval(Integral, 1, None, closed="left"), "array-like"],
     "device": [str],
+    "precision": [StrOptions({*PRECISIONS})],
     "random_state": ["random_state"],
     "verbose": ["verbose"],
 }

@@ -71,6 +71,10 @@ class Autoencoder(ReconstructionMixin, BaseVolumeEstimator):
         Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels.
     device : str, default="auto"
         "cpu", "cuda", "cuda:1"...; "auto" takes a GPU if there is one.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Of the network's arithmetic; weights, losses and results are float32. "auto" takes bfloat16
+        where the hardware multiplies it faster (GPUs from Ampere on, CPUs with AMX or
+        AVX512-BF16), else float32.
     random_state : int, RandomState instance or None, default=None
         Determines initial weights, the order of samples and what is held out. The
         same integer gives the same bits on a CPU with the same number of threads.

@@ -8,6 +8,7 @@ from sksubtomo.networks._decoder import Decoder3d
 from sksubtomo.networks._encoder import Encoder3d
 from sksubtomo.networks._monai_encoder import MonaiEncoder3d
 from sksubtomo.networks._pooled_classifier import PooledClassifier3d
+from sksubtomo.networks._precision import PRECISIONS
 from sksubtomo.networks._registry import NETWORKS, Backbone, resolve_backbone
 from sksubtomo.networks._residual_decoder import ResidualDecoder3d
 from sksubtomo.networks._residual_encoder import ResidualEncoder3d
@@ -15,6 +16,7 @@ from sksubtomo.networks._variational import VariationalNetwork, VariationalOutpu
 
 __all__ = [
     "NETWORKS",
+    "PRECISIONS",
     "AutoencodingNetwork",
     "AutoencodingOutput",
     "Backbone",

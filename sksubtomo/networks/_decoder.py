@@ -8,8 +8,10 @@ import torch
 from torch import nn
 
 from sksubtomo._utils._volumes import Shape3d
+from sksubtomo.networks._linear_convolution import LinearConvolution3d
 from sksubtomo.networks._random import glorot_
 from sksubtomo.networks._shapes import default_n_blocks, pooled_shapes
+from sksubtomo.networks._upsampled_convolution import UpsampledConvolution3d
 
 
 class Decoder3d(nn.Module):
@@ -57,12 +59,9 @@ class Decoder3d(nn.Module):
         )
         self.blocks = nn.Sequential()
         for shape in shapes[1:]:
-            # Sizes were halved rounding up, so nearest-neighbour interpolation to `shape`
-            # repeats every voxel twice and cuts the surplus one.
-            self.blocks.append(nn.Upsample(size=shape, mode="nearest"))
-            self.blocks.append(nn.Conv3d(n_filters, n_filters, 3, padding=1))
-            self.blocks.append(nn.ReLU())
-        self.to_volume = nn.Conv3d(n_filters, 1, 3, padding=1)
+            # Sizes were halved rounding up, so each is twice the one before, or one less.
+            self.blocks.append(UpsampledConvolution3d(n_filters, n_filters, shape))
+        self.to_volume = LinearConvolution3d(n_filters, 1)
         glorot_(self)
 
     def forward(self, code: torch.Tensor) -> torch.Tensor:

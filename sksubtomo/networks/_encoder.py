@@ -6,6 +6,7 @@ from torch import nn
 
 from sksubtomo._utils._volumes import Shape3d
 from sksubtomo.networks._base_encoder import BaseEncoder3d
+from sksubtomo.networks._pooled_convolution import PooledConvolution3d
 from sksubtomo.networks._random import glorot_
 from sksubtomo.networks._shapes import default_n_blocks, pooled_shapes
 
@@ -56,8 +57,6 @@ class Encoder3d(BaseEncoder3d):
         last_shape = pooled_shapes(volume_shape, n_blocks)[-1]
         blocks = nn.Sequential()
         for block in range(n_blocks):
-            blocks.append(nn.Conv3d(n_filters if block else 1, n_filters, 3, padding=1))
-            blocks.append(nn.ReLU())
-            blocks.append(nn.MaxPool3d(2, ceil_mode=True))
+            blocks.append(PooledConvolution3d(n_filters if block else 1, n_filters))
         glorot_(blocks)
         super().__init__(blocks, (n_filters, *last_shape), latent_dim)

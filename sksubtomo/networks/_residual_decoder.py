@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from sksubtomo._utils._volumes import Shape3d
+from sksubtomo.networks._linear_convolution import LinearConvolution3d
 from sksubtomo.networks._random import glorot_, kaiming_
 from sksubtomo.networks._residual_unit import ResidualUnit3d, normalized_convolution
 from sksubtomo.networks._shapes import default_n_residual_blocks, pooled_shapes
@@ -59,7 +60,7 @@ class ResidualDecoder3d(nn.Module):
             self.blocks.append(nn.Upsample(size=shape, mode="nearest"))
             n_channels //= 2
         self.blocks.extend([*normalized_convolution(n_filters, n_filters), nn.ReLU()])
-        self.to_volume = nn.Conv3d(n_filters, 1, 3, padding=1)
+        self.to_volume = LinearConvolution3d(n_filters, 1)
         kaiming_(self.from_code)
         kaiming_(self.blocks)
         glorot_(self.to_volume)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,10 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 Batch = tuple[dict[str, torch.Tensor], torch.Tensor]
+
+# Of a device's free memory; the rest is for weights and for what a step needs.
+_LARGEST_SHARE = 0.5
+_ROWS_AT_A_TIME = 1024
 
 
 class VolumeDataset(Dataset):
@@ -49,6 +54,7 @@ class VolumeDataset(Dataset):
         self.tilt_ranges = tilt_ranges
         self.validation: VolumeDataset | None = None
         self.labeled_iter = np.where(codes >= 0, 0, -1)
+        self.kept: torch.Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -60,11 +66,42 @@ class VolumeDataset(Dataset):
     def __getitems__(self, indices: Sequence[int]) -> Batch:
         rows = self.rows[np.asarray(indices)]
         codes = torch.from_numpy(self.codes[rows])
-        volumes = to_input(self.volumes[rows], self.offset, self.scale)
+        if self.kept is None:
+            volumes = to_input(self.volumes[rows], self.offset, self.scale)
+        else:
+            volumes = self.kept[torch.from_numpy(rows).to(self.kept.device)]
         batch = {"volumes": volumes, "labeled": codes >= 0}
         if self.tilt_ranges is not None:
             batch["tilt_range_deg"] = torch.from_numpy(self.tilt_ranges[rows])
         return batch, codes
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether reading a volume is no more than copying it."""
+        return type(self.volumes) is np.ndarray or self.kept is not None
+
+    def keep_on(self, device: str) -> None:
+        """Keep the scaled volumes on a device other than the CPU, where they fit there.
+
+        Volumes to validate on are kept, too; those that are rows of the same array are not doubled.
+        Volumes in files are left there.
+
+        Parameters
+        ----------
+        device : str
+            Such as "cuda"; on the CPU they are where they are needed.
+        """
+        if self.is_in_memory and fits_on(device, 4 * self.volumes.size):
+            self.kept = torch.empty(len(self.volumes), 1, *self.volumes.shape[1:], device=device)
+            for start in range(0, len(self.volumes), _ROWS_AT_A_TIME):
+                part = slice(start, start + _ROWS_AT_A_TIME)
+                self.kept[part] = to_input(self.volumes[part], self.offset, self.scale)
+        if self.validation is None:
+            return
+        if self.validation.volumes is self.volumes:
+            self.validation.kept = self.kept
+        else:
+            self.validation.keep_on(device)
 
     def add_labels(self, rows: NDArray[np.intp], codes: NDArray[np.intp], iteration: int) -> None:
         """Give labels to unlabelled volumes, and train on them from now on.
@@ -173,6 +210,55 @@ class BatchComposer(Sampler):
     def _forever(self, rows: NDArray[np.intp]) -> Iterator[int]:
         while True:
             yield from self._shuffled(rows)
+
+
+def fits_on(device: str, n_bytes: int) -> bool:
+    """Whether data of a size leave enough of a CUDA device's free memory; never on others."""
+    if torch.device(device).type != "cuda":
+        return False
+    free, _ = torch.cuda.mem_get_info(device)
+    return n_bytes <= _LARGEST_SHARE * free
+
+
+def read_ahead(batches: Iterable[Batch], device: str) -> Iterator[Batch]:
+    """Yield batches, the next one being read, and taken to the device, while one is worked on.
+
+    Parameters
+    ----------
+    batches : DataLoader
+        Read in order, by one thread. Volumes in memory that are wanted on the CPU are read when
+        they are wanted, since the thread would take time from the work; and worker processes of
+        the loader read ahead by themselves.
+    device : str
+        Where batches are wanted.
+    """
+    is_cuda = torch.device(device).type == "cuda"
+    dataset = getattr(batches, "dataset", None)
+    by_itself = getattr(batches, "num_workers", 0) > 0
+    if not is_cuda and (by_itself or getattr(dataset, "is_in_memory", True)):
+        yield from batches
+        return
+    source = iter(batches)
+
+    def read() -> Batch | None:
+        batch = next(source, None)
+        return _moved(batch, device) if is_cuda and batch is not None else batch
+
+    with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as reader:
+        coming = reader.submit(read)
+        while (batch := coming.result()) is not None:
+            coming = reader.submit(read)
+            yield batch
+
+
+def _moved(batch: Batch, device: str) -> Batch:
+    """Return a batch on a CUDA device, copied without waiting for the copy to end."""
+
+    def move(tensor: torch.Tensor) -> torch.Tensor:
+        return tensor if tensor.is_cuda else tensor.pin_memory().to(device, non_blocking=True)
+
+    inputs, codes = batch
+    return {name: move(tensor) for name, tensor in inputs.items()}, move(codes)
 
 
 def to_input(volumes: Any, offset: float, scale: float) -> torch.Tensor:

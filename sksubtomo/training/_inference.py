@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,9 +12,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sksubtomo.exceptions import OutOfMemoryWarning
+
 # Voxels in a batch: 64 boxes of 28, 8 boxes of 64. A bound on memory.
 _VOXELS_PER_BATCH = 2**21
 _LARGEST_BATCH = 64
+
+# PyTorch has no class of its own for what its allocator for the CPU raises.
+_OUT_OF_CPU_MEMORY = ("can't allocate memory", "not enough memory")
 
 
 def forward_batches(
@@ -50,16 +56,61 @@ def forward_batches(
     ------
     rows : ndarray of shape (batch, ...) of float32
         Results, in order.
+
+    Warns
+    -----
+    OutOfMemoryWarning
+        Once, if a batch does not fit into memory. Batches are then halved until they do.
     """
-    size = min(_LARGEST_BATCH, max(1, _VOXELS_PER_BATCH // voxels_per_sample))
+    size = largest_batch(voxels_per_sample)
+    warned = False
     module.eval()
-    with torch.inference_mode():
-        for start in range(0, len(inputs), size):
-            batch = to_tensor(inputs[start : start + size])
-            n_rows = len(batch)
-            if n_rows < size:
-                batch = torch.cat([batch, batch.new_zeros(size - n_rows, *batch.shape[1:])])
-            yield function(batch.to(device))[:n_rows].float().cpu().numpy()
+    start = 0
+    while start < len(inputs):
+        rows = _rows_or_none(function, to_tensor(inputs[start : start + size]), size, device)
+        if rows is not None:
+            yield rows
+            start += len(rows)
+            continue
+        # Outside the handler of the error, whose traceback holds on to the batch's tensors.
+        size //= 2
+        if torch.device(device).type == "cuda":
+            torch.cuda.empty_cache()
+        if not warned:
+            warned = True
+            warnings.warn(
+                f"{device} has too little free memory for {2 * size} volumes at a time. Going on "
+                "with fewer; results are the same but for rounding.",
+                OutOfMemoryWarning,
+                stacklevel=2,
+            )
+
+
+def largest_batch(voxels_per_sample: int) -> int:
+    """Return how many volumes of a size go into a batch of a prediction."""
+    return min(_LARGEST_BATCH, max(1, _VOXELS_PER_BATCH // voxels_per_sample))
+
+
+@torch.inference_mode()
+def _rows_or_none(
+    function: Callable[[torch.Tensor], torch.Tensor], batch: torch.Tensor, size: int, device: str
+) -> NDArray[np.float32] | None:
+    """Apply a function to a batch filled up to a size; None if there is not enough memory."""
+    n_rows = len(batch)
+    try:
+        if n_rows < size:
+            batch = torch.cat([batch, batch.new_zeros(size - n_rows, *batch.shape[1:])])
+        return function(batch.to(device))[:n_rows].float().cpu().numpy()
+    except (MemoryError, RuntimeError) as error:
+        if size == 1 or not _is_out_of_memory(error):
+            raise
+        return None
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return any(words in str(error) for words in _OUT_OF_CPU_MEMORY)
 
 
 def collect(batches: Iterator[NDArray[np.float32]], n_rows: int) -> NDArray[np.float32]:

@@ -29,6 +29,7 @@ def build_net(
     max_epochs: int,
     early_stopping: bool,
     device: str,
+    precision: str,
     verbose: int,
     extra_callbacks: list[Callback],
     init_seed: int,
@@ -53,6 +54,8 @@ def build_net(
         weights.
     device : str
         "auto", "cpu", "cuda" or "cuda:1".
+    precision : {"auto", "float32", "bfloat16"}
+        Of the network's arithmetic.
     verbose : int
         Whether to show progress.
     extra_callbacks : list of Callback
@@ -69,9 +72,11 @@ def build_net(
         views=views,
         average_decay=training_params["average_decay"],
         view_seed=shuffle_seed,
+        precision=precision,
         optimizer=OPTIMIZERS[training_params["optimizer"]],
         optimizer__betas=tuple(training_params["betas"]),
         optimizer__weight_decay=training_params["weight_decay"],
+        optimizer__fused=True,
         lr=learning_rate,
         max_epochs=max_epochs,
         batch_size=batch_size,

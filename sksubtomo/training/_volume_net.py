@@ -12,7 +12,9 @@ from skorch import NeuralNet
 from skorch.utils import to_tensor
 from torch import nn
 
+from sksubtomo.networks._precision import computing_in, resolve_precision
 from sksubtomo.training._augmentation import TiltRange, WedgeAwareAugmentation
+from sksubtomo.training._data import read_ahead
 from sksubtomo.training._rotation_average import average_over_rotations
 
 # What a network says of a particle whatever its orientation.
@@ -63,6 +65,8 @@ class VolumeNet(NeuralNet):
         most (t - 1) / (t + 9).
     view_seed : int, default=0
         Seed of the random copies.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Of the network's arithmetic; what it gives is float32.
     *args, **kwargs
         Those of skorch's NeuralNet.
 
@@ -78,16 +82,20 @@ class VolumeNet(NeuralNet):
         views: Views = Views(),  # noqa: B008
         average_decay: float = 0.0,
         view_seed: int = 0,
+        precision: str = "auto",
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.views = views
         self.average_decay = average_decay
         self.view_seed = view_seed
+        self.precision = precision
 
     def initialize_module(self) -> VolumeNet:
         """Make the network and, beside it, the one with averaged weights."""
         super().initialize_module()
+        # Channels last is the order in which kernels for the CPU and for tensor cores read.
+        self.module_.to(memory_format=torch.channels_last_3d)
         self.generator_ = torch.Generator().manual_seed(self.view_seed)
         self.n_steps_ = 0
         self.averaged_ = None
@@ -115,7 +123,7 @@ class VolumeNet(NeuralNet):
         reconstruction, is not averaged.
         """
         views = self.views if views is None else views
-        function = getattr(self.predictor_, method)
+        function = self._computing(getattr(self.predictor_, method))
         if not views.n_test_rotations or method not in _ABOUT_THE_PARTICLE:
             return function
         augmentation = views.augmentation or WedgeAwareAugmentation()
@@ -128,6 +136,20 @@ class VolumeNet(NeuralNet):
             oversampling=augmentation.oversampling,
             outside=augmentation.outside,
         )
+
+    def run_single_epoch(
+        self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
+    ) -> None:
+        """Go through the batches, read ahead where that takes time.
+
+        skorch's own loop logs the loss of each batch, for which it waits for the device.
+        """
+        if iterator is None:
+            return
+        for batch in read_ahead(iterator, self.device):
+            self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch, **fit_params)
+            self.notify("on_batch_end", batch=batch, training=training, **step)
 
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Take a step of the optimizer, then average the weights."""
@@ -152,7 +174,7 @@ class VolumeNet(NeuralNet):
         if training and self.views.corruption is not None:
             seen = self.views.corruption(copies, generator, tilts)
         network = self.module_ if training else self.predictor_
-        output = network(seen, labeled)
+        output = self._computing(network)(seen, labeled)
         if self.views.clean_target:
             output = output._replace(volumes=copies)
         if training and self.views.teacher is not None:
@@ -171,7 +193,18 @@ class VolumeNet(NeuralNet):
     def _teach(self, volumes: torch.Tensor, tilts: TiltRange | None) -> torch.Tensor:
         teacher = self.predictor_ if self.views.teacher == "average" else self.module_
         with _evaluating(teacher):
-            return teacher.logits(self._copy(volumes, tilts, self.generator_))
+            return self._computing(teacher.logits)(self._copy(volumes, tilts, self.generator_))
+
+    def _computing(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function as it is in the net's precision, its results in float32."""
+        if resolve_precision(self.precision, self.device) == "float32":
+            return function
+
+        def computed(*inputs: torch.Tensor) -> Any:
+            with computing_in(self.precision, self.device):
+                return _as_float32(function(*inputs))
+
+        return computed
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -185,6 +218,14 @@ class VolumeNet(NeuralNet):
         )
         for name in averaged.keys() - set(floats):  # counters of batch normalisation
             averaged[name].copy_(current[name])
+
+
+def _as_float32(output: Any) -> Any:
+    """Return a tensor, or a named tuple of tensors and other things, with tensors of float32."""
+    if isinstance(output, tuple):
+        return output._make(map(_as_float32, output))  # type: ignore[attr-defined]
+    is_rounded = isinstance(output, torch.Tensor) and output.dtype == torch.bfloat16
+    return output.float() if is_rounded else output
 
 
 @contextmanager

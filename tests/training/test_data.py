@@ -1,8 +1,11 @@
+import threading
+
 import numpy as np
 import pytest
 import torch
 
 from sksubtomo.training import VolumeDataset, split_dataset, volume_loader
+from sksubtomo.training._data import fits_on, read_ahead
 
 
 @pytest.fixture
@@ -95,3 +98,97 @@ def test_a_stated_number_of_batches(share):
     for part in parts:
         times = np.unique(part, return_counts=True)[1]
         assert times.max() - times.min() <= 1
+
+
+# --- Keeping and reading ahead -------------------------------------------------------------------
+
+
+def all_batches(dataset, ahead=False, **params):
+    loader = volume_loader(
+        dataset, batch_size=3, generator=torch.Generator().manual_seed(0), shuffle=True, **params
+    )
+    return list(read_ahead(loader, "cpu") if ahead else loader)
+
+
+def assert_same_batches(found, expected):
+    for (inputs, codes), (other_inputs, other_codes) in zip(found, expected, strict=True):
+        assert torch.equal(inputs["volumes"], other_inputs["volumes"])
+        assert torch.equal(inputs["labeled"], other_inputs["labeled"])
+        assert torch.equal(codes, other_codes)
+
+
+def test_kept_volumes_are_the_same(dataset, monkeypatch):
+    monkeypatch.setattr("sksubtomo.training._data.fits_on", lambda device, n_bytes: True)
+    monkeypatch.setattr("sksubtomo.training._data._ROWS_AT_A_TIME", 4)
+    expected = all_batches(dataset), all_batches(dataset.validation)
+    dataset.keep_on("cpu")
+    assert dataset.kept.shape == (10, 1, 2, 2, 2)
+    assert dataset.validation.kept is dataset.kept  # rows of one array are not kept twice
+    assert_same_batches(all_batches(dataset), expected[0])
+    assert_same_batches(all_batches(dataset.validation), expected[1])
+
+
+def test_other_volumes_to_validate_on_are_kept_apart(dataset, monkeypatch):
+    monkeypatch.setattr("sksubtomo.training._data.fits_on", lambda device, n_bytes: n_bytes < 200)
+    dataset.validate_on(np.ones((5, 2, 2, 2), np.float32), np.zeros(5, np.int64), np.arange(5))
+    dataset.keep_on("cpu")
+    assert dataset.kept is None  # 320 bytes
+    assert dataset.validation.kept.shape == (5, 1, 2, 2, 2)
+
+
+def test_nothing_is_kept_on_the_cpu(dataset):
+    dataset.keep_on("cpu")
+    assert dataset.kept is None
+
+
+@pytest.mark.parametrize(("n_bytes", "fits"), [(500, True), (501, False)])
+def test_what_fits_on_a_gpu_is_half_of_its_free_memory(monkeypatch, n_bytes, fits):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1000, 4000))
+    assert fits_on("cuda", n_bytes) is fits
+    assert not fits_on("cpu", n_bytes)
+
+
+class FromFiles:
+    """Volumes that are read when asked for, by whom."""
+
+    def __init__(self, volumes):
+        self.volumes, self.shape, self.ndim = volumes, volumes.shape, volumes.ndim
+        self.size = volumes.size
+        self.readers = []
+
+    def __len__(self):
+        return len(self.volumes)
+
+    def __getitem__(self, rows):
+        self.readers.append(threading.current_thread().name)
+        return self.volumes[rows]
+
+
+def test_reading_ahead_gives_the_same_batches_in_order(dataset):
+    expected = all_batches(dataset)
+    lazy = dataset.volumes = FromFiles(dataset.volumes)
+    assert_same_batches(all_batches(dataset, ahead=True), expected)
+    assert all(name.startswith("read-ahead") for name in lazy.readers)
+    dataset.keep_on("cpu")
+    assert dataset.kept is None
+
+
+def test_volumes_in_memory_are_not_read_ahead(dataset):
+    expected = all_batches(dataset)
+    threads = threading.active_count()
+    loader = volume_loader(
+        dataset, batch_size=3, generator=torch.Generator().manual_seed(0), shuffle=True
+    )
+    for batch, other in zip(read_ahead(loader, "cpu"), expected, strict=True):
+        assert_same_batches([batch], [other])
+        assert threading.active_count() == threads
+
+
+def test_errors_of_reading_reach_the_caller(dataset):
+    class Broken(FromFiles):
+        def __getitem__(self, rows):
+            raise OSError("tomogram.mrc: no such file")
+
+    dataset.volumes = Broken(dataset.volumes)
+    with pytest.raises(OSError, match=r"tomogram\.mrc"):
+        all_batches(dataset, ahead=True)

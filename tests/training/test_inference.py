@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from sksubtomo.exceptions import OutOfMemoryWarning
 from sksubtomo.networks import AutoencodingNetwork
 from sksubtomo.training import forward_batches, scaling_of
 
@@ -56,3 +57,93 @@ def test_batches_of_large_volumes_are_small():
         )
     )
     assert sizes == [8, 8, 8]
+
+
+# --- Running out of memory -----------------------------------------------------------------------
+
+
+def doubled(batch):
+    return 2 * batch
+
+
+def run(function, n_rows=70):
+    X = np.arange(n_rows, dtype=np.float32).reshape(-1, 1)
+    batches = forward_batches(
+        function,
+        X,
+        torch.from_numpy,
+        module=torch.nn.Identity(),
+        device="cpu",
+        voxels_per_sample=1,
+    )
+    return X, np.concatenate(list(batches))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory."),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+        MemoryError(),
+    ],
+)
+def test_batches_are_halved_until_they_fit(error):
+    sizes = []
+
+    def of_at_most_16(batch):
+        sizes.append(len(batch))
+        if len(batch) > 16:
+            raise error
+        return doubled(batch)
+
+    with pytest.warns(OutOfMemoryWarning, match="cpu has too little free memory for 64") as warned:
+        X, rows = run(of_at_most_16)
+    assert len(warned) == 1
+    assert sizes == [64, 32, 16, 16, 16, 16, 16]
+    np.testing.assert_array_equal(rows, 2 * X)
+
+
+def test_memory_may_run_out_later_on():
+    calls = []
+
+    def scarce_at_last(batch):
+        calls.append(len(batch))
+        if len(calls) == 2:
+            raise MemoryError
+        return doubled(batch)
+
+    with pytest.warns(OutOfMemoryWarning):
+        X, rows = run(scarce_at_last)
+    assert calls == [64, 64, 32]
+    np.testing.assert_array_equal(rows, 2 * X)
+
+
+def test_a_single_volume_that_does_not_fit_is_an_error():
+    def never(batch):
+        raise MemoryError("not even one")
+
+    with (
+        pytest.warns(OutOfMemoryWarning),
+        pytest.raises(MemoryError, match="not even one"),
+    ):
+        run(never)
+
+
+def test_other_errors_are_not_retried():
+    def wrong(batch):
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    with pytest.raises(RuntimeError, match="cannot be multiplied"):
+        run(wrong)
+
+
+def test_inference_mode_does_not_leak_between_batches():
+    for _ in forward_batches(
+        doubled,
+        np.zeros((2, 1), np.float32),
+        torch.from_numpy,
+        module=torch.nn.Identity(),
+        device="cpu",
+        voxels_per_sample=1,
+    ):
+        assert not torch.is_inference_mode_enabled()

@@ -66,6 +66,7 @@ def make_net(views=Views(), latent_dim=None, callbacks=(), epochs=2, **training)
         max_epochs=epochs,
         early_stopping=False,
         device="cpu",
+        precision="auto",
         verbose=0,
         extra_callbacks=list(callbacks),
         init_seed=0,
