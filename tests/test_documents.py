@@ -69,6 +69,7 @@ def test_import_is_light():
         "model_selection",
         "metrics",
         "calibration",
+        "parallel",
     ],
 )
 def test_packages_without_networks_do_not_load_them(package):

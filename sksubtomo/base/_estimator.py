@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length
 from skorch.callbacks import Callback
 
@@ -29,6 +29,8 @@ from sksubtomo.base._parameters import (
     TRAINING_DEFAULTS,
 )
 from sksubtomo.networks import resolve_backbone
+from sksubtomo.networks._processes import n_processes, sharing_batches
+from sksubtomo.networks._random import draw_seeds
 from sksubtomo.training import (
     Views,
     VolumeDataset,
@@ -43,8 +45,6 @@ from sksubtomo.training import (
 
 #: Volumes and class indices.
 ValidationData = tuple[NDArray[np.float32], NDArray[np.int64]]
-
-_LARGEST_SEED = 2**31 - 1
 
 
 class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
@@ -138,15 +138,17 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
         if tilt_ranges is not None:
             self._check_use_of_tilt_ranges(X_val)
             tilt_ranges = check_tilt_ranges(tilt_ranges, len(X))
-        self._train(
-            X,
-            codes,
-            resume=resume,
-            epochs=self.max_epochs,
-            held_out=self.validation_fraction if self.early_stopping else 0.0,
-            validation=self._check_validation(X_val, y_val),
-            tilt_ranges=tilt_ranges,
-        )
+        validation = self._check_validation(X_val, y_val)
+        with self._processes():
+            self._train(
+                X,
+                codes,
+                resume=resume,
+                epochs=self.max_epochs,
+                held_out=self.validation_fraction if self.early_stopping else 0.0,
+                validation=validation,
+                tilt_ranges=tilt_ranges,
+            )
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -175,8 +177,13 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
     def _partial_fit(self, X: Any, y: Any, classes: Any = None) -> BaseVolumeEstimator:
         resume = hasattr(self, "net_")
         X, codes = self._check_data(X, y, resume=resume, classes=classes, partial=True)
-        self._train(X, codes, resume=resume, epochs=1, held_out=0.0)
+        with self._processes():
+            self._train(X, codes, resume=resume, epochs=1, held_out=0.0)
         return self
+
+    def _processes(self) -> AbstractContextManager[None]:
+        """Let processes train together, if they are to."""
+        return sharing_batches(self._checked_training_params()["accelerate"], self.device)
 
     def _encode_targets(
         self, y: Any, n_samples: int, *, resume: bool, classes: Any, partial: bool
@@ -273,15 +280,13 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
         validation: ValidationData | None = None,
         tilt_ranges: NDArray[np.float64] | None = None,
     ) -> None:
-        init_seed, shuffle_seed, split_seed = check_random_state(self.random_state).randint(
-            _LARGEST_SEED, size=3
-        )
+        init_seed, shuffle_seed, split_seed = draw_seeds(self.random_state, 3, self.device)
         rows = self._rows_to_learn_from(codes)
         if resume:
             self._update_net(codes)
         else:
             self._prepare(X, rows)
-            self._build_net(codes, int(init_seed), int(shuffle_seed))
+            self._build_net(codes, init_seed, shuffle_seed)
         self.net_.set_params(max_epochs=epochs)
         dataset = VolumeDataset(
             X, codes, offset=self.offset_, scale=self.scale_, tilt_ranges=tilt_ranges
@@ -294,6 +299,7 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
         else:
             dataset.rows = rows
             dataset.validate_on(*validation, self._rows_to_learn_from(validation[1]))
+        dataset.is_shared = True
         dataset.keep_on(self.net_.device)
         with keeping_freed_memory():
             self.net_.partial_fit(dataset)
@@ -349,7 +355,7 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
         Optimizer, schedule, averaging and patience stay those that the net was made with.
         """
         params = self._checked_training_params()
-        self.net_.set_params(lr=self.learning_rate, batch_size=self.batch_size)
+        self.net_.set_params(lr=self.learning_rate, batch_size=self.batch_size * n_processes())
         self.net_.iterator_train__labeled_share = params["labeled_share"]
         self.net_.iterator_train__n_batches = params["steps_per_epoch"]
         self.net_.views = self._views()

@@ -31,6 +31,7 @@ TRAINING_DEFAULTS: dict[str, Any] = {
     "average_decay": 0.0,
     "labeled_share": None,
     "steps_per_epoch": None,
+    "accelerate": False,
 }
 TRAINING_CONSTRAINTS: dict[str, list] = {
     "betas": [tuple, list],
@@ -43,6 +44,7 @@ TRAINING_CONSTRAINTS: dict[str, list] = {
     "average_decay": [Interval(Real, 0, 1, closed="left")],
     "labeled_share": [None, Interval(Real, 0, 1, closed="neither")],
     "steps_per_epoch": [None, Interval(Integral, 1, None, closed="left")],
+    "accelerate": ["boolean"],
 }
 CONSTRAINTS: dict[str, list] = {
     "network": [str],

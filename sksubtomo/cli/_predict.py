@@ -20,10 +20,10 @@ from sksubtomo.cli._options import (
     locate_tomograms,
     logger,
     over_tomograms,
-    positive_int,
     read_table,
 )
 from sksubtomo.cli._relion import relion_job, write_output_nodes
+from sksubtomo.cli._workers import add_workers, lost_workers_told, workers
 
 if TYPE_CHECKING:
     from sksubtomo.io import ParticleTable
@@ -67,10 +67,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="boxes that reach beyond the tomogram: filled with noise or with the mean, or their "
         "particles left unclassified (drop), or the tomogram left out (error); default: noise",
     )
-    parser.add_argument("--j", type=positive_int, metavar="N", help="threads")
     parser.add_argument(
         "--o", type=Path, metavar="FOLDER", help="folder of a RELION External job; sets --output"
     )
+    add_workers(parser)
     add_output(
         parser,
         "STAR or CSV file to write; of a Dynamo table also .tbl (classes only), of copick points "
@@ -95,14 +95,13 @@ def _run(options: argparse.Namespace) -> int:
     _check_ending(output, particles, options)
     if options.o is None or not options.dry_run:
         check_output(output, overwrite=options.overwrite or options.o is not None)
-    if options.dry_run:
-        logger.info("%d particles in %d tomograms; nothing written.", len(particles), len(files))
-        return OK
-    if options.j is not None:
-        import torch
-
-        torch.set_num_threads(options.j)
-    probabilities, done = _classify(model, particles, names, files, options)
+    with workers(options):
+        if options.dry_run:
+            logger.info(
+                "%d particles in %d tomograms; nothing written.", len(particles), len(files)
+            )
+            return OK
+        probabilities, done = _classify(model, particles, names, files, options)
     best = numbers[probabilities.argmax(axis=1)]
     classified = probabilities.any(axis=1)
     _write(output, particles, np.where(classified, best, 0), probabilities, numbers, options)
@@ -150,6 +149,7 @@ def _classify(
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return probabilities, 0 where there are none, and which particles' tomograms were fine."""
     from sksubtomo.io import SubtomogramStack
+    from sksubtomo.parallel import parallel_predict
 
     probabilities = np.zeros((len(particles), len(model.classifier.classes_)))
 
@@ -163,7 +163,8 @@ def _classify(
             border=options.border,
         )
         if len(stack):
-            probabilities[rows[stack.index]] = model.classifier.predict_proba(stack)
+            with lost_workers_told():
+                probabilities[rows[stack.index]] = parallel_predict(model.classifier, stack)
 
     return probabilities, over_tomograms(names, files, classify, quiet=options.quiet)
 

@@ -6,23 +6,55 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from sksubtomo.networks._processes import n_processes, sum_over_processes
+
 
 class BatchNorm(nn.BatchNorm1d):
     """Batch normalisation that, for fewer than two values a channel, uses the running statistics.
 
     A single value has no variance: PyTorch raises, and the value would be normalised to zero. A
     layer that is frozen, its weight needing no gradient, uses and keeps them, too. The input has
-    any number of axes, (n, n_channels, ...).
+    any number of axes, (n, n_channels, ...). Where processes share a batch, statistics are of the
+    whole batch.
     """
+
+    running_mean: torch.Tensor
+    running_var: torch.Tensor
+    num_batches_tracked: torch.Tensor
+    momentum: float
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """Normalise each channel."""
         frozen = not self.weight.requires_grad
+        if self.training and not frozen and n_processes() > 1:
+            return self._normalize_shared(input)
         if self.training and (frozen or input.numel() < 2 * self.num_features):
             return F.batch_norm(
                 input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
             )
         return super().forward(input)
+
+    def _normalize_shared(self, input: torch.Tensor) -> torch.Tensor:
+        """Normalise with the statistics over all processes.
+
+        PyTorch's SyncBatchNorm is for GPUs only.
+        """
+        axes = [0, *range(2, input.ndim)]
+        shape = (1, -1, *[1] * (input.ndim - 2))
+        n = sum_over_processes(input.new_tensor(input.numel() / self.num_features))
+        if n < 2:  # the same in all processes, or some would wait for ever
+            return F.batch_norm(
+                input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+            )
+        mean = sum_over_processes(input.sum(axes)) / n
+        centred = input - mean.view(shape)
+        variance = sum_over_processes(centred.square().sum(axes)) / n
+        with torch.no_grad():
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * n / (n - 1), self.momentum)
+            self.num_batches_tracked += 1
+        scale = self.weight * (variance + self.eps).rsqrt()
+        return centred * scale.view(shape) + self.bias.view(shape)
 
     def _check_input_dim(self, input: torch.Tensor) -> None:
         """Accept rows and maps alike."""

@@ -7,12 +7,35 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
+from typing import Any
 
 import torch
+from sklearn.utils import check_random_state
 from torch import nn
+
+from sksubtomo.networks._device import resolve_device
+from sksubtomo.networks._processes import of_first_process
+
+_LARGEST_SEED = 2**31 - 1
 
 # Reentrant: a network draws the weights of its parts inside a seeded block.
 _SEEDING = threading.RLock()
+
+
+def draw_seeds(random_state: Any, n_seeds: int, device: str) -> list[int]:
+    """Draw seeds, the same ones in all processes that train together.
+
+    Parameters
+    ----------
+    random_state : int, RandomState instance or None
+        As everywhere in scikit-learn.
+    n_seeds : int
+        How many.
+    device : str
+        Where processes exchange them.
+    """
+    seeds = check_random_state(random_state).randint(_LARGEST_SEED, size=n_seeds)
+    return of_first_process(torch.from_numpy(seeds).to(resolve_device(device))).tolist()
 
 
 @contextmanager

@@ -84,7 +84,8 @@ class AutoencodingClassifier(ReconstructionMixin, BaseVolumeClassifier):
         ahead, for volumes in files; ``optimizer`` ("adam" or "adamw"); ``schedule`` ("constant" or
         "one_cycle") of the learning rate; ``average_decay`` (0), with which weights are averaged
         over steps; ``labeled_share`` (None), the share of labelled volumes in every batch;
-        ``steps_per_epoch`` (None), batches in an epoch instead of one pass.
+        ``steps_per_epoch`` (None), batches in an epoch instead of one pass;
+        ``accelerate`` (False), whether processes that a launcher started train together.
     learning_rate : float, default=1e-4
         Adam's learning rate.
     batch_size : int, default=64

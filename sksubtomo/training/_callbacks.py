@@ -12,6 +12,8 @@ from skorch.callbacks import Callback, EarlyStopping
 from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
+from sksubtomo.networks._processes import sum_over_processes
+
 _FIGURES = ("_loss", "_error", "_entropy", "_divergence", "_inconsistency", "_kept_share")
 
 # Of the one cycle: where the learning rate is highest, and with what share of it it begins.
@@ -39,7 +41,9 @@ class EpochLog(Callback):
         """Record the means; stop if the training has diverged."""
         for training, prefix in ((True, "train"), (False, "valid")):
             if self.sums_[training]:
-                for name, value in net.criterion_.summarize(self.sums_[training]).items():
+                # Of all processes, so that all stop training, or go on, together.
+                sums = {n: sum_over_processes(value) for n, value in self.sums_[training].items()}
+                for name, value in net.criterion_.summarize(sums).items():
                     net.history.record(f"{prefix}_{name}", value)
         self.sums_ = {True: {}, False: {}}  # no tensors of a GPU in a pickle
         loss = net.history[-1, "train_loss"]

@@ -9,14 +9,14 @@ from torch import nn
 from torch.nn import functional as F
 
 from sksubtomo.networks import ContrastiveOutput
-from sksubtomo.training._losses import Sums
+from sksubtomo.training._losses import Sums, with_shared_counts
 
 
 class ContrastiveLoss(nn.Module):
     r"""Normalised, temperature-scaled cross-entropy (NT-Xent) of two copies of each volume.
 
     Of 2n directions :math:`z_i` of unit length, of which i and i + n are copies of one volume, each
-    is to find its partner :math:`j` among the others,
+    is to find its partner :math:`j` among the others (of its process, if several share a batch),
 
     .. math:: -\frac{1}{2n} \sum_i \log \frac{\exp(z_i z_j / \tau)}
         {\sum_{k \ne i} \exp(z_i z_k / \tau)}
@@ -46,7 +46,7 @@ class ContrastiveLoss(nn.Module):
         partner = torch.arange(2 * n, device=z.device).roll(n)
         total = F.cross_entropy(similarity, partner, reduction="sum")
         self.sums = {"contrast": total.detach(), "n_copies": total.new_tensor(2 * n)}
-        return total / (2 * n)
+        return total / with_shared_counts(self.sums)["n_copies"]
 
     def summarize(self, sums: Mapping[str, torch.Tensor]) -> dict[str, float]:
         """Turn sums over the batches of an epoch into its loss."""

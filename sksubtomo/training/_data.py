@@ -12,6 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from sksubtomo.networks._processes import n_processes, process_index
+
 Batch = tuple[dict[str, torch.Tensor], torch.Tensor]
 
 # Of a device's free memory; the rest is for weights and for what a step needs.
@@ -34,6 +36,11 @@ class VolumeDataset(Dataset):
         Rows to hand out, by default all.
     tilt_ranges : ndarray of shape (n, 2), optional
         Lowest and highest tilt of each volume in degrees, handed out as ``tilt_range_deg``.
+
+    Attributes
+    ----------
+    is_shared : bool
+        Whether each of several processes gets a part of every batch only.
     """
 
     def __init__(
@@ -55,6 +62,7 @@ class VolumeDataset(Dataset):
         self.validation: VolumeDataset | None = None
         self.labeled_iter = np.where(codes >= 0, 0, -1)
         self.kept: torch.Tensor | None = None
+        self.is_shared = False
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -64,7 +72,7 @@ class VolumeDataset(Dataset):
         return {name: value[0] for name, value in volumes.items()}, codes[0]
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
-        rows = self.rows[np.asarray(indices)]
+        rows = self.rows[np.asarray(indices)[self._part(len(indices))]]
         codes = torch.from_numpy(self.codes[rows])
         if self.kept is None:
             volumes = to_input(self.volumes[rows], self.offset, self.scale)
@@ -74,6 +82,16 @@ class VolumeDataset(Dataset):
         if self.tilt_ranges is not None:
             batch["tilt_range_deg"] = torch.from_numpy(self.tilt_ranges[rows])
         return batch, codes
+
+    def _part(self, n_rows: int) -> slice:
+        """Return which rows of a batch are this process's, if processes share batches.
+
+        A batch of fewer rows than processes is handed out whole to each.
+        """
+        n_parts = n_processes()
+        if not self.is_shared or n_rows < n_parts:
+            return slice(None)
+        return slice(process_index(), None, n_parts)
 
     @property
     def is_in_memory(self) -> bool:

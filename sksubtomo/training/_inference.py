@@ -12,11 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sksubtomo._utils._batches import VOXELS_PER_BATCH, rows_per_batch
 from sksubtomo.exceptions import OutOfMemoryWarning
-
-# Voxels in a batch: 64 boxes of 28, 8 boxes of 64. A bound on memory.
-_VOXELS_PER_BATCH = 2**21
-_LARGEST_BATCH = 64
 
 # PyTorch has no class of its own for what its allocator for the CPU raises.
 _OUT_OF_CPU_MEMORY = ("can't allocate memory", "not enough memory")
@@ -62,7 +59,7 @@ def forward_batches(
     OutOfMemoryWarning
         Once, if a batch does not fit into memory. Batches are then halved until they do.
     """
-    size = largest_batch(voxels_per_sample)
+    size = rows_per_batch(voxels_per_sample)
     warned = False
     module.eval()
     start = 0
@@ -84,11 +81,6 @@ def forward_batches(
                 OutOfMemoryWarning,
                 stacklevel=2,
             )
-
-
-def largest_batch(voxels_per_sample: int) -> int:
-    """Return how many volumes of a size go into a batch of a prediction."""
-    return min(_LARGEST_BATCH, max(1, _VOXELS_PER_BATCH // voxels_per_sample))
 
 
 @torch.inference_mode()
@@ -153,7 +145,7 @@ def scaling_of(volumes: Any) -> tuple[float, float]:
     offset, scale : float
         The scale is 1 where all voxels are equal.
     """
-    size = max(1, _VOXELS_PER_BATCH // math.prod(volumes.shape[1:]))
+    size = max(1, VOXELS_PER_BATCH // math.prod(volumes.shape[1:]))
     count, mean, spread = 0, 0.0, 0.0
     # Chan, Golub & LeVeque's pairwise update: no cancellation for a large offset.
     for start in range(0, len(volumes), size):

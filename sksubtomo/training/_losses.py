@@ -9,9 +9,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from sksubtomo.networks import AutoencodingOutput
+from sksubtomo.networks._processes import mean_over_processes
 from sksubtomo.training._augmentation import filter_volumes
 
 Sums = dict[str, torch.Tensor]
+
+# What sums over a batch are divided by.
+_COUNTS = ("n_volumes", "n_copies", "n_compared", "class_weight")
 
 
 def squared_errors(volumes: torch.Tensor, reconstruction: torch.Tensor) -> torch.Tensor:
@@ -52,6 +56,18 @@ def labeled_cross_entropy(
 def quotient(total: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """Return ``total / weight``, and 0 with a zero gradient where `weight` is 0."""
     return torch.where(weight > 0, total / weight.clamp_min(torch.finfo(weight.dtype).tiny), 0.0)
+
+
+def with_shared_counts(sums: Sums) -> Sums:
+    """Return a batch's sums with what they are divided by averaged over the processes.
+
+    Of a batch that processes share, one may hold more volumes, or more labels, than another. With
+    equal denominators, the mean of their losses is the loss of the whole batch.
+    """
+    return {
+        name: mean_over_processes(value) if name in _COUNTS else value
+        for name, value in sums.items()
+    }
 
 
 class AutoencodingLoss(nn.Module):
@@ -140,7 +156,7 @@ class AutoencodingLoss(nn.Module):
         """
         sums = self._sum_up(output, codes)
         self.sums = {name: value.detach() for name, value in sums.items()}
-        return self._combine(sums)
+        return self._combine(with_shared_counts(sums))
 
     def summarize(self, sums: Mapping[str, torch.Tensor]) -> dict[str, float]:
         """Turn sums over the batches of an epoch into its loss and the loss's terms."""

@@ -8,6 +8,7 @@ import torch
 from skorch.callbacks import Callback
 
 from sksubtomo.networks._device import resolve_device
+from sksubtomo.networks._processes import n_processes, process_index
 from sksubtomo.networks._random import seeded_cpu
 from sksubtomo.training._callbacks import BestWeights, EpochLog, OneCycle, ProgressBar
 from sksubtomo.training._data import split_dataset, volume_loader
@@ -48,7 +49,8 @@ def build_net(
     views : Views
         What the network gets to see of a batch.
     learning_rate, batch_size, max_epochs : float, int, int
-        The highest learning rate, length of batches and of the training.
+        The highest learning rate, length of batches (of a process, if several share them) and of
+        the training.
     early_stopping : bool
         Whether the training stops when the validation loss stays up, and goes back to the best
         weights.
@@ -79,7 +81,7 @@ def build_net(
         optimizer__fused=True,
         lr=learning_rate,
         max_epochs=max_epochs,
-        batch_size=batch_size,
+        batch_size=batch_size * n_processes(),
         iterator_train=volume_loader,
         iterator_train__shuffle=True,
         iterator_train__generator=torch.Generator().manual_seed(shuffle_seed),
@@ -109,6 +111,6 @@ def _callbacks(patience: int | None, verbose: int) -> list[Callback]:
     callbacks: list[Callback] = [EpochLog()]
     if patience is not None:
         callbacks.append(BestWeights(patience))
-    if verbose:
+    if verbose and process_index() == 0:
         callbacks.append(ProgressBar())
     return callbacks

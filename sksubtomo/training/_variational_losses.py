@@ -9,7 +9,13 @@ import torch
 from torch import nn
 
 from sksubtomo.networks import ConditionalOutput, VariationalOutput
-from sksubtomo.training._losses import Sums, labeled_cross_entropy, quotient, squared_errors
+from sksubtomo.training._losses import (
+    Sums,
+    labeled_cross_entropy,
+    quotient,
+    squared_errors,
+    with_shared_counts,
+)
 
 
 def gaussian_divergence(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
@@ -114,7 +120,7 @@ class VariationalLoss(nn.Module):
             "squared_error": squared_errors(output.volumes, output.reconstruction).sum(),
         }
         self.sums = {name: value.detach() for name, value in sums.items()}
-        return (sums["cost"] + sums["divergence"]) / sums["n_volumes"]
+        return (sums["cost"] + sums["divergence"]) / with_shared_counts(sums)["n_volumes"]
 
     def summarize(self, sums: Mapping[str, torch.Tensor]) -> dict[str, float]:
         """Turn sums over the batches of an epoch into its loss and the loss's terms."""
@@ -188,7 +194,7 @@ class ConditionalVariationalLoss(nn.Module):
             "class_weight": weight,
         }
         self.sums = {name: value.detach() for name, value in sums.items()}
-        return self._combine(sums)
+        return self._combine(with_shared_counts(sums))
 
     @staticmethod
     def labeled_costs(output: ConditionalOutput) -> torch.Tensor:

@@ -13,6 +13,7 @@ from skorch.utils import to_tensor
 from torch import nn
 
 from sksubtomo.networks._precision import computing_in, resolve_precision
+from sksubtomo.networks._processes import average_gradients
 from sksubtomo.training._augmentation import TiltRange, WedgeAwareAugmentation
 from sksubtomo.training._data import read_ahead
 from sksubtomo.training._rotation_average import average_over_rotations
@@ -150,6 +151,12 @@ class VolumeNet(NeuralNet):
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **fit_params)
             self.notify("on_batch_end", batch=batch, training=training, **step)
+
+    def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
+        """Compute the gradients of a batch, of all its parts if processes share it."""
+        step = super().train_step_single(batch, **fit_params)
+        average_gradients(parameter for _, parameter in self.get_all_learnable_params())
+        return step
 
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Take a step of the optimizer, then average the weights."""

@@ -1,0 +1,97 @@
+import sys
+from concurrent.futures.process import BrokenProcessPool
+
+import pytest
+import torch
+
+from sksubtomo.cli import _workers, main
+
+pytestmark = pytest.mark.timeout(400)
+
+
+@pytest.fixture
+def fitted(project, fit_arguments):
+    assert main(fit_arguments) == 0
+    return project
+
+
+def predict(project, output, *more):
+    return main(
+        [
+            *("predict", "--model", f"{project}/model.joblib", "--quiet"),
+            *("--particles", f"{project}/particles.star", "--tomograms", f"{project}/tomograms"),
+            *("--output", f"{project}/{output}", *more),
+        ]
+    )
+
+
+def rows(path):
+    """The lines of a table, without that of the date."""
+    return [line for line in path.read_text().splitlines() if not line.startswith("#")]
+
+
+@pytest.fixture
+def serial(fitted):
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    assert predict(fitted, "serial.star") == 0
+    torch.set_num_threads(n_threads)
+    return rows(fitted / "serial.star")
+
+
+@pytest.mark.slow
+def test_processes_write_the_same_table(fitted, serial):
+    assert predict(fitted, "out.star", "--n-jobs", "2", "--j", "1") == 0
+    assert rows(fitted / "out.star") == serial
+
+
+@pytest.mark.slow
+def test_a_cluster_writes_the_same_table(fitted, serial):
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, dashboard_address=":0", memory_limit=0
+    ) as cluster:
+        address = cluster.scheduler_address
+        assert predict(fitted, "out.star", "--dask", address, "--dry-run") == 0
+        assert not (fitted / "out.star").exists()
+        assert predict(fitted, "out.star", "--dask", address, "--j", "1") == 0
+    assert rows(fitted / "out.star") == serial
+
+
+def test_a_cluster_that_is_not_there(fitted, capsys, monkeypatch):
+    monkeypatch.setattr(_workers, "_SECONDS_TO_CONNECT", 0.3)
+    assert predict(fitted, "out.star", "--dask", "tcp://127.0.0.1:9") == 1
+    assert "--dask tcp://127.0.0.1:9: no scheduler answers there" in capsys.readouterr().err
+    assert predict(fitted, "out.star", "--dask", "nonsense://x") == 1
+    assert "--dask nonsense://x: " in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    assert predict(fitted, "out.star", "--dask", "tcp://127.0.0.1:9") == 1
+    assert "sksubtomo[distributed]" in capsys.readouterr().err
+    assert not (fitted / "out.star").exists()
+
+
+@pytest.mark.slow
+def test_a_cluster_without_workers(fitted, capsys, monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setattr(_workers, "_SECONDS_TO_CONNECT", 2)
+    with distributed.LocalCluster(n_workers=0, dashboard_address=":0") as cluster:
+        address = cluster.scheduler_address
+        assert predict(fitted, "out.star", "--dask", address) == 1
+    assert f"Start some with `dask worker {address}`" in capsys.readouterr().err
+
+
+def test_processes_or_a_cluster_but_not_both(fitted, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        predict(fitted, "out.star", "--n-jobs", "2", "--dask", "tcp://127.0.0.1:9")
+    assert "not allowed with" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        predict(fitted, "out.star", "--n-jobs", "0")
+
+
+def test_workers_that_die_are_explained(fitted, capsys, monkeypatch):
+    def die(*_args):
+        raise BrokenProcessPool("killed")
+
+    monkeypatch.setattr("sksubtomo.parallel.parallel_predict", die)
+    assert predict(fitted, "out.star", "--n-jobs", "2") == 1
+    assert "lack of memory; take fewer of them. (killed)" in capsys.readouterr().err
