@@ -128,8 +128,8 @@ def test_two_processes_are_one_with_doubled_batches(name, results):
     for key in alone:
         np.testing.assert_array_equal(together[0][key], together[1][key])
         difference = np.abs(together[0][key] - alone[key])
-        assert np.sqrt(np.mean(difference**2)) < 2e-5, key
-        # Where a gradient is next to nothing, Adam makes a step of any rounding; but not a full one.
+        assert np.sqrt(np.mean(difference**2)) < 1e-4, key
+        # Where a gradient is next to nothing, Adam makes a step of any rounding, if not a full one.
         assert difference.max() < COMMON["learning_rate"], key
 
 
