@@ -7,9 +7,11 @@ from _case import N_CLASSES, Case, make_volumes
 from _costs import NetworkCost
 from _stacks import make_stack
 
+from sksubtomo._utils._allocator import keeping_freed_memory
 from sksubtomo._utils._batches import rows_per_batch
 from sksubtomo.semi_supervised import AutoencodingClassifier
 
+_N_BATCHES = 4  # in a run
 _METHOD_OF_NETWORK = {"predict_proba": "classify", "transform": "encode"}
 
 
@@ -37,6 +39,7 @@ class PredictionCase(Case):
         self.method = method
         self.box = self.edge(edge)
         self.lazy = lazy
+        # What a GPU gets at a time, and plain code takes for a batch anywhere.
         self.batch_size = rows_per_batch(self.box**3)
 
     @property
@@ -61,11 +64,12 @@ class PredictionCase(Case):
             device=self.device,
             random_state=0,
         ).fit(X, y)
-        self.X, self.y = make_volumes(self.batch_size, self.box)
+        n = _N_BATCHES * self.batch_size
+        self.X, self.y = make_volumes(n, self.box)
         self.folder = None
         if self.lazy:
             self.folder = tempfile.TemporaryDirectory()
-            self.stack = make_stack(self.folder.name, self.batch_size, self.box)
+            self.stack = make_stack(self.folder.name, n, self.box)
 
     def teardown(self):
         """Remove the tomogram."""
@@ -73,19 +77,25 @@ class PredictionCase(Case):
             self.folder.cleanup()
 
     def run(self):
-        """Predict one batch."""
+        """Predict some batches."""
         getattr(self.fitted, self.method)(self.stack if self.lazy else self.X)
 
+    def measure(self):
+        """Return the seconds per batch of volumes."""
+        return [seconds / _N_BATCHES for seconds in super().measure()]
+
     def measure_bare(self):
-        """Return the seconds of the network alone."""
+        """Return the seconds of the network alone, on the package's own batches."""
         self.fitted.net_.predictor_.eval()
-        batches = make_batches(self.X, self.y, self.batch_size, self.device)
+        size = rows_per_batch(self.box**3, self.device)
+        batches = make_batches(self.X, self.y, size, self.device)
         function = self.fitted.net_.response(_METHOD_OF_NETWORK[self.method])
-        predict(function, batches)
-        return [
-            self.seconds_of(lambda: predict(function, batches))
-            for _ in range(self.profile.n_repeats)
-        ]
+        with keeping_freed_memory():
+            predict(function, batches)
+            return [
+                self.seconds_of(lambda: predict(function, batches)) / _N_BATCHES
+                for _ in range(self.profile.n_repeats)
+            ]
 
     def reference(self):
         """Return the forward pass of the whole network in plain PyTorch."""

@@ -7,6 +7,8 @@ from _bare import make_batches, train_epoch
 from _case import N_CLASSES, Case, make_volumes
 from _costs import NetworkCost
 
+from sksubtomo._utils._allocator import keeping_freed_memory
+
 
 class TrainingCase(Case):
     """Fits of an estimator on noise.
@@ -139,9 +141,11 @@ class TrainingCase(Case):
             for net, batches in loops:
                 train_epoch(net, batches)
 
-        return [
-            self.seconds_of(epoch) / n_batches for _ in range(max(1, self.profile.n_epochs - 1))
-        ]
+        with keeping_freed_memory():  # the fit has it, and it is no part of the loop
+            epoch()
+            return [
+                self.seconds_of(epoch) / n_batches for _ in range(max(1, self.profile.n_epochs - 1))
+            ]
 
     def _nets(self):
         """Return nets, those of first stages first, and the rows that they learn from."""

@@ -59,7 +59,7 @@ def forward_batches(
     OutOfMemoryWarning
         Once, if a batch does not fit into memory. Batches are then halved until they do.
     """
-    size = rows_per_batch(voxels_per_sample)
+    size = rows_per_batch(voxels_per_sample, device)
     warned = False
     module.eval()
     start = 0
