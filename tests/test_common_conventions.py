@@ -133,7 +133,7 @@ def test_bar_is_shown_and_not_pickled(network, mostly_hidden, capsys):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_gpu_agrees_with_cpu(network, mostly_hidden):
     X, y = mostly_hidden
-    network.set_params(max_epochs=3)
+    network.set_params(max_epochs=3, precision="float32")
     cpu, gpu = (clone(network).set_params(device=device).fit(X, y) for device in ("cpu", "cuda"))
     np.testing.assert_allclose(outputs(gpu, X), outputs(cpu, X), atol=1e-2)
     state = torch.cuda.get_rng_state()

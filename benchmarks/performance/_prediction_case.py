@@ -40,7 +40,7 @@ class PredictionCase(Case):
         self.box = self.edge(edge)
         self.lazy = lazy
         # What a GPU gets at a time, and plain code takes for a batch anywhere.
-        self.batch_size = rows_per_batch(self.box**3)
+        self.batch_size = rows_per_batch(self.box**3, "cuda")
 
     @property
     def parameters(self):

@@ -39,6 +39,6 @@ PROFILES = {
     # Only to see that everything runs.
     "smoke": Profile(1, {28: 4, 32: 4, 64: 4}, 2, 2, 1, 8, 12, 2, (8, 12)),
     "fast": Profile(3, {28: 8, 32: 4, 64: 2}, 2, 2, 1, 100, scales=(12, 16, 20)),
-    "regular": Profile(3, {28: 64, 32: 64, 64: 8}, 2, 2, 2, 400),
+    "regular": Profile(3, {28: 64, 32: 64, 64: 8}, 3, 2, 2, 400),
     "full": Profile(9, {28: 64, 32: 64, 64: 8}, 4, 3, 3, 2000, scales=(16, 24, 32, 48)),
 }

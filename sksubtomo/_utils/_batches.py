@@ -9,24 +9,23 @@ VOXELS_PER_BATCH = 2**21
 LARGEST_BATCH = 64
 
 
-def rows_per_batch(voxels_per_sample: int, device: str = "cuda") -> int:
+def rows_per_batch(voxels_per_sample: int, device: str) -> int:
     """Return the number of volumes in a batch of a prediction, a power of two.
 
     Parameters
     ----------
     voxels_per_sample : int
         Size of a volume.
-    device : str, default="cuda"
-        On the CPU batches are smaller, and go a whole number of times into others.
+    device : str
+        On the CPU batches are smaller, and go a whole number of times into those of a GPU.
 
     Returns
     -------
     n_rows : int
         From 1 to 64.
     """
-    budget = VOXELS_IN_CACHE if str(device) == "cpu" else VOXELS_PER_BATCH
-    fit = min(LARGEST_BATCH, budget // voxels_per_sample)
-    if fit <= 1:
-        # Kernels for the CPU have a slow way for one volume.
-        return 2 if voxels_per_sample <= budget else 1
+    on_cpu = str(device).startswith("cpu")
+    fit = (VOXELS_IN_CACHE if on_cpu else VOXELS_PER_BATCH) // voxels_per_sample
+    # Kernels for the CPU take a slow way for a single volume.
+    fit = min(LARGEST_BATCH, max(2 if on_cpu else 1, fit))
     return 2 ** (fit.bit_length() - 1)

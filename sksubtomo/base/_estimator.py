@@ -299,8 +299,9 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
         else:
             dataset.rows = rows
             dataset.validate_on(*validation, self._rows_to_learn_from(validation[1]))
-        dataset.is_shared = True
-        dataset.keep_on(self.net_.device)
+        dataset.share()
+        if not self._checked_training_params()["n_workers"]:  # forked, they cannot use a GPU
+            dataset.keep_on(self.net_.device)
         with keeping_freed_memory():
             self.net_.partial_fit(dataset)
         self._record(dataset)

@@ -9,6 +9,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from sksubtomo._utils._allocator import keeping_freed_memory
 from sksubtomo._utils._volumes import check_volumes, has_flat_rows
 
 
@@ -112,11 +113,12 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         check_is_fitted(self, "net_")
         volumes = check_volumes(self, X, reset=False)
         errors, start = np.empty(len(volumes)), 0
-        for batch in self._forward_batches("reconstruct", volumes):
-            rows = slice(start, start + len(batch))
-            difference = self._to_units(batch) - np.asarray(volumes[rows])
-            errors[rows] = np.square(difference, dtype=np.float64).mean(axis=(1, 2, 3))
-            start = rows.stop
+        with keeping_freed_memory():
+            for batch in self._forward_batches("reconstruct", volumes):
+                rows = slice(start, start + len(batch))
+                difference = self._to_units(batch) - np.asarray(volumes[rows])
+                errors[rows] = np.square(difference, dtype=np.float64).mean(axis=(1, 2, 3))
+                start = rows.stop
         return errors
 
     def _to_units(self, outputs: np.ndarray) -> np.ndarray:

@@ -268,6 +268,8 @@ def over_tomograms(
         rows = np.flatnonzero(names == name)
         try:
             work(rows, files[str(name)])
+        except (ChildProcessError, ConnectionError):
+            raise  # the workers' fault, not the tomogram's
         except (ValueError, OSError) as error:
             logger.error("%s is left out, with its %d particles: %s", name, len(rows), error)
             done[rows] = False

@@ -11,6 +11,8 @@ from typing import Any
 from sksubtomo.cli._options import positive_int
 
 _SECONDS_TO_CONNECT = 10
+# Classes of distributed, which need not be installed.
+_LOST = ("KilledWorker", "CommClosedError", "FutureCancelledError")
 
 
 def add_workers(parser: argparse.ArgumentParser) -> None:
@@ -81,7 +83,7 @@ def lost_workers_told() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not isinstance(error, BrokenExecutor) and type(error).__name__ != "KilledWorker":
+        if not isinstance(error, BrokenExecutor) and type(error).__name__ not in _LOST:
             raise
         raise ChildProcessError(
             f"Workers died, which is most often for lack of memory; take fewer of them. ({error})"

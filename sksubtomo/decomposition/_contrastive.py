@@ -54,7 +54,8 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         deviation over all training voxels, take the volumes to the network's scale; ``n_workers``
         (0), the processes that read batches ahead, for volumes in files; ``optimizer`` ("adam" or
         "adamw"); ``schedule`` ("constant" or "one_cycle") of the learning rate; ``average_decay``
-        (0), with which weights are averaged over steps.
+        (0), with which weights are averaged over steps; ``accelerate`` (False), whether processes
+        that a launcher started train together.
     learning_rate : float, default=1e-3
         Adam's learning rate.
     batch_size : int, default=64

@@ -39,14 +39,17 @@ class BatchNorm(nn.BatchNorm1d):
 
         PyTorch's SyncBatchNorm is for GPUs only.
         """
+        input = input.float()  # sums over a batch are too large for bfloat16
         axes = [0, *range(2, input.ndim)]
         shape = (1, -1, *[1] * (input.ndim - 2))
-        n = sum_over_processes(input.new_tensor(input.numel() / self.num_features))
+        count = input.new_full((1,), input.numel() / self.num_features)
+        total = sum_over_processes(torch.cat([count, input.sum(axes)]))
+        n = total[0].detach()
         if n < 2:  # the same in all processes, or some would wait for ever
             return F.batch_norm(
                 input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
             )
-        mean = sum_over_processes(input.sum(axes)) / n
+        mean = total[1:] / n
         centred = input - mean.view(shape)
         variance = sum_over_processes(centred.square().sum(axes)) / n
         with torch.no_grad():

@@ -51,6 +51,10 @@ class GaussianNoise(nn.Module):
         self.generator = torch.Generator()
         self.generator.manual_seed(int(torch.randint(2**31 - 1, ())))
 
+    def restart(self, index: int) -> None:
+        """Begin another stream, that of an index; 0 is the one that the module was made with."""
+        self.generator.manual_seed(self.generator.initial_seed() + index)
+
     def forward(self, mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
         """Draw from each Gaussian, differentiably in mean and log-variance."""
         generator = self.generator if self.training else torch.Generator().manual_seed(0)

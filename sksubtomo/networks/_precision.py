@@ -37,7 +37,7 @@ def resolve_precision(precision: str, device: str) -> str:
 
 
 def computing_in(precision: str, device: str) -> AbstractContextManager[None]:
-    """Return a context in which networks compute in a precision; float32 changes nothing.
+    """Return a context in which networks compute in a precision.
 
     Weights stay float32: products are rounded on the way in, and sums are kept in float32, which
     is what PyTorch's automatic mixed precision does. Parameters and errors are those of

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,6 +11,8 @@ from typing import Any
 import torch
 from torch import distributed
 from torch.autograd.function import once_differentiable
+
+from sksubtomo.networks._device import resolve_device
 
 _sharing = False
 
@@ -22,12 +26,19 @@ def sharing_batches(wanted: bool, device: str) -> Iterator[None]:
     wanted : bool
         Whether they are to.
     device : str
-        "auto", "cpu", "cuda"...; of several GPUs each process gets its own.
+        "auto", "cpu" or "cuda"; of several GPUs each process gets its own.
 
     Raises
     ------
     ImportError
         If Accelerate is not installed.
+    ValueError
+        If the device is not what the processes were started for.
+
+    Warns
+    -----
+    UserWarning
+        If there is one process only.
     """
     global _sharing
     if wanted:
@@ -48,7 +59,21 @@ def _join(device: str) -> None:
             "training_params={'accelerate': True} needs Accelerate. Install it with "
             "pip install 'sksubtomo[accelerate]'."
         ) from None
-    PartialState(cpu=device == "cpu")
+    kind = torch.device(resolve_device(device)).type
+    started_for_cpu = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes")
+    state = PartialState(cpu=kind == "cpu" or started_for_cpu)
+    if state.num_processes == 1:
+        warnings.warn(
+            "training_params={'accelerate': True}, but this is the only process. Start the script "
+            "with `accelerate launch --num_processes 4` on GPUs, or `torchrun --nproc_per_node 4`.",
+            UserWarning,
+            stacklevel=4,
+        )
+    elif ":" in device or state.device.type != kind:
+        raise ValueError(
+            f"device={device!r}, but each of {state.num_processes} processes has "
+            f"{state.device}. Pass device={state.device.type!r}."
+        )
 
 
 def n_processes() -> int:

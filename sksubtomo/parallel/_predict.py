@@ -138,7 +138,7 @@ def _default_shard_size(estimator: Any, X: Any, n_workers: int) -> int:
     """Rows in a shard: whole batches, since a row's place in its batch can matter to a bit."""
     last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
     voxels = getattr(last, "n_features_in_", None) or math.prod(X.shape[1:])
-    unit = rows_per_batch(max(1, voxels))  # whole batches on the CPU, too
+    unit = rows_per_batch(max(1, voxels), "cuda")  # whole batches on the CPU, too
     n_units = math.ceil(_num_samples(X) / (_SHARDS_PER_WORKER * n_workers * unit))
     if not is_lazy(X) and not isinstance(by_reference(X), MappedArray):
         item_bytes = getattr(getattr(X, "dtype", None), "itemsize", 8)

@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
+from sksubtomo._utils._allocator import keeping_freed_memory
 from sksubtomo._utils._labels import score_labeled
 from sksubtomo._utils._volumes import check_volumes
 from sksubtomo.networks._device import resolve_device
@@ -35,14 +36,15 @@ class BaseReferenceClassifier(ClassifierMixin, BaseEstimator):
     def _compare(self, coefficients: torch.Tensor) -> Expectation:
         """Return the E step of volumes with the references."""
         scale = math.sqrt(self.noise_power_.max())
-        return expectation(
-            self._finest,
-            coefficients / scale,
-            self._finest.from_references(self.references_ / np.float32(scale)),
-            torch.from_numpy(self.noise_power_ / scale**2).float(),
-            keep_poses=False,
-            device=resolve_device(self.device),
-        )
+        with keeping_freed_memory():
+            return expectation(
+                self._finest,
+                coefficients / scale,
+                self._finest.from_references(self.references_ / np.float32(scale)),
+                torch.from_numpy(self.noise_power_ / scale**2).float(),
+                keep_poses=False,
+                device=resolve_device(self.device),
+            )
 
     def _scores(self, X: Any) -> NDArray[np.float64]:
         evidence = self._compare(self._coefficients(X)).log_evidence

@@ -14,6 +14,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from sksubtomo._utils._allocator import keeping_freed_memory
 from sksubtomo._utils._labels import check_enough_classes, encode_labels
 from sksubtomo._utils._volumes import check_volumes
 from sksubtomo.fourier import check_tilt_range
@@ -252,7 +253,8 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
             report=self._report,
             device=device,
         )
-        em.run()
+        with keeping_freed_memory():
+            em.run()
         self._record(em, finest, scale, prior)
         return self
 

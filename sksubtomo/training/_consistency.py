@@ -8,6 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from sksubtomo.networks._processes import sum_over_processes
+
 
 class Comparison(NamedTuple):
     """Sum of costs over the rows compared, their number, and how many of them had a say."""
@@ -108,10 +110,13 @@ class PseudoLabelConsistency(nn.Module):
         return targets, rows & (confidence >= threshold)
 
     def _follow(self, probabilities: torch.Tensor, rows: torch.Tensor) -> None:
-        n = rows.sum()
-        weight = (1 - self.momentum) * (n > 0)  # no row, no step
-        mean = (probabilities * rows[:, None]).sum(dim=0) / n.clamp_min(1)
-        confidence = (probabilities.amax(dim=1) * rows).sum() / n.clamp_min(1)
+        sums = torch.cat([probabilities, probabilities.amax(dim=1, keepdim=True)], dim=1)
+        sums = (sums * rows[:, None]).sum(dim=0)
+        *sums, n = sum_over_processes(torch.cat([sums, rows.sum()[None].to(sums)])).split(
+            [len(sums) - 1, 1, 1]
+        )
+        weight = (1 - self.momentum) * (n[0] > 0)  # no row, no step
+        mean, confidence = sums[0] / n.clamp_min(1), sums[1][0] / n[0].clamp_min(1)
         self.mean_probabilities.lerp_(mean, weight.to(mean))
         self.mean_confidence.lerp_(confidence, weight.to(mean))
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, Sampler
 
 from sksubtomo.networks._processes import n_processes, process_index
 
@@ -39,8 +39,10 @@ class VolumeDataset(Dataset):
 
     Attributes
     ----------
-    is_shared : bool
-        Whether each of several processes gets a part of every batch only.
+    kept : Tensor or None
+        The scaled volumes on a GPU, if they are there.
+    part : (int, int)
+        Which part of how many of every batch to hand out.
     """
 
     def __init__(
@@ -62,7 +64,7 @@ class VolumeDataset(Dataset):
         self.validation: VolumeDataset | None = None
         self.labeled_iter = np.where(codes >= 0, 0, -1)
         self.kept: torch.Tensor | None = None
-        self.is_shared = False
+        self.part = (0, 1)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -72,26 +74,23 @@ class VolumeDataset(Dataset):
         return {name: value[0] for name, value in volumes.items()}, codes[0]
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
-        rows = self.rows[np.asarray(indices)[self._part(len(indices))]]
+        index, n_parts = self.part
+        rows = self.rows[np.asarray(indices)[index::n_parts]]
         codes = torch.from_numpy(self.codes[rows])
-        if self.kept is None:
-            volumes = to_input(self.volumes[rows], self.offset, self.scale)
-        else:
-            volumes = self.kept[torch.from_numpy(rows).to(self.kept.device)]
-        batch = {"volumes": volumes, "labeled": codes >= 0}
+        batch = {"volumes": self.read(rows), "labeled": codes >= 0}
         if self.tilt_ranges is not None:
             batch["tilt_range_deg"] = torch.from_numpy(self.tilt_ranges[rows])
         return batch, codes
 
-    def _part(self, n_rows: int) -> slice:
-        """Return which rows of a batch are this process's, if processes share batches.
+    def read(self, rows: NDArray[np.intp]) -> torch.Tensor:
+        """Return volumes as network input (n, 1, d, h, w), from where they are."""
+        if self.kept is None:
+            return to_input(self.volumes[rows], self.offset, self.scale)
+        return self.kept[torch.from_numpy(rows).to(self.kept.device)]
 
-        A batch of fewer rows than processes is handed out whole to each.
-        """
-        n_parts = n_processes()
-        if not self.is_shared or n_rows < n_parts:
-            return slice(None)
-        return slice(process_index(), None, n_parts)
+    def share(self) -> None:
+        """Hand out this process's part of every batch, if processes train together."""
+        self.part = (process_index(), n_processes())
 
     @property
     def is_in_memory(self) -> bool:
@@ -230,11 +229,36 @@ class BatchComposer(Sampler):
             yield from self._shuffled(rows)
 
 
+class SharedBatches(BatchSampler):
+    """Batches as ever, but for a last one that is too short to give every process a row.
+
+    Parameters
+    ----------
+    sampler, batch_size
+        As in PyTorch.
+    smallest : int
+        Rows that a batch has to have.
+    """
+
+    def __init__(self, sampler: Sampler, batch_size: int, smallest: int) -> None:
+        super().__init__(sampler, batch_size, drop_last=False)
+        self.smallest = smallest
+
+    def __len__(self) -> int:
+        n_whole, n_left = divmod(len(self.sampler), self.batch_size)
+        return n_whole + (n_left >= self.smallest)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return (batch for batch in super().__iter__() if len(batch) >= self.smallest)
+
+
 def fits_on(device: str, n_bytes: int) -> bool:
     """Whether data of a size leave enough of a CUDA device's free memory; never on others."""
     if torch.device(device).type != "cuda":
         return False
     free, _ = torch.cuda.mem_get_info(device)
+    # What PyTorch holds without using it is free, too.
+    free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     return n_bytes <= _LARGEST_SHARE * free
 
 
@@ -251,6 +275,8 @@ def read_ahead(batches: Iterable[Batch], device: str) -> Iterator[Batch]:
         Where batches are wanted.
     """
     is_cuda = torch.device(device).type == "cuda"
+    if device == "cuda":  # the current one of this thread need not be that of another
+        device = f"cuda:{torch.cuda.current_device()}"
     dataset = getattr(batches, "dataset", None)
     by_itself = getattr(batches, "num_workers", 0) > 0
     if not is_cuda and (by_itself or getattr(dataset, "is_in_memory", True)):
@@ -299,13 +325,22 @@ def volume_loader(
     """Return a data loader that takes whole batches from the data set as they are.
 
     With `labeled_share` or `n_batches`, see :class:`BatchComposer`, whatever ``shuffle`` says.
+    Where processes share batches, a last one with less than a row for each is left out.
     """
+    assert isinstance(dataset, VolumeDataset)
+    n_parts = dataset.part[1]
     if labeled_share is not None or n_batches is not None:
-        assert isinstance(dataset, VolumeDataset)
         params.pop("shuffle", None)
         batch_size, generator = params.pop("batch_size"), params["generator"]
         params["batch_sampler"] = BatchComposer(
             dataset, batch_size, generator, labeled_share, n_batches
+        )
+    elif n_parts > 1:
+        params.pop("shuffle")
+        params["batch_sampler"] = SharedBatches(
+            RandomSampler(dataset, generator=params["generator"]),
+            params.pop("batch_size"),
+            smallest=n_parts,
         )
     return DataLoader(dataset, collate_fn=_as_is, **params)
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from sksubtomo._utils._batches import VOXELS_PER_BATCH, rows_per_batch
 from sksubtomo.exceptions import OutOfMemoryWarning
 
-# PyTorch has no class of its own for what its allocator for the CPU raises.
-_OUT_OF_CPU_MEMORY = ("can't allocate memory", "not enough memory")
+# PyTorch has no class of its own for what its allocator for the CPU and NVIDIA's libraries raise.
+_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "STATUS_ALLOC_FAILED")
 
 
 def forward_batches(
@@ -102,7 +102,7 @@ def _rows_or_none(
 def _is_out_of_memory(error: Exception) -> bool:
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    return any(words in str(error) for words in _OUT_OF_CPU_MEMORY)
+    return any(words in str(error) for words in _OUT_OF_MEMORY)
 
 
 def collect(batches: Iterator[NDArray[np.float32]], n_rows: int) -> NDArray[np.float32]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 
-from sksubtomo.training._data import VolumeDataset, to_input
+from sksubtomo.networks._processes import of_first_process
+from sksubtomo.training._data import VolumeDataset
 from sksubtomo.training._inference import collect, forward_batches
 
 
@@ -114,13 +117,14 @@ class PseudoLabels(Callback):
 
 def _predict(net: NeuralNet, dataset: VolumeDataset, rows: NDArray[np.intp]) -> NDArray[np.float32]:
     """Class probabilities of some of the volumes, read a batch at a time."""
-    first = dataset.volumes[:1]
     batches = forward_batches(
         net.response("classify"),
         rows,
-        lambda chunk: to_input(dataset.volumes[chunk], dataset.offset, dataset.scale),
+        dataset.read,
         module=net.predictor_,
         device=net.device,
-        voxels_per_sample=first.size,
+        voxels_per_sample=math.prod(dataset.volumes.shape[1:]),
     )
-    return collect(batches, len(rows))
+    probabilities = torch.from_numpy(collect(batches, len(rows)))
+    # A last bit that differs between processes would give them other rows to train on.
+    return of_first_process(probabilities.to(net.device)).cpu().numpy()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -12,8 +12,9 @@ from skorch import NeuralNet
 from skorch.utils import to_tensor
 from torch import nn
 
+from sksubtomo.networks._gaussian import GaussianNoise
 from sksubtomo.networks._precision import computing_in, resolve_precision
-from sksubtomo.networks._processes import average_gradients
+from sksubtomo.networks._processes import average_gradients, process_index
 from sksubtomo.training._augmentation import TiltRange, WedgeAwareAugmentation
 from sksubtomo.training._data import read_ahead
 from sksubtomo.training._rotation_average import average_over_rotations
@@ -97,7 +98,11 @@ class VolumeNet(NeuralNet):
         super().initialize_module()
         # Channels last is the order in which kernels for the CPU and for tensor cores read.
         self.module_.to(memory_format=torch.channels_last_3d)
-        self.generator_ = torch.Generator().manual_seed(self.view_seed)
+        # Of their parts of a batch, processes make copies of their own.
+        self.generator_ = torch.Generator().manual_seed(self.view_seed + process_index())
+        for part in self.module_.modules():
+            if isinstance(part, GaussianNoise):
+                part.restart(process_index())
         self.n_steps_ = 0
         self.averaged_ = None
         if self.average_decay:
@@ -147,10 +152,13 @@ class VolumeNet(NeuralNet):
         """
         if iterator is None:
             return
-        for batch in read_ahead(iterator, self.device):
-            self.notify("on_batch_begin", batch=batch, training=training)
-            step = step_fn(batch, **fit_params)
-            self.notify("on_batch_end", batch=batch, training=training, **step)
+        with closing(read_ahead(iterator, self.device)) as batches:
+            for batch in batches:
+                self.notify("on_batch_begin", batch=batch, training=training)
+                step = step_fn(batch, **fit_params)
+                self.notify("on_batch_end", batch=batch, training=training, **step)
+        if torch.device(self.device).type == "cuda":
+            torch.cuda.synchronize(self.device)  # once an epoch, for its duration
 
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Compute the gradients of a batch, of all its parts if processes share it."""

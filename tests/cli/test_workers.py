@@ -1,6 +1,7 @@
 import sys
 from concurrent.futures.process import BrokenProcessPool
 
+import numpy as np
 import pytest
 import torch
 
@@ -89,9 +90,17 @@ def test_processes_or_a_cluster_but_not_both(fitted, capsys):
 
 
 def test_workers_that_die_are_explained(fitted, capsys, monkeypatch):
-    def die(*_args):
+    n_done = []
+
+    def die(_estimator, stack):
+        n_done.append(len(stack))
+        if len(n_done) == 1:
+            return np.full((len(stack), 2), 0.5)
         raise BrokenProcessPool("killed")
 
     monkeypatch.setattr("sksubtomo.parallel.parallel_predict", die)
     assert predict(fitted, "out.star", "--n-jobs", "2") == 1
     assert "lack of memory; take fewer of them. (killed)" in capsys.readouterr().err
+    # It is not the second tomogram's fault, which is not left out.
+    assert len(n_done) == 2
+    assert not (fitted / "out.star").exists()

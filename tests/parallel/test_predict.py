@@ -64,7 +64,7 @@ def test_default_shards_are_whole_batches_and_a_few_a_worker(fitted, many_volume
     edges = (1, 28, 48, 64, 200)
     on_gpu, on_cpu = ([rows_per_batch(e**3, d) for e in edges] for d in ("cuda:1", "cpu"))
     assert on_gpu == [64, 64, 16, 8, 1]
-    assert on_cpu == [64, 8, 2, 2, 1]
+    assert on_cpu == [64, 8, 2, 2, 2]
     X = np.broadcast_to(np.float32(0), (10_000, 8, 8, 8))
     assert _default_shard_size(fitted, X, 2) == 1280
     assert _default_shard_size(fitted, X, 10_000) == 64

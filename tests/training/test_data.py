@@ -136,6 +136,34 @@ def test_other_volumes_to_validate_on_are_kept_apart(dataset, monkeypatch):
     assert dataset.validation.kept.shape == (5, 1, 2, 2, 2)
 
 
+def test_processes_have_their_parts_of_a_batch(dataset):
+    whole = dataset.__getitems__([0, 1, 2, 3, 4])[0]["volumes"]
+    for index in (0, 1):
+        dataset.part = (index, 2)
+        assert torch.equal(dataset.__getitems__([0, 1, 2, 3, 4])[0]["volumes"], whole[index::2])
+
+
+def test_a_batch_of_fewer_rows_than_processes_is_left_out(dataset):
+    def sizes():
+        loader = volume_loader(
+            dataset, batch_size=3, generator=torch.Generator().manual_seed(0), shuffle=True
+        )
+        assert len(loader) == len(list(loader))
+        return [len(codes) for _, codes in loader]
+
+    assert sizes() == [3, 3, 1]
+    dataset.part = (1, 2)
+    assert sizes() == [1, 1]  # the third batch of one row has none for this process
+
+
+def test_shared_batches_come_in_the_order_of_one_process(dataset):
+    expected = all_batches(dataset)[:2]
+    dataset.part = (0, 2)
+    found = all_batches(dataset)
+    for (inputs, _), (whole, _) in zip(found, expected, strict=True):
+        assert torch.equal(inputs["volumes"], whole["volumes"][::2])
+
+
 def test_nothing_is_kept_on_the_cpu(dataset):
     dataset.keep_on("cpu")
     assert dataset.kept is None
@@ -143,7 +171,9 @@ def test_nothing_is_kept_on_the_cpu(dataset):
 
 @pytest.mark.parametrize(("n_bytes", "fits"), [(500, True), (501, False)])
 def test_what_fits_on_a_gpu_is_half_of_its_free_memory(monkeypatch, n_bytes, fits):
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1000, 4000))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (800, 4000))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 500)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 300)
     assert fits_on("cuda", n_bytes) is fits
     assert not fits_on("cpu", n_bytes)
 
