@@ -53,7 +53,7 @@ def nothing():
     yield
 
 
-def run_one(way, seed, n_train=400, n_test=400, max_epochs=40, box_size=16):
+def run_one(way, seed, n_train=200, n_test=400, max_epochs=25, box_size=16):
     """Return the row of a way and a seed."""
     X, y = make_subtomograms(
         n_train + n_test,
@@ -67,7 +67,8 @@ def run_one(way, seed, n_train=400, n_test=400, max_epochs=40, box_size=16):
     y_given = mask_labels(y[:n_train], labeled_fraction=0.5, random_state=seed)
     estimator = AutoencodingClassifier(
         precision=WAYS[way],
-        learning_rate=5e-4,
+        learning_rate=1e-3,
+        batch_size=32,
         max_epochs=max_epochs,
         early_stopping=False,
         random_state=seed,
