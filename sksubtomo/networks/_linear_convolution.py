@@ -1,4 +1,4 @@
-"""The last layer of decoders."""
+"""A layer that convolves; the last one of decoders."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from sksubtomo.networks._convolution import add_bias, convolve
 
 class LinearConvolution3d(nn.Conv3d):
     """A 3 x 3 x 3 convolution with zeros around and nothing after it.
+
+    The blocks of encoder and decoder, which go on with its result, have its weights.
 
     Parameters
     ----------

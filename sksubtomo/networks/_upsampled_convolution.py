@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
 
 from sksubtomo._utils._volumes import Shape3d
 from sksubtomo.networks._convolution import add_bias, convolve_upsampled
+from sksubtomo.networks._linear_convolution import LinearConvolution3d
 
 
-class UpsampledConvolution3d(nn.Conv3d):
+class UpsampledConvolution3d(LinearConvolution3d):
     """Repetition of voxels, cut to a size, then a 3 x 3 x 3 convolution with ReLU.
 
     Parameters
@@ -20,10 +20,8 @@ class UpsampledConvolution3d(nn.Conv3d):
         Edges afterwards: twice those of the maps to come, or one less.
     """
 
-    bias: torch.Tensor
-
     def __init__(self, n_inputs: int, n_outputs: int, size: Shape3d) -> None:
-        super().__init__(n_inputs, n_outputs, 3, padding=1)
+        super().__init__(n_inputs, n_outputs)
         self.size = size
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:

@@ -13,7 +13,7 @@ from skorch.utils import to_tensor
 from torch import nn
 
 from sksubtomo.networks._gaussian import GaussianNoise
-from sksubtomo.networks._precision import computing_in, resolve_precision
+from sksubtomo.networks._precision import computing_in
 from sksubtomo.networks._processes import average_gradients, process_index
 from sksubtomo.training._augmentation import TiltRange, WedgeAwareAugmentation
 from sksubtomo.training._data import read_ahead
@@ -212,8 +212,6 @@ class VolumeNet(NeuralNet):
 
     def _computing(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return the function as it is in the net's precision, its results in float32."""
-        if resolve_precision(self.precision, self.device) == "float32":
-            return function
 
         def computed(*inputs: torch.Tensor) -> Any:
             with computing_in(self.precision, self.device):
