@@ -148,11 +148,15 @@ def test_two_processes_are_one_with_doubled_batches(name, results):
     alone = dict(np.load(results / f"one-{name}-0.npz"))
     for key in alone:
         np.testing.assert_array_equal(together[0][key], together[1][key])
-        difference = np.abs(together[0][key] - alone[key])
-        if name in ALIKE:
-            continue
-        # Where a gradient is next to nothing, Adam makes a whole step of any rounding.
-        assert np.median(difference) < 0.1 * COMMON["learning_rate"], key
+        if name == "resnet":
+            # Where a gradient is next to nothing, as before a normalisation, Adam makes a whole
+            # step of any rounding.
+            difference = np.abs(together[0][key] - alone[key])
+            assert np.median(difference) < 0.1 * COMMON["learning_rate"], key
+        elif name not in ALIKE:
+            np.testing.assert_allclose(
+                together[0][key], alone[key], rtol=1e-4, atol=2e-5, err_msg=key
+            )
 
 
 @pytest.mark.slow
