@@ -12,7 +12,7 @@ class Case:
     """One thing to be timed, in a process of its own.
 
     A subclass has ``setup`` and ``run``, and tells how many volumes a run goes through. ``measure``
-    times runs; where a unit is only a part of a run, as a step is of a fit, it is overridden.
+    times a run; where a unit is only a part of a run, as a step is of a fit, it is overridden.
 
     Parameters
     ----------
@@ -59,14 +59,17 @@ class Case:
         """Do what is timed."""
         raise NotImplementedError
 
-    def measure(self):
-        """Return the seconds of every unit, after a run that warms up."""
+    def warm_up(self):
+        """Do once what is timed, so that nothing is done for the first time later."""
         self.run()
-        return [self.seconds_of(self.run) for _ in range(self.profile.n_repeats)]
+
+    def measure(self):
+        """Return the seconds of a unit."""
+        return self.seconds_of(self.run)
 
     def measure_bare(self):
-        """Return the seconds of every unit of the bare loop, if there is one."""
-        return []
+        """Return the seconds of a unit of the bare loop; None is no loop."""
+        return None
 
     def reference(self):
         """Return the arguments of the reference, and its steps in a unit; None is no reference."""
@@ -81,12 +84,15 @@ class Case:
         return None
 
     def report(self):
-        """Set up, measure, tear down; return what goes to the harness as JSON."""
+        """Set up, measure ours and the bare loop in turns; return what goes to the harness."""
         self.setup()
         try:
-            return {"ours": self.measure(), "bare": self.measure_bare()}
+            self.warm_up()
+            turns = [(self.measure(), self.measure_bare()) for _ in range(self.profile.n_turns)]
         finally:
             self.teardown()
+        ours, bare = zip(*turns, strict=True)
+        return {"ours": list(ours), "bare": [seconds for seconds in bare if seconds is not None]}
 
     def figures(self, reports):
         """Return further columns of the row from the reports of all rounds."""

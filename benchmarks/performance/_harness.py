@@ -46,7 +46,7 @@ def launch(script, arguments, threads, device):
 def run_rounds(name, case, options, launch=launch):
     """Run case and reference in turns.
 
-    The bare loop runs in the case's process, after the case, and with its estimator.
+    The bare loop runs in the case's process, in turns with the case, and with its estimator.
 
     Returns
     -------

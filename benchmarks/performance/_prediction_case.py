@@ -80,27 +80,28 @@ class PredictionCase(Case):
         """Predict some batches."""
         getattr(self.fitted, self.method)(self.stack if self.lazy else self.X)
 
-    def measure(self):
-        """Return the seconds per batch of volumes."""
-        return [seconds / _N_BATCHES for seconds in super().measure()]
-
-    def measure_bare(self):
-        """Return the seconds of the network alone, on the package's own batches."""
+    def warm_up(self):
+        """Predict once, and prepare batches of the package's own size for the network alone."""
+        self.run()
         self.fitted.net_.predictor_.eval()
         size = rows_per_batch(self.box**3, self.device)
-        batches = make_batches(self.X, self.y, size, self.device)
-        function = self.fitted.net_.response(_METHOD_OF_NETWORK[self.method])
+        self.batches = make_batches(self.X, self.y, size, self.device)
+        self.function = self.fitted.net_.response(_METHOD_OF_NETWORK[self.method])
+
+    def measure(self):
+        """Return the seconds per batch of volumes."""
+        return super().measure() / _N_BATCHES
+
+    def measure_bare(self):
+        """Return the seconds of the network alone."""
         with keeping_freed_memory():
-            predict(function, batches)
-            return [
-                self.seconds_of(lambda: predict(function, batches)) / _N_BATCHES
-                for _ in range(self.profile.n_repeats)
-            ]
+            predict(self.function, self.batches)  # again takes the memory that ours gave back
+            return self.seconds_of(lambda: predict(self.function, self.batches)) / _N_BATCHES
 
     def reference(self):
         """Return the forward pass of the whole network in plain PyTorch."""
         sizes = {"edge": self.box, "batch-size": self.batch_size, "task": "predict"}
-        more = {"repeats": self.profile.n_repeats, "n-filters": self.profile.n_filters}
+        more = {"repeats": self.profile.n_turns, "n-filters": self.profile.n_filters}
         return {**sizes, **more}, 1
 
     def _cost(self):

@@ -12,10 +12,10 @@ class Profile(NamedTuple):
         Times that ours and the reference are run, in turns.
     batch_sizes : dict
         Volumes in a batch of training, by the edge of the box.
-    n_steps, n_epochs : int
-        Batches in an epoch, and epochs, of which the first is left out.
-    n_repeats : int
-        Timed runs in a process, of what is no training.
+    n_steps : int
+        Batches in an epoch.
+    n_turns : int
+        Times that ours and the bare loop are run in a process, in turns.
     n_boxes : int
         Boxes extracted or simulated in a run.
     largest_edge, n_filters : int
@@ -27,8 +27,7 @@ class Profile(NamedTuple):
     rounds: int
     batch_sizes: dict[int, int]
     n_steps: int
-    n_epochs: int
-    n_repeats: int
+    n_turns: int
     n_boxes: int
     largest_edge: int = 64
     n_filters: int = 32
@@ -37,8 +36,8 @@ class Profile(NamedTuple):
 
 PROFILES = {
     # Only to see that everything runs.
-    "smoke": Profile(1, {28: 4, 32: 4, 64: 4}, 2, 2, 1, 8, 12, 2, (8, 12)),
-    "fast": Profile(3, {28: 8, 32: 4, 64: 2}, 2, 2, 1, 100, scales=(12, 16, 20)),
-    "regular": Profile(3, {28: 64, 32: 64, 64: 8}, 3, 2, 2, 400),
-    "full": Profile(9, {28: 64, 32: 64, 64: 8}, 4, 3, 3, 2000, scales=(16, 24, 32, 48)),
+    "smoke": Profile(1, {28: 4, 32: 4, 64: 4}, 2, 1, 8, 12, 2, (8, 12)),
+    "fast": Profile(3, {28: 8, 32: 4, 64: 2}, 2, 2, 100, scales=(12, 16, 20)),
+    "regular": Profile(3, {28: 64, 32: 64, 64: 8}, 3, 3, 400),
+    "full": Profile(9, {28: 64, 32: 64, 64: 8}, 4, 4, 2000, scales=(16, 24, 32, 48)),
 }

@@ -2,12 +2,15 @@
 
 import math
 import warnings
+from contextlib import nullcontext
 
 from _bare import make_batches, train_epoch
 from _case import N_CLASSES, Case, make_volumes
 from _costs import NetworkCost
 
 from sksubtomo._utils._allocator import keeping_freed_memory
+
+_N_EPOCHS = 2  # of a whole fit
 
 
 class TrainingCase(Case):
@@ -22,7 +25,7 @@ class TrainingCase(Case):
     edge : int
         Edge of the box in voxels.
     unit : {"step", "epoch"}, default="step"
-        A step takes what an epoch's duration in ``history_`` says, the first epoch left out. An
+        A step takes what an epoch's duration in ``history_`` says, of a fit that goes on. An
         epoch takes its share of a whole fit, with checks, the making of the net, first stages, and
         what happens between epochs.
     labels : {"half", "all", "none"}, default="half"
@@ -99,33 +102,35 @@ class TrainingCase(Case):
         return self.estimator(**params)
 
     def _fit(self, max_epochs):
+        self.fitted = self._make(max_epochs)
+        return self._go_on()
+
+    def _go_on(self):
         with warnings.catch_warnings():
             # Few volumes of noise may not show every class.
             warnings.simplefilter("ignore")
-            self.fitted = self._make(max_epochs).fit(self.X, self.y)
-        return self.fitted
+            return self.fitted.fit(self.X, self.y)
 
     def run(self):
-        """Fit for all epochs of the profile."""
-        self._fit(self.profile.n_epochs)
+        """Fit for some epochs."""
+        self._fit(_N_EPOCHS)
+
+    def report(self):
+        """Measure in turns; steps with memory kept, as in the middle of a long fit."""
+        with keeping_freed_memory() if self.unit == "step" else nullcontext():
+            return super().report()
+
+    def warm_up(self):
+        """Fit for an epoch; where steps are timed, for the next fits to go on."""
+        self._fit(1)
+        self.fitted.set_params(warm_start=self.unit == "step")
+        self.measure_bare()
 
     def measure(self):
         """Return seconds per step from the history, or seconds of a fit per epoch."""
         if self.unit == "epoch":
-            self._fit(1)
-            return [self.seconds_of(self.run) / self.profile.n_epochs]
-        if self.device == "cuda":
-            return self._measure_on_gpu()
-        fitted = self._fit(self.profile.n_epochs)
-        return [epoch["dur"] / self._n_batches() for epoch in fitted.history_[1:]]
-
-    def _measure_on_gpu(self):
-        """Time a fit that goes on: an epoch's duration is noted before its steps are done."""
-        fitted = self._fit(1)
-        n_epochs = self.profile.n_epochs - 1
-        fitted.set_params(warm_start=True, max_epochs=n_epochs)
-        seconds = self.seconds_of(lambda: fitted.fit(self.X, self.y))
-        return [seconds / n_epochs / self._n_batches()]
+            return super().measure() / _N_EPOCHS
+        return self._go_on().history_[-1]["dur"] / self._n_batches()
 
     def _n_batches(self):
         """Return the batches in an epoch of the estimator's own net."""
@@ -133,7 +138,7 @@ class TrainingCase(Case):
         return math.ceil(len(self.X[rows]) / self.batch_size)
 
     def measure_bare(self):
-        """Return the same of the bare loop, which goes on with the weights of the fit."""
+        """Return the same of the bare loop, which trains the net of the fit."""
         loops = [(net, self._batches(rows)) for net, rows in self._nets()]
         n_batches = sum(len(batches) for _, batches in loops) if self.unit == "step" else 1
 
@@ -142,10 +147,7 @@ class TrainingCase(Case):
                 train_epoch(net, batches)
 
         with keeping_freed_memory():  # the fit has it, and it is no part of the loop
-            epoch()
-            return [
-                self.seconds_of(epoch) / n_batches for _ in range(max(1, self.profile.n_epochs - 1))
-            ]
+            return self.seconds_of(epoch) / n_batches
 
     def _nets(self):
         """Return nets, those of first stages first, and the rows that they learn from."""
@@ -165,7 +167,7 @@ class TrainingCase(Case):
             return None
         steps = 1 if self.unit == "step" else self.profile.n_steps
         sizes = {"edge": self.box, "batch-size": self.batch_size, "task": "train"}
-        repeats = max(2, (self.profile.n_epochs - 1) * self.profile.n_steps)
+        repeats = max(2, self.profile.n_steps)
         return {**sizes, "repeats": repeats, "n-filters": self.profile.n_filters}, steps
 
     def _cost(self):

@@ -6,8 +6,9 @@
 
 Every case runs in a process of its own, in turns with a reference, which is the paper's network as
 anyone would write it (``_reference.py``), so that what else the machine does hits both alike. In
-the case's own process follows a bare loop with network, loss and optimizer of the estimator, which
-shows what the estimator costs around them. Medians and quartiles over the rounds are noted.
+the case's own process it takes turns with a bare loop with network, loss and optimizer of the
+estimator, which shows what the estimator costs around them. Medians and quartiles over the rounds
+are noted.
 
 One row for every case goes to the CSV file as soon as it is there. A case that has a row of the
 same commit, profile, device and number of threads is not computed again, unless ``--again`` says
