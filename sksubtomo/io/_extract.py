@@ -224,7 +224,8 @@ def _cut_shifted(
     border: str,
 ) -> NDArray[np.float32]:
     """Cut a box whose centre lies `offset` voxels beyond that of a voxel."""
-    box = _cut(tomogram, start - _SPLINE_MARGIN, size + 2 * _SPLINE_MARGIN, border)
+    wide = _cut(tomogram, start - _SPLINE_MARGIN, size + 2 * _SPLINE_MARGIN, border)
+    box = wide.astype(np.float64)
     for distance in offset:
         # Contracts the first axis and appends the result, so that three turns restore the order.
         box = np.tensordot(box, _shift_matrix(size, distance), axes=(0, 1))
