@@ -122,6 +122,26 @@ def test_warm_start_goes_on(network, mostly_hidden):
     assert network.n_iter_ == len(network.history_) == 4
 
 
+def test_what_a_net_was_made_with_cannot_change_when_it_goes_on(network, mostly_hidden):
+    X, y = mostly_hidden
+    network.set_params(max_epochs=1, warm_start=True, early_stopping=False).fit(X, y)
+    changed = [
+        ({"early_stopping": True}, "early_stopping=False, not True"),
+        ({"training_params": {"optimizer": "adamw"}}, "optimizer='adam', not 'adamw'"),
+        ({"training_params": {"n_iter_no_change": 3}}, "n_iter_no_change=10, not 3"),
+        ({"network_params": {"n_filters": 5}}, "n_filters=4, not 5"),
+    ]
+    for params, message in changed:
+        before = network.get_params()
+        with pytest.raises(ValueError, match=message):
+            network.set_params(**params).fit(X, y)
+        network.set_params(**{name: before[name] for name in params})
+    assert network.fit(X, y).n_iter_ == 2
+    with pytest.raises(ValueError, match="n_filters=4, not 5"):
+        network.set_params(network_params={"n_filters": 5}).partial_fit(X, y)
+    assert network.set_params(warm_start=False).fit(X, y).n_iter_ == 1
+
+
 def test_bar_is_shown_and_not_pickled(network, mostly_hidden, capsys):
     network.set_params(max_epochs=1, verbose=1).fit(*mostly_hidden)
     assert "Training: 100%" in capsys.readouterr().err

@@ -2,7 +2,7 @@
 Two labels a class: references in all poses
 ===========================================
 
-Four complexes in all orientations, shifted, without the missing wedge, in noise that has ten times
+Four complexes in all orientations, shifted, their missing wedge cut, in noise that has ten times
 the variance of the signal: nobody sees in a volume which it is. Two volumes of every class are
 labelled. A network learns from rotated copies of them; references learn from the unlabelled
 volumes, too, and know what a rotation, a shift and a wedge are. Compared on the unlabelled volumes:

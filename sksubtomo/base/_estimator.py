@@ -27,6 +27,8 @@ from sksubtomo.base._parameters import (
     NETWORK_DEFAULTS,
     TRAINING_CONSTRAINTS,
     TRAINING_DEFAULTS,
+    check_unchanged,
+    fixed_params,
 )
 from sksubtomo.networks import resolve_backbone
 from sksubtomo.networks._processes import n_processes, sharing_batches
@@ -208,8 +210,9 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Validate everything that can be, before work starts."""
         resolve_backbone(self.network)
-        self._checked_network_params()
-        self._checked_training_params()
+        fixed = self._fixed_params()
+        if resume:
+            check_unchanged(self._made_with, fixed)
         needs_cubes = self._needs_cubes()  # a wrong augmentation is found here
         X = check_volumes(self, X, volume_shape=self.volume_shape, reset=not resume)
         if needs_cubes and len(set(self.volume_shape_)) > 1:
@@ -250,6 +253,10 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
     def _encode_validation(self, y_val: Any, n_samples: int) -> NDArray[np.int64]:
         """Turn `y_val` into class indices, -1 for unlabelled; without classes, all are."""
         return np.full(n_samples, UNLABELED)
+
+    def _fixed_params(self) -> dict[str, Any]:
+        network, training = self._checked_network_params(), self._checked_training_params()
+        return fixed_params(self.network, network, training, self.early_stopping)
 
     def _checked_network_params(self) -> dict[str, Any]:
         return merge_mapping(
@@ -320,6 +327,7 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
             self.offset_, self.scale_ = scaling_of(X if len(rows) == len(X) else X[rows])
 
     def _build_net(self, codes: NDArray[np.int64], init_seed: int, shuffle_seed: int) -> None:
+        self._made_with = self._fixed_params()
         self.net_ = build_net(
             self._network,
             self._criterion,
@@ -351,14 +359,13 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
         return []
 
     def _update_net(self, codes: NDArray[np.int64]) -> None:
-        """Bring parameters that were changed since the last fit to the live net.
-
-        Optimizer, schedule, averaging and patience stay those that the net was made with.
-        """
+        """Bring parameters that may have changed since the last fit to the live net."""
         params = self._checked_training_params()
         self.net_.set_params(lr=self.learning_rate, batch_size=self.batch_size * n_processes())
         self.net_.iterator_train__labeled_share = params["labeled_share"]
         self.net_.iterator_train__n_batches = params["steps_per_epoch"]
+        for iterator in ("iterator_train", "iterator_valid"):
+            setattr(self.net_, f"{iterator}__num_workers", params["n_workers"])
         self.net_.views = self._views()
         self.net_.precision = self.precision
         # Through set_params, skorch would make a new criterion and forget Adam's moments.

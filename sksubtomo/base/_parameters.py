@@ -46,6 +46,11 @@ TRAINING_CONSTRAINTS: dict[str, list] = {
     "steps_per_epoch": [None, Interval(Integral, 1, None, closed="left")],
     "accelerate": ["boolean"],
 }
+#: Of a net that is trained further, these stay as they are.
+_FIXED_IN_TRAINING = (
+    *("optimizer", "betas", "weight_decay", "schedule", "average_decay"),
+    *("n_iter_no_change", "standardize"),
+)
 CONSTRAINTS: dict[str, list] = {
     "network": [str],
     "network_params": [dict, None],
@@ -64,3 +69,33 @@ CONSTRAINTS: dict[str, list] = {
     "random_state": ["random_state"],
     "verbose": ["verbose"],
 }
+
+
+def fixed_params(
+    network: str,
+    network_params: dict[str, Any],
+    training_params: dict[str, Any],
+    early_stopping: bool,
+) -> dict[str, Any]:
+    """Return what a net is made with for good; the two mappings are complete."""
+    training = {name: training_params[name] for name in _FIXED_IN_TRAINING}
+    named = {"network": network, "early_stopping": early_stopping}
+    return {**named, **network_params, **training, "betas": tuple(training["betas"])}
+
+
+def check_unchanged(fixed: dict[str, Any], now: dict[str, Any]) -> None:
+    """Refuse to train a net further with other parameters than those that it was made with.
+
+    Raises
+    ------
+    ValueError
+        If one of :func:`fixed_params` is another one now.
+    """
+    changed = [name for name, value in fixed.items() if now[name] != value]
+    if changed:
+        was = ", ".join(f"{name}={fixed[name]!r}, not {now[name]!r}" for name in changed)
+        raise ValueError(
+            f"A fit that goes on (warm_start, partial_fit) keeps its network, optimizer and early "
+            f"stopping, and was begun with {was}. Set that again, or begin anew: fit with "
+            "warm_start=False."
+        )

@@ -39,7 +39,8 @@ class RejectingClassifier(ClassifierAround):
     estimator : classifier
         With unlabelled volumes, it takes -1 (strings: "unlabeled") for unlabelled. A
         :class:`sklearn.frozen.FrozenEstimator` is not fitted again: what :meth:`fit` gets is then
-        for the threshold only, and should be new to it.
+        for the threshold only (with "mahalanobis", for means and spread, too), and should be new
+        to it.
     method : str or callable, default="max_probability"
         How a volume is scored:
 

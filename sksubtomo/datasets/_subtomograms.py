@@ -28,8 +28,8 @@ the missing wedge. Not a model of the microscope: no CTF, no neighbours, no dose
     "single_particle": """\
 Simulated subtomograms: one complex a box, in uniform random orientation, shifted from the
 centre, with the contrast transfer function and the missing wedge applied to the volume, and white
-noise without the missing wedge. Dense matter is dark, as recorded. No neighbours, no gaps between
-tilts.""",
+noise, both of what the tilts measure. Dense matter is dark, as recorded. No neighbours, no gaps
+between tilts.""",
     "tomogram": """\
 Simulated subtomograms: cut from tomograms of crowded specimens, which were imaged along a
 tilt series with contrast transfer and shot noise, and reconstructed by weighted back-projection.

@@ -34,8 +34,9 @@ class Autoencoder(ReconstructionMixin, BaseVolumeEstimator):
         "paper", that of Liu et al.; "resnet", residual, batch-normalised and globally pooled; or
         "monai:NAME", a classification network of MONAI, such as "monai:resnet18".
     network_params : dict, optional
-        ``n_blocks`` (by default as many as leave no edge above 7 voxels: 2 for boxes of 28,
-        4 for boxes of 64), ``n_filters`` (32) and ``latent_dim`` (128), the length of the code.
+        ``n_blocks`` (by default as many as leave no edge above 7 voxels, 2 for boxes of 28 and 4
+        for 64; of "resnet" as many as leave none below 4, 3 for 28; of MONAI's, their own),
+        ``n_filters`` (32) and ``latent_dim`` (128), the length of the code.
     augmentation : {"none", "rotations"} or dict, default="none"
         Random copies to train on: rotated over all orientations and shifted, the missing wedge
         cut afterwards. A dictionary changes what "rotations" does: ``tilt_range_deg`` (60, or a
@@ -67,7 +68,8 @@ class Autoencoder(ReconstructionMixin, BaseVolumeEstimator):
     validation_fraction : float, default=0.1
         Share of the training volumes to hold out.
     warm_start : bool, default=False
-        Whether :meth:`fit` goes on from the last fit.
+        Whether :meth:`fit` goes on from the last fit, with its network, optimizer and early
+        stopping, which must not have changed.
     volume_shape : int or (int, int, int), optional
         Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels.
     device : str, default="auto"

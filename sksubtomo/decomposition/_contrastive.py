@@ -68,7 +68,8 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     validation_fraction : float, default=0.1
         Share of the training volumes to hold out.
     warm_start : bool, default=False
-        Whether :meth:`fit` goes on from the last fit.
+        Whether :meth:`fit` goes on from the last fit, with its network, optimizer and early
+        stopping, which must not have changed.
     volume_shape : int or (int, int, int), optional
         Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels.
     device : str, default="auto"

@@ -38,8 +38,8 @@ class AutoencodingClassifier(ReconstructionMixin, BaseVolumeClassifier):
     ----------
     alpha : float, default=1
         Weight of the reconstruction error of labelled volumes. 0 switches the
-        reconstruction branch off, which leaves the supervised network; the decoder, most of the
-        cost, is then never run.
+        reconstruction branch off, unless `unlabeled_weight` is given. That leaves the supervised
+        network; the decoder, most of the cost, is then never run.
     beta : float, default=1
         Weight of the cross-entropy.
     unlabeled_weight : float, optional
@@ -58,10 +58,11 @@ class AutoencodingClassifier(ReconstructionMixin, BaseVolumeClassifier):
         "paper", that of Liu et al.; "resnet", residual, batch-normalised and globally pooled; or
         "monai:NAME", a classification network of MONAI, such as "monai:resnet18".
     network_params : dict, optional
-        ``n_blocks`` (by default as many as leave no edge above 7 voxels: 2 for boxes of 28,
-        4 for boxes of 64), ``n_filters`` (32), ``latent_dim`` (128), and
-        ``batch_norm_rows``: "all" rows of a batch enter the statistics of the classifier's
-        batch normalisation, which is the default, or only the "labeled" ones. See Notes.
+        ``n_blocks`` (by default as many as leave no edge above 7 voxels, 2 for boxes of 28 and 4
+        for 64; of "resnet" as many as leave none below 4, 3 for 28; of MONAI's, their own),
+        ``n_filters`` (32), ``latent_dim`` (128), and ``batch_norm_rows``: "all" rows of a batch
+        enter the statistics of the classifier's batch normalisation, which is the default, or only
+        the "labeled" ones. See Notes.
     augmentation : {"none", "rotations"} or dict, default="none"
         Random copies to train on: rotated over all orientations and shifted, the missing wedge
         cut afterwards. A dictionary changes what "rotations" does: ``tilt_range_deg`` (60, or a
@@ -99,7 +100,8 @@ class AutoencodingClassifier(ReconstructionMixin, BaseVolumeClassifier):
         Share of the volumes, labelled (class by class) and unlabelled alike, to hold out. Only
         labels given to :meth:`fit` are used. One labelled volume of every class stays in training.
     warm_start : bool, default=False
-        Whether :meth:`fit` goes on from the last fit.
+        Whether :meth:`fit` goes on from the last fit, with its network, optimizer and early
+        stopping, which must not have changed.
     volume_shape : int or (int, int, int), optional
         Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels.
     device : str, default="auto"
@@ -126,7 +128,9 @@ class AutoencodingClassifier(ReconstructionMixin, BaseVolumeClassifier):
         The trained net; ``net_.module_`` is the PyTorch network.
     history_ : list of dict
         One entry an epoch: ``train_loss``, ``train_cross_entropy``, ``train_reconstruction_error``
-        (of standardised volumes), the same with ``valid_``, and seconds, ``dur``.
+        (of standardised volumes), with `consistency` also ``train_inconsistency`` and
+        ``train_kept_share``, the share of volumes compared that had a say; losses of volumes held
+        out with ``valid_``; and seconds, ``dur``.
     n_iter_ : int
         Epochs trained.
     offset_, scale_ : float

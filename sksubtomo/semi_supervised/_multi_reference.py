@@ -81,7 +81,8 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         an unlabelled volume drawn at random or, with `estimator`, its most probable one.
     volume_shape : int or (int, int, int), optional
         Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels,
-        which has one pose, and `estimator` is all that is used of the parameters above.
+        which has one pose: tilt range, shifts, mask, and the shells and angles of `stages` are
+        then not used.
     device : str, default="auto"
         "cpu", "cuda", "cuda:1"...; "auto" takes a GPU if there is one.
     random_state : int, RandomState instance or None, default=None

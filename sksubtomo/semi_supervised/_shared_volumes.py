@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 
 class SharedVolumes:
-    """Volumes held by reference: cloning or pickling the holder does not copy them.
+    """Volumes held by reference: cloning the holder does not copy them.
 
     ``sklearn.base.clone`` deep-copies parameters, gigabytes included; a deep copy of this
     handle is the handle itself. Made from a file, it is pickled as the path, and worker processes
-    map the file instead of receiving the voxels.
+    map the file instead of receiving the voxels; made from an array, it is pickled with them.
 
     Parameters
     ----------

@@ -61,11 +61,12 @@ class SemiSupervisedVAEClassifier(BaseVolumeClassifier):
         "paper", that of Liu et al.; "resnet", residual, batch-normalised and globally pooled; or
         "monai:NAME", a classification network of MONAI, such as "monai:resnet18".
     network_params : dict, optional
-        ``n_blocks`` (by default as many as leave no edge above 7 voxels: 2 for boxes of 28, 4 for
-        boxes of 64) and ``n_filters`` (32), without `vae`; ``n_hidden`` (128), the width of
-        dense layers; ``latent_dim`` (50), the length of the code :math:`z`; ``noise_std`` (1),
-        the standard deviation of a voxel around its mean, of standardised volumes; of codes, where
-        the learning of it begins.
+        ``n_blocks`` (by default as many as leave no edge above 7 voxels, 2 for boxes of 28 and 4
+        for 64; of "resnet" as many as leave none below 4, 3 for 28; of MONAI's, their own) and
+        ``n_filters`` (32), without `vae`; ``n_hidden`` (128), the width of dense layers;
+        ``latent_dim`` (50), the length of the code :math:`z`; ``noise_std`` (1), the standard
+        deviation of a voxel around its mean, of standardised volumes; of codes, where the learning
+        of it begins.
     augmentation : {"none", "rotations"} or dict, default="none"
         Random copies to train on: rotated over all orientations and shifted, the missing wedge
         cut afterwards. A dictionary changes what "rotations" does: ``tilt_range_deg`` (60, or a
@@ -98,7 +99,8 @@ class SemiSupervisedVAEClassifier(BaseVolumeClassifier):
         Share of the volumes to hold out, class by class. Only labels given to :meth:`fit`
         are used. One labelled volume of every class stays in training.
     warm_start : bool, default=False
-        Whether :meth:`fit` goes on from the last fit.
+        Whether :meth:`fit` goes on from the last fit, with its network, optimizer and early
+        stopping, which must not have changed.
     volume_shape : int or (int, int, int), optional
         Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels.
     device : str, default="auto"
