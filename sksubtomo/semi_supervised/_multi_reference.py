@@ -72,8 +72,9 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         are free, for noise that is coloured; references that have no shape yet then count as noise,
         which may keep them so.
     class_prior : {"uniform", "labels"}, array-like of shape (n_classes,) or None, default="uniform"
-        Shares of classes among unlabelled volumes, in the order of ``classes_``; a bias per class
-        sees to it that the posteriors have them. "uniform" is wrong where some classes are much
+        Probabilities of classes among unlabelled volumes, in the order of ``classes_``; a bias per
+        class sees to it that the posteriors have these shares, in the end within two standard
+        errors of a sample of that size. "uniform" is wrong where some classes are much
         more frequent than others. "labels" takes the shares of the labels, if these were drawn at
         random. None is no constraint.
     classes : array-like of shape (n_classes,), optional
@@ -126,7 +127,8 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
     -----
     Volumes are used as they are, but for one scale: a volume's mean plays no part, contrast
     and size do. Time goes with the product of volumes, classes, rotations, shifts and coefficients.
-    Memory goes with the number of volumes, of which the coefficients compared are kept.
+    Memory goes with the number of volumes, of which the coefficients compared are kept, and with
+    that of volumes times classes, of each of which up to 256 probable poses are kept.
 
     References
     ----------
@@ -262,11 +264,15 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
     def _first_noise(self, finest: Poses, volumes: Any, coefficients: torch.Tensor) -> float:
         """Return the noise power to begin with, in the units of the volumes."""
         if self.noise == "white":
-            return background_power(finest, volumes, self.tilt_range_deg)
-        # The outermost shell is mostly noise.
-        power = float(shell_power(finest, coefficients)[-1])
+            power = background_power(finest, volumes, self.tilt_range_deg)
+        else:
+            # The outermost shell is mostly noise.
+            power = float(shell_power(finest, coefficients)[-1])
         if not power > 0:
-            raise ValueError("X has no power in the outermost shell of the last of stages.")
+            raise ValueError(
+                "X has no power in the outermost shell of the last of stages, where noise is "
+                "measured: are all values equal?"
+            )
         return power
 
     def _encode(self, y: Any, n_samples: int) -> NDArray[np.int64]:

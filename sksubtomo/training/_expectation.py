@@ -108,7 +108,9 @@ def expectation(
             if not keep_poses:
                 continue
             row, pose, weight = (part.cpu() for part in _probable(relative))
-            parts.append(PosePosterior(row + start, torch.full_like(row, k), pose, weight))
+            # Of many volumes and classes, these take the most memory.
+            row, pose = (row + start).int(), pose.int()
+            parts.append(PosePosterior(row, torch.full_like(row, k), pose, weight))
     columns = (torch.cat(column) for column in zip(*parts, strict=True))
     posterior = PosePosterior(*columns) if keep_poses else None
     return Expectation(evidence, best, templates.cpu(), posterior)

@@ -19,11 +19,16 @@ from sksubtomo.training._expectation import (
     shell_power,
 )
 
+# How far shares of a sample may be from their prior: nineteen in twenty are closer.
+_STANDARD_ERRORS = 2.0
 
-def class_log_bias(log_evidence: torch.Tensor, prior: NDArray[np.float64]) -> torch.Tensor:
-    """Return what to add to log evidence for the mean posterior to be the prior.
 
-    Fixed point of Sinkhorn & Knopp, the sum over classes being 1 for every volume.
+def class_log_bias(
+    log_evidence: torch.Tensor, prior: NDArray[np.float64], standard_errors: float = 0.0
+) -> torch.Tensor:
+    """Return what to add to log evidence for the mean posterior to be the prior, or close to it.
+
+    Steps of Sinkhorn & Knopp [1]_, the sum over classes being 1 for every volume.
 
     Parameters
     ----------
@@ -31,6 +36,9 @@ def class_log_bias(log_evidence: torch.Tensor, prior: NDArray[np.float64]) -> to
         Finite. Without a row, the bias is the prior's logarithm less its mean.
     prior : ndarray of shape (n_classes,)
         Positive, of sum 1.
+    standard_errors : float, default=0
+        How far means may be from the prior, in standard errors of n volumes that are drawn with its
+        probabilities. The bias goes no further than that; of few volumes it is next to nothing.
 
     Returns
     -------
@@ -39,15 +47,17 @@ def class_log_bias(log_evidence: torch.Tensor, prior: NDArray[np.float64]) -> to
 
     References
     ----------
-    Sinkhorn & Knopp, "Concerning nonnegative matrices and doubly stochastic matrices", Pacific
-    Journal of Mathematics 21, 1967.
+    .. [1] Sinkhorn & Knopp, "Concerning nonnegative matrices and doubly stochastic matrices",
+       Pacific Journal of Mathematics 21, 1967.
     """
-    evidence = log_evidence.double()
-    target = torch.from_numpy(np.log(prior))
-    bias = target.clone()
+    evidence, shares = log_evidence.double(), torch.from_numpy(prior)
+    n = max(1, len(evidence))
+    margin = standard_errors * (shares * (1 - shares) / n).sqrt()
+    low, high = (shares - margin).clamp_min(0), shares + margin
+    bias = shares.log()
     for _ in range(500 if len(evidence) else 0):
-        log_share = (evidence + bias).log_softmax(dim=1).logsumexp(dim=0) - np.log(len(evidence))
-        step = target - log_share
+        log_share = (evidence + bias).log_softmax(dim=1).logsumexp(dim=0) - np.log(n)
+        step = log_share.clamp(low.log(), high.log()) - log_share
         bias += step
         if step.abs().max() < 1e-5:
             break
@@ -186,10 +196,10 @@ class MultiReferenceEM:
         first = self.coefficients[start] * gain[self.finest.shells[:n]]
         self.maps = self.finest.to_maps(first)
 
-    def _balanced(self, log_evidence: torch.Tensor) -> torch.Tensor:
+    def _balanced(self, log_evidence: torch.Tensor, standard_errors: float = 0.0) -> torch.Tensor:
         if self.prior is None:
             return torch.zeros(self.n_classes)
-        return class_log_bias(log_evidence[~self.labeled], self.prior)
+        return class_log_bias(log_evidence[~self.labeled], self.prior, standard_errors)
 
     def run(self) -> None:
         """Iterate; then compare all volumes once more with the final references."""
@@ -201,8 +211,8 @@ class MultiReferenceEM:
                 self._iterate(poses, data, power, self._perplexity_in(stage))
                 self.history[-1]["seconds"] = time.perf_counter() - began
                 self.report(self.history[-1])
-        evidence = self._expect(poses, data).log_evidence
-        self.bias = self._balanced(evidence)
+        evidence = self._expect(poses, data, keep_poses=False).log_evidence
+        self.bias = self._balanced(evidence, _STANDARD_ERRORS)
         best = (evidence + self.bias).argmax(dim=1)
         self.labels = torch.where(self.labeled, self.known.argmax(dim=1), best)
 
@@ -217,8 +227,9 @@ class MultiReferenceEM:
             return 1.0
         return float(self.perplexity ** (1 - done / last))
 
-    def _expect(self, poses: Poses, data: torch.Tensor) -> Expectation:
-        return expectation(poses, data, self.maps, self.noise, device=self.device)
+    def _expect(self, poses: Poses, data: torch.Tensor, *, keep_poses: bool = True) -> Expectation:
+        more = {"keep_poses": keep_poses, "device": self.device}
+        return expectation(poses, data, self.maps, self.noise, **more)
 
     def _iterate(
         self, poses: Poses, data: torch.Tensor, power: torch.Tensor, perplexity: float | None

@@ -332,13 +332,26 @@ def test_residual_of_the_right_template_is_the_noise():
 # --- Classes -------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("allowed", [0.0, 2.0])
 @pytest.mark.parametrize("prior", [[0.25, 0.25, 0.25, 0.25], [0.7, 0.1, 0.1, 0.1]])
-def test_bias_gives_classes_their_shares(prior):
+def test_bias_gives_classes_their_shares(prior, allowed):
     generator = torch.Generator().manual_seed(0)
     evidence = 20 * torch.randn(300, 4, generator=generator) + torch.tensor([0.0, 5, -30, 2])
-    bias = class_log_bias(evidence, np.array(prior))
-    np.testing.assert_allclose((evidence + bias).softmax(1).mean(0), prior, atol=1e-3)
+    prior = np.array(prior)
+    bias = class_log_bias(evidence, prior, allowed)
+    shares = (evidence + bias).softmax(1).mean(0).numpy()
+    errors = np.abs(shares - prior) / np.sqrt(prior * (1 - prior) / 300)
+    assert max(errors) == pytest.approx(allowed, abs=0.01)  # and no closer than it has to be
     assert float(bias.mean()) == pytest.approx(0, abs=1e-5)
+
+
+@pytest.mark.parametrize("n", [1, 2, 30, 300])
+def test_samples_of_the_prior_need_no_bias(n):
+    prior = np.array([0.5, 0.3, 0.2])
+    codes = np.repeat([0, 1, 2], np.maximum(1, (prior * n).astype(int)))[:n]
+    evidence = 500 * torch.eye(3)[codes]
+    bias = class_log_bias(evidence, prior, 2.0)
+    np.testing.assert_allclose(bias, np.log(prior) - np.log(prior).mean(), atol=1e-5)
 
 
 @pytest.mark.parametrize("prior", [None, np.array([0.4, 0.3, 0.2, 0.1])])
