@@ -1,9 +1,10 @@
-"""Methods that a meta-estimator has only where its estimator has them."""
+"""Estimators inside of others."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils.metaestimators import available_if
 
 
@@ -21,3 +22,8 @@ def inner_has(method: str) -> Any:
         return True
 
     return available_if(check)
+
+
+def unfrozen(given: Any) -> Any:
+    """Return the estimator that was given, without its FrozenEstimator."""
+    return given.estimator if isinstance(given, FrozenEstimator) else given

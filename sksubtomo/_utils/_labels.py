@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import accuracy_score
+from sklearn.utils import _safe_indexing
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
@@ -40,8 +41,20 @@ def is_unlabeled(y: ArrayLike) -> NDArray[np.bool_]:
     return y == UNLABELED
 
 
-def check_labels(y: ArrayLike) -> NDArray:
+def check_labels(y: ArrayLike, input_name: str = "y") -> NDArray:
     """Return `y` as a one-dimensional array of labels, some possibly hidden.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Labels; see :func:`is_unlabeled` for what marks a hidden one.
+    input_name : str, default="y"
+        The name of `y` in messages.
+
+    Returns
+    -------
+    labels : ndarray of shape (n_samples,)
+        The labels as they were given.
 
     Raises
     ------
@@ -51,25 +64,25 @@ def check_labels(y: ArrayLike) -> NDArray:
     """
     if y is None:
         raise ValueError(
-            "y is None: this estimator requires y to be passed, but the target y is None. "
-            "Pass one label a volume, -1 where it is unknown."
+            f"{input_name} is None: this estimator requires {input_name} to be passed, but the "
+            f"target {input_name} is None. Pass one label a volume, -1 where it is unknown."
         )
     labels: NDArray = column_or_1d(y, warn=True)
     if labels.dtype.kind == "c":
-        raise ValueError("Complex data not supported: y holds complex numbers.")
+        raise ValueError(f"Complex data not supported: {input_name} holds complex numbers.")
     if labels.dtype.kind in "fO" and any(missing := [_is_missing(label) for label in labels]):
         raise ValueError(
-            f"Input y contains NaN, first at index {missing.index(True)}. "
+            f"Input {input_name} contains NaN, first at index {missing.index(True)}. "
             "Mark a volume whose class is unknown by -1 instead."
         )
     if labels.dtype.kind == "f" and np.isinf(labels).any():
-        raise ValueError("Input y contains infinity.")
-    check_classification_targets(uniform_labels(labels[~is_unlabeled(labels)]))
+        raise ValueError(f"Input {input_name} contains infinity.")
+    check_classification_targets(uniform_labels(labels[~is_unlabeled(labels)], input_name))
     return labels
 
 
 def encode_labels(
-    y: ArrayLike, classes: ArrayLike | None = None
+    y: ArrayLike, classes: ArrayLike | None = None, *, input_name: str = "y"
 ) -> tuple[NDArray[np.int64], NDArray]:
     """Replace labels by class indices, -1 for hidden ones.
 
@@ -79,6 +92,8 @@ def encode_labels(
         Integers or strings; see :func:`is_unlabeled` for what marks a hidden label.
     classes : array-like of shape (n_classes,), optional
         All classes there are. Without it, those that occur in `y`.
+    input_name : str, default="y"
+        The name of `y` in messages.
 
     Returns
     -------
@@ -98,9 +113,9 @@ def encode_labels(
     >>> codes.tolist(), classes.tolist()
     ([1, -1, 0], ['apoferritin', 'ribosome'])
     """
-    y = check_labels(y)
+    y = check_labels(y, input_name)
     labeled = ~is_unlabeled(y)
-    known = uniform_labels(y[labeled])
+    known = uniform_labels(y[labeled], input_name)
     if classes is None:
         class_values = np.unique(known)
     else:
@@ -110,9 +125,10 @@ def encode_labels(
         unknown = np.setdiff1d(known, class_values)
         if len(unknown):
             raise ValueError(
-                f"y holds labels that are not among the classes {class_values.tolist()}: "
-                f"{unknown[:10].tolist()}. (A meta-estimator that re-encodes y turns -1 into a "
-                "class; give it labelled volumes only, see WithUnlabeled.)"
+                f"{input_name} holds labels that are not among the classes "
+                f"{class_values.tolist()}: {unknown[:10].tolist()}. (A meta-estimator that "
+                "re-encodes y turns -1 into a class; give it labelled volumes only, see "
+                "WithUnlabeled.)"
             )
     codes = np.full(len(y), UNLABELED, dtype=np.int64)
     codes[labeled] = np.searchsorted(class_values, known)
@@ -134,14 +150,14 @@ def _is_missing(label: object) -> bool:
         return True
 
 
-def uniform_labels(labels: NDArray) -> NDArray:
+def uniform_labels(labels: NDArray, input_name: str = "y") -> NDArray:
     """Give object arrays of numbers a numeric type; refuse labels of several kinds."""
     if labels.dtype.kind != "O" or not len(labels):
         return labels
     kinds = {str if isinstance(label, str) else float for label in labels}
     if len(kinds) > 1:
         raise ValueError(
-            "y mixes strings and numbers as labels. Use one kind; "
+            f"{input_name} mixes strings and numbers as labels. Use one kind; "
             "hidden labels may be -1, None or 'unlabeled'."
         )
     return labels if kinds == {str} else np.array(labels.tolist())
@@ -184,6 +200,8 @@ def check_enough_classes(
 def score_labeled(predict: Callable[[Any], NDArray], X: Any, y: Any, sample_weight: Any) -> float:
     """Return the accuracy of predictions over the labelled rows.
 
+    `X` is handed on as it was given, for `predict` to validate: a data frame keeps its columns.
+
     Raises
     ------
     ValueError
@@ -195,4 +213,5 @@ def score_labeled(predict: Callable[[Any], NDArray], X: Any, y: Any, sample_weig
         raise ValueError("The score needs labelled volumes, but every label in y is hidden.")
     weight = None if sample_weight is None else np.asarray(sample_weight)[labeled]
     truth = uniform_labels(np.asarray(y)[labeled])
-    return float(accuracy_score(truth, predict(X[labeled]), sample_weight=weight))
+    labels = predict(_safe_indexing(X, np.flatnonzero(labeled)))
+    return float(accuracy_score(truth, labels, sample_weight=weight))

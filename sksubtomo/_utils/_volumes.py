@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import re
 import warnings
 from typing import Any
 
@@ -36,7 +37,7 @@ def check_volume_shape(volume_shape: Any, name: str = "volume_shape") -> Shape3d
 
 
 def check_volumes(
-    estimator: Any, X: Any, *, volume_shape: Any = None, reset: bool
+    estimator: Any, X: Any, *, volume_shape: Any = None, reset: bool, input_name: str = "X"
 ) -> NDArray[np.float32]:
     """Validate `X` for `estimator` and return it as volumes.
 
@@ -53,6 +54,8 @@ def check_volumes(
         Shape of a flat row; None reads it as one line of voxels, ``(1, 1, n_voxels)``.
     reset : bool
         Whether this is a first fit.
+    input_name : str, default="X"
+        The name of `X` in messages.
 
     Returns
     -------
@@ -66,24 +69,24 @@ def check_volumes(
         or its volumes do not have the expected shape.
     """
     if is_lazy(X):
-        return _check_lazy(estimator, X, volume_shape, reset)
-    X = _reject_ragged(X)
+        return _check_lazy(estimator, X, volume_shape, reset, input_name)
+    X = _reject_ragged(X, input_name)
     name = type(estimator).__name__
     ndim = getattr(X, "ndim", None)
     if ndim is not None and ndim not in (0, 1, 2, 4):
         raise ValueError(
-            f"{name} expects X of shape (n_samples, depth, height, width) or (n_samples, "
-            f"n_voxels), got {ndim} dimensions: {tuple(X.shape)}."
-            + (" For a single volume, pass X[np.newaxis]." if ndim == 3 else "")
+            f"{name} expects {input_name} of shape (n_samples, depth, height, width) or "
+            f"(n_samples, n_voxels), got {ndim} dimensions: {tuple(X.shape)}."
+            + (f" For a single volume, pass {input_name}[np.newaxis]." if ndim == 3 else "")
         )
     given = tuple(int(edge) for edge in X.shape[1:]) if ndim == 4 else None
     if given is not None:
-        _check_given_shape(estimator, given, volume_shape, reset)
+        _check_given_shape(estimator, given, volume_shape, reset, input_name)
         X = np.asarray(X).reshape(len(X), math.prod(given))
     try:
         flat = validate_data(estimator, X, reset=reset, dtype=np.float32, order="C")
     except ValueError as error:
-        raise _locate_non_finite(error, X) from error
+        raise _located(error, X, input_name) from error
     if reset:
         estimator.volume_shape_ = given or _shape_of_rows(name, flat.shape[1], volume_shape)
     return flat.reshape(len(flat), *estimator.volume_shape_)
@@ -94,41 +97,41 @@ def is_lazy(X: Any) -> bool:
     return getattr(X, "lazy_volumes", False)
 
 
-def _check_lazy(estimator: Any, X: Any, volume_shape: Any, reset: bool) -> Any:
+def _check_lazy(estimator: Any, X: Any, volume_shape: Any, reset: bool, input_name: str) -> Any:
     name = type(estimator).__name__
     if not len(X):
         raise ValueError(f"Found array with 0 sample(s) while {name} requires a minimum of 1.")
     given = tuple(int(edge) for edge in X.shape[1:])
-    _check_given_shape(estimator, given, volume_shape, reset)
+    _check_given_shape(estimator, given, volume_shape, reset, input_name)
     if reset:
         estimator.n_features_in_ = math.prod(given)
         estimator.volume_shape_ = given
     return X
 
 
-def _reject_ragged(X: Any) -> Any:
+def _reject_ragged(X: Any, input_name: str) -> Any:
     """Turn sequences of volumes into an array; explain it if they differ in shape."""
     if hasattr(X, "ndim") or not isinstance(X, (list, tuple)):
         return X
     shapes = sorted({np.shape(volume) for volume in X if isinstance(volume, np.ndarray)})
     if len(shapes) > 1:
         raise ValueError(
-            f"X holds volumes of different shapes, {', '.join(map(str, shapes[:5]))}. "
+            f"{input_name} holds volumes of different shapes, {', '.join(map(str, shapes[:5]))}. "
             "Crop or pad them to one box size first."
         )
     return np.asarray(X) if shapes and len(shapes[0]) > 1 else X
 
 
 def _check_given_shape(
-    estimator: Any, given: tuple[int, ...], volume_shape: Any, reset: bool
+    estimator: Any, given: tuple[int, ...], volume_shape: Any, reset: bool, input_name: str
 ) -> None:
     name = type(estimator).__name__
     if 0 in given:
-        raise ValueError(f"X holds volumes without voxels: their shape is {given}.")
+        raise ValueError(f"{input_name} holds volumes without voxels: their shape is {given}.")
     if not reset and given != estimator.volume_shape_:
         raise ValueError(
-            f"X has volumes of shape {given}, but {name} was fitted on volumes of shape "
-            f"{estimator.volume_shape_}."
+            f"{input_name} has volumes of shape {given}, but {name} was fitted on volumes of "
+            f"shape {estimator.volume_shape_}."
         )
     if reset and volume_shape is not None and check_volume_shape(volume_shape) != given:
         raise ValueError(
@@ -158,15 +161,17 @@ def _shape_of_rows(name: str, n_voxels: int, volume_shape: Any) -> Shape3d:
     return (1, 1, n_voxels)
 
 
-def _locate_non_finite(error: ValueError, X: Any) -> ValueError:
-    """Add the index of the first offending volume to scikit-learn's message."""
-    if "contains NaN" not in str(error) and "contains infinity" not in str(error):
-        return error
-    try:
-        bad = ~np.isfinite(np.asarray(X, dtype=np.float32)).all(axis=1)
-    except (TypeError, ValueError):
-        return error
-    return ValueError(f"{error}\nThe first such volume has index {int(np.argmax(bad))}.")
+def _located(error: ValueError, X: Any, input_name: str) -> ValueError:
+    """Say in scikit-learn's message which input it is, and which volume is the first not finite."""
+    # validate_data calls it X, whatever its caller does.
+    message = re.sub(r"\A(Input )?X\b", rf"\g<1>{input_name}", str(error))
+    if "contains NaN" in message or "contains infinity" in message:
+        try:
+            bad = ~np.isfinite(np.asarray(X, dtype=np.float32)).all(axis=1)
+        except (TypeError, ValueError):
+            return ValueError(message)
+        message += f"\nThe first such volume has index {int(np.argmax(bad))}."
+    return ValueError(message)
 
 
 def has_flat_rows(X: Any) -> bool:

@@ -3,7 +3,7 @@
 from sksubtomo.base._augmented import make_augmentation, make_corruption
 from sksubtomo.base._classifier import BaseVolumeClassifier
 from sksubtomo.base._estimator import BaseVolumeEstimator
-from sksubtomo.base._first_stage import check_first_stage, fitted_first_stage, unfrozen
+from sksubtomo.base._first_stage import check_first_stage, fitted_first_stage
 from sksubtomo.base._reconstruction import ReconstructionMixin
 
 __all__ = [
@@ -14,5 +14,4 @@ __all__ = [
     "fitted_first_stage",
     "make_augmentation",
     "make_corruption",
-    "unfrozen",
 ]

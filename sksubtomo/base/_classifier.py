@@ -143,7 +143,6 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
             If no row is labelled.
         """
         check_is_fitted(self, "net_")
-        X = check_volumes(self, X, reset=False)
         return score_labeled(self.predict, X, y, sample_weight)
 
     def _encode_targets(
@@ -168,24 +167,45 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
         return codes
 
     def _encode_validation(self, y_val: Any, n_samples: int) -> NDArray[np.int64]:
-        return encode_labels(y_val, self.classes_)[0]
+        codes, _ = encode_labels(y_val, self.classes_, input_name="y_val")
+        if not (self._validates_on_unlabeled() or (codes >= 0).any()):
+            raise ValueError(
+                "y_val holds no label, and the loss that early stopping watches is one of labelled "
+                "volumes only. Pass the labels of X_val, or leave X_val out."
+            )
+        return codes
 
     def _module_params(self) -> dict[str, Any]:
         return {**super()._module_params(), "n_classes": len(self.classes_)}
 
     def _class_weights(self, codes: NDArray[np.int64]) -> torch.Tensor | None:
-        """Weight of every class from ``class_weight``; 1 for classes without a label."""
+        """Weight of every class from ``class_weight``; 1 for classes that it does not weigh."""
         if self.class_weight is None:
             return None
-        seen = np.unique(codes[codes >= 0])
-        weights = np.ones(len(self.classes_))
-        if len(seen):
-            weights[seen] = compute_class_weight(
-                self.class_weight,
-                classes=self.classes_[seen],
-                y=self.classes_[codes[codes >= 0]],
-            )
+        if isinstance(self.class_weight, dict):
+            weights = self._given_class_weights(self.class_weight)
+        else:
+            seen = np.unique(codes[codes >= 0])
+            weights = np.ones(len(self.classes_))
+            if len(seen):
+                weights[seen] = compute_class_weight(
+                    self.class_weight,
+                    classes=self.classes_[seen],
+                    y=self.classes_[codes[codes >= 0]],
+                )
         return torch.tensor(weights, dtype=torch.float32)
+
+    def _given_class_weights(self, class_weight: dict[Any, float]) -> NDArray[np.float64]:
+        """Return the weights in the order of the classes, whichever of them have a label here."""
+        known = self.classes_.tolist()
+        unknown = [name for name in class_weight if name not in known]
+        # Names of classes without a label here do no harm, where all others are weighed.
+        if unknown and any(name not in class_weight for name in known):
+            raise ValueError(
+                f"class_weight weighs {unknown}, which are not among the classes {known}. If they "
+                "exist but have no label here, name all classes by classes=."
+            )
+        return np.array([class_weight.get(name, 1.0) for name in known], dtype=np.float64)
 
     def _class_shares(self, codes: NDArray[np.int64]) -> torch.Tensor:
         """Share of each class among the labels, as if each had one label more (Laplace).

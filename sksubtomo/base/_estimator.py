@@ -13,24 +13,12 @@ import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import check_consistent_length
 from skorch.callbacks import Callback
 
 from sksubtomo._utils._allocator import keeping_freed_memory
-from sksubtomo._utils._labels import UNLABELED
-from sksubtomo._utils._params import merge_mapping
-from sksubtomo._utils._volumes import check_volumes
 from sksubtomo.base._augmented import check_tilt_ranges, make_augmentation
-from sksubtomo.base._parameters import (
-    CONSTRAINTS,
-    NETWORK_CONSTRAINTS,
-    NETWORK_DEFAULTS,
-    TRAINING_CONSTRAINTS,
-    TRAINING_DEFAULTS,
-    check_unchanged,
-    fixed_params,
-)
-from sksubtomo.networks import resolve_backbone
+from sksubtomo.base._checks import ChecksMixin, ValidationData
+from sksubtomo.base._parameters import CONSTRAINTS
 from sksubtomo.networks._processes import n_processes, sharing_batches
 from sksubtomo.networks._random import draw_seeds
 from sksubtomo.training import (
@@ -45,15 +33,12 @@ from sksubtomo.training import (
     to_input,
 )
 
-#: Volumes and class indices.
-ValidationData = tuple[NDArray[np.float32], NDArray[np.int64]]
 
-
-class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
+class BaseVolumeEstimator(ChecksMixin, BaseEstimator, metaclass=ABCMeta):
     """Base of estimators that train a network on volumes.
 
     A subclass names its network and its loss and says how targets become class
-    indices; validation, seeding, scaling, hold-out, training and the fitted attributes are here.
+    indices; seeding, scaling, hold-out, training and the fitted attributes are here.
     """
 
     #: Classes of the network and of the loss.
@@ -62,10 +47,6 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
     #: Whether unlabelled volumes are trained on.
     _learns_from_unlabeled: ClassVar[bool] = True
 
-    _network_defaults: ClassVar[dict[str, Any]] = NETWORK_DEFAULTS
-    _network_constraints: ClassVar[dict[str, list]] = NETWORK_CONSTRAINTS
-    _training_defaults: ClassVar[dict[str, Any]] = TRAINING_DEFAULTS
-    _training_constraints: ClassVar[dict[str, list]] = TRAINING_CONSTRAINTS
     _parameter_constraints: ClassVar[dict[str, list]] = CONSTRAINTS
 
     def __init__(
@@ -187,12 +168,6 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
         """Let processes train together, if they are to."""
         return sharing_batches(self._checked_training_params()["accelerate"], self.device)
 
-    def _encode_targets(
-        self, y: Any, n_samples: int, *, resume: bool, classes: Any, partial: bool
-    ) -> NDArray[np.int64]:
-        """Turn `y` into class indices, -1 for unlabelled; without classes, all are."""
-        return np.full(n_samples, UNLABELED)
-
     def _module_params(self) -> dict[str, Any]:
         """Arguments of the network."""
         return {
@@ -204,77 +179,6 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
     @abstractmethod
     def _criterion_params(self, codes: NDArray[np.int64]) -> dict[str, Any]:
         """Arguments of the loss."""
-
-    def _check_data(
-        self, X: Any, y: Any, *, resume: bool, classes: Any, partial: bool = False
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Validate everything that can be, before work starts."""
-        resolve_backbone(self.network)
-        fixed = self._fixed_params()
-        if resume:
-            check_unchanged(self._made_with, fixed)
-        needs_cubes = self._needs_cubes()  # a wrong augmentation is found here
-        X = check_volumes(self, X, volume_shape=self.volume_shape, reset=not resume)
-        if needs_cubes and len(set(self.volume_shape_)) > 1:
-            raise ValueError(
-                f"augmentation and test_time_rotations need cubes, but X has volumes of shape "
-                f"{self.volume_shape_}. Crop them (CenterCropper), or pass volume_shape for flat "
-                "rows."
-            )
-        if y is not None:
-            check_consistent_length(X, y)
-        codes = self._encode_targets(y, len(X), resume=resume, classes=classes, partial=partial)
-        return X, codes
-
-    def _check_validation(self, X_val: Any, y_val: Any) -> ValidationData | None:
-        """Validate what early stopping is to watch."""
-        if X_val is None and y_val is None:
-            return None
-        if X_val is None or not self.early_stopping:
-            raise ValueError(
-                "X_val and y_val are for early stopping: pass X_val with y_val, and set "
-                "early_stopping=True."
-            )
-        X_val = check_volumes(self, X_val, reset=False)
-        if y_val is not None:
-            check_consistent_length(X_val, y_val)
-        return X_val, self._encode_validation(y_val, len(X_val))
-
-    def _check_use_of_tilt_ranges(self, X_val: Any) -> None:
-        """Refuse tilt ranges where they would not be used."""
-        if self.augmentation == "none":
-            raise ValueError("tilt_ranges are for augmentation, which is 'none'.")
-        if X_val is not None:
-            raise ValueError(
-                "tilt_ranges are those of X; X_val has none. Let validation_fraction take a part "
-                "of X instead."
-            )
-
-    def _encode_validation(self, y_val: Any, n_samples: int) -> NDArray[np.int64]:
-        """Turn `y_val` into class indices, -1 for unlabelled; without classes, all are."""
-        return np.full(n_samples, UNLABELED)
-
-    def _fixed_params(self) -> dict[str, Any]:
-        network, training = self._checked_network_params(), self._checked_training_params()
-        return fixed_params(self.network, network, training, self.early_stopping)
-
-    def _checked_network_params(self) -> dict[str, Any]:
-        return merge_mapping(
-            type(self).__name__,
-            "network_params",
-            self.network_params,
-            self._network_defaults,
-            self._network_constraints,
-        )
-
-    def _checked_training_params(self) -> dict[str, Any]:
-        return merge_mapping(
-            type(self).__name__,
-            "training_params",
-            self.training_params,
-            self._training_defaults,
-            self._training_constraints,
-        )
 
     def _train(
         self,
@@ -299,13 +203,18 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
             X, codes, offset=self.offset_, scale=self.scale_, tilt_ranges=tilt_ranges
         )
         if validation is None:
-            watched = rows if self._validates_on_unlabeled() else rows[codes[rows] >= 0]
-            _, held = hold_out(codes[watched], held_out, np.random.RandomState(split_seed))
+            watched = self._rows_to_watch(codes)
+            _, held = hold_out(
+                codes[watched],
+                held_out,
+                np.random.RandomState(split_seed),
+                smallest=self._fewest_volumes,
+            )
             dataset.rows = np.setdiff1d(rows, watched[held])
             dataset.validate_on(X, codes, watched[held], tilt_ranges)
         else:
             dataset.rows = rows
-            dataset.validate_on(*validation, self._rows_to_learn_from(validation[1]))
+            dataset.validate_on(*validation, self._rows_to_watch(validation[1]))
         dataset.share()
         if not self._checked_training_params()["n_workers"]:  # forked, they cannot use a GPU
             dataset.keep_on(self.net_.device)
@@ -319,6 +228,9 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
 
     def _rows_to_learn_from(self, codes: NDArray[np.int64]) -> NDArray[np.intp]:
         return np.flatnonzero(self._learns_from_unlabeled | (codes >= 0))
+
+    def _rows_to_watch(self, codes: NDArray[np.int64]) -> NDArray[np.intp]:
+        return np.flatnonzero(self._validates_on_unlabeled() | (codes >= 0))
 
     def _prepare(self, X: NDArray[np.float32], rows: NDArray[np.intp]) -> None:
         """Take from the volumes what has to be there before the net: their scale."""
@@ -399,17 +311,12 @@ class BaseVolumeEstimator(BaseEstimator, metaclass=ABCMeta):
         return forward_batches(
             self.net_.response(method, views),
             inputs,
-            self._to_input if np.ndim(inputs) == 4 else torch.from_numpy,
+            # A tensor on the memory of codes, which may be read-only, would be writable.
+            self._to_input if np.ndim(inputs) == 4 else torch.tensor,
             module=self.net_.predictor_,
             device=self.net_.device,
             voxels_per_sample=self.n_features_in_,
         )
-
-    def _needs_cubes(self) -> bool:
-        """Whether copies are more than noise and contrast, which any box can have."""
-        views = self._views()
-        copies = views.augmentation
-        return bool(views.n_test_rotations) or (copies is not None and copies.needs_cubes)
 
     def _sees_volumes(self) -> bool:
         """Whether the network's inputs can be rotated."""

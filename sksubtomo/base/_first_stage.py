@@ -8,12 +8,8 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from sksubtomo._utils._delegation import unfrozen
 from sksubtomo._utils._volumes import Shape3d
-
-
-def unfrozen(given: Any) -> Any:
-    """Return the estimator that was given, without its FrozenEstimator."""
-    return given.estimator if isinstance(given, FrozenEstimator) else given
 
 
 def check_first_stage(

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.parallel import Parallel, delayed
@@ -29,18 +31,34 @@ CV_CONSTRAINTS: list = [
 _MOST_FOLDS = 5
 
 
-def make_folds(cv: Any, X: Any, y: NDArray, groups: Any) -> Folds:
+def labeled_rows(y: NDArray) -> NDArray[np.intp]:
+    """Return the numbers of the labelled rows.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    rows = np.flatnonzero(~is_unlabeled(y))
+    if not len(rows):
+        raise ValueError("There is nothing to calibrate on: every label in y is hidden.")
+    return rows
+
+
+def make_folds(estimator: Any, cv: Any, X: Any, y: NDArray, groups: Any) -> Folds:
     """Split the labelled volumes; the unlabelled ones are in every training fold.
 
     Parameters
     ----------
+    estimator : classifier
+        To be fitted to every training fold.
     cv : int, cross-validation splitter or None
         None makes five folds, fewer where a class has fewer labels or the labels come from fewer
         groups.
     X : array-like of shape (n_samples, ...)
         Volumes; only their number is used.
     y : ndarray of shape (n_samples,)
-        Labels, hidden ones included.
+        Labels, some of which are not hidden.
     groups : array-like of shape (n_samples,) or None
         For example the tomogram of every volume.
 
@@ -52,19 +70,20 @@ def make_folds(cv: Any, X: Any, y: NDArray, groups: Any) -> Folds:
     Raises
     ------
     ValueError
-        If a class has fewer labels than there are folds, of which there are at least two.
+        If a class has fewer labels than there are folds, of which there are at least two; or if a
+        training fold lacks a class that the classifier learns from labels only.
     """
     if cv is None:
         cv = _number_of_folds(y, groups)
     split = cv if isinstance(cv, SemiSupervisedSplit) else SemiSupervisedSplit(cv)
-    return list(split.split(X, y, groups))
+    folds = list(split.split(X, y, groups))
+    _check_training_folds(estimator, y, folds)
+    return folds
 
 
 def _number_of_folds(y: NDArray, groups: Any) -> int:
     codes, classes = encode_labels(y)
     labeled = codes >= 0
-    if not labeled.any():
-        raise ValueError("There is nothing to calibrate on: every label in y is hidden.")
     counts = np.bincount(codes[labeled])
     if counts.min() < 2:
         raise ValueError(
@@ -76,6 +95,44 @@ def _number_of_folds(y: NDArray, groups: Any) -> int:
     if n_groups < 2:
         raise ValueError("Folds need labelled samples of two groups, but all are of one.")
     return int(min(_MOST_FOLDS, counts.min(), n_groups))
+
+
+def _may_know_more_classes(estimator: Any) -> bool:
+    """Tell whether a classifier may have classes without a label among what it is fitted to."""
+    if isinstance(_innermost(estimator), FrozenEstimator):
+        return True
+    return any(
+        value is not None and name.rpartition("__")[2] == "classes"
+        for name, value in estimator.get_params(deep=True).items()
+    )
+
+
+def _innermost(estimator: Any) -> Any:
+    """Return what is fitted in the end, inside of pipelines and meta-estimators."""
+    while not isinstance(estimator, FrozenEstimator):
+        if isinstance(estimator, Pipeline):
+            inner = estimator.steps[-1][1]
+        else:
+            inner = getattr(estimator, "estimator", None)
+        if not hasattr(inner, "fit"):
+            break
+        estimator = inner
+    return estimator
+
+
+def _check_training_folds(estimator: Any, y: NDArray, folds: Folds) -> None:
+    codes, classes = encode_labels(y)
+    for number, (train, _) in enumerate(folds, start=1):
+        lacking = np.setdiff1d(np.arange(len(classes)), codes[train])
+        if len(lacking) and not _may_know_more_classes(estimator):
+            raise _lacks_classes(f"Training fold {number} of {len(folds)}", classes[lacking])
+
+
+def _lacks_classes(fold: str, lacking: NDArray) -> ValueError:
+    return ValueError(
+        f"{fold} has no labelled volume of the classes {lacking.tolist()}. Name all classes "
+        "to the classifier, if it has a parameter classes, or use other folds."
+    )
 
 
 def fit_clone(estimator: Any, X: Any, y: NDArray) -> Any:
@@ -138,9 +195,5 @@ def _respond_to_fold(
     X_train = _safe_indexing(X, train)
     in_fold = fit_clone(fitted, X_train, y[train])
     if not np.array_equal(in_fold.classes_, fitted.classes_):
-        lacking = np.setdiff1d(fitted.classes_, in_fold.classes_).tolist()
-        raise ValueError(
-            f"A training fold has no labelled volume of the classes {lacking}. Name all classes "
-            "to the classifier, if it has a parameter classes, or use other folds."
-        )
+        raise _lacks_classes("A training fold", np.setdiff1d(fitted.classes_, in_fold.classes_))
     return respond(in_fold, X_train, y[train], _safe_indexing(X, test))

@@ -41,7 +41,7 @@ class ClassifierAround(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         return self.estimator_.transform(X)
 
-    def score(self, X, y):
+    def score(self, X, y, sample_weight=None):
         """Return the accuracy over the labelled volumes.
 
         Parameters
@@ -50,6 +50,8 @@ class ClassifierAround(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             Volumes.
         y : array-like of shape (n_samples,)
             True labels; rows that are unlabelled are left out.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights of the rows.
 
         Returns
         -------
@@ -61,7 +63,7 @@ class ClassifierAround(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         ValueError
             If no row is labelled.
         """
-        return make_labeled_scorer("accuracy")(self, X, y)
+        return make_labeled_scorer("accuracy")(self, X, y, sample_weight=sample_weight)
 
     def __sklearn_tags__(self):
         """Return the tags of the classifier inside, as far as they concern the input."""

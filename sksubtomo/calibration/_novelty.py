@@ -13,6 +13,7 @@ from sklearn.covariance import ledoit_wolf_shrinkage
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 
+from sksubtomo._utils._delegation import unfrozen
 from sksubtomo._utils._labels import encode_labels
 
 Method = str | Callable[[Any, Any], NDArray]
@@ -114,8 +115,8 @@ def check_method(estimator: Any, method: Method) -> None:
     possible = [name for name in METHODS if _source(estimator, name)]
     raise ValueError(
         f"method={method!r} needs a classifier with {' or '.join(METHODS[method])}, which "
-        f"{type(estimator).__name__} does not have. It could be scored by {possible}, or by a "
-        "callable method(estimator, X)."
+        f"{type(unfrozen(estimator)).__name__} does not have. It could be scored by {possible}, "
+        "or by a callable method(estimator, X)."
     )
 
 
@@ -179,6 +180,7 @@ def energy_score(logits: NDArray) -> NDArray[np.float64]:
 
 def _source(estimator: Any, method: str) -> str | None:
     """Return what a classifier is asked for a score; None if it has nothing of the kind."""
+    estimator = unfrozen(estimator)
     last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
     for name in METHODS[method]:
         # Pipelines do not know features; their last step may.
@@ -188,6 +190,7 @@ def _source(estimator: Any, method: str) -> str | None:
 
 
 def _features(fitted: Any, X: Any) -> NDArray[np.float64]:
+    fitted = unfrozen(fitted)
     if _source(fitted, "mahalanobis") == "transform":
         features = fitted.transform(X)
     elif isinstance(fitted, Pipeline):

@@ -22,7 +22,12 @@ from sksubtomo._utils._labels import (
     encode_labels,
     is_unlabeled,
 )
-from sksubtomo.calibration._folds import CV_CONSTRAINTS, make_folds, respond_out_of_fold
+from sksubtomo.calibration._folds import (
+    CV_CONSTRAINTS,
+    labeled_rows,
+    make_folds,
+    respond_out_of_fold,
+)
 from sksubtomo.calibration._meta import ClassifierAround
 from sksubtomo.calibration._novelty import METHODS, check_method, fit_reference, score_volumes
 
@@ -157,14 +162,15 @@ class RejectingClassifier(ClassifierAround):
         ------
         ValueError
             If the classifier lacks what the method needs, no volume is labelled, a class has too
-            few labels for the folds, the classifier takes hidden labels for a class, or the
-            label of unknown volumes does not go with the classes.
+            few labels for the folds or is missing from a training fold, the classifier takes
+            hidden labels for a class, or the label of unknown volumes does not go with the classes.
         """
         check_method(self.estimator, self.method)
         X, y, groups = indexable(X, check_labels(y), groups)
+        rows = labeled_rows(y)
         self.unknown_label_ = _check_unknown_label(self.unknown_label, y)
         frozen = isinstance(self.estimator, FrozenEstimator) and self.method != "mahalanobis"
-        folds = None if frozen else make_folds(self.cv, X, y, groups)
+        folds = None if frozen else make_folds(self.estimator, self.cv, X, y, groups)
         self._fit_estimator(X, y)
         # As many volumes a reference as in the folds: the covariance of fewer volumes than
         # features depends on their number, and with it the scale of the distances.
@@ -174,7 +180,7 @@ class RejectingClassifier(ClassifierAround):
             for train in (own[~is_unlabeled(y[own])] for own, _ in folds_of_references)
         ]
         if folds is None:
-            scores = self.score_samples(_safe_indexing(X, np.flatnonzero(~is_unlabeled(y))))
+            scores = self.score_samples(_safe_indexing(X, rows))
         else:
             respond = partial(_scores, self.method)
             scores = respond_out_of_fold(self.estimator_, X, y, folds, respond, self.n_jobs)

@@ -17,8 +17,13 @@ from sklearn.utils import _safe_indexing, indexable
 from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import check_is_fitted
 
-from sksubtomo._utils._labels import check_labels, encode_labels, is_unlabeled
-from sksubtomo.calibration._folds import CV_CONSTRAINTS, make_folds, respond_out_of_fold
+from sksubtomo._utils._labels import check_labels, encode_labels
+from sksubtomo.calibration._folds import (
+    CV_CONSTRAINTS,
+    labeled_rows,
+    make_folds,
+    respond_out_of_fold,
+)
 from sksubtomo.calibration._meta import ClassifierAround
 
 _LARGEST_LOG_TEMPERATURE = 10.0
@@ -162,17 +167,15 @@ class TemperatureScaledClassifier(ClassifierAround):
         Raises
         ------
         ValueError
-            If no volume is labelled, a class has too few labels for the folds, or the classifier
-            takes hidden labels for a class.
+            If no volume is labelled, a class has too few labels for the folds or is missing from a
+            training fold, or the classifier takes hidden labels for a class.
         """
         X, y, groups = indexable(X, check_labels(y), groups)
+        rows = labeled_rows(y)
         frozen = isinstance(self.estimator, FrozenEstimator)
-        folds = None if frozen else make_folds(self.cv, X, y, groups)
+        folds = None if frozen else make_folds(self.estimator, self.cv, X, y, groups)
         self._fit_estimator(X, y)
         if folds is None:
-            rows = np.flatnonzero(~is_unlabeled(y))
-            if not len(rows):
-                raise ValueError("There is nothing to calibrate on: every label in y is hidden.")
             probabilities = self.estimator_.predict_proba(_safe_indexing(X, rows))
         else:
             rows = np.concatenate([test for _, test in folds])

@@ -59,14 +59,15 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     learning_rate : float, default=1e-3
         Adam's learning rate.
     batch_size : int, default=64
-        Volumes in a batch.
+        Volumes in a batch, at least 2. One left over for the last batch is passed over, since it
+        has nothing to be compared with; in another epoch it will be another one.
     max_epochs : int, default=100
         Passes over the training volumes.
     early_stopping : bool, default=True
         Whether to hold out training volumes, stop when their loss no longer falls, and go back to
         the weights that were best.
     validation_fraction : float, default=0.1
-        Share of the training volumes to hold out.
+        Share of the training volumes to hold out; none where that is a single volume.
     warm_start : bool, default=False
         Whether :meth:`fit` goes on from the last fit, with its network, optimizer and early
         stopping, which must not have changed.
@@ -120,6 +121,7 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
 
     _network = ContrastiveNetwork
     _criterion = ContrastiveLoss
+    _fewest_volumes = 2
     _network_defaults: ClassVar[dict[str, Any]] = {
         **BaseVolumeEstimator._network_defaults,
         "n_projections": 64,
@@ -137,6 +139,10 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         "temperature": [Interval(Real, 0, None, closed="neither")],
         "labeled_share": [None],
         "steps_per_epoch": [None],
+    }
+    _parameter_constraints: ClassVar[dict[str, list]] = {
+        **BaseVolumeEstimator._parameter_constraints,
+        "batch_size": [Interval(Integral, 2, None, closed="left")],
     }
 
     def __init__(

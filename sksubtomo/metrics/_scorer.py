@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import sklearn
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, get_scorer, log_loss, roc_auc_score
 from sklearn.utils import _safe_indexing
+from sklearn.utils.metadata_routing import MetadataRequest, get_routing_for_object
 
 from sksubtomo._utils._labels import is_unlabeled, uniform_labels
 
@@ -41,7 +44,7 @@ class LabeledScorer:
             Volumes.
         y : array-like of shape (n_samples,)
             Labels, hidden ones included.
-        **params : array-like of shape (n_samples,)
+        **params : array-like of shape (n_samples,) or None
             Routed metadata, such as ``sample_weight``.
 
         Returns
@@ -60,7 +63,10 @@ class LabeledScorer:
                 f"{self!r} has no labelled row to score. Keep labelled rows in every test fold, "
                 "for example by cv=SemiSupervisedSplit(5)."
             )
-        params = {name: _safe_indexing(value, rows) for name, value in params.items()}
+        params = {
+            name: None if value is None else _safe_indexing(value, rows)
+            for name, value in params.items()
+        }
         labels = uniform_labels(np.asarray(y)[rows])
         return self._scorer(estimator, _safe_indexing(X, rows), labels, **params)
 
@@ -70,7 +76,7 @@ class LabeledScorer:
 
     def get_metadata_routing(self) -> Any:
         """Return the requests of the scorer inside."""
-        return self._scorer.get_metadata_routing()  # type: ignore[attr-defined]
+        return get_routing_for_object(self._scorer)
 
     def set_score_request(self, **requests: Any) -> LabeledScorer:
         """Set the requests of the scorer inside, as in scikit-learn's metadata routing.
@@ -88,40 +94,74 @@ class LabeledScorer:
         self._scorer.set_score_request(**requests)  # type: ignore[attr-defined]
         return self
 
+    def _accept_sample_weight(self) -> bool:
+        # scikit-learn's searches ask for it where metadata routing is off.
+        accepts = getattr(self._scorer, "_accept_sample_weight", None)
+        return accepts() if accepts else _takes_weights(self._scorer)
+
+
+def _takes_weights(scorer: Callable[..., float]) -> bool:
+    return "sample_weight" in inspect.signature(scorer).parameters
+
 
 class _ProbabilityScorer:
-    """Scorer by a function of labels, probabilities and the classes of their columns."""
+    """Scorer by a function of labels, probabilities, the classes of their columns and weights."""
 
-    def __init__(self, function: Callable[[NDArray, NDArray, NDArray], float]) -> None:
-        self._function = function
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._weight_request: bool | str | None = None
 
-    def __call__(self, estimator: Any, X: Any, y: NDArray) -> float:
-        return float(self._function(y, estimator.predict_proba(X), estimator.classes_))
+    def __call__(self, estimator: Any, X: Any, y: NDArray, sample_weight: Any = None) -> float:
+        columns = _columns(estimator, X, for_ranks=self._name in _RANKINGS)
+        return float(_BY_PROBABILITY[self._name](y, columns, estimator.classes_, sample_weight))
+
+    def get_metadata_routing(self) -> MetadataRequest:
+        requests = MetadataRequest(owner=f"make_labeled_scorer({self._name!r})")
+        requests.score.add_request(param="sample_weight", alias=self._weight_request)
+        return requests
+
+    def set_score_request(self, *, sample_weight: bool | str | None) -> _ProbabilityScorer:
+        if not sklearn.get_config()["enable_metadata_routing"]:
+            raise RuntimeError(
+                "Requests need sklearn.set_config(enable_metadata_routing=True), which is off."
+            )
+        self._weight_request = sample_weight
+        return self
 
 
-def _neg_log_loss(y: NDArray, probabilities: NDArray, classes: NDArray) -> float:
-    return -log_loss(y, probabilities, labels=classes)
+def _columns(estimator: Any, X: Any, *, for_ranks: bool) -> NDArray:
+    """Return probabilities, or for ranks of two classes what has the same order."""
+    ranked = for_ranks and len(estimator.classes_) == 2 and hasattr(estimator, "decision_function")
+    if not ranked or hasattr(estimator, "predict_proba"):
+        return estimator.predict_proba(X)
+    decision = estimator.decision_function(X)
+    return np.column_stack([-decision, decision])
 
 
-def _roc_auc(y: NDArray, probabilities: NDArray, classes: NDArray) -> float:
-    return _mean_over_classes(roc_auc_score, y, probabilities, classes)
+def _neg_log_loss(y: NDArray, probabilities: NDArray, classes: NDArray, weight: Any) -> float:
+    return -log_loss(y, probabilities, labels=classes, sample_weight=weight)
 
 
-def _average_precision(y: NDArray, probabilities: NDArray, classes: NDArray) -> float:
-    return _mean_over_classes(average_precision_score, y, probabilities, classes)
+def _roc_auc(y: NDArray, probabilities: NDArray, classes: NDArray, weight: Any) -> float:
+    return _mean_over_classes(roc_auc_score, y, probabilities, classes, weight)
+
+
+def _average_precision(y: NDArray, probabilities: NDArray, classes: NDArray, weight: Any) -> float:
+    return _mean_over_classes(average_precision_score, y, probabilities, classes, weight)
 
 
 def _mean_over_classes(
-    score_func: Callable[[NDArray, NDArray], float],
+    score_func: Callable[..., float],
     y: NDArray,
     probabilities: NDArray,
     classes: NDArray,
+    weight: Any,
 ) -> float:
     """Score every class against the rest; of two classes, the second only, as scikit-learn does."""
     chosen = range(len(classes)) if len(classes) > 2 else [1]
     is_class = {column: y == classes[column] for column in chosen}
     scores = [
-        score_func(truth, probabilities[:, column])
+        score_func(truth, probabilities[:, column], sample_weight=weight)
         for column, truth in is_class.items()
         if truth.any() and not truth.all()
     ]
@@ -138,6 +178,7 @@ _BY_PROBABILITY = {
     "neg_log_loss": _neg_log_loss,
     "roc_auc": _roc_auc,
 }
+_RANKINGS = ("average_precision", "roc_auc")
 _BY_PREDICTION = ("accuracy", "balanced_accuracy", "f1_macro", "f1_weighted")
 
 
@@ -166,7 +207,8 @@ def get_labeled_scorer(name: str) -> LabeledScorer:
     name : str
         One of :func:`get_labeled_scorer_names`. ``roc_auc`` and ``average_precision``
         are those of the second class, where there are two; else the mean over
-        the classes, each against the rest, that occur among the rows scored. ``neg_log_loss``
+        the classes, each against the rest, that occur among the rows scored. They need
+        ``predict_proba``; of two classes, ``decision_function`` does as well. ``neg_log_loss``
         takes the classes from the estimator, so that none needs to occur.
 
     Returns
@@ -219,10 +261,8 @@ def make_labeled_scorer(scoring: str | Callable[..., float]) -> LabeledScorer:
     >>> scorer = make_labeled_scorer(make_scorer(fbeta_score, beta=2, average="macro"))
     """
     if isinstance(scoring, str):
-        by_probability = _BY_PROBABILITY.get(scoring)
-        inner = (
-            get_scorer(scoring) if by_probability is None else _ProbabilityScorer(by_probability)
-        )
+        by_probability = scoring in _BY_PROBABILITY
+        inner = _ProbabilityScorer(scoring) if by_probability else get_scorer(scoring)
         return LabeledScorer(inner, repr(scoring))
     if not callable(scoring):
         raise ValueError(f"scoring={scoring!r} must be a name or a scorer.")

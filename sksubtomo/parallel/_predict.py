@@ -11,10 +11,12 @@ from typing import Any
 import joblib
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from sksubtomo._utils._batches import rows_per_batch
+from sksubtomo._utils._delegation import unfrozen
 from sksubtomo._utils._volumes import is_lazy
 from sksubtomo.parallel._dask import large_tasks
 from sksubtomo.parallel._mapped import MappedArray, by_reference
@@ -61,7 +63,7 @@ def parallel_predict(
     ----------
     estimator : estimator
         Fitted; a pipeline, too. It is sent to the workers with each shard.
-    X : array-like of shape (n_samples, ...) or SubtomogramStack
+    X : array-like or sparse matrix of shape (n_samples, ...) or SubtomogramStack
         What its method takes. Of stacks and of memory-mapped arrays, workers get the names of the
         files and read their shards themselves.
     method : str, default="predict_proba"
@@ -99,8 +101,11 @@ def parallel_predict(
     True
     """
     check_is_fitted(estimator)
+    estimator = unfrozen(estimator)
     _check_method(estimator, method)
-    if not (hasattr(X, "shape") and hasattr(X, "__getitem__")):
+    if issparse(X):
+        X = X.tocsr()  # not every format has rows to take
+    elif not (hasattr(X, "shape") and hasattr(X, "__getitem__")):
         X = np.asarray(X)
     n_rows = _num_samples(X)
     if n_rows == 0:
@@ -125,7 +130,7 @@ def _shards(X: Any, n_rows: int, size: int) -> Iterator[Shard]:
 
 def _predict_shard(estimator: Any, method: str, shard: Shard) -> NDArray:
     rows = np.asarray(getattr(estimator, method)(shard.rows))
-    n_rows = len(shard.rows)
+    n_rows = _num_samples(shard.rows)
     if rows.ndim == 0 or len(rows) != n_rows:
         raise ValueError(
             f"{type(estimator).__name__}.{method} answers {n_rows} samples by an array of shape "

@@ -117,7 +117,7 @@ class BaseReferenceClassifier(ClassifierMixin, BaseEstimator):
         """
         coefficients = self._coefficients(X)
         evidence = self._compare(coefficients).log_evidence.double().numpy()
-        noise = torch.from_numpy(self.noise_power_)
+        noise = torch.tensor(self.noise_power_)
         spectrum = log_spectrum_ratio(self._finest, coefficients, noise).double().numpy()
         return logsumexp(evidence + self._log_prior, axis=1) - spectrum
 
@@ -171,5 +171,4 @@ class BaseReferenceClassifier(ClassifierMixin, BaseEstimator):
             If no row is labelled.
         """
         check_is_fitted(self, "references_")
-        X = check_volumes(self, X, reset=False)
         return score_labeled(self.predict, X, y, sample_weight)

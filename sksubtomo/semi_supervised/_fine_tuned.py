@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import Interval
 
-from sksubtomo.base import check_first_stage, fitted_first_stage, unfrozen
+from sksubtomo._utils._delegation import unfrozen
+from sksubtomo.base import check_first_stage, fitted_first_stage
 from sksubtomo.decomposition import Autoencoder, ContrastiveEncoder
 from sksubtomo.neural_network import CNNClassifier
 

@@ -73,8 +73,8 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         which may keep them so.
     class_prior : {"uniform", "labels"}, array-like of shape (n_classes,) or None, default="uniform"
         Probabilities of classes among unlabelled volumes, in the order of ``classes_``; a bias per
-        class sees to it that the posteriors have these shares, in the end within two standard
-        errors of a sample of that size. "uniform" is wrong where some classes are much
+        class sees to it that the posteriors have these shares, in the end as far as the number of
+        volumes warrants it. "uniform" is wrong where some classes are much
         more frequent than others. "labels" takes the shares of the labels, if these were drawn at
         random. None is no constraint.
     classes : array-like of shape (n_classes,), optional

@@ -11,12 +11,8 @@ from numpy.typing import NDArray
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import Interval
 
-from sksubtomo.base import (
-    BaseVolumeClassifier,
-    check_first_stage,
-    fitted_first_stage,
-    unfrozen,
-)
+from sksubtomo._utils._delegation import unfrozen
+from sksubtomo.base import BaseVolumeClassifier, check_first_stage, fitted_first_stage
 from sksubtomo.decomposition import VariationalAutoencoder
 from sksubtomo.networks import ConditionalVariationalNetwork
 from sksubtomo.training import ConditionalVariationalLoss, Views

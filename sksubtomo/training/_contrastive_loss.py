@@ -9,7 +9,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from sksubtomo.networks import ContrastiveOutput
-from sksubtomo.training._losses import Sums, with_shared_counts
+from sksubtomo.networks._processes import n_processes
+from sksubtomo.training._losses import Sums, quotient, with_shared_counts
 
 
 class ContrastiveLoss(nn.Module):
@@ -20,6 +21,9 @@ class ContrastiveLoss(nn.Module):
 
     .. math:: -\frac{1}{2n} \sum_i \log \frac{\exp(z_i z_j / \tau)}
         {\sum_{k \ne i} \exp(z_i z_k / \tau)}
+
+    A volume that is alone in its batch has nothing to be told from. It does not count; nor, unless
+    processes share batches, is a step taken for it, even of Adam's momentum alone.
 
     Parameters
     ----------
@@ -41,13 +45,18 @@ class ContrastiveLoss(nn.Module):
         """Return the loss of a batch and leave its sums in ``sums``; `codes` are not used."""
         z = output.projections
         n = len(z) // 2
+        n_copies = 2 * n if n > 1 else 0
         similarity = z @ z.T / self.temperature
         similarity = similarity.masked_fill(torch.eye(2 * n, dtype=torch.bool).to(z.device), -1e9)
         partner = torch.arange(2 * n, device=z.device).roll(n)
         total = F.cross_entropy(similarity, partner, reduction="sum")
-        self.sums = {"contrast": total.detach(), "n_copies": total.new_tensor(2 * n)}
-        return total / with_shared_counts(self.sums)["n_copies"]
+        self.sums = {"contrast": total.detach(), "n_copies": total.new_tensor(n_copies)}
+        # Optimizers pass over weights without a gradient, and step with one of zeros. Processes
+        # that share a batch have to have gradients of the same weights.
+        if not n_copies and n_processes() == 1:
+            return total.detach().requires_grad_()
+        return quotient(total, with_shared_counts(self.sums)["n_copies"])
 
     def summarize(self, sums: Mapping[str, torch.Tensor]) -> dict[str, float]:
         """Turn sums over the batches of an epoch into its loss."""
-        return {"loss": float(sums["contrast"] / sums["n_copies"])}
+        return {"loss": float(quotient(sums["contrast"], sums["n_copies"]))}

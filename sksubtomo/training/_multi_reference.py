@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import logsumexp
 
 from sksubtomo.training._expectation import (
     Expectation,
@@ -19,16 +21,14 @@ from sksubtomo.training._expectation import (
     shell_power,
 )
 
-# How far shares of a sample may be from their prior: nineteen in twenty are closer.
-_STANDARD_ERRORS = 2.0
+# Standard deviation, in nats, of what evidence is wrong by because references differ in quality.
+_BIAS_STD = 3.0
 
 
-def class_log_bias(
-    log_evidence: torch.Tensor, prior: NDArray[np.float64], standard_errors: float = 0.0
-) -> torch.Tensor:
-    """Return what to add to log evidence for the mean posterior to be the prior, or close to it.
+def class_log_bias(log_evidence: torch.Tensor, prior: NDArray[np.float64]) -> torch.Tensor:
+    """Return what to add to log evidence for the mean posterior to be the prior.
 
-    Steps of Sinkhorn & Knopp [1]_, the sum over classes being 1 for every volume.
+    Fixed point of Sinkhorn & Knopp, the sum over classes being 1 for every volume.
 
     Parameters
     ----------
@@ -36,9 +36,6 @@ def class_log_bias(
         Finite. Without a row, the bias is the prior's logarithm less its mean.
     prior : ndarray of shape (n_classes,)
         Positive, of sum 1.
-    standard_errors : float, default=0
-        How far means may be from the prior, in standard errors of n volumes that are drawn with its
-        probabilities. The bias goes no further than that; of few volumes it is next to nothing.
 
     Returns
     -------
@@ -47,21 +44,52 @@ def class_log_bias(
 
     References
     ----------
-    .. [1] Sinkhorn & Knopp, "Concerning nonnegative matrices and doubly stochastic matrices",
-       Pacific Journal of Mathematics 21, 1967.
+    Sinkhorn & Knopp, "Concerning nonnegative matrices and doubly stochastic matrices", Pacific
+    Journal of Mathematics 21, 1967.
     """
-    evidence, shares = log_evidence.double(), torch.from_numpy(prior)
-    n = max(1, len(evidence))
-    margin = standard_errors * (shares * (1 - shares) / n).sqrt()
-    low, high = (shares - margin).clamp_min(0), shares + margin
-    bias = shares.log()
+    evidence = log_evidence.double()
+    target = torch.from_numpy(np.log(prior))
+    bias = target.clone()
     for _ in range(500 if len(evidence) else 0):
-        log_share = (evidence + bias).log_softmax(dim=1).logsumexp(dim=0) - np.log(n)
-        step = log_share.clamp(low.log(), high.log()) - log_share
+        log_share = (evidence + bias).log_softmax(dim=1).logsumexp(dim=0) - np.log(len(evidence))
+        step = target - log_share
         bias += step
         if step.abs().max() < 1e-5:
             break
     return (bias - bias.mean()).float()
+
+
+def probable_log_bias(log_evidence: torch.Tensor, prior: NDArray[np.float64]) -> torch.Tensor:
+    """Return the bias as far as the number of volumes warrants it.
+
+    Volumes drawn with the prior's probabilities do not have exactly its shares. Here the bias of
+    every class is normally distributed about the prior's logarithm, and the most probable one is
+    taken: of very many volumes that of :func:`class_log_bias`, of a few next to none. It never
+    exceeds the variance times the number of volumes.
+
+    Parameters
+    ----------
+    log_evidence, prior
+        See :func:`class_log_bias`.
+
+    Returns
+    -------
+    bias : Tensor of shape (n_classes,)
+        Of mean 0.
+    """
+    evidence = log_evidence.double().numpy() + np.log(prior)
+    evidence -= evidence.max(axis=1, keepdims=True)
+
+    def cost(bias: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        biased = evidence + bias
+        normalizer = logsumexp(biased, axis=1, keepdims=True)
+        excess = np.exp(biased - normalizer).sum(axis=0) - len(evidence) * prior
+        penalty = bias / _BIAS_STD**2
+        value = normalizer.sum() - len(evidence) * prior @ bias + bias @ penalty / 2
+        return float(value), excess + penalty
+
+    bias = minimize(cost, np.zeros(len(prior)), jac=True, method="L-BFGS-B").x + np.log(prior)
+    return torch.from_numpy(bias - bias.mean()).float()
 
 
 def annealed_shares(
@@ -196,10 +224,14 @@ class MultiReferenceEM:
         first = self.coefficients[start] * gain[self.finest.shells[:n]]
         self.maps = self.finest.to_maps(first)
 
-    def _balanced(self, log_evidence: torch.Tensor, standard_errors: float = 0.0) -> torch.Tensor:
+    def _balanced(
+        self,
+        log_evidence: torch.Tensor,
+        bias: Callable[[torch.Tensor, NDArray[np.float64]], torch.Tensor] = class_log_bias,
+    ) -> torch.Tensor:
         if self.prior is None:
             return torch.zeros(self.n_classes)
-        return class_log_bias(log_evidence[~self.labeled], self.prior, standard_errors)
+        return bias(log_evidence[~self.labeled], self.prior)
 
     def run(self) -> None:
         """Iterate; then compare all volumes once more with the final references."""
@@ -212,7 +244,7 @@ class MultiReferenceEM:
                 self.history[-1]["seconds"] = time.perf_counter() - began
                 self.report(self.history[-1])
         evidence = self._expect(poses, data, keep_poses=False).log_evidence
-        self.bias = self._balanced(evidence, _STANDARD_ERRORS)
+        self.bias = self._balanced(evidence, probable_log_bias)
         best = (evidence + self.bias).argmax(dim=1)
         self.labels = torch.where(self.labeled, self.known.argmax(dim=1), best)
 

@@ -7,7 +7,11 @@ from numpy.typing import NDArray
 
 
 def hold_out(
-    codes: NDArray[np.int64], fraction: float, random_state: np.random.RandomState
+    codes: NDArray[np.int64],
+    fraction: float,
+    random_state: np.random.RandomState,
+    *,
+    smallest: int = 1,
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Split rows into training and validation, stratified on the classes and on "unlabelled".
 
@@ -22,17 +26,21 @@ def hold_out(
         Share of the rows to hold out, in [0, 1).
     random_state : RandomState
         Source of randomness.
+    smallest : int, default=1
+        Rows that stay in training, whatever the fraction, and the fewest to hold out.
 
     Returns
     -------
     train, held_out : ndarray of int
-        Sorted row numbers. The second may be empty where there are few rows.
+        Sorted row numbers. The second is empty where there are too few rows.
     """
     labeled, unlabeled = np.flatnonzero(codes >= 0), np.flatnonzero(codes < 0)
     chosen = [random_state.permutation(unlabeled)[: round(fraction * len(unlabeled))]]
     if len(labeled):
         chosen.append(_stratified(labeled, codes[labeled], fraction, random_state))
-    held_out = np.sort(np.concatenate(chosen))
+    held_out = np.sort(np.concatenate(chosen)[: max(0, len(codes) - smallest)])
+    if len(held_out) < smallest:
+        held_out = held_out[:0]
     return np.setdiff1d(np.arange(len(codes)), held_out), held_out
 
 

@@ -18,13 +18,20 @@ from sklearn.semi_supervised import LabelSpreading
 from sklearn.utils.estimator_checks import check_estimator
 
 from sksubtomo.calibration import RejectingClassifier, TemperatureScaledClassifier
-from sksubtomo.calibration._novelty import energy_score, fit_tied_gaussians
+from sksubtomo.calibration._novelty import METHODS, _source, energy_score, fit_tied_gaussians
 from sksubtomo.datasets import make_subtomograms
 from sksubtomo.model_selection import SemiSupervisedSplit
 from sksubtomo.neural_network import CNNClassifier
 from sksubtomo.preprocessing import VolumeNormalizer
 
 NAMES = np.array([*"abcd", "unlabeled"])
+
+
+class Plain(LogisticRegression):
+    """Classifier with features."""
+
+    def features(self, X):
+        return X
 
 
 class Generative(LinearDiscriminantAnalysis):
@@ -121,6 +128,30 @@ def test_scores_that_do_not_fit(blobs, estimator, method, message):
         RejectingClassifier(estimator, method=method).fit(*blobs)
 
 
+@pytest.mark.parametrize("last", [LinearDiscriminantAnalysis(), Generative(), Plain()])
+@pytest.mark.parametrize("method", METHODS)
+def test_frozen_classifier_is_asked_for_the_same(blobs, last, method):
+    X, y = blobs
+    pipeline = make_pipeline(StandardScaler(), last).fit(X, y)
+    for classifier in (pipeline, last):
+        assert _source(FrozenEstimator(classifier), method) == _source(classifier, method)
+
+
+def test_features_within_a_frozen_pipeline(blobs):
+    class Both(LinearDiscriminantAnalysis):
+        def features(self, X):
+            return X
+
+    X, y = blobs
+    for last in (Plain(), Both()):
+        pipeline = make_pipeline(StandardScaler(), last).fit(X, y)
+        plain, frozen = (
+            RejectingClassifier(each, method="mahalanobis").fit(X, y)
+            for each in (pipeline, FrozenEstimator(pipeline))
+        )
+        np.testing.assert_allclose(frozen.score_samples(X), plain.score_samples(X))
+
+
 # --- The threshold -------------------------------------------------------------------------------
 
 
@@ -172,10 +203,6 @@ def test_frozen_classifier_is_not_judged_on_its_own_means(blobs):
 
 def test_share_is_kept_with_more_features_than_volumes():
     # The covariance of few volumes depends on their number, which must not shift the threshold.
-    class Plain(LogisticRegression):
-        def features(self, X):
-            return X
-
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(1200, 500)) * rng.uniform(0.1, 3, 500), np.arange(1200) % 2
     frozen = FrozenEstimator(Plain(max_iter=5, tol=1e9).fit(X, y))
@@ -221,6 +248,28 @@ def test_label_of_the_unknown(blobs):
         rejecting.set_params(unknown_label=3).fit(X, y)
     long = clone(rejecting).set_params(unknown_label="none of these").fit(X, NAMES[y])
     assert "none of these" in long.predict(X)
+
+
+def test_without_labels(blobs):
+    X, y = blobs
+    for classifier in (LogisticRegression(), FrozenEstimator(LogisticRegression().fit(X, y))):
+        for unknown_label in (None, "none of these"):
+            rejecting = RejectingClassifier(classifier, unknown_label=unknown_label)
+            with pytest.raises(ValueError, match="every label in y is hidden"):
+                rejecting.fit(X, np.full(len(X), -1))
+
+
+def test_weighted_score(blobs):
+    X, y = blobs
+    hidden = np.where(np.arange(800) % 3, y, -1)
+    rejecting = RejectingClassifier(LogisticRegression(), quantile=0.3).fit(X, y)
+    right = rejecting.predict(X) == y
+    weight = np.arange(800.0)
+    known = hidden >= 0
+    expected = np.average(right[known], weights=weight[known])
+    assert rejecting.score(X, hidden, weight) == pytest.approx(expected)
+    assert rejecting.score(X, hidden, sample_weight=None) == rejecting.score(X, hidden)
+    assert rejecting.score(X, hidden) == pytest.approx(right[known].mean())
 
 
 # --- With other tools ----------------------------------------------------------------------------

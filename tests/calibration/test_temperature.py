@@ -19,7 +19,7 @@ from sklearn.semi_supervised import LabelSpreading
 from sklearn.utils.estimator_checks import check_estimator
 from sklearn.utils.fixes import parse_version
 
-from sksubtomo.calibration import TemperatureScaledClassifier
+from sksubtomo.calibration import RejectingClassifier, TemperatureScaledClassifier
 from sksubtomo.metrics import get_labeled_scorer
 from sksubtomo.model_selection import SemiSupervisedSplit
 
@@ -42,6 +42,19 @@ class Told(ClassifierMixin, BaseEstimator):
 
     def predict(self, X):
         return self.classes_[X.argmax(axis=1)]
+
+
+class ToldClasses(Told):
+    """Classifier that may be told of classes without a label."""
+
+    def __init__(self, classes=None):
+        self.classes = classes
+        self.temperature = 1.0
+
+    def fit(self, X, y):
+        super().fit(X, y)
+        self.classes_ = self.classes_ if self.classes is None else np.asarray(self.classes)
+        return self
 
 
 @pytest.fixture
@@ -187,6 +200,49 @@ def test_groups_are_not_taken_apart(logits):
         assert len(np.unique(groups[tested])) == 1
     with pytest.raises(ValueError, match="samples of two groups"):
         TemperatureScaledClassifier(Told()).fit(X, hidden, groups=np.zeros(300))
+
+
+@pytest.fixture
+def in_one_group(logits):
+    """Rows, labels and groups; class 2 has labels in the first group only."""
+    X, y, _ = (values[:300] for values in logits)
+    groups = np.arange(300) % 3
+    return X, np.where((y == 2) & (groups > 0), -1, y), groups
+
+
+@pytest.mark.parametrize("meta", [TemperatureScaledClassifier, RejectingClassifier])
+@pytest.mark.parametrize(
+    "classifier",
+    [Told(), ToldClasses(), make_pipeline(StandardScaler(), ToldClasses())],
+)
+def test_class_that_a_training_fold_lacks_is_named_before_any_fit(in_one_group, meta, classifier):
+    X, y, groups = in_one_group
+    names = np.array([*"abc", "unlabeled"])
+    Told.fits.clear()
+    message = r"Training fold \d of 3 has no labelled volume of the classes \[%s\]"
+    with pytest.raises(ValueError, match=message % 2):
+        meta(classifier).fit(X, y, groups=groups)
+    with pytest.raises(ValueError, match=message % "'c'"):
+        meta(classifier).fit(X, names[y], groups=groups)
+    assert not Told.fits
+
+
+@pytest.mark.parametrize("meta", [TemperatureScaledClassifier, RejectingClassifier])
+def test_training_folds_may_lack_a_class_that_the_classifier_knows(in_one_group, meta):
+    X, y, groups = in_one_group
+    told = ToldClasses([0, 1, 2])
+    for classifier in (told, make_pipeline(StandardScaler(), told)):
+        assert meta(classifier).fit(X, y, groups=groups).classes_.tolist() == [0, 1, 2]
+    frozen = make_pipeline(StandardScaler().fit(X), FrozenEstimator(Told().fit(X, y)))
+    assert meta(frozen).fit(X, y, groups=groups).classes_.tolist() == [0, 1, 2]
+    # The one who says so may be mistaken.
+    with pytest.raises(ValueError, match=r"training fold has no labelled volume .* \[2\]"):
+        meta(Forgetful([0, 1, 2])).fit(X, y, groups=groups)
+
+
+class Forgetful(ToldClasses):
+    def fit(self, X, y):
+        return Told.fit(self, X, y)
 
 
 def test_bad_input(overlapping):

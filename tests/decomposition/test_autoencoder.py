@@ -74,3 +74,17 @@ def test_partial_fit_is_fit_epoch_by_epoch(easy_volumes):
     for _ in range(5):
         stepwise.partial_fit(X)
     assert np.array_equal(stepwise.transform(X), quick().fit_transform(X))
+
+
+@pytest.mark.parametrize(("n", "fraction"), [(2, 0.8), (1, 0.6)])
+def test_a_volume_stays_in_training(easy_volumes, n, fraction):
+    autoencoder = quick(early_stopping=True, validation_fraction=fraction).fit(easy_volumes[0][:n])
+    assert ("valid_loss" in autoencoder.history_[0]) == (n > 1)
+
+
+def test_codes_may_be_read_only(easy_volumes):
+    autoencoder = quick(max_epochs=1).fit(easy_volumes[0])
+    codes = autoencoder.transform(easy_volumes[0])
+    expected = autoencoder.inverse_transform(codes)
+    codes.flags.writeable = False
+    assert np.array_equal(autoencoder.inverse_transform(codes), expected)

@@ -3,14 +3,17 @@ import pickle
 import numpy as np
 import pytest
 import sklearn
-from sklearn.linear_model import LogisticRegression
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.metrics import (
     accuracy_score,
     average_precision_score,
     check_scoring,
     fbeta_score,
     get_scorer,
+    log_loss,
     make_scorer,
+    roc_auc_score,
 )
 from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score, cross_validate
 from sklearn.semi_supervised import LabelSpreading
@@ -73,6 +76,27 @@ def test_string_labels_and_more_dimensions(noisy, name):
     assert scorer(direct, list(X), list(y)) == scorer(direct, X, y)
 
 
+@pytest.mark.parametrize("name", ["roc_auc", "average_precision"])
+def test_ranks_of_two_classes_need_no_probabilities(noisy, name):
+    _, X, y = noisy
+    keep, labeled = y < 2, (y == 0) | (y == 1)
+    ridge = RidgeClassifier().fit(X[labeled], y[labeled])
+    expected = get_scorer(name)(ridge, X[labeled], y[labeled])
+    assert 0.5 < expected < 1
+    assert get_labeled_scorer(name)(ridge, X[keep], y[keep]) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "n_classes"), [("roc_auc", 3), ("average_precision", 3), ("neg_log_loss", 2)]
+)
+def test_scores_that_need_probabilities(noisy, name, n_classes):
+    _, X, y = noisy
+    rows = (y >= 0) & (y < n_classes)
+    ridge = RidgeClassifier().fit(X[rows], y[rows])
+    with pytest.raises(AttributeError, match="RidgeClassifier.*predict_proba"):
+        get_labeled_scorer(name)(ridge, X[rows], y[rows])
+
+
 def test_missing_classes(noisy):
     classifier, X, y = noisy
     rows = np.flatnonzero(y != 2)
@@ -110,16 +134,64 @@ def test_any_scorer(noisy):
     assert make_labeled_scorer("top_k_accuracy")(classifier, X, y) > 0.5
 
 
-def test_sample_weight_is_routed(noisy):
+def weighted_score(name, classifier, X, y, weight):
+    """Return what scikit-learn's function makes of labelled rows."""
+    probabilities = classifier.predict_proba(X)
+    if name == "roc_auc":
+        return roc_auc_score(y, probabilities, multi_class="ovr", sample_weight=weight)
+    if name == "average_precision":
+        return average_precision_score(y, probabilities, sample_weight=weight)
+    if name == "neg_log_loss":
+        return -log_loss(y, probabilities, sample_weight=weight)
+    return get_scorer(name)(classifier, X, y, sample_weight=weight)
+
+
+@pytest.mark.parametrize("name", get_labeled_scorer_names())
+def test_weights(noisy, name):
     classifier, X, y = noisy
     weight = np.arange(120.0)
     labeled = y != -1
-    expected = accuracy_score(
-        y[labeled], classifier.predict(X[labeled]), sample_weight=weight[labeled]
-    )
+    score = get_labeled_scorer(name)
+    expected = weighted_score(name, classifier, X[labeled], y[labeled], weight[labeled])
+    assert score(classifier, X, y, sample_weight=weight) == pytest.approx(expected, rel=1e-12)
+    assert score(classifier, X, y, sample_weight=None) == score(classifier, X, y)
+    assert score(classifier, X, y) != pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", ["accuracy", "roc_auc"])
+def test_weights_of_a_search(noisy, name):
+    # What searches know without metadata routing.
+    _, X, y = noisy
+    X, y = X[y >= 0], y[y >= 0]
+    weight = np.arange(float(len(y)))
+    search = GridSearchCV(LogisticRegression(), {"C": [1.0]}, cv=3)
+    one = clone(search).set_params(scoring=get_labeled_scorer(name))
+    two = clone(search).set_params(scoring={name: get_labeled_scorer(name)}, refit=name)
+    one, two = (each.fit(X, y, sample_weight=weight).best_score_ for each in (one, two))
+    assert one == two
+    assert not make_labeled_scorer(lambda est, X, y: 1.0)._accept_sample_weight()
+
+
+@pytest.mark.parametrize("name", get_labeled_scorer_names())
+def test_sample_weight_is_routed(noisy, name):
+    classifier, X, y = noisy
+    weight = np.arange(120.0)
+    expected = get_labeled_scorer(name)(classifier, X, y, sample_weight=weight)
+    with pytest.raises(RuntimeError, match="enable_metadata_routing=True"):
+        get_labeled_scorer(name).set_score_request(sample_weight=True)
     with sklearn.config_context(enable_metadata_routing=True):
-        scorer = get_labeled_scorer("accuracy").set_score_request(sample_weight=True)
+        scorer = get_labeled_scorer(name).set_score_request(sample_weight=True)
+        assert scorer.get_metadata_routing().score.requests["sample_weight"] is True
         assert scorer(classifier, X, y, sample_weight=weight) == expected
+        X, y, weight = (values[y >= 0] for values in (X, y, weight))
+        with pytest.raises(sklearn.exceptions.UnsetMetadataPassedError, match="sample_weight"):
+            cross_validate(
+                LogisticRegression().set_fit_request(sample_weight=False),
+                X,
+                y,
+                scoring=get_labeled_scorer(name),
+                params={"sample_weight": weight},
+            )
         result = cross_validate(
             LogisticRegression().set_fit_request(sample_weight=False),
             X,
@@ -127,7 +199,18 @@ def test_sample_weight_is_routed(noisy):
             scoring=scorer,
             params={"sample_weight": weight},
         )
-    assert len(result["test_score"]) == 5
+    folds = StratifiedKFold().split(X, y)
+    for (train, test), score in zip(folds, result["test_score"], strict=True):
+        inner = LogisticRegression().fit(X[train], y[train])
+        known = get_labeled_scorer(name)(inner, X[test], y[test], sample_weight=weight[test])
+        assert score == pytest.approx(known)
+
+
+def test_scorers_of_other_makers_are_routed_nothing(noisy):
+    _, X, y = noisy
+    with sklearn.config_context(enable_metadata_routing=True):
+        scorer = make_labeled_scorer(lambda est, X, y: float(len(X)))
+        assert cross_val_score(LogisticRegression(), X, y, scoring=scorer).sum() == (y >= 0).sum()
 
 
 def test_bad_input(noisy):

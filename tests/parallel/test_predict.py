@@ -2,9 +2,11 @@ import pickle
 
 import numpy as np
 import pytest
+import scipy.sparse
 from joblib import parallel_config
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -43,6 +45,31 @@ def test_stacks_memory_maps_pipelines_and_lists(fitted, stack, many_volumes, tmp
     expected = pipeline.predict(many_volumes)
     rows = parallel_predict(pipeline, list(many_volumes), method="predict", shard_size=7)
     assert rows.tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("method", ["predict_proba", "decision_function", "predict"])
+def test_frozen_estimators(many_volumes, method):
+    X, y = many_volumes[:, 0, 0], np.arange(150) % 3
+    pipeline = make_pipeline(VolumeFlattener(), LogisticRegression()).fit(X.reshape(150, -1), y)
+    rows = X.reshape(150, -1)
+    expected = getattr(pipeline, method)(rows)
+    frozen_inside = make_pipeline(VolumeFlattener(), FrozenEstimator(pipeline))
+    for estimator in (FrozenEstimator(pipeline), frozen_inside.fit(rows, y)):
+        got = parallel_predict(estimator, rows, method=method, shard_size=40)
+        np.testing.assert_allclose(got, expected)
+
+
+@pytest.mark.parametrize("layout", ["csr", "csc", "coo", "bsr"])
+@pytest.mark.parametrize("kind", [scipy.sparse.csr_matrix, scipy.sparse.csr_array])
+def test_sparse_rows(layout, kind):
+    dense = np.random.default_rng(0).poisson(0.3, size=(90, 6)).astype(float)
+    X = kind(dense).asformat(layout)
+    classifier = LogisticRegression().fit(X, np.arange(90) % 3)
+    for shard_size in (None, 40):
+        rows = parallel_predict(classifier, X, shard_size=shard_size)
+        np.testing.assert_allclose(rows, classifier.predict_proba(X))
+    with pytest.raises(ValueError, match=r"0 sample\(s\)"):
+        parallel_predict(classifier, kind((0, 6)))
 
 
 @pytest.mark.slow
@@ -108,6 +135,8 @@ def test_methods_that_do_not_predict(method):
 def test_what_is_wrong_is_said_before_work(fitted, many_volumes):
     with pytest.raises(NotFittedError, match="CNNClassifier"):
         parallel_predict(CNNClassifier(), many_volumes)
+    with pytest.raises(ValueError, match="CNNClassifier has no method 'transform'; it has .'deci"):
+        parallel_predict(FrozenEstimator(fitted), many_volumes, method="transform")
     with pytest.raises(ValueError, match="CNNClassifier has no method 'transform'; it has"):
         parallel_predict(fitted, many_volumes, method="transform")
     for size in (0, -3, 2.5):

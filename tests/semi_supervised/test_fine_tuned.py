@@ -134,3 +134,13 @@ def test_frozen_things_that_will_not_do(mostly_hidden):
         quick(FrozenEstimator(LogisticRegression())).fit(*mostly_hidden)
     with pytest.raises(ValueError, match="not fitted"):
         quick(FrozenEstimator(Autoencoder())).fit(*mostly_hidden)
+
+
+@pytest.mark.parametrize("given", [{"x": 1.0}, {0: "heavy"}])
+def test_class_weights_are_checked_before_the_first_stage(mostly_hidden, monkeypatch, given):
+    def refuse(self, X, y=None):
+        raise AssertionError("the first stage was begun")
+
+    monkeypatch.setattr(Autoencoder, "fit", refuse)
+    with pytest.raises(ValueError, match=r"class_weight weighs \['x'\]|'heavy'"):
+        quick(class_weight=given).fit(*mostly_hidden)

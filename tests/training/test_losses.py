@@ -142,3 +142,17 @@ def test_contrastive_loss_in_closed_form():
     assert loss.summarize(loss.sums)["loss"] == pytest.approx(expected)
     swapped = ContrastiveOutput(output.volumes, z[[0, 1, 1, 0]])
     assert loss(swapped, torch.full((4,), -1)).item() == pytest.approx(expected + 2.0)
+
+
+def test_contrastive_loss_of_one_volume_is_left_out():
+    loss, alone = ContrastiveLoss(), ContrastiveLoss()
+    z = nn.functional.normalize(torch.randn(8, 3, generator=torch.Generator().manual_seed(0)))
+    loss(ContrastiveOutput(torch.zeros(8, 1, 1, 1, 1), z), torch.full((8,), -1))
+    single = z[:2].clone().requires_grad_()
+    value = alone(ContrastiveOutput(torch.zeros(2, 1, 1, 1, 1), single), torch.full((2,), -1))
+    value.backward()
+    assert value.item() == 0.0
+    assert single.grad is None
+    both = {name: loss.sums[name] + alone.sums[name] for name in loss.sums}
+    assert loss.summarize(both) == loss.summarize(loss.sums)
+    assert alone.summarize(alone.sums) == {"loss": 0.0}

@@ -4,8 +4,8 @@ import pytest
 from sksubtomo.training import hold_out
 
 
-def split(codes, fraction, seed=0):
-    return hold_out(np.asarray(codes), fraction, np.random.RandomState(seed))
+def split(codes, fraction, seed=0, **options):
+    return hold_out(np.asarray(codes), fraction, np.random.RandomState(seed), **options)
 
 
 def test_parts_are_a_partition_and_stratified():
@@ -29,6 +29,21 @@ def test_nothing_is_held_out_of_very_few_rows():
     assert len(held_out) == 0
     assert train.tolist() == [0, 1, 2, 3]
     assert len(split([-1] * 30, 0.0)[1]) == 0
+
+
+@pytest.mark.parametrize(("n", "fraction"), [(1, 0.6), (2, 0.8), (5, 0.99)])
+def test_one_row_stays_in_training(n, fraction):
+    train, held_out = split([-1] * n, fraction)
+    assert (len(train), len(held_out)) == (1, n - 1)
+
+
+@pytest.mark.parametrize(
+    ("n", "fraction", "n_held_out"), [(14, 0.1, 0), (15, 0.1, 2), (3, 0.6, 0), (5, 0.9, 3)]
+)
+def test_both_parts_have_the_smallest_number_of_rows(n, fraction, n_held_out):
+    train, held_out = split([-1] * n, fraction, smallest=2)
+    assert sorted([*train, *held_out]) == list(range(n))
+    assert len(held_out) == n_held_out
 
 
 def test_depends_on_the_seed_only():
