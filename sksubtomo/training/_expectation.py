@@ -20,6 +20,9 @@ _LARGEST_CHUNK = 64
 _NEGLIGIBLE_POSE = 1e-3
 _MOST_POSES = 256
 _NEGLIGIBLE_SHARE = 1e-4
+# Less than this below the best, a pose adds nothing to a float32, and its exponential would be
+# subnormal, which takes a CPU ten times as long.
+_LEAST_LOG = -80.0
 # Noise power is not estimated below this share of a shell's power.
 _LEAST_NOISE = 0.02
 
@@ -101,7 +104,7 @@ def expectation(
         for k in range(n_classes):
             match = _log_likelihood(values, templates[k], half[k])
             top, where = match.max(dim=1, keepdim=True)
-            relative = match.sub_(top).exp_()
+            relative = match.sub_(top).clamp_min_(_LEAST_LOG).exp_()
             total = relative.sum(dim=1, keepdim=True)
             evidence[rows, k] = (total.log() + top - np.log(n_poses))[:, 0].cpu()
             best[rows, k] = where[:, 0].cpu()
