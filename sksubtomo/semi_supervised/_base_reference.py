@@ -25,8 +25,8 @@ from sksubtomo.training import Expectation, expectation, log_spectrum_ratio
 class BaseReferenceClassifier(ClassifierMixin, BaseEstimator):
     """Base of a classifier that compares volumes with references in all poses.
 
-    A subclass sets ``classes_``, ``references_``, ``noise_power_``, ``class_log_bias_``, the
-    logarithms of class shares, ``_log_prior``, and the poses to try, ``_finest``.
+    A subclass sets ``classes_``, ``references_``, ``noise_power_``, ``class_log_prior_``, and the
+    poses to try, ``_finest``.
     """
 
     def _coefficients(self, X: Any) -> torch.Tensor:
@@ -48,10 +48,10 @@ class BaseReferenceClassifier(ClassifierMixin, BaseEstimator):
 
     def _scores(self, X: Any) -> NDArray[np.float64]:
         evidence = self._compare(self._coefficients(X)).log_evidence
-        return evidence.double().numpy() + self.class_log_bias_
+        return evidence.double().numpy() + self.class_log_prior_
 
     def decision_function(self, X):
-        """Return the log evidence of every class, with its bias.
+        """Return the log evidence of every class, with its prior.
 
         Parameters
         ----------
@@ -61,7 +61,7 @@ class BaseReferenceClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         scores : ndarray of shape (n_samples, n_classes) or (n_samples,)
-            Log-likelihood ratios to noise alone, plus ``class_log_bias_``. With two classes, the
+            Log-likelihood ratios to noise alone, plus ``class_log_prior_``. With two classes, the
             second less the first.
         """
         scores = self._scores(X)
@@ -119,7 +119,7 @@ class BaseReferenceClassifier(ClassifierMixin, BaseEstimator):
         evidence = self._compare(coefficients).log_evidence.double().numpy()
         noise = torch.tensor(self.noise_power_)
         spectrum = log_spectrum_ratio(self._finest, coefficients, noise).double().numpy()
-        return logsumexp(evidence + self._log_prior, axis=1) - spectrum
+        return logsumexp(evidence + self.class_log_prior_, axis=1) - spectrum
 
     def align(self, X):
         """Return class and pose of volumes.
@@ -138,7 +138,7 @@ class BaseReferenceClassifier(ClassifierMixin, BaseEstimator):
             :func:`~sksubtomo.geometry.rotate_volume` takes the reference to the volume.
         """
         result, poses = self._compare(self._coefficients(X)), self._finest
-        scores = result.log_evidence.double().numpy() + self.class_log_bias_
+        scores = result.log_evidence.double().numpy() + self.class_log_prior_
         codes = scores.argmax(axis=1)
         pose = result.best.numpy()[np.arange(len(codes)), codes]
         shift, rotation = np.divmod(pose, len(poses.rotations))

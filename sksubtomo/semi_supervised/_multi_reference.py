@@ -72,9 +72,9 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         are free, for noise that is coloured; references that have no shape yet then count as noise,
         which may keep them so.
     class_prior : {"uniform", "labels"}, array-like of shape (n_classes,) or None, default="uniform"
-        Probabilities of classes among unlabelled volumes, in the order of ``classes_``; a bias per
-        class sees to it that the posteriors have these shares, in the end as far as the number of
-        volumes warrants it. "uniform" is wrong where some classes are much
+        Probabilities of classes among unlabelled volumes, in the order of ``classes_``; while
+        references take shape, a bias per class sees to it that the posteriors have these shares.
+        "uniform" is wrong where some classes are much
         more frequent than others. "labels" takes the shares of the labels, if these were drawn at
         random. None is no constraint.
     classes : array-like of shape (n_classes,), optional
@@ -101,8 +101,8 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
     noise_power_ : ndarray of shape (n_shells,)
         Noise variance per real Fourier coefficient, by shell; of white noise, the variance of a
         voxel.
-    class_log_bias_ : ndarray of shape (n_classes,)
-        Added to the log evidence of classes.
+    class_log_prior_ : ndarray of shape (n_classes,)
+        Logarithms of `class_prior`, equal ones where it is None.
     transduction_ : ndarray of shape (n_samples,)
         Labels of all volumes of :meth:`fit`: those given, else the most probable.
     history_ : list of dict
@@ -344,9 +344,8 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         self._finest = finest
         self.references_ = finest.to_references(em.maps) * np.float32(scale)
         self.noise_power_ = em.noise.numpy().astype(np.float64) * scale**2
-        self.class_log_bias_ = em.bias.numpy().astype(np.float64)
+        n = len(self.classes_)
+        self.class_log_prior_ = np.log(np.full(n, 1 / n) if prior is None else prior)
         self.transduction_ = self.classes_[em.labels.numpy()]
         self.history_ = em.history
         self.n_iter_ = len(em.history)
-        n = len(self.classes_)
-        self._log_prior = np.log(np.full(n, 1 / n) if prior is None else prior)

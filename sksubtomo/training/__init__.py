@@ -28,12 +28,7 @@ from sksubtomo.training._losses import (
     quotient,
     squared_errors,
 )
-from sksubtomo.training._multi_reference import (
-    MultiReferenceEM,
-    annealed_shares,
-    class_log_bias,
-    probable_log_bias,
-)
+from sksubtomo.training._multi_reference import MultiReferenceEM, annealed_shares, class_log_bias
 from sksubtomo.training._net import OPTIMIZERS, build_net
 from sksubtomo.training._pseudo_labels import PseudoLabels, choose_confident
 from sksubtomo.training._reference_poses import (
@@ -92,7 +87,6 @@ __all__ = [
     "log_spectrum_ratio",
     "measured_frequencies",
     "posterior_sums",
-    "probable_log_bias",
     "quotient",
     "residual_noise",
     "scaling_of",

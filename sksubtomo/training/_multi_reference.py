@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import logsumexp
 
 from sksubtomo.training._expectation import (
     Expectation,
@@ -20,10 +18,6 @@ from sksubtomo.training._expectation import (
     residual_noise,
     shell_power,
 )
-
-# Standard deviation, in nats, of what evidence is wrong by because references differ in quality.
-_BIAS_STD = 3.0
-
 
 def class_log_bias(log_evidence: torch.Tensor, prior: NDArray[np.float64]) -> torch.Tensor:
     """Return what to add to log evidence for the mean posterior to be the prior.
@@ -57,39 +51,6 @@ def class_log_bias(log_evidence: torch.Tensor, prior: NDArray[np.float64]) -> to
         if step.abs().max() < 1e-5:
             break
     return (bias - bias.mean()).float()
-
-
-def probable_log_bias(log_evidence: torch.Tensor, prior: NDArray[np.float64]) -> torch.Tensor:
-    """Return the bias as far as the number of volumes warrants it.
-
-    Volumes drawn with the prior's probabilities do not have exactly its shares. Here the bias of
-    every class is normally distributed about the prior's logarithm, and the most probable one is
-    taken: of very many volumes that of :func:`class_log_bias`, of a few next to none. It never
-    exceeds the variance times the number of volumes.
-
-    Parameters
-    ----------
-    log_evidence, prior
-        See :func:`class_log_bias`.
-
-    Returns
-    -------
-    bias : Tensor of shape (n_classes,)
-        Of mean 0.
-    """
-    evidence = log_evidence.double().numpy() + np.log(prior)
-    evidence -= evidence.max(axis=1, keepdims=True)
-
-    def cost(bias: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        biased = evidence + bias
-        normalizer = logsumexp(biased, axis=1, keepdims=True)
-        excess = np.exp(biased - normalizer).sum(axis=0) - len(evidence) * prior
-        penalty = bias / _BIAS_STD**2
-        value = normalizer.sum() - len(evidence) * prior @ bias + bias @ penalty / 2
-        return float(value), excess + penalty
-
-    bias = minimize(cost, np.zeros(len(prior)), jac=True, method="L-BFGS-B").x + np.log(prior)
-    return torch.from_numpy(bias - bias.mean()).float()
 
 
 def annealed_shares(
@@ -212,7 +173,9 @@ class MultiReferenceEM:
 
     def _adjusted(self, seeds: NDArray[np.float64]) -> torch.Tensor:
         log_seeds = torch.from_numpy(np.log(np.maximum(seeds, 1e-6))).float()
-        adjusted = (log_seeds + self._balanced(log_seeds)).softmax(dim=1)
+        if self.prior is not None:
+            log_seeds = log_seeds + class_log_bias(log_seeds[~self.labeled], self.prior)
+        adjusted = log_seeds.softmax(dim=1)
         return torch.where(self.labeled[:, np.newaxis], self.known, adjusted)
 
     def _begin(self, start: NDArray[np.intp], noise: float) -> None:
@@ -224,17 +187,11 @@ class MultiReferenceEM:
         first = self.coefficients[start] * gain[self.finest.shells[:n]]
         self.maps = self.finest.to_maps(first)
 
-    def _balanced(
-        self,
-        log_evidence: torch.Tensor,
-        bias: Callable[[torch.Tensor, NDArray[np.float64]], torch.Tensor] = class_log_bias,
-    ) -> torch.Tensor:
-        if self.prior is None:
-            return torch.zeros(self.n_classes)
-        return bias(log_evidence[~self.labeled], self.prior)
-
     def run(self) -> None:
-        """Iterate; then compare all volumes once more with the final references."""
+        """Iterate; then compare all volumes once more with the final references.
+
+        The prior's shares are imposed while references take shape, and not on the last comparison.
+        """
         for stage, (poses, n_iter) in enumerate(self.stages):
             data = self.coefficients[:, torch.from_numpy(self.finest.radii <= poses.radii.max())]
             power = shell_power(poses, data)
@@ -244,8 +201,10 @@ class MultiReferenceEM:
                 self.history[-1]["seconds"] = time.perf_counter() - began
                 self.report(self.history[-1])
         evidence = self._expect(poses, data, keep_poses=False).log_evidence
-        self.bias = self._balanced(evidence, probable_log_bias)
-        best = (evidence + self.bias).argmax(dim=1)
+        # Volumes drawn with the prior's probabilities do not have its shares: by now the evidence
+        # is the better guide.
+        log_prior = 0.0 if self.prior is None else torch.from_numpy(np.log(self.prior)).float()
+        best = (evidence + log_prior).argmax(dim=1)
         self.labels = torch.where(self.labeled, self.known.argmax(dim=1), best)
 
     def _perplexity_in(self, stage: int) -> float | None:

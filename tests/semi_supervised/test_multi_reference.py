@@ -109,11 +109,18 @@ def test_two_labels_a_class_are_enough(data, fitted):
 
 def test_shares_follow_the_prior(data, fitted):
     X, _, hidden = data
-    np.testing.assert_allclose(fitted.predict_proba(X[6:]).mean(axis=0), 1 / 3, atol=0.01)
-    skewed = clone(fitted).set_params(class_prior=[0.5, 0.3, 0.2]).fit(X, hidden)
-    np.testing.assert_allclose(skewed.predict_proba(X[6:]).mean(axis=0), [0.5, 0.3, 0.2], atol=0.03)
     free = clone(fitted).set_params(class_prior=None).fit(X, hidden)
-    assert not free.class_log_bias_.any()
+    skewed = clone(fitted).set_params(class_prior=[0.8, 0.1, 0.1]).fit(X, hidden)
+    shares = [m.predict_proba(X[6:]).mean(axis=0) for m in (fitted, free, skewed)]
+    np.testing.assert_allclose(shares[0], 1 / 3, atol=0.05)
+    assert shares[2][0] > shares[0][0] + 0.1
+    np.testing.assert_allclose(skewed.class_log_prior_, np.log([0.8, 0.1, 0.1]))
+    np.testing.assert_allclose(free.class_log_prior_, np.log(1 / 3))
+    evidence = free.decision_function(X) + np.log([2.4, 0.3, 0.3])
+    moved = clone(free)
+    moved.__dict__.update(free.__dict__)
+    moved.class_log_prior_ = skewed.class_log_prior_
+    np.testing.assert_allclose(moved.decision_function(X), evidence, rtol=1e-5)
 
 
 @pytest.mark.parametrize("n_hidden", [1, 3, 4])

@@ -17,7 +17,6 @@ from sksubtomo.training import (
     expectation,
     measured_frequencies,
     posterior_sums,
-    probable_log_bias,
     residual_noise,
     shell_power,
     shift_grid,
@@ -340,20 +339,6 @@ def test_bias_gives_classes_their_shares(prior):
     bias = class_log_bias(evidence, np.array(prior))
     np.testing.assert_allclose((evidence + bias).softmax(1).mean(0), prior, atol=1e-3)
     assert float(bias.mean()) == pytest.approx(0, abs=1e-5)
-    # The more volumes say so, the more of it is believed.
-    many = probable_log_bias(evidence.repeat(1000, 1), np.array(prior))
-    torch.testing.assert_close(many, bias, atol=0.05, rtol=0)
-    few = probable_log_bias(evidence[:3], np.array(prior))
-    assert np.abs(few.numpy() - np.log(prior) + np.log(prior).mean()).max() <= 27
-
-
-def test_most_probable_bias_of_one_volume_in_closed_form():
-    # Where the evidence is certain, the bias moves no posterior: it is the variance times excess.
-    bias = probable_log_bias(torch.tensor([[500.0, 0.0, 0.0, 0.0]]), np.full(4, 0.25))
-    np.testing.assert_allclose(bias, 9 * (0.25 - np.eye(4)[0]), atol=1e-4)
-    # Evidence that favours no class needs none.
-    flat = probable_log_bias(torch.zeros(5, 3), np.array([0.5, 0.3, 0.2]))
-    np.testing.assert_allclose(flat, np.log([0.5, 0.3, 0.2]) - np.log([0.5, 0.3, 0.2]).mean())
 
 
 @pytest.mark.parametrize("prior", [None, np.array([0.4, 0.3, 0.2, 0.1])])
