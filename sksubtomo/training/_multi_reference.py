@@ -19,6 +19,7 @@ from sksubtomo.training._expectation import (
     shell_power,
 )
 
+
 def class_log_bias(log_evidence: torch.Tensor, prior: NDArray[np.float64]) -> torch.Tensor:
     """Return what to add to log evidence for the mean posterior to be the prior.
 
