@@ -61,6 +61,12 @@ def recommended(seed):
     return make_pipeline(VolumeNormalizer(), MultiReferenceClassifier(random_state=seed))
 
 
+def three_starts(seed):
+    """The likeliest of three fits."""
+    references = MultiReferenceClassifier(n_init=3, random_state=seed)
+    return make_pipeline(VolumeNormalizer(), references)
+
+
 def seeded(seed):
     """References that begin with the classes that a network says."""
     references = MultiReferenceClassifier(network_on_copies(seed), random_state=seed)
@@ -144,6 +150,7 @@ def supervised(seed):
 #: What can be compared.
 METHODS = {
     "recommended": Method("References in all poses (recommended)", recommended),
+    "three_starts": Method("References, the likeliest of three starts", three_starts),
     "seeded": Method("References, begun by the network on copies", seeded),
     "not_annealed": Method("References, classes not annealed", not_annealed),
     "free_shares": Method("References, shares of classes free", free_shares),

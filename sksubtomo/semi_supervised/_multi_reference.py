@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -59,6 +61,11 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         From coarse to fine: radius of the ball of frequencies in cycles per box (at most half the
         box is used), step between rotations in degrees, shifts along an axis (1 is
         no shift), and iterations.
+    n_init : int, default=1
+        Starts, of which the likeliest is kept: expectation-maximisation climbs to the next hill, on
+        which two classes may be mixed. Each begins with labelled volumes drawn anew, and all but
+        the first let a random half of the unlabelled volumes wait for the last stage. There is one
+        where all volumes are labelled.
     n_seeded_iter : int, default=2
         Of all iterations, those at the beginning in which classes of unlabelled volumes are fixed.
     class_perplexity : float, optional
@@ -87,8 +94,8 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
     device : str, default="auto"
         "cpu", "cuda", "cuda:1"...; "auto" takes a GPU if there is one.
     random_state : int, RandomState instance or None, default=None
-        Draws the labelled volumes that references begin as. The same integer gives the same
-        bits on a CPU with the same number of threads.
+        Draws the labelled volumes that references begin as, and those that wait. The same integer
+        gives the same bits on a CPU with the same number of threads.
     verbose : int, default=0
         Whether to print a line every iteration.
 
@@ -105,10 +112,12 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         Logarithms of `class_prior`, equal ones where it is None.
     transduction_ : ndarray of shape (n_samples,)
         Labels of all volumes of :meth:`fit`: those given, else the most probable.
+    log_likelihood_ : float
+        Of a volume on average, relative to noise alone, of the start that was kept.
     history_ : list of dict
-        One entry an iteration: ``log_likelihood`` per volume, relative to noise alone; ``changed``,
-        the share of volumes whose class changed; ``perplexity`` and ``temperature``;
-        ``seconds``.
+        One entry an iteration of that start: ``log_likelihood`` per volume, relative to noise
+        alone; ``changed``, the share of volumes whose class changed; ``perplexity`` and
+        ``temperature``; ``seconds``.
     n_iter_ : int
         Iterations.
     estimator_ : classifier or None
@@ -157,6 +166,7 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         "max_shift_voxels": [Interval(Real, 0, None, closed="left")],
         "mask_radius_voxels": [Interval(Real, 0, None, closed="neither"), None],
         "stages": ["array-like"],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
         "n_seeded_iter": [Interval(Integral, 0, None, closed="left")],
         "class_perplexity": [Interval(Real, 1, None, closed="left"), None],
         "noise": [StrOptions({"white", "shells"})],
@@ -176,6 +186,7 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         max_shift_voxels=2.0,
         mask_radius_voxels=None,
         stages=((4.0, 36.0, 1, 2), (5.0, 28.5, 3, 10), (6.5, 24.0, 3, 4)),
+        n_init=1,
         n_seeded_iter=2,
         class_perplexity=None,
         noise="white",
@@ -191,6 +202,7 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         self.max_shift_voxels = max_shift_voxels
         self.mask_radius_voxels = mask_radius_voxels
         self.stages = stages
+        self.n_init = n_init
         self.n_seeded_iter = n_seeded_iter
         self.class_perplexity = class_perplexity
         self.noise = noise
@@ -239,27 +251,46 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         # float64: a float32 cannot hold the square of a large unit.
         scale = float(coefficients.abs().double().square().mean().sqrt()) or 1.0
         noise = self._first_noise(finest, volumes, coefficients) / scale**2
-        em = MultiReferenceEM(
+        n_classes = len(self.classes_)
+        perplexity = self.class_perplexity
+        make = partial(
+            MultiReferenceEM,
             grids,
             coefficients / scale,
             finest,
             codes,
             seeds=seeds,
-            start=starting_rows(codes, seeds, len(self.classes_), rng),
             noise=noise,
             by_shell=self.noise == "shells",
             prior=prior,
             n_seeded=self.n_seeded_iter,
-            perplexity=len(self.classes_) ** (2 / 3)
-            if self.class_perplexity is None
-            else self.class_perplexity,
+            perplexity=n_classes ** (2 / 3) if perplexity is None else perplexity,
             report=self._report,
             device=device,
         )
-        with keeping_freed_memory():
-            em.run()
-        self._record(em, finest, scale, prior)
+        self._record(self._likeliest(make, codes, seeds, rng), finest, scale, prior)
         return self
+
+    def _likeliest(
+        self,
+        make: Callable[..., MultiReferenceEM],
+        codes: NDArray[np.int64],
+        seeds: NDArray[np.float64] | None,
+        rng: np.random.RandomState,
+    ) -> MultiReferenceEM:
+        """Run all starts, and return the one with the highest likelihood."""
+        hidden = codes < 0
+        best: MultiReferenceEM | None = None
+        for start in range(self.n_init if hidden.any() else 1):
+            rows = starting_rows(codes, seeds, len(self.classes_), rng)
+            waiting = hidden & (rng.uniform(size=len(codes)) < 0.5) if start else None
+            em = make(start=rows, waiting=waiting)
+            with keeping_freed_memory():
+                em.run()
+            if best is None or em.log_likelihood > best.log_likelihood:
+                best = em
+        assert best is not None
+        return best
 
     def _first_noise(self, finest: Poses, volumes: Any, coefficients: torch.Tensor) -> float:
         """Return the noise power to begin with, in the units of the volumes."""
@@ -347,5 +378,6 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         n = len(self.classes_)
         self.class_log_prior_ = np.log(np.full(n, 1 / n) if prior is None else prior)
         self.transduction_ = self.classes_[em.labels.numpy()]
+        self.log_likelihood_ = em.log_likelihood
         self.history_ = em.history
         self.n_iter_ = len(em.history)

@@ -137,10 +137,22 @@ class MultiReferenceEM:
     perplexity : float
         Classes over which the posterior of an unlabelled volume is spread in the first iteration
         after; it falls to 1 geometrically until the last stage.
+    waiting : ndarray of shape (n,) of bool, optional
+        Unlabelled volumes that take no part before the last stage; of a single stage, in the first
+        half of its iterations.
     report : callable, optional
         Called with every entry of the history.
     device : str
         Where to compare.
+
+    Attributes
+    ----------
+    maps, noise, labels
+        References, noise power by shell and class indices, after :meth:`run`.
+    log_likelihood : float
+        Of a volume on average, relative to noise alone, under the final references.
+    history : list of dict
+        One entry an iteration.
     """
 
     def __init__(
@@ -157,6 +169,7 @@ class MultiReferenceEM:
         prior: NDArray[np.float64] | None,
         n_seeded: int,
         perplexity: float,
+        waiting: NDArray[np.bool_] | None = None,
         report: Callable[[dict[str, Any]], None] = lambda entry: None,
         device: str = "cpu",
     ) -> None:
@@ -169,6 +182,11 @@ class MultiReferenceEM:
         self.known = torch.from_numpy(known)
         self.seeds = self.known if seeds is None else self._adjusted(seeds)
         self.labels = torch.from_numpy(codes)
+        waiting = np.zeros(len(codes), dtype=bool) if waiting is None else waiting
+        self.waiting = torch.from_numpy(waiting)
+        rounds = [n_iter for _, n_iter in stages]
+        self.n_waited = sum(rounds[:-1]) or rounds[0] // 2
+        self.log_likelihood = -np.inf
         self.history: list[dict[str, Any]] = []
         self._begin(start, noise)
 
@@ -204,9 +222,12 @@ class MultiReferenceEM:
         evidence = self._expect(poses, data, keep_poses=False).log_evidence
         # Volumes drawn with the prior's probabilities do not have its shares: by now the evidence
         # is the better guide.
-        log_prior = 0.0 if self.prior is None else torch.from_numpy(np.log(self.prior)).float()
-        best = (evidence + log_prior).argmax(dim=1)
-        self.labels = torch.where(self.labeled, self.known.argmax(dim=1), best)
+        prior = np.full(self.n_classes, 1 / self.n_classes) if self.prior is None else self.prior
+        joint = evidence + torch.from_numpy(np.log(prior)).float()
+        given = (self.known * joint).sum(dim=1)
+        total = torch.where(self.labeled, given, joint.logsumexp(dim=1))
+        self.log_likelihood = float(total.double().mean())
+        self.labels = torch.where(self.labeled, self.known.argmax(dim=1), joint.argmax(dim=1))
 
     def _perplexity_in(self, stage: int) -> float | None:
         """Return how far classes are to be spread in the next iteration; None holds the seeds."""
@@ -235,6 +256,8 @@ class MultiReferenceEM:
             shares[hidden], temperature = annealed_shares(
                 result.log_evidence[hidden], self.prior, perplexity
             )
+        if len(self.history) < self.n_waited:
+            shares = torch.where(self.waiting[:, np.newaxis], 0.0, shares)
         self._maximize(poses, data, power, result, shares, seeded=perplexity is None)
         terms = shares * result.log_evidence + torch.special.entr(shares)
         labels = torch.where(shares.sum(dim=1) > 0, shares.argmax(dim=1), -1)

@@ -24,6 +24,7 @@ from sksubtomo.model_selection import SemiSupervisedSplit
 from sksubtomo.preprocessing import GaussianLowPass, VolumeFlattener
 from sksubtomo.semi_supervised import MultiReferenceClassifier
 from sksubtomo.semi_supervised._pose_stages import starting_rows
+from sksubtomo.training import MultiReferenceEM
 
 SIZE = 12
 STAGES = ((3.0, 60.0, 1, 3), (4.0, 45.0, 3, 5))
@@ -132,6 +133,27 @@ def test_a_few_hidden_labels_move_no_class(data, n_hidden):
     assert np.array_equal(some.transduction_, y)
     test, truth = simulate(60, seed=1)
     assert some.score(test, truth) >= given.score(test, truth) - 0.02
+
+
+def test_the_likeliest_start_is_kept(data, fitted, monkeypatch):
+    X, y, hidden = data
+    starts = []
+    run = MultiReferenceEM.run
+    monkeypatch.setattr(MultiReferenceEM, "run", lambda em: (run(em), starts.append(em)))
+    clf = MultiReferenceClassifier(**QUICK, n_init=3).fit(X, hidden)
+    likelihoods = [em.log_likelihood for em in starts]
+    assert len(likelihoods) == 3
+    assert len(set(likelihoods)) > 1
+    assert clf.log_likelihood_ == max(likelihoods)
+    assert clf.history_ is starts[np.argmax(likelihoods)].history
+    assert likelihoods[0] == fitted.log_likelihood_
+    assert not starts[0].waiting.any()
+    assert 0.3 < float(starts[1].waiting[6:].double().mean()) < 0.7
+    assert not starts[1].waiting[:6].any()
+    # Where everything is known, there is nothing to start anew.
+    starts.clear()
+    MultiReferenceClassifier(**QUICK, n_init=3).fit(X[:30], y[:30])
+    assert len(starts) == 1
 
 
 def test_pose_of_a_reference_is_found(fitted):

@@ -10,6 +10,7 @@ from scipy.stats import multivariate_normal
 from sksubtomo.fourier import apply_fourier_filter, missing_wedge_mask, squared_frequencies
 from sksubtomo.geometry import rotate_volume, rotation_grid
 from sksubtomo.training import (
+    MultiReferenceEM,
     ReferencePoses,
     StillPoses,
     annealed_shares,
@@ -358,6 +359,26 @@ def test_annealing_spreads_classes_as_asked(prior):
     flat, temperature = annealed_shares(evidence / 1000, prior, 2.5)
     assert temperature == 1.0  # wide enough by itself
     assert flat.isfinite().all()
+
+
+def test_volumes_wait_for_the_last_stage(monkeypatch):
+    poses, data, codes = StillPoses((1, 1, 4)), torch.randn(12, 4), np.arange(12) % 4 - 1
+    waiting = (codes < 0) & (np.arange(12) < 8)
+    shares = []
+    maximize = MultiReferenceEM._maximize
+
+    def spy(self, *args, **kwargs):
+        shares.append(args[4])
+        maximize(self, *args, **kwargs)
+
+    monkeypatch.setattr(MultiReferenceEM, "_maximize", spy)
+    params = {"seeds": None, "start": np.arange(1, 4), "noise": 1.0, "by_shell": False}
+    params |= {"prior": None, "n_seeded": 1, "perplexity": 2.0, "waiting": waiting}
+    MultiReferenceEM([(poses, 3), (poses, 2)], data, poses, codes, **params).run()
+    taken = torch.stack([share.sum(dim=1) for share in shares])
+    assert not taken[:3, waiting].any()
+    np.testing.assert_allclose(taken[3:], 1, atol=1e-6)
+    np.testing.assert_allclose(taken[1:3, ~waiting], 1, atol=1e-6)
 
 
 def test_a_mirror_image_is_another_molecule():
