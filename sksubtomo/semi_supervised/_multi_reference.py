@@ -71,8 +71,7 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
     class_perplexity : float, optional
         Number of classes over which the posteriors of unlabelled volumes are spread in the first
         iteration after, by dividing their log evidence; it falls to 1 geometrically until the last
-        stage. By default ``n_classes ** (2 / 3)``. 1 trusts the evidence at once, and is not to be
-        recommended with few labels: volumes then stay in the class that they are in.
+        stage. By default ``n_classes ** (2 / 3)``. 1 trusts the evidence at once.
     noise : {"white", "shells"}, default="white"
         "white" takes the power of frequencies beyond those compared for that of the noise at all
         frequencies. "shells" estimates it shell by shell from what references leave, once classes
