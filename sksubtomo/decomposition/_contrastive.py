@@ -27,8 +27,8 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     :class:`~sksubtomo.semi_supervised.FineTunedClassifier`.
 
     The noise of a volume is rotated with it, and is as good a mark to know it by as the molecule;
-    noise and blur in `augmentation` make it a worse one. At low signal-to-noise ratios the codes
-    are no substitute for labels; the user guide has measurements.
+    noise and blur in `augmentation` make it a worse one. Do not count on the codes at low
+    signal-to-noise ratios before you compared them with references or a supervised network.
 
     Parameters
     ----------
