@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -267,29 +267,26 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
             report=self._report,
             device=device,
         )
-        self._record(self._likeliest(make, codes, seeds, rng), finest, scale, prior)
+        likeliest = max(self._starts(make, codes, seeds, rng), key=lambda em: em.log_likelihood)
+        self._record(likeliest, finest, scale, prior)
         return self
 
-    def _likeliest(
+    def _starts(
         self,
         make: Callable[..., MultiReferenceEM],
         codes: NDArray[np.int64],
         seeds: NDArray[np.float64] | None,
         rng: np.random.RandomState,
-    ) -> MultiReferenceEM:
-        """Run all starts, and return the one with the highest likelihood."""
+    ) -> Iterator[MultiReferenceEM]:
+        """Yield all starts, one after the other, each run to its end."""
         hidden = codes < 0
-        best: MultiReferenceEM | None = None
         for start in range(self.n_init if hidden.any() else 1):
             rows = starting_rows(codes, seeds, len(self.classes_), rng)
             waiting = hidden & (rng.uniform(size=len(codes)) < 0.5) if start else None
             em = make(start=rows, waiting=waiting)
             with keeping_freed_memory():
                 em.run()
-            if best is None or em.log_likelihood > best.log_likelihood:
-                best = em
-        assert best is not None
-        return best
+            yield em
 
     def _first_noise(self, finest: Poses, volumes: Any, coefficients: torch.Tensor) -> float:
         """Return the noise power to begin with, in the units of the volumes."""

@@ -241,8 +241,9 @@ class MultiReferenceEM:
         return float(self.perplexity ** (1 - done / last))
 
     def _expect(self, poses: Poses, data: torch.Tensor, *, keep_poses: bool = True) -> Expectation:
-        more = {"keep_poses": keep_poses, "device": self.device}
-        return expectation(poses, data, self.maps, self.noise, **more)
+        return expectation(
+            poses, data, self.maps, self.noise, keep_poses=keep_poses, device=self.device
+        )
 
     def _iterate(
         self, poses: Poses, data: torch.Tensor, power: torch.Tensor, perplexity: float | None
