@@ -1,6 +1,6 @@
 """Errors and warnings that a caller may want to catch by name."""
 
-__all__ = ["FileFormatError", "OutOfMemoryWarning", "VolumeShapeWarning"]
+__all__ = ["FileFormatError", "OutOfMemoryWarning", "PrecisionWarning", "VolumeShapeWarning"]
 
 
 class FileFormatError(ValueError):
@@ -9,6 +9,10 @@ class FileFormatError(ValueError):
 
 class OutOfMemoryWarning(UserWarning):
     """A prediction goes on in smaller batches, because memory ran out."""
+
+
+class PrecisionWarning(UserWarning):
+    """Reduced precision computes wrongly on this hardware, and float32 is used instead."""
 
 
 class VolumeShapeWarning(UserWarning):

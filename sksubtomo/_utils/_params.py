@@ -5,7 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from sklearn.utils._param_validation import validate_parameter_constraints
+
+
+def to_plain(value: Any) -> Any:
+    """Return numbers of NumPy as numbers of Python, also inside of mappings, lists and tuples.
+
+    PyTorch takes the latter only in many places, and searches over NumPy ranges give the former.
+    """
+    if isinstance(value, np.generic):
+        return value.item()
+    if type(value) in (list, tuple):
+        return type(value)(map(to_plain, value))
+    if type(value) is dict:
+        return {name: to_plain(item) for name, item in value.items()}
+    return value
 
 
 def merge_mapping(
@@ -41,4 +56,4 @@ def merge_mapping(
         )
     merged = {**defaults, **given}
     validate_parameter_constraints(dict(constraints), merged, caller_name=f"{owner}.{name}")
-    return merged
+    return to_plain(merged)

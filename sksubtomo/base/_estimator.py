@@ -16,9 +16,11 @@ from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
 
 from sksubtomo._utils._allocator import keeping_freed_memory
+from sksubtomo._utils._params import to_plain
 from sksubtomo.base._augmented import check_tilt_ranges, make_augmentation
 from sksubtomo.base._checks import ChecksMixin, ValidationData
 from sksubtomo.base._parameters import CONSTRAINTS
+from sksubtomo.networks._precision import holding_precision
 from sksubtomo.networks._processes import n_processes, sharing_batches
 from sksubtomo.networks._random import draw_seeds
 from sksubtomo.training import (
@@ -30,6 +32,7 @@ from sksubtomo.training import (
     forward_batches,
     hold_out,
     scaling_of,
+    set_progress_bar,
     to_input,
 )
 
@@ -132,6 +135,7 @@ class BaseVolumeEstimator(ChecksMixin, BaseEstimator, metaclass=ABCMeta):
                 validation=validation,
                 tilt_ranges=tilt_ranges,
             )
+        self._conclude(X, codes)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -198,7 +202,7 @@ class BaseVolumeEstimator(ChecksMixin, BaseEstimator, metaclass=ABCMeta):
         else:
             self._prepare(X, rows)
             self._build_net(codes, init_seed, shuffle_seed)
-        self.net_.set_params(max_epochs=epochs)
+        self.net_.set_params(max_epochs=to_plain(epochs))
         dataset = VolumeDataset(
             X, codes, offset=self.offset_, scale=self.scale_, tilt_ranges=tilt_ranges
         )
@@ -218,7 +222,8 @@ class BaseVolumeEstimator(ChecksMixin, BaseEstimator, metaclass=ABCMeta):
         dataset.share()
         if not self._checked_training_params()["n_workers"]:  # forked, they cannot use a GPU
             dataset.keep_on(self.net_.device)
-        with keeping_freed_memory():
+        # Backward passes, too, need the precision that the layers compute in.
+        with keeping_freed_memory(), holding_precision(self.net_.products_in()):
             self.net_.partial_fit(dataset)
         self._record(dataset)
 
@@ -263,7 +268,7 @@ class BaseVolumeEstimator(ChecksMixin, BaseEstimator, metaclass=ABCMeta):
         """What the network gets to see of a batch."""
         return Views(
             make_augmentation(type(self).__name__, self.augmentation),
-            n_test_rotations=self.test_time_rotations,
+            n_test_rotations=to_plain(self.test_time_rotations),
         )
 
     def _callbacks(self) -> list[Callback]:
@@ -273,20 +278,25 @@ class BaseVolumeEstimator(ChecksMixin, BaseEstimator, metaclass=ABCMeta):
     def _update_net(self, codes: NDArray[np.int64]) -> None:
         """Bring parameters that may have changed since the last fit to the live net."""
         params = self._checked_training_params()
-        self.net_.set_params(lr=self.learning_rate, batch_size=self.batch_size * n_processes())
+        batch_size = to_plain(self.batch_size) * n_processes()
+        self.net_.set_params(lr=to_plain(self.learning_rate), batch_size=batch_size)
         self.net_.iterator_train__labeled_share = params["labeled_share"]
         self.net_.iterator_train__n_batches = params["steps_per_epoch"]
         for iterator in ("iterator_train", "iterator_valid"):
             setattr(self.net_, f"{iterator}__num_workers", params["n_workers"])
         self.net_.views = self._views()
         self.net_.precision = self.precision
+        set_progress_bar(self.net_, self.verbose)
         # Through set_params, skorch would make a new criterion and forget Adam's moments.
-        for name, value in self._criterion_params(codes).items():
+        for name, value in to_plain(self._criterion_params(codes)).items():
             if isinstance(value, torch.nn.Module):
                 value.carry_on(getattr(self.net_.criterion_, name))
             movable = isinstance(value, torch.Tensor | torch.nn.Module)
             on_device = value.to(self.net_.device) if movable else value
             setattr(self.net_.criterion_, name, on_device)
+
+    def _conclude(self, X: NDArray[np.float32], codes: NDArray[np.int64]) -> None:
+        """Set what a fitted estimator says of the volumes that it was fitted to, if anything."""
 
     def _record(self, dataset: VolumeDataset) -> None:
         """Set the attributes that tell of the training."""
@@ -294,6 +304,7 @@ class BaseVolumeEstimator(ChecksMixin, BaseEstimator, metaclass=ABCMeta):
         complete = [epoch for epoch in self.net_.history if "train_loss" in epoch]
         self.history_ = [epoch_figures(epoch) for epoch in complete]
         self.n_iter_ = len(self.history_)
+        self.precision_ = self.net_.products_in()
         if "train_loss" not in self.net_.history[-1]:
             warnings.warn(
                 f"Training was interrupted after {self.n_iter_} epochs; its weights are kept.",

@@ -72,14 +72,10 @@ CONSTRAINTS: dict[str, list] = {
 
 
 def fixed_params(
-    network: str,
-    network_params: dict[str, Any],
-    training_params: dict[str, Any],
-    early_stopping: bool,
+    network_params: dict[str, Any], training_params: dict[str, Any], **named: Any
 ) -> dict[str, Any]:
     """Return what a net is made with for good; the two mappings are complete."""
     training = {name: training_params[name] for name in _FIXED_IN_TRAINING}
-    named = {"network": network, "early_stopping": early_stopping}
     return {**named, **network_params, **training, "betas": tuple(training["betas"])}
 
 
@@ -91,7 +87,7 @@ def check_unchanged(fixed: dict[str, Any], now: dict[str, Any]) -> None:
     ValueError
         If one of :func:`fixed_params` is another one now.
     """
-    changed = [name for name, value in fixed.items() if now[name] != value]
+    changed = [n for n, value in fixed.items() if now[n] is not value and now[n] != value]
     if changed:
         was = ", ".join(f"{name}={fixed[name]!r}, not {now[name]!r}" for name in changed)
         raise ValueError(

@@ -167,11 +167,22 @@ class RampUp(Callback):
 
 
 class ProgressBar(Callback):
-    """Show a bar over the epochs with the current losses, on the standard error stream."""
+    """Show a bar over the epochs with the current losses, on the standard error stream.
+
+    Parameters
+    ----------
+    shown : bool, default=True
+        Whether to show it.
+    """
+
+    def __init__(self, shown: bool = True) -> None:
+        self.shown = shown
 
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Open the bar."""
-        self.bar_ = tqdm(total=net.max_epochs, desc="Training", unit="epoch")
+        self.bar_ = tqdm(
+            total=net.max_epochs, desc="Training", unit="epoch", disable=not self.shown
+        )
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Advance the bar."""

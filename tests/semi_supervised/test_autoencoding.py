@@ -249,7 +249,7 @@ def test_partial_fit_may_begin_without_a_label(mostly_hidden):
     assert clf.n_iter_ == 2
     with pytest.raises(ValueError, match=r"not among the classes \[0, 1, 2\]: \[7\]"):
         clf.partial_fit(X[:2], [0, 7])
-    with pytest.raises(ValueError, match="differs from the classes of the first call"):
+    with pytest.raises(ValueError, match="differs from the classes that the fit was begun with"):
         clf.partial_fit(X[:2], [0, 1], classes=[0, 1])
 
 
