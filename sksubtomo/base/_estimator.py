@@ -16,6 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
 
 from sksubtomo._utils._allocator import keeping_freed_memory
+from sksubtomo._utils._callbacks import CallbackSupportMixin, FitTasks
 from sksubtomo._utils._params import to_plain
 from sksubtomo.base._augmented import check_tilt_ranges, make_augmentation
 from sksubtomo.base._checks import ChecksMixin, ValidationData
@@ -37,7 +38,7 @@ from sksubtomo.training import (
 )
 
 
-class BaseVolumeEstimator(ChecksMixin, BaseEstimator, metaclass=ABCMeta):
+class BaseVolumeEstimator(ChecksMixin, CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     """Base of estimators that train a network on volumes.
 
     A subclass names its network and its loss and says how targets become class
@@ -125,10 +126,12 @@ class BaseVolumeEstimator(ChecksMixin, BaseEstimator, metaclass=ABCMeta):
             self._check_use_of_tilt_ranges(X_val)
             tilt_ranges = check_tilt_ranges(tilt_ranges, len(X))
         validation = self._check_validation(X_val, y_val)
+        tasks = FitTasks(self, to_plain(self.max_epochs), "epoch", X=X, y=y)
         with self._processes():
             self._train(
                 X,
                 codes,
+                tasks=tasks,
                 resume=resume,
                 epochs=self.max_epochs,
                 held_out=self.validation_fraction if self.early_stopping else 0.0,
@@ -136,6 +139,7 @@ class BaseVolumeEstimator(ChecksMixin, BaseEstimator, metaclass=ABCMeta):
                 tilt_ranges=tilt_ranges,
             )
         self._conclude(X, codes)
+        tasks.end()
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -192,6 +196,7 @@ class BaseVolumeEstimator(ChecksMixin, BaseEstimator, metaclass=ABCMeta):
         resume: bool,
         epochs: int,
         held_out: float,
+        tasks: FitTasks | None = None,
         validation: ValidationData | None = None,
         tilt_ranges: NDArray[np.float64] | None = None,
     ) -> None:
@@ -223,8 +228,12 @@ class BaseVolumeEstimator(ChecksMixin, BaseEstimator, metaclass=ABCMeta):
         if not self._checked_training_params()["n_workers"]:  # forked, they cannot use a GPU
             dataset.keep_on(self.net_.device)
         # Backward passes, too, need the precision that the layers compute in.
-        with keeping_freed_memory(), holding_precision(self.net_.products_in()):
-            self.net_.partial_fit(dataset)
+        self.net_.tasks_ = tasks
+        try:
+            with keeping_freed_memory(), holding_precision(self.net_.products_in()):
+                self.net_.partial_fit(dataset)
+        finally:
+            self.net_.tasks_ = None
         self._record(dataset)
 
     def _validates_on_unlabeled(self) -> bool:

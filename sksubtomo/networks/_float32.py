@@ -1,4 +1,4 @@
-"""PyTorch's process-wide flags for products of float32 numbers."""
+"""PyTorch's process-wide flags: products of float32 numbers, and deterministic kernels."""
 
 from __future__ import annotations
 
@@ -16,11 +16,16 @@ _OPERATIONS = (
     *(("mkldnn", "matmul"), ("mkldnn", "conv"), ("mkldnn", "rnn")),
 )
 
+# A benchmark may choose other kernels the next time.
+_DETERMINISTIC = {"deterministic": True, "benchmark": False}
+
 Flags = dict[str, Any]
 
 
 class ProductFlags:
     """Holds the flags at float32 or TF32 while threads compute, then puts the user's back.
+
+    cuDNN is held to deterministic kernels, too, so that the same fit gives the same bits again.
 
     The flags are global, so threads share them: as long as one thread needs float32, no thread
     gets TF32. What somebody else sets in the meantime is left alone at the end.
@@ -80,12 +85,12 @@ def _set_products(*, tf32: bool) -> None:
     # A general flag that cannot be read is one that single operations contradict: the user has
     # set those, and setting the general one would make PyTorch raise in the user's own code.
     readable = {name: value for name, value in general.items() if flags[name] is not None}
-    write_flags(readable)
+    write_flags({**readable, **_DETERMINISTIC})
     if tf32:
         unreadable = flags["matmul"] is None
         write_flags({f"cuda.{op}": "tf32" for b, op in _OPERATIONS if b == "cuda" and unreadable})
         return
-    reduced = [k for k, v in read_flags().items() if k not in general and v in ("tf32", "bf16")]
+    reduced = [k for k, v in read_flags().items() if "." in k and v in ("tf32", "bf16")]
     write_flags(dict.fromkeys(reduced, "ieee"))
 
 
@@ -93,6 +98,8 @@ def _accessors() -> dict[str, tuple[Callable[[], Any], Callable[[Any], None]]]:
     found: dict[str, tuple[Callable[[], Any], Callable[[Any], None]]] = {
         "matmul": (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
         "convolution": _attribute(torch.backends.cudnn, "allow_tf32"),
+        "deterministic": _attribute(torch.backends.cudnn, "deterministic"),
+        "benchmark": _attribute(torch.backends.cudnn, "benchmark"),
     }
     for backend, operation in _OPERATIONS:
         flag = getattr(getattr(torch.backends, backend), operation, None)

@@ -11,7 +11,7 @@ from sksubtomo._utils._params import to_plain
 from sksubtomo.networks._device import resolve_device
 from sksubtomo.networks._processes import n_processes, process_index
 from sksubtomo.networks._random import seeded_cpu
-from sksubtomo.training._callbacks import BestWeights, EpochLog, OneCycle, ProgressBar
+from sksubtomo.training._callbacks import BestWeights, EpochLog, OneCycle, ProgressBar, Tasks
 from sksubtomo.training._data import split_dataset, volume_loader
 from sksubtomo.training._volume_net import Views, VolumeNet
 
@@ -114,7 +114,7 @@ def set_progress_bar(net: VolumeNet, verbose: int) -> None:
 
 
 def _callbacks(patience: int | None, verbose: int) -> list[Callback]:
-    callbacks: list[Callback] = [EpochLog()]
+    callbacks: list[Callback] = [EpochLog(), Tasks()]
     if patience is not None:
         callbacks.append(BestWeights(patience))
     return [*callbacks, ProgressBar(shown=_shows_progress(verbose))]

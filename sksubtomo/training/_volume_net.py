@@ -12,6 +12,7 @@ from skorch import NeuralNet
 from skorch.utils import to_tensor
 from torch import nn
 
+from sksubtomo._utils._callbacks import FitTasks
 from sksubtomo.networks._gaussian import GaussianNoise
 from sksubtomo.networks._map_edges import shortest_convolved_edge
 from sksubtomo.networks._precision import (
@@ -83,6 +84,8 @@ class VolumeNet(NeuralNet):
     ----------
     averaged_ : Module or None
         The network with averaged weights.
+    tasks_ : FitTasks or None
+        Whom to tell of the epochs of the fit in progress.
     """
 
     def __init__(
@@ -112,6 +115,7 @@ class VolumeNet(NeuralNet):
                 part.restart(process_index())
         self.n_steps_ = 0
         self.shortest_edge_: int | None = None
+        self.tasks_: FitTasks | None = None
         self.averaged_ = None
         if self.average_decay:
             self.averaged_ = copy.deepcopy(self.module_).requires_grad_(False)

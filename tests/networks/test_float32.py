@@ -77,6 +77,15 @@ def test_tf32_is_tf32_and_the_flags_come_back(flags, chosen_by_user):
     assert read_flags() == chosen_by_user
 
 
+def test_kernels_are_deterministic(flags):
+    torch.backends.cudnn.benchmark = True
+    with flags.hold(tf32=True):
+        assert torch.backends.cudnn.deterministic
+        assert not torch.backends.cudnn.benchmark
+    assert torch.backends.cudnn.benchmark
+    assert not torch.backends.cudnn.deterministic
+
+
 def test_flags_come_back_after_an_error(flags):
     before = read_flags()
     with pytest.raises(KeyError), flags.hold(tf32=False):
