@@ -11,8 +11,8 @@ os.environ.setdefault("SCIPY_ARRAY_API", "1")
 # Tests that ask for two threads share the cores with other processes; there, threads that wait
 # actively for each other take ten times as long.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-# What device="auto" is in tests, here and in the processes that they start. Promises of bits are for
-# CPUs; with SKSUBTOMO_TEST_DEVICE=cuda, what does not depend on the device is tested on a GPU.
+# What device="auto" is in tests, here and in the processes that they start, also on machines with a
+# GPU: SKSUBTOMO_TEST_DEVICE=cuda runs the suite on it.
 os.environ["SKSUBTOMO_DEVICE"] = os.environ.get("SKSUBTOMO_TEST_DEVICE") or "cpu"
 
 import numpy as np

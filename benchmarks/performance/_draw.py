@@ -26,8 +26,8 @@ def draw(path):
         draw_ratios(row_of_axes[0], rows)
         draw_shares(row_of_axes[1], rows)
         draw_scaling(row_of_axes[2], rows)
-        profile, cpu, device, threads = key
-        title = f"{profile}, {device}, {threads} threads\n{cpu}"
+        profile, cpu, instructions, device, precision, threads = key
+        title = f"{profile}, {device}, {precision}, {threads} threads\n{cpu}, {instructions}"
         shown = next((ax for ax in row_of_axes if ax.get_visible()), None)
         if shown is not None:
             shown.set_title(title, fontsize=9)

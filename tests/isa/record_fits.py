@@ -73,7 +73,9 @@ def record_references(record):
     """Fit references, and align volumes with them."""
     X_train, y_masked, X_test, _ = demo_data()
     stages = [(3, 60, 1, 2), (4, 40, 1, 3)]
-    fitted = MultiReferenceClassifier(stages=stages, random_state=0).fit(X_train[:120], y_masked[:120])
+    fitted = MultiReferenceClassifier(stages=stages, random_state=0).fit(
+        X_train[:120], y_masked[:120]
+    )
     record["references proba"] = fitted.predict_proba(X_test[:40])
     record["references maps"] = fitted.references_
     record["references scores"] = fitted.score_samples(X_test[:40])
