@@ -12,7 +12,8 @@ are noted.
 
 One row for every case goes to the CSV file as soon as it is there. A case that has a row of the
 same commit, profile, device, precision and number of threads is not computed again, unless
-``--again`` says so. At the end, tables (Markdown) and a figure (PNG) are rendered beside the CSV file.
+``--again`` says so. At the end, tables (Markdown) and a figure (PNG) are rendered beside the CSV
+file.
 """
 
 import argparse
