@@ -1,6 +1,7 @@
 """What every network holds at every precision and number of threads."""
 
 import pickle
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -10,15 +11,20 @@ from sklearn.base import clone, is_classifier
 from sklearn.utils.estimator_checks import check_estimator
 
 PRECISIONS = ["float32", "bfloat16"]
-THREADS = [1, 2]
 
 
-@pytest.fixture(params=THREADS, ids=lambda n: f"{n}-threads")
-def threads(request):
+@contextmanager
+def threads_of(n_threads):
     before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
+    torch.set_num_threads(n_threads)
+    yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(params=[1, 2], ids=lambda n: f"{n}-threads")
+def threads(request):
+    with threads_of(request.param):
+        yield request.param
 
 
 def outputs(estimator, X):
@@ -61,12 +67,15 @@ def test_probabilities_sum_to_one(name, precision, rotations, mostly_hidden):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("precision", "n_threads"), [("float32", 2), ("bfloat16", 1)])
 @pytest.mark.parametrize("name", ["AutoencodingClassifier", "CNNClassifier"])
-@pytest.mark.parametrize("precision", PRECISIONS)
-def test_scikit_learn_checks(name, precision, threads):
+def test_scikit_learn_checks(name, precision, n_threads):
     # No exception for bfloat16: rows of a table are read as boxes with an edge of 1, which are
     # computed in float32. The same checks on volumes are above.
     estimator = clone(ESTIMATORS[name]).set_params(precision=precision)
-    results = check_estimator(estimator, on_fail=None, on_skip=None)
+    with threads_of(n_threads):
+        results = check_estimator(estimator, on_fail=None, on_skip=None)
     failed = {r["check_name"]: r["exception"] for r in results if r["status"] == "failed"}
     assert set(failed) == set(EXPECTED_FAILURES[name]), failed
+    assert len(results) >= 55
