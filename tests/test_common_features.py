@@ -238,6 +238,50 @@ def test_validation_volumes_in_every_form(name, mostly_hidden):
         clone(estimator).fit(X, y, X_val=[X[0], X[1, 1:]], y_val=y[:2])
 
 
+# --- Parameters ----------------------------------------------------------------------------------
+
+ENCODERS = sorted(name for name, e in NETWORKS.items() if not is_classifier(e))
+INTEGERS = [
+    *((name, None) for name in ("batch_size", "max_epochs", "test_time_rotations")),
+    *(("network_params", name) for name in ("n_filters", "latent_dim", "n_blocks")),
+    *(("training_params", name) for name in ("n_iter_no_change", "n_workers")),
+    ("augmentation", "oversampling"),
+]
+
+
+@pytest.mark.parametrize("bad", [True, 2.0, np.float64(2), "2", np.array([2])])
+@pytest.mark.parametrize("name", ENCODERS)
+def test_integers_are_meant(name, bad, mostly_hidden):
+    for param, key in INTEGERS:
+        estimator = brief(NETWORKS[name], **{param: bad if key is None else {key: bad}})
+        with pytest.raises(ValueError, match=f"'{key or param}' parameter .* must be .*an int"):
+            estimator.fit(*mostly_hidden)
+
+
+@pytest.mark.parametrize("shape", [True, 8.0, (8.0, 8.0, 8.0), [8, 8, True], {6, 7, 8}, "888"])
+@pytest.mark.parametrize("name", [*ENCODERS, "CNNClassifier", "VolumeFlattener"])
+def test_volume_shape_is_of_integers(name, shape, mostly_hidden):
+    X, y = mostly_hidden
+    estimator = brief(ESTIMATORS[name], volume_shape=shape)
+    for data in (X, X.reshape(60, -1)):
+        with pytest.raises(ValueError, match="volume_shape"):
+            estimator.fit(data, y)
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_names_of_columns_do_not_outlive_the_next_fit(name, frame, mostly_hidden):
+    X, y = mostly_hidden
+    rows = frame[voxels(frame)]
+    estimator = brief(ESTIMATORS[name], volume_shape=8).fit(rows, y)
+    assert estimator.feature_names_in_.tolist() == voxels(frame)
+    expected = outputs(estimator, rows)
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        volumes = outputs(estimator, X)
+    assert np.array_equal(volumes.reshape(60, -1), expected)
+    assert not hasattr(estimator.fit(X, y), "feature_names_in_")
+    outputs(estimator, X)
+
+
 # --- Representation ------------------------------------------------------------------------------
 
 

@@ -38,7 +38,8 @@ def to_plain(value: Any) -> Any:
     PyTorch takes the latter only in many places, and searches over NumPy ranges give the former.
     """
     if isinstance(value, np.generic):
-        return value.item()
+        # item() of a long double is a long double.
+        return float(value) if isinstance(value, np.floating) else value.item()
     if type(value) in (list, tuple):
         return type(value)(map(to_plain, value))
     if type(value) is dict:

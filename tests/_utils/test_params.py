@@ -19,6 +19,7 @@ def test_numbers_of_numpy_become_those_of_python():
     assert type(params["n"]) is int
     assert [type(beta) for beta in params["betas"]] == [float, float]
     assert type(to_plain([np.bool_(True)])[0]) is bool
+    assert type(to_plain({"a": np.longdouble(0.5)})["a"]) is float
 
 
 def test_given_mapping_is_not_changed():
