@@ -93,7 +93,9 @@ def check_table(X: Any, *, dtype: Any, input_name: str) -> NDArray:
             f"{input_name}[np.newaxis]."
         )
     try:
-        return check_array(X, dtype=dtype, input_name=input_name)
+        # What is too large for the type becomes infinite, and is refused as such.
+        with np.errstate(over="ignore", invalid="ignore"):
+            return check_array(X, dtype=dtype, input_name=input_name)
     except ValueError as error:
         # The original may quote the data, and a traceback would show it.
         raise ValueError(without_data(str(error), input_name)) from None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import reprlib
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -87,11 +89,11 @@ def check_volumes(
     if given is not None:
         _check_given_shape(estimator, given, volume_shape, reset, input_name)
         X = X.reshape(X.shape[0], math.prod(given))
-    elif reset:  # before anything is set, so that a refused fit leaves the last one intact
+    elif reset:
         given = _shape_of_rows(name, X.shape[1], volume_shape)
     try:
         # What is too large for float32 becomes infinite, and is refused as such.
-        with np.errstate(over="ignore", invalid="ignore"):
+        with unchanged_on_error(estimator), np.errstate(over="ignore", invalid="ignore"):
             flat = validate_data(estimator, X, reset=reset, dtype=np.float32, order="C")
     except ValueError as error:
         # Not from the original, which may quote the data.
@@ -99,6 +101,18 @@ def check_volumes(
     if reset:
         estimator.volume_shape_ = given
     return flat.reshape(len(flat), *estimator.volume_shape_)
+
+
+@contextmanager
+def unchanged_on_error(estimator: Any) -> Iterator[None]:
+    """Leave an estimator as it was if a check fails, so that its last fit stays usable."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except Exception:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
 
 
 def _check_lazy(estimator: Any, X: Any, volume_shape: Any, reset: bool, input_name: str) -> Any:

@@ -57,7 +57,8 @@ class EncodingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         Returns
         -------
         codes : ndarray of shape (n_samples, latent_dim) of float32
-            The output of the encoder. Codes of an autoencoder are not negative.
+            The output of the encoder. Variational and contrastive ones are of either sign, others
+            are not negative.
         """
         check_is_fitted(self, "net_")
         return self._forward("encode", check_volumes(self, X, reset=False))

@@ -16,7 +16,7 @@ from sksubtomo._utils._arrays import as_array, has_flat_rows, is_lazy
 from sksubtomo._utils._containers import in_container
 from sksubtomo._utils._doc_link import DocLinkMixin
 from sksubtomo._utils._params import EDGES
-from sksubtomo._utils._volumes import Shape3d, check_volumes
+from sksubtomo._utils._volumes import Shape3d, check_volumes, unchanged_on_error
 
 
 def voxel_names(shape: Shape3d) -> NDArray[np.object_]:
@@ -65,8 +65,9 @@ class BaseVolumeTransformer(
         ValueError
             If `X` is malformed or a parameter does not suit its box.
         """
-        check_volumes(self, X, volume_shape=self.volume_shape, reset=True)
-        self._fit_parameters()
+        with unchanged_on_error(self):
+            check_volumes(self, X, volume_shape=self.volume_shape, reset=True)
+            self._fit_parameters()
         return self
 
     def _fit_parameters(self) -> None:

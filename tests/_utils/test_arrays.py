@@ -168,6 +168,7 @@ def test_bad_arrays(case):
         (X.reshape(4, -1) * 1j, "Complex data not supported: codes holds complex numbers"),
         (pd.DataFrame({"v": list(X)}), "codes holds sequences where numbers"),
         (np.full((2, 2), np.nan), "Input codes contains NaN"),
+        (np.array([[1e300, -1e300]]), "Input codes contains infinity or a value too large"),
     ],
 )
 def test_bad_tables_are_not_quoted(bad, message):

@@ -86,13 +86,20 @@ def test_names_of_columns_do_not_outlive_the_next_fit(other):
 
 
 @pytest.mark.parametrize(
-    ("other", "volume_shape"), [(np.zeros((4, 7)), 2), (X, 5), (Lazy(4, 2, 3, 2), 5)]
+    ("other", "volume_shape", "message"),
+    [
+        (np.zeros((4, 7)), 2, "volume_shape="),
+        (X, 5, "volume_shape="),
+        (Lazy(4, 2, 3, 2), 5, "volume_shape="),
+        (np.full((4, 8), np.nan), 2, "contains NaN"),
+        (pd.DataFrame({"a": ["text"]}), 1, "holds text"),
+    ],
 )
-def test_a_refused_shape_leaves_the_last_fit_as_it_was(other, volume_shape):
+def test_a_refused_fit_leaves_the_last_one_as_it_was(other, volume_shape, message):
     owner = Owner()
     check_volumes(owner, FRAME, volume_shape=(2, 3, 2), reset=True)
     before = dict(vars(owner))
-    with pytest.raises(ValueError, match="volume_shape="):
+    with pytest.raises(ValueError, match=message):
         check_volumes(owner, other, volume_shape=volume_shape, reset=True)
     assert vars(owner) == before
 

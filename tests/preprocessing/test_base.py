@@ -323,3 +323,19 @@ def test_the_last_fit_counts(X, frame):
     low_pass = GaussianLowPass(30.0, 10.0).fit(X)
     assert low_pass.cutoff_ == 1 / 3
     assert low_pass.set_params(resolution_angstrom=None).fit(X).cutoff_ is None
+
+
+@pytest.mark.parametrize(
+    ("transformer", "smaller"),
+    [
+        (CenterCropper(6), (5, 4, 4, 4)),
+        (FourierBinner(6), (5, 4, 4, 4)),
+        (VolumeNormalizer("background"), (5, 1, 1, 5)),
+    ],
+)
+def test_a_refused_fit_leaves_the_last_one_as_it_was(transformer, smaller, X):
+    fitted = clone(transformer).fit(X)
+    expected = fitted.transform(X)
+    with pytest.raises(ValueError, match="larger than the volumes|no voxel outside"):
+        fitted.fit(np.zeros(smaller))
+    assert np.array_equal(fitted.transform(X), expected)
