@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_array
 
-from sksubtomo._utils._params import merge_mapping
+from sksubtomo._utils._params import NumberInterval, merge_mapping
 from sksubtomo.fourier import check_tilt_range
 from sksubtomo.training import WedgeAwareAugmentation
 
@@ -26,11 +26,11 @@ _DEFAULTS: dict[str, Any] = {
 _CONSTRAINTS: dict[str, list] = {
     "tilt_range_deg": [Real, tuple, list, None],
     "rotate": ["boolean"],
-    "max_shift_voxels": [Interval(Real, 0, None, closed="left")],
-    "oversampling": [Interval(Integral, 1, 4, closed="both")],
+    "max_shift_voxels": [NumberInterval(Real, 0, None, closed="left")],
+    "oversampling": [NumberInterval(Integral, 1, 4, closed="both")],
     "outside": [StrOptions({"wrap", "zeros"})],
-    "noise_std": [Interval(Real, 0, None, closed="left")],
-    "contrast": [Interval(Real, 0, 1, closed="left")],
+    "noise_std": [NumberInterval(Real, 0, None, closed="left")],
+    "contrast": [NumberInterval(Real, 0, 1, closed="left")],
     "low_pass": [tuple, list, None],
 }
 

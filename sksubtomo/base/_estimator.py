@@ -17,6 +17,7 @@ from skorch.callbacks import Callback
 
 from sksubtomo._utils._allocator import keeping_freed_memory
 from sksubtomo._utils._callbacks import CallbackSupportMixin, FitTasks
+from sksubtomo._utils._doc_link import DocLinkMixin
 from sksubtomo._utils._params import to_plain
 from sksubtomo.base._augmented import check_tilt_ranges, make_augmentation
 from sksubtomo.base._checks import ChecksMixin, ValidationData
@@ -38,7 +39,9 @@ from sksubtomo.training import (
 )
 
 
-class BaseVolumeEstimator(ChecksMixin, CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
+class BaseVolumeEstimator(
+    DocLinkMixin, ChecksMixin, CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta
+):
     """Base of estimators that train a network on volumes.
 
     A subclass names its network and its loss and says how targets become class

@@ -5,8 +5,9 @@ from __future__ import annotations
 from numbers import Integral, Real
 from typing import Any
 
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 
+from sksubtomo._utils._params import NumberInterval as Interval
 from sksubtomo.networks import PRECISIONS
 from sksubtomo.training import OPTIMIZERS
 

@@ -10,11 +10,12 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from sksubtomo._utils._delegation import inner_has
+from sksubtomo._utils._doc_link import DocLinkMixin
 from sksubtomo.calibration._folds import fit_clone
 from sksubtomo.metrics import make_labeled_scorer
 
 
-class ClassifierAround(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class ClassifierAround(DocLinkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """Base of classifiers around a classifier, which is given as ``estimator``."""
 
     def _fit_estimator(self, X: Any, y: NDArray) -> None:

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils._param_validation import Interval
 
+from sksubtomo._utils._params import NumberInterval
 from sksubtomo.base import BaseVolumeEstimator, ReconstructionMixin
 from sksubtomo.networks import AutoencodingNetwork
 from sksubtomo.training import AutoencodingLoss
@@ -135,7 +135,7 @@ class Autoencoder(ReconstructionMixin, BaseVolumeEstimator):
     _training_constraints: ClassVar[dict[str, list]] = {
         **BaseVolumeEstimator._training_constraints,
         "labeled_share": [None],
-        "sparsity": [Interval(Real, 0, None, closed="left")],
+        "sparsity": [NumberInterval(Real, 0, None, closed="left")],
     }
 
     def score(self, X, y=None):

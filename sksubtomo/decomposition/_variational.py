@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils._param_validation import Interval
 
+from sksubtomo._utils._params import NumberInterval
 from sksubtomo.base import BaseVolumeEstimator, ReconstructionMixin
 from sksubtomo.networks import VariationalNetwork
 from sksubtomo.training import VariationalLoss
@@ -141,8 +141,8 @@ class VariationalAutoencoder(ReconstructionMixin, BaseVolumeEstimator):
     }
     _network_constraints: ClassVar[dict[str, list]] = {
         **BaseVolumeEstimator._network_constraints,
-        "n_hidden": [Interval(Integral, 1, None, closed="left")],
-        "noise_std": [Interval(Real, 0, None, closed="neither")],
+        "n_hidden": [NumberInterval(Integral, 1, None, closed="left")],
+        "noise_std": [NumberInterval(Real, 0, None, closed="neither")],
     }
 
     def score(self, X, y=None):

@@ -11,6 +11,7 @@ from scipy import ndimage
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from sksubtomo._utils._doc_link import DocLinkMixin
 from sksubtomo.picking._checks import check_tomogram
 from sksubtomo.picking._peaks import Picks, find_peaks
 
@@ -53,7 +54,7 @@ def difference_of_gaussians(
     return narrow - ndimage.gaussian_filter(volume, ratio * sigma_voxels, mode="nearest")
 
 
-class DifferenceOfGaussiansPicker(BaseEstimator):
+class DifferenceOfGaussiansPicker(DocLinkMixin, BaseEstimator):
     """Pick blobs of about the size of a particle, whatever their shape.
 
     Parameters

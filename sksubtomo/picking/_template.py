@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval
 
+from sksubtomo._utils._doc_link import DocLinkMixin
 from sksubtomo.geometry import rotation_grid
 from sksubtomo.networks._device import resolve_device
 from sksubtomo.picking._checks import check_tomogram
@@ -18,7 +19,7 @@ from sksubtomo.picking._dog import DifferenceOfGaussiansPicker
 from sksubtomo.picking._peaks import Picks, find_peaks
 
 
-class TemplateMatchingPicker(BaseEstimator):
+class TemplateMatchingPicker(DocLinkMixin, BaseEstimator):
     """Pick what correlates with a template in any orientation, missing wedge included.
 
     The score is the correlation coefficient, from -1 to 1, of the turned template without the

@@ -15,6 +15,7 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
 from sksubtomo._utils._allocator import keeping_freed_memory
+from sksubtomo._utils._doc_link import DocLinkMixin
 from sksubtomo._utils._labels import score_labeled
 from sksubtomo._utils._volumes import check_volumes
 from sksubtomo.networks._device import resolve_device
@@ -22,7 +23,7 @@ from sksubtomo.semi_supervised._pose_stages import all_coefficients
 from sksubtomo.training import Expectation, expectation, log_spectrum_ratio
 
 
-class BaseReferenceClassifier(ClassifierMixin, BaseEstimator):
+class BaseReferenceClassifier(DocLinkMixin, ClassifierMixin, BaseEstimator):
     """Base of a classifier that compares volumes with references in all poses.
 
     A subclass sets ``classes_``, ``references_``, ``noise_power_``, ``class_log_prior_``, and the

@@ -10,10 +10,11 @@ from sklearn.metrics import accuracy_score
 from sklearn.semi_supervised import SelfTrainingClassifier as _SelfTrainingClassifier
 
 from sksubtomo._utils._delegation import inner_has
+from sksubtomo._utils._doc_link import DocLinkMixin
 from sksubtomo._utils._labels import UNLABELED, check_labels, is_unlabeled, uniform_labels
 
 
-class SelfTrainingClassifier(_SelfTrainingClassifier):
+class SelfTrainingClassifier(DocLinkMixin, _SelfTrainingClassifier):
     """Self-training around any classifier with ``predict_proba``, on volumes.
 
     scikit-learn's :class:`sklearn.semi_supervised.SelfTrainingClassifier`, which takes tables only.

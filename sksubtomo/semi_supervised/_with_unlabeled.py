@@ -18,11 +18,12 @@ from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import check_is_fitted
 
 from sksubtomo._utils._delegation import inner_has
+from sksubtomo._utils._doc_link import DocLinkMixin
 from sksubtomo._utils._labels import UNLABELED, UNLABELED_STRINGS, check_labels
 from sksubtomo.semi_supervised._shared_volumes import SharedVolumes
 
 
-class WithUnlabeled(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class WithUnlabeled(DocLinkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """Semi-supervised classifier that brings its unlabelled volumes along.
 
     From outside it is an ordinary classifier, to be fitted to labelled volumes. That makes

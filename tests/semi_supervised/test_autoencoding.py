@@ -110,18 +110,6 @@ def test_alpha_zero_does_not_touch_code_and_decoder(mostly_hidden):
             assert torch.equal(value, untrained[name]), name
 
 
-@pytest.mark.parametrize(
-    "method", ["transform", "inverse_transform", "reconstruct", "reconstruction_error"]
-)
-def test_untrained_branch_is_not_offered(mostly_hidden, method):
-    clf = quick(alpha=0, max_epochs=1).fit(*mostly_hidden)
-    if method != "transform":  # scikit-learn's set_output wraps it, so that it always exists
-        assert not hasattr(clf, method)
-    with pytest.raises(AttributeError, match=f"has no attribute '{method}'") as error:
-        getattr(clf, method)(mostly_hidden[0])
-    assert "alpha=0" in str(error.value.__cause__)
-
-
 def test_unlabeled_volumes_do_not_touch_the_classifier_without_reconstruction(mostly_hidden):
     X, y = mostly_hidden
     other = X.copy()
