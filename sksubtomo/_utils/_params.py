@@ -1,11 +1,29 @@
-"""Checking parameters that come as one mapping."""
+"""Checking parameters: numbers, and several that come as one mapping."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Integral
 from typing import Any
 
-from sklearn.utils._param_validation import validate_parameter_constraints
+from sklearn.utils._param_validation import Interval, validate_parameter_constraints
+
+
+class NumberInterval(Interval):
+    """An interval of numbers without True and False, which are integers to Python.
+
+    A constraint for ``_parameter_constraints``, with the arguments of scikit-learn's ``Interval``.
+    NumPy's integers and floating-point numbers are in it, as Python's are.
+    """
+
+    def is_satisfied_by(self, val: Any) -> bool:
+        """Tell whether a value is a number in the interval."""
+        return not isinstance(val, bool) and bool(super().is_satisfied_by(val))
+
+
+def is_integer(value: Any) -> bool:
+    """Tell whether a value is an integer of Python or of NumPy, which True and False are not."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def merge_mapping(
