@@ -148,8 +148,10 @@ class JoinedVolumes:
 
     def __getitem__(self, key: Any) -> Any:
         """Return a stack for slices, masks and arrays of rows, and read one row."""
-        if isinstance(key, tuple):  # as from array[rows, ...]
-            key = key[0]
+        if isinstance(key, tuple):
+            key, *rest = key
+            if any(part is not Ellipsis for part in rest):
+                raise TypeError("Volumes that are read lazily are indexed by rows only.")
         if isinstance(key, Integral):
             return np.asarray(self[[key]])[0]
         part = object.__new__(type(self))

@@ -78,7 +78,7 @@ class WithUnlabeled(BaseMetaClassifier):
 
     _parameter_constraints: ClassVar[dict[str, list]] = {
         "estimator": [HasMethods(["fit", "predict"])],
-        "unlabeled": [SharedVolumes, "array-like", None],
+        "unlabeled": [SharedVolumes, "array-like", "sparse matrix", None],
         "unlabeled_metadata": [dict, None],
     }
 
