@@ -287,6 +287,22 @@ def test_parameters_methods_and_pickle(blobs):
     assert (scores > 0.85).all()
 
 
+def test_other_methods_are_those_of_the_classifier(blobs):
+    X, y = blobs
+    rejecting = RejectingClassifier(LinearDiscriminantAnalysis()).fit(X, y)
+    for method in ("predict_proba", "predict_log_proba", "decision_function", "transform"):
+        inner = getattr(rejecting.estimator_, method)(X)
+        assert np.array_equal(getattr(rejecting, method)(X), inner)
+    names = rejecting.set_output(transform="pandas").fit(X, y).transform(X).columns.tolist()
+    assert names == rejecting.get_feature_names_out().tolist()
+
+
+@pytest.mark.parametrize("params", [{"quantile": False}, {"unknown_label": True}], ids=str)
+def test_booleans_are_no_numbers(blobs, params):
+    with pytest.raises(ValueError, match=f"'{next(iter(params))}' parameter"):
+        RejectingClassifier(LogisticRegression(), **params).fit(*blobs)
+
+
 def test_around_and_inside_temperature_scaling(blobs):
     X, y = blobs
     X = X + np.random.default_rng(1).normal(scale=6, size=X.shape)  # to err now and then
