@@ -135,6 +135,65 @@ def encode_labels(
     return codes, class_values
 
 
+def is_text(labels: NDArray) -> bool:
+    """Tell whether labels are strings; those of an array of objects by any that is not hidden."""
+    return labels.dtype.kind in "US" or (
+        labels.dtype.kind == "O" and any(isinstance(label, str) for label in labels)
+    )
+
+
+def hidden_labels(n_samples: int, like: NDArray) -> NDArray:
+    """Return labels that are all hidden, into which labels of a kind can be written.
+
+    Parameters
+    ----------
+    n_samples : int
+        Their number.
+    like : ndarray
+        Labels that can be assigned to the result without a loss.
+
+    Returns
+    -------
+    hidden : ndarray of shape (n_samples,)
+        -1; for strings, "unlabeled".
+    """
+    if like.dtype.kind in "ub":  # these cannot hold -1
+        return np.full(n_samples, UNLABELED, dtype=np.int64)
+    if not is_text(like):
+        return np.full(n_samples, UNLABELED, dtype=like.dtype)
+    sentinel = UNLABELED_STRINGS[0]
+    if like.dtype.kind == "O":
+        return np.full(n_samples, sentinel, dtype=object)
+    return np.full(n_samples, sentinel, dtype=np.result_type(like.dtype, f"U{len(sentinel)}"))
+
+
+def decode_labels(codes: NDArray[np.int64], classes: NDArray) -> NDArray:
+    """Return the labels of class indices; -1 becomes the label that means "unlabeled".
+
+    The inverse of :func:`encode_labels`, with one kind of label, so that the result can be sorted.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_samples,) of int
+        Indices into `classes`, or -1.
+    classes : ndarray of shape (n_classes,)
+        All classes.
+
+    Returns
+    -------
+    labels : ndarray of shape (n_samples,)
+        Numbers, -1 where there is no label; or strings, "unlabeled" where there is none.
+
+    Examples
+    --------
+    >>> decode_labels(np.array([1, -1, 0]), np.array(["apoferritin", "ribosome"])).tolist()
+    ['ribosome', 'unlabeled', 'apoferritin']
+    """
+    labels = hidden_labels(len(codes), classes)
+    labels[codes >= 0] = classes[codes[codes >= 0]]
+    return labels
+
+
 def _is_sentinel(label: object) -> bool:
     if label is None:
         return True

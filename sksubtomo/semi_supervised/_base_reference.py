@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
-from scipy.special import logsumexp, softmax
+from scipy.special import log_softmax, logsumexp, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
@@ -82,6 +82,21 @@ class BaseReferenceClassifier(DocLinkMixin, ClassifierMixin, BaseEstimator):
             Columns in the order of ``classes_``.
         """
         return softmax(self._scores(X), axis=1)
+
+    def predict_log_proba(self, X):
+        """Return logarithms of class probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, d, d, d) or (n_samples, n_voxels)
+            Volumes of the shape that the estimator was fitted on.
+
+        Returns
+        -------
+        log_probabilities : ndarray of shape (n_samples, n_classes)
+            Columns in the order of ``classes_``. Finite, also where a probability is rounded to 0.
+        """
+        return log_softmax(self._scores(X), axis=1)
 
     def predict(self, X):
         """Return the most probable class; never the label that means "unlabelled".

@@ -47,6 +47,26 @@ def check_stages(stages: Any, n_seeded_iter: int) -> list[Stage]:
     return [(a, b, int(c), int(d)) for a, b, c, d in table.tolist()]
 
 
+def check_class_prior(
+    class_prior: Any, codes: NDArray[np.int64], classes: NDArray
+) -> NDArray[np.float64] | None:
+    """Return the proportion of each class, of sum 1; None where there is no constraint."""
+    if class_prior is None:
+        return None
+    n_classes = len(classes)
+    if isinstance(class_prior, str):
+        counts = np.bincount(codes[codes >= 0], minlength=n_classes)
+        shares = counts if class_prior == "labels" else np.ones(n_classes)
+    else:
+        shares = np.asarray(class_prior, dtype=float)
+    if shares.shape != (n_classes,) or not (np.isfinite(shares) & (shares > 0)).all():
+        raise ValueError(
+            f"class_prior={class_prior!r} must give each of the {n_classes} classes "
+            f"{classes.tolist()} a positive share, but gives {shares.tolist()}."
+        )
+    return shares / shares.sum()
+
+
 def check_cubes(name: str, shape: tuple[int, int, int]) -> None:
     """Refuse boxes that cannot be turned; a row without a box counts as a line."""
     if shape[:2] != (1, 1) and (len(set(shape)) > 1 or shape[0] < 4):

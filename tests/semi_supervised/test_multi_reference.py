@@ -12,7 +12,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import NearestCentroid
 from sklearn.pipeline import make_pipeline
-from sklearn.utils.estimator_checks import check_estimator
 
 from sksubtomo.fourier import (
     apply_fourier_filter,
@@ -267,14 +266,6 @@ def test_search_and_pipeline(data):
     seed = make_pipeline(VolumeFlattener(), LogisticRegression())
     with pytest.raises(ValueError, match=r"estimator knows the classes \[-1\].*SelfTraining"):
         MultiReferenceClassifier(seed, **quicker).fit(X, hidden)
-
-
-def test_scikit_learn_checks():
-    results = check_estimator(MultiReferenceClassifier(random_state=0), on_fail=None, on_skip=None)
-    failed = {r["check_name"]: r["exception"] for r in results if r["status"] == "failed"}
-    # It wants -1 among the classes.
-    assert set(failed) == {"check_classifiers_classes"}, failed
-    assert len(results) >= 55
 
 
 # --- Bad input -----------------------------------------------------------------------------------
