@@ -1,6 +1,11 @@
 """Errors and warnings that a caller may want to catch by name."""
 
-__all__ = ["FileFormatError", "OutOfMemoryWarning", "VolumeShapeWarning"]
+__all__ = [
+    "FileFormatError",
+    "OutOfMemoryWarning",
+    "SuspiciousLabelWarning",
+    "VolumeShapeWarning",
+]
 
 
 class FileFormatError(ValueError):
@@ -9,6 +14,10 @@ class FileFormatError(ValueError):
 
 class OutOfMemoryWarning(UserWarning):
     """A prediction goes on in smaller batches, because memory ran out."""
+
+
+class SuspiciousLabelWarning(UserWarning):
+    """A label looks like a misspelling of the one that marks unlabeled rows."""
 
 
 class VolumeShapeWarning(UserWarning):

@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from sksubtomo._utils._labels import check_enough_classes, encode_labels, score_labeled
+from sksubtomo._utils._scoring import refuse_scoring_unlabeled
 from sksubtomo._utils._volumes import check_volumes
 from sksubtomo.base._estimator import BaseVolumeEstimator
 
@@ -67,6 +68,7 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
             Columns in the order of ``classes_``. A row does not depend on the rows beside it.
         """
         check_is_fitted(self, "net_")
+        refuse_scoring_unlabeled()
         return self._forward("classify", check_volumes(self, X, reset=False))
 
     def decision_function(self, X):
@@ -85,6 +87,7 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
             need not be that of the mean probabilities, by which :meth:`predict` goes.
         """
         check_is_fitted(self, "net_")
+        refuse_scoring_unlabeled()
         logits = self._forward("logits", check_volumes(self, X, reset=False))
         return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
 

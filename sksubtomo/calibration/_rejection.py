@@ -22,6 +22,7 @@ from sksubtomo._utils._labels import (
     encode_labels,
     is_unlabeled,
 )
+from sksubtomo._utils._scoring import refuse_scoring_unlabeled
 from sksubtomo.calibration._folds import (
     CV_CONSTRAINTS,
     labeled_rows,
@@ -231,6 +232,7 @@ class RejectingClassifier(ClassifierAround):
         y : ndarray of shape (n_samples,)
             Classes, and ``unknown_label_`` where :meth:`is_unknown`.
         """
+        refuse_scoring_unlabeled()
         unknown = self.is_unknown(X)
         return np.where(unknown, np.asarray(self.unknown_label_), self.estimator_.predict(X))
 
@@ -249,6 +251,7 @@ class RejectingClassifier(ClassifierAround):
             Columns in the order of ``classes_``. Unknown volumes have them, too.
         """
         check_is_fitted(self)
+        refuse_scoring_unlabeled()
         return self.estimator_.predict_proba(X)
 
 

@@ -18,6 +18,7 @@ from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import check_is_fitted
 
 from sksubtomo._utils._labels import check_labels, encode_labels
+from sksubtomo._utils._scoring import refuse_scoring_unlabeled
 from sksubtomo.calibration._folds import (
     CV_CONSTRAINTS,
     labeled_rows,
@@ -200,6 +201,7 @@ class TemperatureScaledClassifier(ClassifierAround):
             Classes.
         """
         check_is_fitted(self)
+        refuse_scoring_unlabeled()
         return self.estimator_.predict(X)
 
     def predict_proba(self, X):
@@ -216,6 +218,7 @@ class TemperatureScaledClassifier(ClassifierAround):
             Columns in the order of ``classes_``.
         """
         check_is_fitted(self)
+        refuse_scoring_unlabeled()
         return softmax(to_logits(self.estimator_.predict_proba(X)) / self.temperature_, axis=1)
 
 

@@ -11,6 +11,7 @@ from sklearn.semi_supervised import SelfTrainingClassifier as _SelfTrainingClass
 
 from sksubtomo._utils._delegation import inner_has
 from sksubtomo._utils._labels import UNLABELED, check_labels, is_unlabeled, uniform_labels
+from sksubtomo._utils._scoring import refuse_scoring_unlabeled
 
 
 class SelfTrainingClassifier(_SelfTrainingClassifier):
@@ -121,6 +122,7 @@ class SelfTrainingClassifier(_SelfTrainingClassifier):
         y : ndarray of shape (n_samples,)
             Classes.
         """
+        refuse_scoring_unlabeled()
         return super().predict(self._rows(X), **params)
 
     def predict_proba(self, X, **params):
@@ -138,6 +140,7 @@ class SelfTrainingClassifier(_SelfTrainingClassifier):
         probabilities : ndarray of shape (n_samples, n_classes)
             Columns in the order of ``classes_``.
         """
+        refuse_scoring_unlabeled()
         return super().predict_proba(self._rows(X), **params)
 
     @inner_has("predict_log_proba")
@@ -156,6 +159,7 @@ class SelfTrainingClassifier(_SelfTrainingClassifier):
         log_probabilities : ndarray of shape (n_samples, n_classes)
             Columns in the order of ``classes_``.
         """
+        refuse_scoring_unlabeled()
         return super().predict_log_proba(self._rows(X), **params)
 
     @inner_has("decision_function")
@@ -174,6 +178,7 @@ class SelfTrainingClassifier(_SelfTrainingClassifier):
         values : ndarray of shape (n_samples,) or (n_samples, n_classes)
             Decision values.
         """
+        refuse_scoring_unlabeled()
         return super().decision_function(self._rows(X), **params)
 
     def score(self, X, y):

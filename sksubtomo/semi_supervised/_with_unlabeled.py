@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sksubtomo._utils._delegation import inner_has
 from sksubtomo._utils._labels import UNLABELED, UNLABELED_STRINGS, check_labels
+from sksubtomo._utils._scoring import refuse_scoring_unlabeled
 from sksubtomo.semi_supervised._shared_volumes import SharedVolumes
 
 
@@ -117,6 +118,7 @@ class WithUnlabeled(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             Classes.
         """
         check_is_fitted(self)
+        refuse_scoring_unlabeled()
         return self.estimator_.predict(X)
 
     @inner_has("predict_proba")
@@ -134,6 +136,7 @@ class WithUnlabeled(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             Columns in the order of ``classes_``.
         """
         check_is_fitted(self)
+        refuse_scoring_unlabeled()
         return self.estimator_.predict_proba(X)
 
     @inner_has("decision_function")
@@ -151,6 +154,7 @@ class WithUnlabeled(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             Decision values.
         """
         check_is_fitted(self)
+        refuse_scoring_unlabeled()
         return self.estimator_.decision_function(X)
 
     @inner_has("transform")
