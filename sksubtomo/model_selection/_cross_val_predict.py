@@ -122,7 +122,7 @@ def cross_val_predict(
            [nan, nan],
            [nan, nan]])
     """
-    if not (isinstance(method, str) and hasattr(estimator, method)):
+    if not (isinstance(method, str) and callable(getattr(estimator, method, None))):
         raise AttributeError(
             f"{type(estimator).__name__} has no method {method!r}, which method= asks for."
         )
@@ -196,8 +196,8 @@ def _align(results: list[_Result], labels: NDArray, method: str) -> list[_Result
     for number, (values, own) in enumerate(results, start=1):
         lacking = np.setdiff1d(classes, own)
         if len(lacking):
-            _warn_of_missing_classes(number, len(results), lacking)
             values = _with_columns(values, own, classes, method)
+            _warn_of_missing_classes(number, len(results), lacking)
         aligned.append((values, classes))
     return aligned
 

@@ -339,8 +339,7 @@ def test_pairs_of_labelled_samples_only_and_slices():
 
 def test_pairs_and_groups():
     pairs = [
-        (np.flatnonzero(number != CODES), np.flatnonzero(number == CODES))
-        for number in range(4)
+        (np.flatnonzero(number != CODES), np.flatnonzero(number == CODES)) for number in range(4)
     ]
     assert_same_folds(
         folds(SemiSupervisedSplit(pairs, unlabeled="groups"), SPARSE, GROUPS),
