@@ -1,26 +1,40 @@
-"""Refusing scores that would count unlabeled rows as a class."""
+"""Refusing results of scikit-learn's tools that count unlabeled rows as a class."""
 
 from __future__ import annotations
 
 import inspect
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import is_classifier
 
 from sksubtomo._utils._labels import is_unlabeled
 
-# Enough for a pipeline in a search in a meta-estimator; walking on costs about 50 ns a frame.
+# Enough for a pipeline in a search in a meta-estimator; walking on costs about 0.1 us a frame.
 _MOST_FRAMES = 100
-# Functions of scikit-learn that compare predictions with labels: which of their local variables
-# are the labels, and the estimator.
-_SCORERS = {"_BaseScorer._score", "_Scorer._score", "_CurveScorer._score"}
+_SCORES = ("_BaseScorer._score", "_Scorer._score", "_CurveScorer._score")
 _DISPLAYS = ("sklearn.metrics._plot.", "sklearn.calibration")
+_FUNCTIONS = ("_score", "score", "from_estimator", "cross_val_predict")
+
+_LEAVE_OUT = (
+    "Leave these rows out: score by scoring=sksubtomo.metrics.get_labeled_scorer('accuracy') or "
+    "make_labeled_scorer(...) around any other scorer, by scoring=None, or on the rows that "
+    "sksubtomo.metrics.drop_unlabeled(y, X) returns."
+)
+_PREDICT = "Use sksubtomo.model_selection.cross_val_predict, which gives them no result."
+
+
+class _Comparison(NamedTuple):
+    """What compares predictions with labels, these labels, and what to do instead."""
+
+    who: str
+    labels: Any
+    remedy: str
 
 
 def refuse_scoring_unlabeled() -> None:
-    """Raise if a score of scikit-learn asks for predictions and would count -1 as a class.
+    """Raise if scikit-learn asks for predictions and would count -1 as a class.
 
     To be called first by the methods of a classifier that a scorer asks: ``predict``,
     ``predict_proba`` and ``decision_function``.
@@ -28,8 +42,8 @@ def refuse_scoring_unlabeled() -> None:
     Raises
     ------
     ValueError
-        If a scorer, a display or a plain ``score`` of scikit-learn is among the callers, and the
-        labels that it was given hold some that mean "unlabeled".
+        If a scorer, a display, a plain ``score`` or ``cross_val_predict`` of scikit-learn is among
+        the callers, and the labels that it was given hold some that mean "unlabeled".
 
     Notes
     -----
@@ -39,30 +53,27 @@ def refuse_scoring_unlabeled() -> None:
     estimator could learn what it is scored on. A subclass of ndarray as the result would be
     stripped by the metric's validation, and changing scikit-learn's scorers would change
     them for other estimators, too. The frames of the callers are the one place where the labels
-    can be seen. Predictions in another process or thread than the scorer's are not refused
-    (of scikit-learn's estimators, ``BaggingClassifier(n_jobs=2)``), nor are metrics that
-    the caller calls with predictions.
+    can be seen. Predictions in another process or thread than their scorer's are not refused
+    (``BaggingClassifier(n_jobs=2)``; ``cross_val_predict(n_jobs=2)``), nor are metrics that the
+    caller calls with predictions.
 
     Scorers of :mod:`sksubtomo.metrics` drop unlabeled rows before they call scikit-learn's, so
     that the innermost scorer, which decides, has none.
     """
     found = _innermost_comparison()
-    if found is None:
+    if found is None or found.labels is None:
         return
-    who, y_true = found
-    hidden = is_unlabeled(y_true)
+    hidden = is_unlabeled(found.labels)
     if hidden.any():
+        label = np.asarray(found.labels)[hidden].tolist()[0]
         raise ValueError(
-            f"{who} was given {hidden.sum()} unlabeled rows of {hidden.size} and would count "
-            f"{np.asarray(y_true)[hidden].tolist()[0]!r} as a class, which is never predicted. Leave these "
-            "rows out: score by scoring=sksubtomo.metrics.get_labeled_scorer('accuracy') or "
-            "make_labeled_scorer(...) around any other scorer, by scoring=None, or on the rows "
-            "that sksubtomo.metrics.drop_unlabeled(y, X) returns."
+            f"{found.who} was given {hidden.sum()} unlabeled rows of {hidden.size} and would count "
+            f"{label!r} as a class, which is never predicted. {found.remedy}"
         )
 
 
-def _innermost_comparison() -> tuple[str, Any] | None:
-    """Return a name and the labels of the innermost caller that compares labels and predictions.
+def _innermost_comparison() -> _Comparison | None:
+    """Return the innermost caller that compares labels and predictions.
 
     No frame outlives the call: they are not returned, and the reference to the last one is
     deleted, because a frame that is kept keeps the data of all its callers.
@@ -73,44 +84,38 @@ def _innermost_comparison() -> tuple[str, Any] | None:
             frame = None if frame is None else frame.f_back
             if frame is None:
                 return None
-            names = _variables(frame)
-            if names is not None:
-                return _read(frame, *names)
+            if frame.f_code.co_name in _FUNCTIONS and _compares(frame):
+                return _read(frame.f_code.co_name, frame.f_locals)
         return None
     finally:
         del frame
 
 
-def _variables(frame: FrameType) -> tuple[str, str] | None:
-    """Return the names of labels and estimator in a frame of scikit-learn that compares them."""
-    name = frame.f_code.co_name
-    if name not in ("_score", "score", "from_estimator"):
-        return None
+def _compares(frame: FrameType) -> bool:
+    """Tell whether a frame is of one of the functions of scikit-learn."""
     module, function = frame.f_globals.get("__name__", ""), frame.f_code.co_qualname
-    if module == "sklearn.metrics._scorer" and function in _SCORERS:
-        return "y_true", "estimator"
-    if module == "sklearn.base" and function == "ClassifierMixin.score":
-        return "y", "self"
-    if name == "from_estimator" and module.startswith(_DISPLAYS):
-        return "y", "estimator"
-    return None
+    return (
+        (module == "sklearn.metrics._scorer" and function in _SCORES)
+        or (module == "sklearn.base" and function == "ClassifierMixin.score")
+        or (module.startswith(_DISPLAYS) and function.endswith("from_estimator"))
+        or (module == "sklearn.model_selection._validation" and function == "cross_val_predict")
+    )
 
 
-def _knows_unlabeled(score_func: Any) -> bool:
-    """Tell whether a metric leaves unlabeled rows out itself, as those of this package do."""
-    return getattr(score_func, "__module__", "").startswith("sksubtomo.")
-
-
-def _read(frame: FrameType, labels: str, estimator: str) -> tuple[str, Any] | None:
-    variables = frame.f_locals
-    scored = variables.get(estimator)
-    # Of regressors and outlier detectors, -1 is an ordinary target.
-    if labels not in variables or not is_classifier(scored):
-        return None
-    if estimator == "self":
-        return f"{type(scored).__name__}.score", variables[labels]
+def _read(function: str, variables: dict[str, Any]) -> _Comparison | None:
+    """Read the labels among the local variables of a function."""
     owner = variables.get("self", variables.get("cls"))
-    if _knows_unlabeled(getattr(owner, "_score_func", None)):
+    # Of regressors and outlier detectors, -1 is an ordinary target.
+    if not is_classifier(owner if function == "score" else variables.get("estimator")):
         return None
-    who = f"{owner.__name__}.from_estimator" if isinstance(owner, type) else f"The scorer {owner!r}"
-    return who, variables[labels]
+    if function == "cross_val_predict":
+        encoder = variables.get("le")  # only where columns are of classes, and y was encoded
+        labels = None if encoder is None else encoder.classes_[variables["y"]]
+        return _Comparison("scikit-learn's cross_val_predict", labels, _PREDICT)
+    if function == "score":
+        return _Comparison(f"{type(owner).__name__}.score", variables.get("y"), _LEAVE_OUT)
+    if function == "from_estimator":
+        return _Comparison(f"{owner.__name__}.from_estimator", variables.get("y"), _LEAVE_OUT)
+    if getattr(owner._score_func, "__module__", "").startswith("sksubtomo."):
+        return None  # a metric of this package, which knows unlabeled rows
+    return _Comparison(f"The scorer {owner!r}", variables.get("y_true"), _LEAVE_OUT)

@@ -198,8 +198,8 @@ def _mean_over_classes(
     ]
     if undefined:
         warnings.warn(
-            f"{score_func.__name__} is not defined for the classes {classes[undefined].tolist()}: no "
-            "labeled row is of such a class, or every one is. The score is NaN. Score rows of "
+            f"{score_func.__name__} is not defined for the classes {classes[undefined].tolist()}: "
+            "no labeled row is of such a class, or every one is. The score is NaN. Score rows of "
             "every class, for example by cv=SemiSupervisedSplit(5).",
             UndefinedMetricWarning,
             stacklevel=level_of_caller(),

@@ -24,6 +24,7 @@ from sklearn.model_selection import (
     LearningCurveDisplay,
     TunedThresholdClassifierCV,
     ValidationCurveDisplay,
+    cross_val_predict,
     cross_val_score,
     cross_validate,
     learning_curve,
@@ -287,6 +288,26 @@ def test_displays_of_curves_that_train_on_unlabelled_rows_are_not_refused(mostly
             param_name="threshold",
             param_range=[0.75, 0.8],
         )
+
+
+@pytest.mark.filterwarnings("ignore:y contains no unlabeled samples:UserWarning")
+@pytest.mark.parametrize("method", ["predict_proba", "decision_function"])
+def test_cross_val_predict_that_encodes_labels_anew(mostly_hidden, method):
+    X, y = mostly_hidden
+    words = np.array(["a", "b", "c", "unlabeled"])[y]
+    for labels, name in ((y, "-1"), (words, "'unlabeled'")):
+        with pytest.raises(
+            ValueError, match=rf"count {name} as a class.*sksubtomo.model_selection"
+        ):
+            cross_val_predict(CLASSIFIERS["self_training"], X, labels, cv=2, method=method)
+    # Without columns for classes, labels stay as they are.
+    predicted = cross_val_predict(CLASSIFIERS["self_training"], X, y, cv=2)
+    assert (predicted[:12] == y[:12]).all()
+    labeled = y >= 0
+    shape = cross_val_predict(
+        CLASSIFIERS["self_training"], X[labeled], y[labeled], cv=2, method=method
+    ).shape
+    assert shape == (12, 3)
 
 
 # What is not refused --------------------------------------------------------------------------
