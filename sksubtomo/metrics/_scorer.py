@@ -96,6 +96,9 @@ class LabeledScorer:
         """Return the requests of the scorer inside."""
         return get_routing_for_object(self._scorer)
 
+    # What TunedThresholdClassifierCV calls before scikit-learn 1.9.
+    _get_metadata_request = get_metadata_routing
+
     def set_score_request(self, **requests: Any) -> LabeledScorer:
         """Set the requests of the scorer inside, as in scikit-learn's metadata routing.
 

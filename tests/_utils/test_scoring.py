@@ -2,6 +2,7 @@ import gc
 import weakref
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from joblib import parallel_config
@@ -51,6 +52,14 @@ from sksubtomo.semi_supervised import (
 )
 
 mpl.use("Agg")
+
+
+@pytest.fixture(autouse=True)
+def _closed_figures():
+    yield
+    plt.close("all")
+
+
 REFUSED = "would count -1 as a class.*get_labeled_scorer"
 SPREADING = make_pipeline(VolumeFlattener(), PCA(4, random_state=0), LabelSpreading(gamma=1.0))
 QUICK = {

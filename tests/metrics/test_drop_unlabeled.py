@@ -1,4 +1,5 @@
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -24,6 +25,14 @@ from sksubtomo.preprocessing import VolumeFlattener
 from sksubtomo.semi_supervised import SelfTrainingClassifier
 
 mpl.use("Agg")
+
+
+@pytest.fixture(autouse=True)
+def _closed_figures():
+    yield
+    plt.close("all")
+
+
 ROWS = [0, 1, 3]
 
 
