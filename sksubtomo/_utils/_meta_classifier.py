@@ -18,6 +18,7 @@ from sksubtomo._utils._delegation import inner_has
 from sksubtomo._utils._doc_link import DocLinkMixin
 from sksubtomo._utils._labels import is_unlabeled, score_labeled
 from sksubtomo._utils._routing import routed_params, same_methods
+from sksubtomo._utils._scoring import refuse_scoring_unlabeled
 
 
 def as_rows(X: Any) -> Any:
@@ -96,6 +97,7 @@ class BaseMetaClassifier(DocLinkMixin, MetaEstimatorMixin, ClassifierMixin, Base
     def _ask(self, method: str, X: Any, params: Mapping[str, Any]) -> Any:
         """Return the answer of the classifier inside, which gets the metadata it requests."""
         check_is_fitted(self)
+        refuse_scoring_unlabeled()
         routed = routed_params(self, method, params)
         return getattr(self.estimator_, method)(as_rows(X), **routed["estimator"][method])
 

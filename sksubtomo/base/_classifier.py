@@ -20,6 +20,7 @@ from sksubtomo._utils._labels import (
     score_labeled,
     uniform_labels,
 )
+from sksubtomo._utils._scoring import refuse_scoring_unlabeled
 from sksubtomo._utils._volumes import check_volumes
 from sksubtomo.base._estimator import BaseVolumeEstimator
 
@@ -81,6 +82,7 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
             Columns in the order of ``classes_``. A row does not depend on the rows beside it.
         """
         check_is_fitted(self, "net_")
+        refuse_scoring_unlabeled()
         return self._forward("classify", check_volumes(self, X, reset=False))
 
     def predict_log_proba(self, X):
@@ -98,6 +100,7 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
             small for a float32, unless it is a mean over ``test_time_rotations``.
         """
         check_is_fitted(self, "net_")
+        refuse_scoring_unlabeled()
         volumes = check_volumes(self, X, reset=False)
         if not self._views().n_test_rotations:
             return log_softmax(self._forward("logits", volumes), axis=1)
@@ -120,6 +123,7 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
             need not be that of the mean probabilities, by which :meth:`predict` goes.
         """
         check_is_fitted(self, "net_")
+        refuse_scoring_unlabeled()
         logits = self._forward("logits", check_volumes(self, X, reset=False))
         return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
 

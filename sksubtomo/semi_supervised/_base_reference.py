@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from sksubtomo._utils._allocator import keeping_freed_memory
 from sksubtomo._utils._doc_link import DocLinkMixin
 from sksubtomo._utils._labels import score_labeled
+from sksubtomo._utils._scoring import refuse_scoring_unlabeled
 from sksubtomo._utils._volumes import check_volumes
 from sksubtomo.networks._device import resolve_device
 from sksubtomo.semi_supervised._pose_stages import all_coefficients
@@ -48,6 +49,7 @@ class BaseReferenceClassifier(DocLinkMixin, ClassifierMixin, BaseEstimator):
             )
 
     def _scores(self, X: Any) -> NDArray[np.float64]:
+        refuse_scoring_unlabeled()
         evidence = self._compare(self._coefficients(X)).log_evidence
         return evidence.double().numpy() + self.class_log_prior_
 
