@@ -29,6 +29,10 @@ def outputs(estimator, X):
     return estimator.predict_proba(X) if is_classifier(estimator) else estimator.transform(X)
 
 
+# What is set after a fit, and has no part in its predictions.
+LATER = {"alpha": 7.0, "consistency": 1.0, "network_params": None, "training_params": None}
+
+
 # --- Labels --------------------------------------------------------------------------------------
 
 
@@ -182,6 +186,22 @@ def test_what_a_net_was_made_with_cannot_change_when_it_goes_on(network, mostly_
     with pytest.raises(ValueError, match="n_filters=4, not 5"):
         network.set_params(network_params={"n_filters": 5}).partial_fit(X, y)
     assert network.set_params(warm_start=False).fit(X, y).n_iter_ == 1
+
+
+def test_predictions_are_those_of_the_fit_whatever_is_set_later(network, mostly_hidden):
+    X, y = mostly_hidden
+    expected = outputs(network.set_params(max_epochs=2).fit(X, y), X)
+    network.set_params(augmentation="rotations", test_time_rotations=3, precision="bfloat16")
+    network.set_params(**{n: v for n, v in LATER.items() if n in network.get_params(deep=False)})
+    assert np.array_equal(outputs(network, X), expected)
+
+
+def test_a_fit_that_is_refused_leaves_the_last_one(network, mostly_hidden):
+    X, y = mostly_hidden
+    expected = outputs(network.set_params(max_epochs=2).fit(X, y), X)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        network.fit(np.concatenate([X, X], axis=1), y[:-1])
+    assert np.array_equal(outputs(network, X), expected)
 
 
 def test_what_does_not_fit_the_net_is_refused_when_it_goes_on(classifier, mostly_hidden):

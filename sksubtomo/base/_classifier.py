@@ -102,7 +102,7 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
         check_is_fitted(self, "net_")
         refuse_scoring_unlabeled()
         volumes = check_volumes(self, X, reset=False)
-        if not self._views().n_test_rotations:
+        if not self.net_.views.n_test_rotations:
             return log_softmax(self._forward("logits", volumes), axis=1)
         with np.errstate(divide="ignore"):
             return np.log(self._forward("classify", volumes))

@@ -19,6 +19,7 @@ from sksubtomo._utils._allocator import keeping_freed_memory
 from sksubtomo._utils._callbacks import CallbackSupportMixin, FitTasks
 from sksubtomo._utils._doc_link import DocLinkMixin
 from sksubtomo._utils._params import to_plain
+from sksubtomo._utils._volumes import unchanged_on_error
 from sksubtomo.base._augmented import check_tilt_ranges, make_augmentation
 from sksubtomo.base._checks import ChecksMixin, ValidationData
 from sksubtomo.base._parameters import CONSTRAINTS
@@ -124,11 +125,12 @@ class BaseVolumeEstimator(
             too small for the network; before any training.
         """
         resume = self.warm_start and hasattr(self, "net_")
-        X, codes = self._check_data(X, y, resume=resume, classes=None)
-        if tilt_ranges is not None:
-            self._check_use_of_tilt_ranges(X_val)
-            tilt_ranges = check_tilt_ranges(tilt_ranges, len(X))
-        validation = self._check_validation(X_val, y_val)
+        with unchanged_on_error(self):
+            X, codes = self._check_data(X, y, resume=resume, classes=None)
+            if tilt_ranges is not None:
+                self._check_use_of_tilt_ranges(X_val)
+                tilt_ranges = check_tilt_ranges(tilt_ranges, len(X))
+            validation = self._check_validation(X_val, y_val)
         tasks = FitTasks(self, to_plain(self.max_epochs), "epoch", X=X, y=y)
         with self._processes():
             self._train(
@@ -170,7 +172,8 @@ class BaseVolumeEstimator(
 
     def _partial_fit(self, X: Any, y: Any, classes: Any = None) -> BaseVolumeEstimator:
         resume = hasattr(self, "net_")
-        X, codes = self._check_data(X, y, resume=resume, classes=classes, partial=True)
+        with unchanged_on_error(self):
+            X, codes = self._check_data(X, y, resume=resume, classes=classes, partial=True)
         with self._processes():
             self._train(X, codes, resume=resume, epochs=1, held_out=0.0)
         return self
@@ -330,9 +333,8 @@ class BaseVolumeEstimator(
             return collect(self._forward_batches(method, inputs), len(inputs))
 
     def _forward_batches(self, method: str, inputs: Any) -> Iterator[NDArray[np.float32]]:
-        views = self._views() if self._sees_volumes() else Views()
         return forward_batches(
-            self.net_.response(method, views),
+            self.net_.response(method),
             inputs,
             # A tensor on the memory of codes, which may be read-only, would be writable.
             self._to_input if np.ndim(inputs) == 4 else torch.tensor,
@@ -340,10 +342,6 @@ class BaseVolumeEstimator(
             device=self.net_.device,
             voxels_per_sample=self.n_features_in_,
         )
-
-    def _sees_volumes(self) -> bool:
-        """Whether the network's inputs can be rotated."""
-        return True
 
     def _to_input(self, volumes: NDArray[np.float32]) -> torch.Tensor:
         return to_input(volumes, self.offset_, self.scale_)

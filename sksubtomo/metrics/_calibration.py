@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch, _safe_indexing
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.utils._param_validation import StrOptions, validate_params
 from sklearn.utils.validation import check_array, check_consistent_length
 
 from sksubtomo._utils._labels import encode_labels
 from sksubtomo._utils._numbers import check_integer
+from sksubtomo._utils._params import NumberInterval
 
 _CONSTRAINTS: dict[str, list] = {
     "y_true": ["array-like"],
     "y_prob": ["array-like"],
-    "n_bins": [Interval(Integral, 1, None, closed="left")],
+    "n_bins": [NumberInterval(Integral, 1, None, closed="left")],
     "strategy": [StrOptions({"uniform", "quantile"})],
     "labels": ["array-like", None],
 }

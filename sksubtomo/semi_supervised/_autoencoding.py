@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 
+from sksubtomo._utils._params import NumberInterval
 from sksubtomo.base import BaseVolumeClassifier, ReconstructionMixin, make_corruption
 from sksubtomo.fourier import missing_wedge_mask
 from sksubtomo.networks import AutoencodingNetwork
@@ -195,17 +196,17 @@ class AutoencodingClassifier(ReconstructionMixin, BaseVolumeClassifier):
     }
     _training_constraints: ClassVar[dict[str, list]] = {
         **BaseVolumeClassifier._training_constraints,
-        "sparsity": [Interval(Real, 0, None, closed="left")],
+        "sparsity": [NumberInterval(Real, 0, None, closed="left")],
         "measured_region": ["boolean"],
         "corruption": [dict, None],
-        "threshold": [StrOptions({"adaptive"}), Interval(Real, 0, 1, closed="both")],
+        "threshold": [StrOptions({"adaptive"}), NumberInterval(Real, 0, 1, closed="both")],
     }
     _parameter_constraints: ClassVar[dict[str, list]] = {
         **BaseVolumeClassifier._parameter_constraints,
-        "alpha": [Interval(Real, 0, None, closed="left")],
-        "beta": [Interval(Real, 0, None, closed="left")],
-        "unlabeled_weight": [Interval(Real, 0, None, closed="left"), None],
-        "consistency": [Interval(Real, 0, None, closed="left")],
+        "alpha": [NumberInterval(Real, 0, None, closed="left")],
+        "beta": [NumberInterval(Real, 0, None, closed="left")],
+        "unlabeled_weight": [NumberInterval(Real, 0, None, closed="left"), None],
+        "consistency": [NumberInterval(Real, 0, None, closed="left")],
     }
 
     def __init__(

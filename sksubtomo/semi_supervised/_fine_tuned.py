@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils._param_validation import Interval
 
 from sksubtomo._utils._delegation import unfrozen
+from sksubtomo._utils._params import NumberInterval
 from sksubtomo.base import check_first_stage, fitted_first_stage
 from sksubtomo.decomposition import Autoencoder, ContrastiveEncoder
 from sksubtomo.neural_network import CNNClassifier
@@ -159,7 +159,7 @@ class FineTunedClassifier(CNNClassifier):
     _parameter_constraints: ClassVar[dict[str, list]] = {
         **CNNClassifier._parameter_constraints,
         "autoencoder": [*_FIRST_STAGES, FrozenEstimator, None],
-        "pretrain_epochs": [Interval(Integral, 0, None, closed="left"), None],
+        "pretrain_epochs": [NumberInterval(Integral, 0, None, closed="left"), None],
         "freeze_encoder": ["boolean"],
     }
 

@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 
+from sksubtomo._utils._params import NumberInterval
 from sksubtomo.base import make_corruption
 from sksubtomo.neural_network import CNNClassifier
 from sksubtomo.training import PseudoLabelConsistency, Views
@@ -167,12 +168,12 @@ class FixMatchClassifier(CNNClassifier):
     }
     _training_constraints: ClassVar[dict[str, list]] = {
         **CNNClassifier._training_constraints,
-        "labeled_share": [None, Interval(Real, 0, 1, closed="neither")],
+        "labeled_share": [None, NumberInterval(Real, 0, 1, closed="neither")],
     }
     _parameter_constraints: ClassVar[dict[str, list]] = {
         **CNNClassifier._parameter_constraints,
-        "consistency": [Interval(Real, 0, None, closed="left")],
-        "threshold": [StrOptions({"adaptive"}), Interval(Real, 0, 1, closed="both")],
+        "consistency": [NumberInterval(Real, 0, None, closed="left")],
+        "threshold": [StrOptions({"adaptive"}), NumberInterval(Real, 0, 1, closed="both")],
         "distribution_alignment": ["boolean"],
         "strong_augmentation": [dict, None],
     }

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils._param_validation import Interval
 from skorch.callbacks import Callback
 
+from sksubtomo._utils._params import NumberInterval
 from sksubtomo.neural_network import CNNClassifier
 from sksubtomo.training import RampUp, SquaredErrorConsistency, Views
 
@@ -151,13 +151,13 @@ class MeanTeacherClassifier(CNNClassifier):
     }
     _training_constraints: ClassVar[dict[str, list]] = {
         **CNNClassifier._training_constraints,
-        "average_decay": [Interval(Real, 0, 1, closed="neither")],
-        "labeled_share": [None, Interval(Real, 0, 1, closed="neither")],
+        "average_decay": [NumberInterval(Real, 0, 1, closed="neither")],
+        "labeled_share": [None, NumberInterval(Real, 0, 1, closed="neither")],
     }
     _parameter_constraints: ClassVar[dict[str, list]] = {
         **CNNClassifier._parameter_constraints,
-        "consistency": [Interval(Real, 0, None, closed="left")],
-        "ramp_up": [Interval(Real, 0, 1, closed="both")],
+        "consistency": [NumberInterval(Real, 0, None, closed="left")],
+        "ramp_up": [NumberInterval(Real, 0, 1, closed="both")],
     }
 
     def __init__(

@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils._param_validation import Interval
 from skorch.callbacks import Callback
 
 from sksubtomo._utils._labels import UNLABELED, UNLABELED_STRINGS
+from sksubtomo._utils._params import NumberInterval
 from sksubtomo.neural_network import CNNClassifier
 from sksubtomo.training import PseudoLabels, VolumeDataset
 
@@ -160,10 +160,10 @@ class PseudoLabelClassifier(CNNClassifier):
 
     _parameter_constraints: ClassVar[dict[str, list]] = {
         **CNNClassifier._parameter_constraints,
-        "threshold": [Interval(Real, 0, 1, closed="both")],
-        "warm_up_epochs": [Interval(Integral, 1, None, closed="left")],
-        "refresh_interval": [Interval(Integral, 1, None, closed="left")],
-        "max_per_class": [Interval(Integral, 0, None, closed="left"), None],
+        "threshold": [NumberInterval(Real, 0, 1, closed="both")],
+        "warm_up_epochs": [NumberInterval(Integral, 1, None, closed="left")],
+        "refresh_interval": [NumberInterval(Integral, 1, None, closed="left")],
+        "max_per_class": [NumberInterval(Integral, 0, None, closed="left"), None],
     }
 
     def __init__(

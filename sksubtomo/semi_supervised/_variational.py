@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils._param_validation import Interval
 
 from sksubtomo._utils._delegation import unfrozen
+from sksubtomo._utils._params import NumberInterval
 from sksubtomo.base import BaseVolumeClassifier, check_first_stage, fitted_first_stage
 from sksubtomo.decomposition import VariationalAutoencoder
 from sksubtomo.networks import ConditionalVariationalNetwork
@@ -178,7 +178,7 @@ class SemiSupervisedVAEClassifier(BaseVolumeClassifier):
     _parameter_constraints: ClassVar[dict[str, list]] = {
         **BaseVolumeClassifier._parameter_constraints,
         "vae": [VariationalAutoencoder, FrozenEstimator, None],
-        "alpha": [Interval(Real, 0, None, closed="left")],
+        "alpha": [NumberInterval(Real, 0, None, closed="left")],
     }
 
     def __init__(

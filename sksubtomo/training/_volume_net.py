@@ -132,16 +132,13 @@ class VolumeNet(NeuralNet):
         """The network to predict with."""
         return self.module_ if self.averaged_ is None else self.averaged_
 
-    def response(
-        self, method: str, views: Views | None = None
-    ) -> Callable[[torch.Tensor], torch.Tensor]:
+    def response(self, method: str) -> Callable[[torch.Tensor], torch.Tensor]:
         """Return a method of the network to predict with, averaged over rotations if so asked.
 
         Rotations are the same in every call. What the network says of an orientation, such as a
         reconstruction, is not averaged.
         """
-        views = self.views if views is None else views
-        function = self._function(method)
+        views, function = self.views, self._function(method)
         if not views.n_test_rotations or method not in _ABOUT_THE_PARTICLE:
             return function
         augmentation = views.augmentation or WedgeAwareAugmentation()
