@@ -20,6 +20,7 @@ from sksubtomo._utils._labels import score_labeled
 from sksubtomo._utils._scoring import refuse_scoring_unlabeled
 from sksubtomo._utils._volumes import check_volumes
 from sksubtomo.networks._device import resolve_device
+from sksubtomo.networks._precision import holding_precision
 from sksubtomo.semi_supervised._pose_stages import all_coefficients
 from sksubtomo.training import Expectation, expectation, log_spectrum_ratio
 
@@ -38,7 +39,7 @@ class BaseReferenceClassifier(DocLinkMixin, ClassifierMixin, BaseEstimator):
     def _compare(self, coefficients: torch.Tensor) -> Expectation:
         """Return the E step of volumes with the references."""
         scale = math.sqrt(self.noise_power_.max())
-        with keeping_freed_memory():
+        with keeping_freed_memory(), holding_precision("float32"):
             return expectation(
                 self._finest,
                 coefficients / scale,

@@ -20,6 +20,7 @@ from sksubtomo.fourier import (
 )
 from sksubtomo.geometry import rotate_volume
 from sksubtomo.model_selection import SemiSupervisedSplit
+from sksubtomo.networks._float32 import read_flags, write_flags
 from sksubtomo.preprocessing import GaussianLowPass, VolumeFlattener
 from sksubtomo.semi_supervised import MultiReferenceClassifier
 from sksubtomo.semi_supervised._pose_stages import starting_rows
@@ -231,6 +232,20 @@ def test_same_seed_same_bits_whatever_the_global_seeds(data, fitted):
     assert np.array_equal(
         pickle.loads(pickle.dumps(fitted)).predict_proba(X), fitted.predict_proba(X)
     )
+
+
+def test_flags_for_matrix_products_have_no_effect(data, fitted):
+    X, _, hidden = data
+    expected = fitted.predict_proba(X[:20])
+    before = read_flags()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        again = clone(fitted).fit(X, hidden)
+        assert np.array_equal(again.references_, fitted.references_)
+        assert np.array_equal(again.predict_proba(X[:20]), expected)
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        write_flags(before)
 
 
 def test_results_do_not_depend_on_their_neighbours(data, fitted):
