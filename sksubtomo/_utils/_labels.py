@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import accuracy_score
 from sklearn.utils import _safe_indexing
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from sksubtomo._utils._near_misses import describe, near_misses, warn_of_near_misses
+from sksubtomo._utils._warnings import level_of_caller
 
 UNLABELED = -1
 UNLABELED_STRINGS = ("unlabeled", "-1")
@@ -327,22 +330,41 @@ def check_enough_classes(
 
 
 def score_labeled(predict: Callable[[Any], NDArray], X: Any, y: Any, sample_weight: Any) -> float:
-    """Return the accuracy of predictions over the labelled rows.
+    """Return the accuracy of predictions over the labeled rows.
 
     `X` is handed on as it was given, for `predict` to validate: a data frame keeps its columns.
 
     Raises
     ------
     ValueError
-        If the lengths differ, or no row is labelled.
+        If the lengths differ.
+
+    Warns
+    -----
+    UndefinedMetricWarning
+        If no row is labeled; the score is NaN then.
     """
     check_consistent_length(X, y, sample_weight)
     rows, truth = labeled_rows(y, known=_classes_behind(predict))
     if not len(rows):
-        raise ValueError("The score needs labelled volumes, but every label in y is hidden.")
+        return undefined_score("The score")
     weight = None if sample_weight is None else np.asarray(sample_weight)[rows]
     labels = predict(_safe_indexing(X, rows))
     return float(accuracy_score(truth, labels, sample_weight=weight))
+
+
+def undefined_score(who: str) -> float:
+    """Warn that there is nothing to score, and return NaN, as scikit-learn's metrics do.
+
+    An error would end tools that also score parts of the training rows, such as learning curves.
+    """
+    warnings.warn(
+        f"{who} is not defined, since every label in y is hidden; it is NaN. Score rows that have "
+        "a label, for example by cv=SemiSupervisedSplit(5).",
+        UndefinedMetricWarning,
+        stacklevel=level_of_caller(),
+    )
+    return float("nan")
 
 
 def _classes_behind(predict: Callable[[Any], NDArray]) -> NDArray | None:

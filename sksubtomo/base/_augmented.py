@@ -15,7 +15,7 @@ from sksubtomo.fourier import check_tilt_range
 from sksubtomo.training import WedgeAwareAugmentation
 
 _CORRUPTION_DEFAULTS: dict[str, Any] = {"noise_std": 0.0, "contrast": 0.0, "low_pass": None}
-_DEFAULTS: dict[str, Any] = {
+AUGMENTATION_DEFAULTS: dict[str, Any] = {
     "tilt_range_deg": 60.0,
     "rotate": True,
     "max_shift_voxels": 1.0,
@@ -53,7 +53,7 @@ def make_augmentation(owner: str, given: dict[str, Any] | str) -> WedgeAwareAugm
     if given == "none":
         return None
     params = {} if given == "rotations" else given
-    merged = merge_mapping(owner, "augmentation", params, _DEFAULTS, _CONSTRAINTS)
+    merged = merge_mapping(owner, "augmentation", params, AUGMENTATION_DEFAULTS, _CONSTRAINTS)
     if merged["tilt_range_deg"] is not None:
         merged["tilt_range_deg"] = check_tilt_range(merged["tilt_range_deg"])
     return WedgeAwareAugmentation(**merged)

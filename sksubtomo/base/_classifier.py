@@ -176,10 +176,10 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
         score : float
             Share of correct predictions.
 
-        Raises
-        ------
-        ValueError
-            If no row is labelled.
+        Warns
+        -----
+        UndefinedMetricWarning
+            If no row is labeled; the score is NaN then.
         """
         check_is_fitted(self, "net_")
         return score_labeled(self.predict, X, y, sample_weight)

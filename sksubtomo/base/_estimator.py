@@ -23,6 +23,7 @@ from sksubtomo._utils._volumes import unchanged_on_error
 from sksubtomo.base._augmented import check_tilt_ranges, make_augmentation
 from sksubtomo.base._checks import ChecksMixin, ValidationData
 from sksubtomo.base._parameters import CONSTRAINTS
+from sksubtomo.base._settings import SettingsMixin
 from sksubtomo.networks._precision import holding_precision
 from sksubtomo.networks._processes import n_processes, sharing_batches
 from sksubtomo.networks._random import draw_seeds
@@ -41,7 +42,7 @@ from sksubtomo.training import (
 
 
 class BaseVolumeEstimator(
-    DocLinkMixin, ChecksMixin, CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta
+    DocLinkMixin, SettingsMixin, ChecksMixin, CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta
 ):
     """Base of estimators that train a network on volumes.
 

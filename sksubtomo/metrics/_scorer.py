@@ -16,7 +16,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.metadata_routing import MetadataRequest, get_routing_for_object
 from sklearn.utils.validation import check_consistent_length
 
-from sksubtomo._utils._labels import labeled_rows, unknown_labels
+from sksubtomo._utils._labels import labeled_rows, undefined_score, unknown_labels
 from sksubtomo._utils._rows import take_rows
 from sksubtomo._utils._warnings import level_of_caller
 
@@ -66,15 +66,17 @@ class LabeledScorer:
         Raises
         ------
         ValueError
-            If no row is labeled, or lengths differ.
+            If lengths differ.
+
+        Warns
+        -----
+        UndefinedMetricWarning
+            If no row is labeled; the score is NaN then.
         """
         rows, labels = labeled_rows(y, known=getattr(estimator, "classes_", None))
         check_consistent_length(X, y, params.get("sample_weight"))
         if not len(rows):
-            raise ValueError(
-                f"{self!r} has no labeled row to score. Keep labeled rows in every test fold, "
-                "for example by cv=SemiSupervisedSplit(5)."
-            )
+            return undefined_score(repr(self))
         params = take_rows(params, rows, len(y))
         return self._scorer(estimator, _safe_indexing(X, rows), labels, **params)
 

@@ -184,10 +184,10 @@ class BaseReferenceClassifier(DocLinkMixin, ClassifierMixin, BaseEstimator):
         score : float
             Share of correct predictions.
 
-        Raises
-        ------
-        ValueError
-            If no row is labelled.
+        Warns
+        -----
+        UndefinedMetricWarning
+            If no row is labeled; the score is NaN then.
         """
         check_is_fitted(self, "references_")
         return score_labeled(self.predict, X, y, sample_weight)

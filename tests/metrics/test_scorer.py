@@ -480,8 +480,8 @@ def test_displays_of_curves_name_their_axis(noisy, display):
 
 def test_bad_input(noisy):
     classifier, X, y = noisy
-    with pytest.raises(ValueError, match="no labeled row to score"):
-        get_labeled_scorer("accuracy")(classifier, X, np.full(120, -1))
+    with pytest.warns(UndefinedMetricWarning, match="every label in y is hidden"):
+        assert np.isnan(get_labeled_scorer("accuracy")(classifier, X, np.full(120, -1)))
     with pytest.raises(ValueError, match="y is None"):
         get_labeled_scorer("accuracy")(classifier, X, None)
     for params in ({"X": X[:-1], "y": y}, {"X": X, "y": y, "sample_weight": np.ones(60)}):
