@@ -104,7 +104,7 @@ def _compares(frame: FrameType) -> bool:
 
 def _read(function: str, variables: dict[str, Any]) -> _Comparison | None:
     """Read the labels among the local variables of a function."""
-    owner = variables.get("self", variables.get("cls"))
+    owner: Any = variables.get("self", variables.get("cls"))
     # Of regressors and outlier detectors, -1 is an ordinary target.
     if not is_classifier(owner if function == "score" else variables.get("estimator")):
         return None
