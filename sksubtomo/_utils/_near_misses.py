@@ -85,7 +85,8 @@ def warn_of_near_misses(labels: ArrayLike, input_name: str = "y", known: Any = N
     if not found:
         return
     message = (
-        f"{input_name} has {describe(found)}. If it is no mistake, name all classes by classes=."
+        f"{input_name} has labels that are taken for classes. {describe(found)} If that is no "
+        "mistake, name all classes by classes=."
     )
     given = _given.get()
     if given is not None:
@@ -96,14 +97,13 @@ def warn_of_near_misses(labels: ArrayLike, input_name: str = "y", known: Any = N
 
 
 def describe(found: list[Any]) -> str:
-    """Say what near misses are taken for, and what they may be meant for."""
+    """Say which label means "unlabeled", unlike those that were found."""
     names = ", ".join(_shortened(label) for label in found[:_MOST_NAMED])
     if len(found) > _MOST_NAMED:
         names += f" and {len(found) - _MOST_NAMED} more"
     is_text = any(isinstance(label, (str, bytes)) for label in found)
     sentinel = "'unlabeled' (or None, or -1)" if is_text else "-1, in a signed type,"
-    noun, verb = ("label", "is a class") if len(found) == 1 else ("labels", "are classes")
-    return f"the {noun} {names}, which {verb} here: only {sentinel} marks a row as unlabeled"
+    return f"Only {sentinel} marks a row as unlabeled, not {names}."
 
 
 def _distinct(labels: NDArray) -> Iterable[Any]:

@@ -133,7 +133,6 @@ class _ProbabilityScorer:
     def __init__(self, name: str) -> None:
         self._name = name
         self._weight_request: bool | str | None = None
-
         metric = get_scorer(name)
         for part in _PARTS:
             setattr(self, part, getattr(metric, part))
@@ -194,7 +193,7 @@ def _mean_over_classes(
     weight: Any,
 ) -> float:
     """Score every class against the rest; of two classes, the second only, as scikit-learn does."""
-    chosen = range(len(classes)) if len(classes) > 2 else [1]
+    chosen = range(len(classes)) if len(classes) > 2 else [len(classes) - 1]
     truths = {column: y == classes[column] for column in chosen}
     # A ranking needs rows of the class and others; precision needs rows of the class.
     both = score_func is roc_auc_score

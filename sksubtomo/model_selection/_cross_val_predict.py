@@ -205,8 +205,9 @@ def _align(results: list[_Result], labels: NDArray, method: str) -> list[_Result
 def _warn_of_missing_classes(number: int, n_folds: int, lacking: NDArray) -> None:
     warnings.warn(
         f"The classifier of fold {number} of {n_folds} does not know the classes "
-        f"{lacking[:10].tolist()}, of which no training row has a label. It gives them probability "
-        "0. Use stratified folds, or name all classes to the estimator, if it has classes=.",
+        f"{lacking[:10].tolist()}, of which no training row has a label. Their probability is 0 in "
+        "this fold, and other values are the lowest finite number. Use stratified folds, or name "
+        "all classes to the estimator, if it has classes=.",
         RuntimeWarning,
         stacklevel=level_of_caller(),
     )

@@ -58,13 +58,13 @@ def test_what_is_none(labels):
 
 def test_minus_one_wrapped_around():
     y = np.array([0, 1, -1]).astype(np.uint8)
-    with pytest.warns(SuspiciousLabelWarning, match=r"the label 255, .* only -1, in a signed type"):
+    with pytest.warns(SuspiciousLabelWarning, match=r"Only -1, in a signed type, .* not 255"):
         assert encode_labels(y)[1].tolist() == [0, 1, 255]
 
 
 def test_several_are_named_in_one_bounded_message():
     y = ["unlabelled", *(" " * n for n in range(20)), "unlabeled" + "!" * 500] * 3
-    with pytest.warns(SuspiciousLabelWarning, match="and 17 more, which are classes") as caught:
+    with pytest.warns(SuspiciousLabelWarning, match="and 17 more") as caught:
         check_labels(y)
     assert len(caught) == 1
     assert len(str(caught[0].message)) < 400
@@ -145,7 +145,7 @@ def test_no_warning_of_classes_that_were_named(read):
 
 
 def test_a_label_that_is_no_class_is_an_error_with_a_hint():
-    with pytest.raises(ValueError, match=r"not among the classes \['a', 'b'\].*'unlabeled'"):
+    with pytest.raises(ValueError, match=r"not among the classes \['a', 'b'\].*Only 'unlabeled'"):
         encode_labels(Y, classes=["a", "b"])
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import sklearn
 from sklearn.base import clone
+from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import ConvergenceWarning, UndefinedMetricWarning
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.inspection import permutation_importance
@@ -161,6 +162,14 @@ def test_one_of_two_classes(noisy):
     # Of rows that are all of the class, the precision is 1 at every threshold.
     assert get_labeled_scorer("average_precision")(classifier, X[rows], y[rows]) == pytest.approx(1)
     assert np.isfinite(get_labeled_scorer("neg_log_loss")(classifier, X[rows], y[rows]))
+
+
+def test_a_classifier_of_one_class(noisy):
+    _, X, y = noisy
+    rows = np.flatnonzero(y == 1)
+    classifier = DummyClassifier().fit(X[rows], y[rows])
+    with pytest.warns(UndefinedMetricWarning, match=r"not defined for the classes \[1\]"):
+        assert np.isnan(get_labeled_scorer("roc_auc")(classifier, X[rows], y[rows]))
 
 
 def test_log_loss_needs_no_row_of_every_class(noisy):
