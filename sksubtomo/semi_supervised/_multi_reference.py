@@ -245,6 +245,7 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
             or a parameter does not fit the data; before any work.
         """
         device = resolve_device(self.device)
+        torch.empty(0, device=device)  # one that does not exist fails here, not after work
         check_tilt_range(self.tilt_range_deg)
         stages = check_stages(self.stages, self.n_seeded_iter)
         routed = routed_params(self, "fit", params)["estimator"]["fit"]
@@ -271,8 +272,8 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
             noise=noise,
             by_shell=self.noise == "shells",
             prior=prior,
-            n_seeded=self.n_seeded_iter,
-            perplexity=len(classes) ** (2 / 3) if perplexity is None else perplexity,
+            n_seeded=int(self.n_seeded_iter),
+            perplexity=len(classes) ** (2 / 3) if perplexity is None else float(perplexity),
             report=self._report,
             device=device,
         )
@@ -350,9 +351,9 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
             stage,
             self.volume_shape_,
             finest=max(n_shells for n_shells, *_ in stages),
-            max_shift=self.max_shift_voxels,
+            max_shift=float(self.max_shift_voxels),
             tilt_range_deg=self.tilt_range_deg,
-            mask_radius=self.mask_radius_voxels,
+            mask_radius=None if self.mask_radius_voxels is None else float(self.mask_radius_voxels),
         )
 
     def get_metadata_routing(self):
