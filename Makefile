@@ -8,7 +8,7 @@ OLDEST_STAMP := .venv-oldest/.installed
 # the cores. SCIPY_ARRAY_API lets scikit-learn's estimator checks run in full.
 TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 SCIPY_ARRAY_API=1
 
-.PHONY: install demo test test-oldest lint format clean
+.PHONY: install demo test test-isa test-oldest lint format clean
 
 install: $(STAMP)
 
@@ -31,6 +31,18 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(TEST_ENV) $(BIN)/python -m pytest -n 2
+
+# Folders whose results are numbers that a processor's kernels compute.
+NUMERICAL := tests/base tests/calibration tests/decomposition tests/fourier tests/geometry \
+	tests/networks tests/neural_network tests/picking tests/semi_supervised tests/simulate \
+	tests/training tests/test_common_conventions.py tests/test_common_precision.py
+
+# These folders as on a processor with AVX2 only, then fits and predictions compared with those that
+# use all of its instructions; the largest differences are printed.
+test-isa: $(STAMP)
+	$(TEST_ENV) ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 \
+		$(BIN)/python -m pytest -n 2 -m "not slow and not network" $(NUMERICAL)
+	$(TEST_ENV) $(BIN)/python -m pytest -s tests/isa
 
 # The tests that are not slow, with every dependency but PyTorch at its declared floor.
 test-oldest: $(OLDEST_STAMP)
