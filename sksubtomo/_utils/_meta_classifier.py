@@ -77,6 +77,11 @@ class BaseMetaClassifier(DocLinkMixin, MetaEstimatorMixin, ClassifierMixin, Base
         "transform",
     )
 
+    def __sklearn_clone__(self):
+        # scikit-learn's cross_val_predict may predict in other processes, but clones in its own.
+        refuse_scoring_unlabeled()
+        return super().__sklearn_clone__()
+
     def _record(self, fitted: Any) -> None:
         """Set the attributes that tell of the classifier inside; none of an earlier fit stays."""
         self.estimator_ = fitted

@@ -36,8 +36,8 @@ class _Comparison(NamedTuple):
 def refuse_scoring_unlabeled() -> None:
     """Raise if scikit-learn asks for predictions and would count -1 as a class.
 
-    To be called first by the methods of a classifier that a scorer asks: ``predict``,
-    ``predict_proba`` and ``decision_function``.
+    To be called first by the methods of a classifier that a scorer asks, ``predict``,
+    ``predict_proba`` and ``decision_function``, and by ``__sklearn_clone__``.
 
     Raises
     ------
@@ -54,8 +54,9 @@ def refuse_scoring_unlabeled() -> None:
     stripped by the metric's validation, and changing scikit-learn's scorers would change
     them for other estimators, too. The frames of the callers are the one place where the labels
     can be seen. Predictions in another process or thread than their scorer's are not refused
-    (``BaggingClassifier(n_jobs=2)``; ``cross_val_predict(n_jobs=2)``), nor are metrics that the
-    caller calls with predictions.
+    (``BaggingClassifier(n_jobs=2)``), nor are metrics that the caller calls with predictions.
+    scikit-learn's ``cross_val_predict`` clones the estimator before it starts processes, which is
+    why ``__sklearn_clone__`` asks, too.
 
     Scorers of :mod:`sksubtomo.metrics` drop unlabeled rows before they call scikit-learn's, so
     that the innermost scorer, which decides, has none.

@@ -68,6 +68,11 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
             vars(self).pop("transduction_", None)
         return self
 
+    def __sklearn_clone__(self):
+        # scikit-learn's cross_val_predict may predict in other processes, but clones in its own.
+        refuse_scoring_unlabeled()
+        return super().__sklearn_clone__()
+
     def predict_proba(self, X):
         """Return class probabilities.
 

@@ -32,6 +32,11 @@ class BaseReferenceClassifier(DocLinkMixin, ClassifierMixin, BaseEstimator):
     poses to try, ``_finest``.
     """
 
+    def __sklearn_clone__(self):
+        # scikit-learn's cross_val_predict may predict in other processes, but clones in its own.
+        refuse_scoring_unlabeled()
+        return super().__sklearn_clone__()
+
     def _coefficients(self, X: Any) -> torch.Tensor:
         check_is_fitted(self, "references_")
         return all_coefficients(self._finest, check_volumes(self, X, reset=False))

@@ -319,6 +319,13 @@ def test_cross_val_predict_that_encodes_labels_anew(mostly_hidden, method):
     assert shape == (12, 3)
 
 
+def test_cross_val_predict_in_other_processes(mostly_hidden):
+    classifier = make_pipeline(VolumeNormalizer(), CNNClassifier(max_epochs=1))
+    for estimator in (classifier, TemperatureScaledClassifier(classifier)):
+        with pytest.raises(ValueError, match="count -1 as a class.*sksubtomo.model_selection"):
+            cross_val_predict(estimator, *mostly_hidden, cv=2, method="predict_proba", n_jobs=2)
+
+
 # What is not refused --------------------------------------------------------------------------
 
 
