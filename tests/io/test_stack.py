@@ -14,6 +14,7 @@ from sksubtomo.exceptions import FileFormatError
 from sksubtomo.io import (
     SubtomogramStack,
     extract_subtomograms,
+    read_mrc,
     read_particles,
     write_mrc,
 )
@@ -53,7 +54,7 @@ def read_all(data, **params):
     paths, coordinates, which, _ = data
     boxes = np.empty((len(which), 8, 8, 8), dtype=np.float32)
     for number, path in enumerate(paths):
-        tomogram = np.asarray(module.read_mrc(path).data)
+        tomogram = np.asarray(read_mrc(path).data)
         rows = which == number
         boxes[rows] = extract_subtomograms(tomogram, coordinates[rows], 8, **params)
     return boxes
@@ -213,7 +214,7 @@ def test_any_axes_and_types(tmp_path, axes, dtype):
     with mrcfile.new(path, data=volume) as file:
         file.set_volume()
         file.header.mapc, file.header.mapr, file.header.maps = axes
-    expected = module.read_mrc(path).data
+    expected = read_mrc(path).data
     centres = [[5, 5, 5], [6, 5, 7]]
     stack = SubtomogramStack([path], centres, [0, 0], 6)
     assert np.array_equal(stack, extract_subtomograms(expected, centres, 6))
@@ -224,11 +225,11 @@ def test_big_endian_and_extended_headers(shared_data):
     for name in ("real/microtubules", "mrc"):
         for path in sorted((shared_data / name).glob("*.m*")):
             try:
-                tomogram = module.read_mrc(path).data
+                tomogram = read_mrc(path).data
                 stack = SubtomogramStack([path], [np.array(tomogram.shape) // 2], [0], 4)
             except FileFormatError:
                 continue
-            assert np.array_equal(stack[0], extract_subtomograms(tomogram, stack._centres, 4)[0])
+            assert np.array_equal(stack[0], extract_subtomograms(tomogram, stack._centers, 4)[0])
 
 
 def test_many_files_are_not_all_kept_open(data, monkeypatch):
@@ -266,7 +267,7 @@ def test_from_a_table(data, tmp_path):
     particles = read_particles(path)
     stack = SubtomogramStack.from_particles(particles, paths[::-1], 8, normalize=True)
     assert np.array_equal(stack, make(data, normalize=True))
-    with pytest.raises(ValueError, match=r"tomograms \['TS_00'\], for which there is no file"):
+    with pytest.raises(ValueError, match=r"1 tomogram without a file: 'TS_00'"):
         SubtomogramStack.from_particles(particles, paths[1:], 8)
 
 
@@ -289,7 +290,7 @@ def test_bad_files(data, tmp_path):
     paths, coordinates, which, _ = data
     with pytest.raises(FileNotFoundError, match="no.mrc"):
         SubtomogramStack([tmp_path / "no.mrc", *paths[1:]], coordinates, which, 8)
-    broken = np.asarray(module.read_mrc(paths[1]).data).copy()
+    broken = np.asarray(read_mrc(paths[1]).data).copy()
     z, y, x = coordinates[which == 1][0]
     broken[z, y, x] = np.nan
     # Not by write_mrc, which refuses.
