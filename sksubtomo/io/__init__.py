@@ -8,7 +8,7 @@ from sksubtomo.io._particles import ParticleTable, read_particles, write_particl
 from sksubtomo.io._pickles import read_labeled_pickle
 from sksubtomo.io._stack import SubtomogramStack
 from sksubtomo.io._tomogram_map import read_tomogram_map
-from sksubtomo.io._volume import open_volume, read_volume
+from sksubtomo.io._volume import open_volume, read_volume, read_voxel_size
 
 __all__ = [
     "ParticleTable",
@@ -25,6 +25,7 @@ __all__ = [
     "read_particles",
     "read_tomogram_map",
     "read_volume",
+    "read_voxel_size",
     "tomogram_stem",
     "write_mrc",
     "write_particles",

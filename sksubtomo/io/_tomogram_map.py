@@ -77,7 +77,7 @@ def _of_text(path: Path) -> list[tuple[str, str, str]]:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise FileFormatError(f"{path} is not text in UTF-8.") from error
-    pairs = []
+    pairs: list[tuple[str, str, str]] = []
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue

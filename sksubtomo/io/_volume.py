@@ -11,6 +11,7 @@ from sksubtomo.io._em import em_layout
 from sksubtomo.io._mrc import Volume, read_header, read_mrc, warn_odd
 from sksubtomo.io._ome_zarr import ZarrVolume
 from sksubtomo.io._raw import RawVolume, read_voxels
+from sksubtomo.io._scale import VoxelSize
 
 _WHOLE = (slice(None),) * 3
 
@@ -112,6 +113,30 @@ def open_volume(
         raise FileFormatError(f"{path} is compressed and cannot be read in parts; unpack it.")
     warn_odd(path, header.oddities, stacklevel=3)
     return RawVolume(path, header.layout, header.voxel_size_angstrom)
+
+
+def read_voxel_size(path: str | os.PathLike[str]) -> VoxelSize | None:
+    """Return what a volume's header says of the edges of a voxel, without reading voxels.
+
+    Parameters
+    ----------
+    path : path-like
+        As of :func:`read_volume`; compressed, too.
+
+    Returns
+    -------
+    voxel_size_angstrom : (float, float, float) or None
+        Edges z, y, x; None where the file does not say.
+
+    Raises
+    ------
+    FileNotFoundError, FileFormatError, ImportError
+        As :func:`read_volume`.
+    """
+    path = _existing(path, "raise")
+    if path.suffix.lower() in (".em", ".zarr"):
+        return open_volume(path).voxel_size_angstrom
+    return read_header(path).voxel_size_angstrom
 
 
 def _existing(path: str | os.PathLike[str], missing_chunks: str) -> Path:

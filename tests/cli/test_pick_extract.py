@@ -119,4 +119,4 @@ def test_names_of_warp_and_missing_files(project, capsys):
     assert extract(project, "--box-size", "8", "--dry-run") == 0
     (tomograms / "TS_1_10.00Apx.mrc").unlink()
     assert extract(project, "--box-size", "8", "--dry-run") == 1
-    assert "has particles in ['TS_1.tomostar'], for which" in capsys.readouterr().err
+    assert "1 tomogram without a file: 'TS_1.tomostar'" in capsys.readouterr().err
