@@ -11,10 +11,11 @@ from sksubtomo._utils._messages import plural, shorten
 from sksubtomo.cli._options import OK, PARTIAL, logger
 
 _UNREADABLE = "unreadable"
+# Why, and what can be done.
 _REASONS = {
-    "outside": "whose center is outside the tomogram (check binning and units if there are many)",
-    "border": "whose box reaches beyond the tomogram (--border noise or pad fills boxes up)",
-    "not finite": "with NaN or infinity in the box",
+    "outside": ("center outside the tomogram", "Check binning and units if there are many."),
+    "border": ("box beyond the tomogram", "Boxes are filled up by --border noise or pad."),
+    "not finite": ("NaN or infinity in the box", "Mask the tomogram with numbers."),
 }
 # Rows that a message names.
 _MOST_ROWS = 20
@@ -79,13 +80,13 @@ class Outcomes:
             If that is most of the particles.
         """
         n_particles = len(self.codes)
-        for code, reason in self._reasons.items():
+        for code, (reason, remedy) in self._reasons.items():
             rows = np.flatnonzero(self.codes == code)
             if len(rows):
                 logger.warning(
-                    "%s: %d of %s left out, %s: %s",
-                    *(self._table, len(rows), plural(n_particles, "particle"), reason),
-                    self._named(rows),
+                    "%s: %d of %s %s left out, %s: %s. %s",
+                    *(self._table, len(rows), plural(n_particles, "particle")),
+                    *("is" if len(rows) == 1 else "are", reason, self._named(rows), remedy),
                 )
         if self._failed:
             shown = ", ".join(self._failed[:_MOST_ROWS])
@@ -113,5 +114,5 @@ class Outcomes:
         which = "" if len(rows) == 1 else "the first "
         return (
             f"row{'s' if len(rows) > 1 else ''} {numbers}{more} ({which}in {name} at z, y, x = "
-            f"{place})."
+            f"{place})"
         )

@@ -132,7 +132,7 @@ def extract_subtomograms(
         raise_for_places(codes, centers, tomogram, box_size, border)
     index = np.flatnonzero(codes == OK)
     boxes = cut_boxes(tomogram, centers[index], box_size, border=border, subvoxel=subvoxel)
-    finite: NDArray[np.bool_] = np.isfinite(boxes).all(axis=(1, 2, 3))
+    finite = np.all(np.isfinite(boxes), axis=(1, 2, 3))
     if not finite.all():
         if on_bad == "raise":
             raise ValueError(_not_finite(centers[index], index, ~finite))
@@ -234,7 +234,7 @@ def raise_for_places(
         If there is one.
     """
     called = np.arange(len(codes)) if numbers is None else numbers
-    lost: NDArray[np.bool_] = ~np.isfinite(centers).all(axis=1)
+    lost = ~np.all(np.isfinite(centers), axis=1)
     if lost.any():
         raise ValueError(f"Coordinates are not finite: {_some(centers, called, lost)}.")
     outside = codes == OUTSIDE

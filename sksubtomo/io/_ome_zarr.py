@@ -18,9 +18,9 @@ from sksubtomo._utils._messages import listed, plural
 from sksubtomo.exceptions import FileFormatError
 from sksubtomo.io._raw import Block
 from sksubtomo.io._scale import VoxelSize, plausible_voxel_size
+from sksubtomo.io._zarr_store import checked_store, is_metadata
 
 _ANGSTROM = {"angstrom": 1.0, "nanometer": 10.0, "micrometer": 1e4}
-_METADATA = (".zarray", ".zattrs", ".zgroup", ".zmetadata", "zarr.json")
 # No codec in use shrinks anything by more.
 _LARGEST_COMPRESSION = 50_000
 # Bytes of a volume most chunks of which may be missing.
@@ -77,11 +77,7 @@ class ZarrVolume:
             _check_array(path, self._array, axes.names)
             _check_chunks(path, self._array, missing_chunks)
             self._axes = [axes.names.index(name) for name in "zyx"]
-            self.voxel_size_angstrom = _voxel_size(
-                path,
-                [axes.scale[axis] for axis in self._axes],
-                [axes.units[axis] for axis in self._axes],
-            )
+            self.voxel_size_angstrom = _voxel_size(path, axes)
         self.dtype: np.dtype = np.dtype(self._array.dtype)
         self.shape: tuple[int, ...] = tuple(self._array.shape[axis] for axis in self._axes)
 
@@ -110,7 +106,8 @@ def _open(path: Path, level: int) -> tuple[Any, _Axes]:
         raise ImportError(
             f"{path} needs the package zarr: pip install 'sksubtomo[zarr]'."
         ) from error
-    group: Any = zarr.open_group(path, mode="r")
+    store = checked_store(path)
+    group: Any = zarr.open_group(store, mode="r")
     attributes: dict[str, Any] = dict(group.attrs)
     # Version 0.5 moved the metadata one step down.
     multiscales = attributes.get("ome", attributes).get("multiscales")
@@ -128,6 +125,9 @@ def _open(path: Path, level: int) -> tuple[Any, _Axes]:
     axes = multiscale["axes"]
     scale = _scale(multiscale, datasets[level], len(axes))
     names, units = [axis["name"] for axis in axes], [axis.get("unit") for axis in axes]
+    # A sharded array's files are no chunks, but many.
+    if not array.shards:
+        store.limit(array.compressors, math.prod(array.chunks) * array.dtype.itemsize)
     return array, _Axes(names, units, scale.tolist())
 
 
@@ -196,7 +196,7 @@ def _file_sizes(folder: Path) -> dict[str, int]:
         Path(place, name).relative_to(folder).as_posix(): os.path.getsize(Path(place, name))
         for place, _, names in os.walk(folder)
         for name in names
-        if name not in _METADATA
+        if not is_metadata(name)
     }
 
 
@@ -210,7 +210,23 @@ def _scale(multiscale: dict[str, Any], dataset: dict[str, Any], n_axes: int) -> 
     return scale
 
 
-def _voxel_size(path: Path, scale: list[float], units: list[str | None]) -> VoxelSize | None:
+def zarr_voxel_size(path: Path) -> VoxelSize | None:
+    """Return the edges z, y, x of a voxel of the finest resolution, without looking at chunks.
+
+    Raises
+    ------
+    FileFormatError
+        If it is no OME-Zarr of one volume.
+    """
+    with _damage_named(path):
+        array, axes = _open(path, 0)
+        _check_array(path, array, axes.names)
+        return _voxel_size(path, axes)
+
+
+def _voxel_size(path: Path, axes: _Axes) -> VoxelSize | None:
+    order = [axes.names.index(name) for name in "zyx"]
+    units = [axes.units[axis] for axis in order]
     unknown = sorted({str(unit) for unit in units if unit not in _ANGSTROM})
     if unknown == ["None"]:
         warnings.warn(
@@ -219,10 +235,12 @@ def _voxel_size(path: Path, scale: list[float], units: list[str | None]) -> Voxe
             stacklevel=5,
         )
     elif unknown:
-        raise FileFormatError(f"{path} has a scale in {unknown}; known are {sorted(_ANGSTROM)}.")
+        raise FileFormatError(
+            f"{path} has a scale in {listed(unknown)}; known are {listed(sorted(_ANGSTROM))}."
+        )
     z, y, x = (
-        float(value) * _ANGSTROM.get(unit or "angstrom", 1.0)
-        for value, unit in zip(scale, units, strict=True)
+        float(axes.scale[axis]) * _ANGSTROM.get(unit or "angstrom", 1.0)
+        for axis, unit in zip(order, units, strict=True)
     )
     oddities: list[str] = []
     sizes = plausible_voxel_size((z, y, x), oddities)

@@ -139,7 +139,8 @@ def _check_sizes(path: Path) -> None:
         If it is cut off, or says of something that it is larger than the file: the unpickler
         would allocate that much.
     """
-    if not path.stat().st_size:
+    n_bytes = path.stat().st_size
+    if not n_bytes:
         raise ValueError("it is empty")
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         # A mapping, of which `read` returns what there is; a file allocates what it is asked for.
@@ -147,6 +148,8 @@ def _check_sizes(path: Path) -> None:
         for number, (code, argument, _) in enumerate(operations):
             if "PUT" in code.name and int(argument or 0) > number + 1:
                 raise ValueError(f"it keeps a value at place {argument} of its memory")
+            if code.name == "FRAME" and int(argument or 0) > n_bytes:
+                raise ValueError(f"it says of a part that it has {argument} bytes")
 
 
 def _check_volumes(path: Path, volumes: list[NDArray]) -> None:

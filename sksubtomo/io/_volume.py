@@ -9,7 +9,7 @@ from sksubtomo._utils._files import errors_of_damage
 from sksubtomo.exceptions import FileFormatError
 from sksubtomo.io._em import em_layout
 from sksubtomo.io._mrc import Volume, read_header, read_mrc, warn_odd
-from sksubtomo.io._ome_zarr import ZarrVolume
+from sksubtomo.io._ome_zarr import ZarrVolume, zarr_voxel_size
 from sksubtomo.io._raw import RawVolume, read_voxels
 from sksubtomo.io._scale import VoxelSize
 
@@ -134,8 +134,11 @@ def read_voxel_size(path: str | os.PathLike[str]) -> VoxelSize | None:
         As :func:`read_volume`.
     """
     path = _existing(path, "raise")
-    if path.suffix.lower() in (".em", ".zarr"):
-        return open_volume(path).voxel_size_angstrom
+    if path.suffix.lower() == ".em":
+        em_layout(path)
+        return None
+    if path.suffix.lower() == ".zarr":
+        return zarr_voxel_size(path)
     return read_header(path).voxel_size_angstrom
 
 

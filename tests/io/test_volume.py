@@ -94,7 +94,7 @@ def test_a_unit_that_is_missing_is_warned_of(tmp_path):
     ("params", "level", "message"),
     [
         ({}, 2, "has 2 resolutions; there is no 2"),
-        ({"unit": "parsec"}, 0, r"scale in \['parsec'\]"),
+        ({"unit": "parsec"}, 0, r"scale in 'parsec'"),
         ({"axes": "zyc"}, 0, "has axes"),
         ({"axes": "tzyx", "data": np.zeros((2, 3, 4, 5))}, 0, "several volumes"),
         ({"axes": "zyx", "datasets": []}, 0, "0 resolutions"),
