@@ -25,7 +25,10 @@ def shorten(text: object, limit: int = _LIMIT) -> str:
     text : str
         On one line, with characters that cannot be printed escaped.
     """
-    line = " ".join(str(text).split())
+    whole = str(text)
+    if len(whole) > 8 * limit:
+        whole = whole[: 4 * limit] + _MARK + whole[-4 * limit :]
+    line = " ".join(whole.split())
     if not line.isprintable():
         line = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in line)
     if len(line) <= limit:

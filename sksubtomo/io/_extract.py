@@ -365,10 +365,12 @@ def _cut_shifted(
     """Cut a box whose centre lies `offset` voxels beyond that of a voxel."""
     wide = _cut(tomogram, start - _SPLINE_MARGIN, size + 2 * _SPLINE_MARGIN, border)
     box = wide.astype(np.float64)
-    for distance in offset:
-        # Contracts the first axis and appends the result, so that three turns restore the order.
-        box = np.tensordot(box, _shift_matrix(size, distance), axes=(0, 1))
-    return box.astype(np.float32)
+    # NaN and infinity, as far as splines reach, make boxes that are found as such.
+    with np.errstate(over="ignore", invalid="ignore"):
+        for distance in offset:
+            # Contracts the first axis and appends the result: three turns restore the order.
+            box = np.tensordot(box, _shift_matrix(size, distance), axes=(0, 1))
+        return box.astype(np.float32)
 
 
 def _shift_matrix(size: int, distance: float) -> NDArray[np.float64]:

@@ -171,7 +171,8 @@ def list_tomograms(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
                 f"There is no tomogram in {path}; volumes end in {', '.join(VOLUME_ENDINGS)}."
             )
         for file in found:
-            files.setdefault(os.path.abspath(file), file)
+            # A link to a folder leads to the same files; one to a file may give it another name.
+            files.setdefault(os.path.join(os.path.realpath(file.parent), file.name), file)
     return list(files.values())
 
 
