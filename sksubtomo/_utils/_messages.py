@@ -37,19 +37,20 @@ def shorten(text: object, limit: int = _LIMIT) -> str:
     return line[: limit - len(_MARK) - tail] + _MARK + line[-tail:]
 
 
-def plural(number: int, singular: str, several: str | None = None) -> str:
+def plural(number: float, singular: str, several: str | None = None) -> str:
     """Return a number with its noun, such as "1 particle" and "2 particles".
 
     Parameters
     ----------
-    number : int
+    number : int or float
         How many.
     singular : str
         The noun for one.
     several : str, optional
         The noun for more; by default, with an s.
     """
-    return f"{number} {singular if number == 1 else several or f'{singular}s'}"
+    shown = f"{number:g}" if isinstance(number, float) else number
+    return f"{shown} {singular if number == 1 else several or f'{singular}s'}"
 
 
 def listed(items: Iterable[object], limit: int = 5) -> str:

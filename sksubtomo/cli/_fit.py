@@ -290,8 +290,8 @@ def match_labels(
         first = f"{label_names[lost[0]]} at {label_coordinates[lost[0]].tolist()} (z, y, x)"
         raise ValueError(
             f"{len(lost)} of {plural(len(numbers), 'label')} {'has' if len(lost) == 1 else 'have'} "
-            f"no particle within {tolerance_voxels:g} voxels; the first is in {first}. Add them to "
-            "the particles, raise --label-tolerance, or check that both tables count in the same "
-            "voxels."
+            f"no particle within {plural(float(tolerance_voxels), 'voxel')}; the first is in "
+            f"{first}. Add them to the particles, raise --label-tolerance, or check that both "
+            "tables count in the same voxels."
         )
     return y
