@@ -137,23 +137,23 @@ def test_nan_in_boxes_costs_those_particles(fitted, capsys):
 
 
 def test_a_run_fails_when_most_particles_do(fitted, capsys):
-    centers = read_particles(fitted / "particles.star").coordinates
+    with mrcfile.open(fitted / "tomograms/TS_1.mrc", "r+") as file:
+        file.data[16, 20, 20] = np.nan
     for n_bad, code in ((40, 3), (41, 1)):
-        moved = centers.copy()
-        moved[:n_bad, 1] += 100
-        moved[79] = [16, 20, 20]
-        save(fitted, moved, file="moved.star")
-        for command, output in ((predict, "moved_out.star"), (extract, "moved_boxes")):
-            name = f"{output}_{n_bad}"
+        centers = [[16.0, 20, 20]] * n_bad + [[6.0, 46, 48]] * (N_PARTICLES - n_bad)
+        save(fitted, centers, file="spoiled.star")
+        for command, output in ((predict, "out.star"), (extract, "boxes")):
+            name = f"{n_bad}_{output}"
             for more in (["--dry-run"], []):
-                assert command(fitted, *more, particles="moved.star", output=name) == code
+                assert command(fitted, *more, particles="spoiled.star", output=name) == code
                 shown = capsys.readouterr().err
-                assert f"{n_bad} of 80 particles are left out, center outside" in shown
+                assert f"{n_bad} of 80 particles are left out, NaN or infinity" in shown
                 assert "rows 1, 2, 3" in shown
                 assert f"and {n_bad - 20} more" in shown
                 assert ("41 of 80 particles cannot be used, which is most" in shown) == (code == 1)
             assert (fitted / name).exists() == (code == 3)
-        assert fit(fitted, "--overwrite", "--dry-run", particles="moved.star") == code
+        more = ["--overwrite", "--dry-run"]
+        assert fit(fitted, *more, particles="spoiled.star") == code
 
 
 def test_a_box_larger_than_the_tomogram(project, capsys):
