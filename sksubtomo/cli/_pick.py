@@ -79,19 +79,13 @@ def run(options: argparse.Namespace) -> int:
     files = _by_name(options)
     voxel_size = options.voxel_size or _first_voxel_size(files)
     find = _finder(options, voxel_size)
-    if options.dry_run:
-        logger.info(
-            "%s of %g A voxels; nothing written.", plural(len(files), "tomogram"), voxel_size
-        )
-        return OK
     picks: dict[str, Any] = {}
-
     failed: list[str] = []
 
     def pick(name: str, path: Path) -> None:
-        if options.voxel_size is None:
-            check_voxel_size(path, voxel_size)
-        picks[name] = find(read_volume(path).data)
+        check_voxel_size(path, None if options.voxel_size else voxel_size)
+        if not options.dry_run:
+            picks[name] = find(read_volume(path).data)
 
     def fail(name: str, error: Exception) -> None:
         failed.append(name)
@@ -100,6 +94,12 @@ def run(options: argparse.Namespace) -> int:
     over_tomograms(files, pick, fail, quiet=options.quiet)
     if len(failed) == len(files):
         raise ValueError(f"None of {plural(len(files), 'tomogram')} could be used; see above.")
+    code = PARTIAL if failed else OK
+    if options.dry_run:
+        logger.info(
+            "%s of %g A voxels; nothing written.", plural(len(files), "tomogram"), voxel_size
+        )
+        return code
     found = {name: part for name, part in picks.items() if len(part.scores)}
     if not found:
         raise ValueError("Nothing was found. Lower --threshold, or check contrast and size.")
@@ -109,7 +109,7 @@ def run(options: argparse.Namespace) -> int:
         "%s: %s in %s.",
         *(options.output, plural(len(table), "candidate"), plural(len(found), "tomogram")),
     )
-    return PARTIAL if failed else OK
+    return code
 
 
 def _by_name(options: argparse.Namespace) -> dict[str, Path]:
@@ -118,7 +118,7 @@ def _by_name(options: argparse.Namespace) -> dict[str, Path]:
 
     given = given_tomograms(options)
     if given.star is not None:
-        return read_tomogram_map(given.star)
+        return read_tomogram_map(given.star, tomograms=list(given.files.values()))
     if options.tomogram_map is not None:
         return given.files
     files: dict[str, Path] = {}

@@ -38,7 +38,7 @@ def given_tomograms(options: argparse.Namespace) -> GivenTomograms:
     Raises
     ------
     FileNotFoundError, FileFormatError, ValueError
-        If a file or folder is not there, a map is wrong, or one of several is a STAR file.
+        If a file or folder is not there, a map is wrong, or there are several STAR files.
     """
     if not hasattr(options, _GIVEN):
         setattr(options, _GIVEN, _given_tomograms(options))
@@ -49,12 +49,11 @@ def _given_tomograms(options: argparse.Namespace) -> GivenTomograms:
     from sksubtomo.io import find_tomograms, list_tomograms, read_tomogram_map
 
     paths = list(options.tomograms or [])
-    star = None
-    if any(path.suffix.lower() == ".star" for path in paths):
-        if len(paths) > 1:
-            raise ValueError("--tomograms takes one STAR file, or tomograms and folders of them.")
-        star, paths = paths[0], []
-    listed = list_tomograms(paths)
+    stars = [path for path in paths if path.suffix.lower() == ".star"]
+    if len(stars) > 1:
+        raise ValueError("--tomograms takes one STAR file, and tomograms and folders of them.")
+    star = stars[0] if stars else None
+    listed = list_tomograms([path for path in paths if path not in stars])
     if options.tomogram_map is None:
         return GivenTomograms(star, {str(file): file for file in listed})
     by_name = read_tomogram_map(options.tomogram_map, tomograms=listed)
@@ -105,11 +104,13 @@ def locate_tomograms(
         name = tomogram_stem(files[0])
         return np.full(len(particles), name), {name: files[0]}
     said = dict(particles.tomogram_files or {})
-    if not known and not said and not given.files:
-        raise ValueError(f"{table} does not say where tomograms are. Give them by --tomograms.")
+    if not said and not given.files:
+        raise ValueError(
+            f"{given.star or table} does not say where tomograms are. Give them by --tomograms."
+        )
     try:
         if given.star is not None:
-            # The map says what RELION's table does not.
+            # Files that are given go before those that RELION's table names.
             known = said | find_tomograms(names, given.files, missing="ignore")
         return names, find_tomograms(names, known or said)
     except ValueError as error:

@@ -119,7 +119,8 @@ class SubtomogramStack:
         on_bad: str = "raise",
     ) -> None:
         check_request(box_size, border, "round", on_bad)
-        self._paths = tuple(Path(path).resolve() for path in tomograms)
+        # Links keep their names, whose endings tell the kind of file.
+        self._paths = tuple(Path(os.path.abspath(path)) for path in tomograms)
         which = _check_index(tomogram_index, coordinates, len(self._paths))
         self._open: dict[int, Voxels] = {}
         self._box_size, self._border, self._normalize = int(box_size), border, bool(normalize)

@@ -52,6 +52,8 @@ def test_pick_says_what_is_wrong(project, capsys, more, message):
 
 def test_pick_leaves_a_corrupt_tomogram_out(project):
     (project / "tomograms/TS_1.mrc").write_bytes(b"x" * 3000)
+    assert pick(project, "--diameter", "50", "--dry-run") == 3
+    assert not (project / "picks.star").exists()
     assert pick(project, "--diameter", "50") == 3
     assert set(read_particles(project / "picks.star").tomogram_names) == {"TS_2"}
 

@@ -116,6 +116,22 @@ def test_picking_from_a_table_of_tomograms_and_a_map(project, monkeypatch):
     assert len(seen) == 2
 
 
+def test_a_table_of_tomograms_and_their_files(project, capsys):
+    folder = project(["t/TS_1.mrc", "t/TS_2_10.00Apx.mrc"], ["TS_2", "TS_1"])
+    (folder / "tomograms.star").write_text(STAR)
+    where = ["--tomograms", folder / "tomograms.star"]
+    assert extract(folder, *where) == 1  # no file that it names is there
+    assert "Nothing was written" in capsys.readouterr().err
+    assert extract(folder, *where, folder / "t") == 0
+    assert read_from(folder) == [2, 1]
+    assert extract(folder, *where, folder / "tomograms.star", output="b") == 1
+    assert "--tomograms takes one STAR file" in capsys.readouterr().err
+    without = STAR.replace("_rlnTomoReconstructedTomogram", "_rlnOther")
+    (folder / "tomograms.star").write_text(without)
+    assert extract(folder, *where, output="b") == 1
+    assert "tomograms.star does not say where tomograms are" in capsys.readouterr().err
+
+
 def test_a_map_goes_before_the_names_of_files(project):
     folder = project(["t/TS_1.mrc", "t/TS_2.mrc", "t/other.mrc"], ["TS_1", "TS_2.tomostar", "3"])
     (folder / "map.csv").write_text("name,file\nTS_1,t/other.mrc\n3,TS_1\n")

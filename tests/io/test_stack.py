@@ -3,6 +3,7 @@ import pickle
 import subprocess
 import sys
 
+import emfile
 import mrcfile
 import numpy as np
 import pytest
@@ -394,6 +395,15 @@ def test_nothing_may_be_left(data):
     stack = SubtomogramStack(paths, coordinates, which, 30, border="noise", on_bad="skip")
     assert set(stack.outcomes) == {"unreadable"}
     assert "box of 30 voxels is larger" in stack.file_errors[1]
+
+
+def test_links_are_read_by_their_names(tmp_path):
+    volume = np.random.default_rng(0).normal(size=(10, 11, 12)).astype(np.float32)
+    emfile.write(tmp_path / "a.em", volume)
+    (tmp_path / "a.em").rename(tmp_path / "blob")
+    (tmp_path / "b.em").symlink_to(tmp_path / "blob")
+    stack = SubtomogramStack([tmp_path / "b.em"], [[5, 5, 5]], [0], 4)
+    assert np.array_equal(stack[0], volume[3:7, 3:7, 3:7])
 
 
 def test_whole_numbers_are_not_read_to_look_for_nan(tmp_path, monkeypatch):
