@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from numbers import Integral
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
-from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.parallel import Parallel, delayed
 
 from sksubtomo._utils._labels import encode_labels, is_unlabeled
+from sksubtomo._utils._meta_classifier import fit_clone
+from sksubtomo._utils._routing import take_rows
 from sksubtomo.model_selection import SemiSupervisedSplit
 
 Folds = list[tuple[NDArray[np.intp], NDArray[np.intp]]]
 #: Answer of a fitted classifier, which saw the first volumes and labels, to the second volumes.
 Respond = Callable[[Any, Any, NDArray, Any], NDArray]
 
-#: What the parameter ``cv`` of an estimator may be.
-CV_CONSTRAINTS: list = [
-    Interval(Integral, 2, None, closed="left"),
-    HasMethods(["split", "get_n_splits"]),
-    None,
-]
 _MOST_FOLDS = 5
 
 
@@ -43,6 +36,13 @@ def labeled_rows(y: NDArray) -> NDArray[np.intp]:
     if not len(rows):
         raise ValueError("There is nothing to calibrate on: every label in y is hidden.")
     return rows
+
+
+def splitter_of(cv: Any) -> Any:
+    """Return what splits the labeled volumes, or, before their number is known, stands for it."""
+    if isinstance(cv, SemiSupervisedSplit):
+        return cv
+    return SemiSupervisedSplit(_MOST_FOLDS if cv is None else cv)
 
 
 def make_folds(estimator: Any, cv: Any, X: Any, y: NDArray, groups: Any) -> Folds:
@@ -73,9 +73,7 @@ def make_folds(estimator: Any, cv: Any, X: Any, y: NDArray, groups: Any) -> Fold
         If a class has fewer labels than there are folds, of which there are at least two; or if a
         training fold lacks a class that the classifier learns from labels only.
     """
-    if cv is None:
-        cv = _number_of_folds(y, groups)
-    split = cv if isinstance(cv, SemiSupervisedSplit) else SemiSupervisedSplit(cv)
+    split = splitter_of(_number_of_folds(y, groups) if cv is None else cv)
     folds = list(split.split(X, y, groups))
     _check_training_folds(estimator, y, folds)
     return folds
@@ -135,26 +133,14 @@ def _lacks_classes(fold: str, lacking: NDArray) -> ValueError:
     )
 
 
-def fit_clone(estimator: Any, X: Any, y: NDArray) -> Any:
-    """Return a fitted clone.
-
-    Raises
-    ------
-    ValueError
-        If the classifier took the label that means "unlabelled" for a class.
-    """
-    fitted = clone(estimator).fit(X, y)
-    if is_unlabeled(fitted.classes_).any():
-        sentinel = fitted.classes_[is_unlabeled(fitted.classes_)].tolist()[0]
-        raise ValueError(
-            f"{type(estimator).__name__} took {sentinel!r}, which means 'unlabelled', for a "
-            "class. Pass a semi-supervised classifier, or labelled volumes only."
-        )
-    return fitted
-
-
 def respond_out_of_fold(
-    fitted: Any, X: Any, y: NDArray, folds: Folds, respond: Respond, n_jobs: int | None
+    fitted: Any,
+    X: Any,
+    y: NDArray,
+    folds: Folds,
+    respond: Respond,
+    n_jobs: int | None,
+    params: Mapping[str, Any],
 ) -> NDArray:
     """Return the answers of clones to the volumes that they were not fitted on.
 
@@ -172,6 +158,8 @@ def respond_out_of_fold(
         ``respond(fitted, X_train, y_train, X_test)`` gives one row for every volume to test.
     n_jobs : int or None
         Folds at the same time.
+    params : mapping
+        Metadata for ``fit`` of the clones, which get that of their volumes.
 
     Returns
     -------
@@ -184,16 +172,23 @@ def respond_out_of_fold(
         If a training fold lacks a class.
     """
     answers = Parallel(n_jobs=n_jobs)(
-        delayed(_respond_to_fold)(fitted, X, y, train, test, respond) for train, test in folds
+        delayed(_respond_to_fold)(fitted, X, y, train, test, respond, params)
+        for train, test in folds
     )
     return np.concatenate(answers)
 
 
 def _respond_to_fold(
-    fitted: Any, X: Any, y: NDArray, train: NDArray, test: NDArray, respond: Respond
+    fitted: Any,
+    X: Any,
+    y: NDArray,
+    train: NDArray,
+    test: NDArray,
+    respond: Respond,
+    params: Mapping[str, Any],
 ) -> NDArray:
     X_train = _safe_indexing(X, train)
-    in_fold = fit_clone(fitted, X_train, y[train])
+    in_fold = fit_clone(fitted, X_train, y[train], take_rows(params, train, len(y)))
     if not np.array_equal(in_fold.classes_, fitted.classes_):
         raise _lacks_classes("A training fold", np.setdiff1d(fitted.classes_, in_fold.classes_))
     return respond(in_fold, X_train, y[train], _safe_indexing(X, test))

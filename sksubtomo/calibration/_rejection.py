@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from sklearn.base import _fit_context
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import _safe_indexing, indexable
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from sksubtomo._utils._delegation import inner_has
 from sksubtomo._utils._labels import (
     UNLABELED,
     UNLABELED_STRINGS,
@@ -22,17 +21,15 @@ from sksubtomo._utils._labels import (
     encode_labels,
     is_unlabeled,
 )
-from sksubtomo.calibration._folds import (
-    CV_CONSTRAINTS,
-    labeled_rows,
-    make_folds,
-    respond_out_of_fold,
-)
-from sksubtomo.calibration._meta import ClassifierAround
+from sksubtomo._utils._meta_classifier import as_rows, fit_clone
+from sksubtomo._utils._params import NumberInterval
+from sksubtomo._utils._scoring import refuse_scoring_unlabeled
+from sksubtomo.calibration._base import BaseHeldOutClassifier
+from sksubtomo.calibration._folds import labeled_rows, make_folds, respond_out_of_fold
 from sksubtomo.calibration._novelty import METHODS, check_method, fit_reference, score_volumes
 
 
-class RejectingClassifier(ClassifierAround):
+class RejectingClassifier(BaseHeldOutClassifier):
     """Classifier that says "unknown" to volumes that look like none of its classes.
 
     Every volume gets a score, which is higher the more it is like the labelled ones. The
@@ -85,6 +82,11 @@ class RejectingClassifier(ClassifierAround):
         The known classes.
     n_features_in_ : int
         Number of features, if the classifier has it.
+    feature_names_in_ : ndarray of shape (n_features,) of str
+        Names of the columns, if `X` was a data frame.
+    transduction_ : ndarray of shape (n_samples,)
+        That of `estimator_`, if it has one and is not frozen: the labels of the volumes of
+        :meth:`fit`.
 
     See Also
     --------
@@ -114,13 +116,16 @@ class RejectingClassifier(ClassifierAround):
     array([ 0,  1, -1])
     """
 
+    # Whether a volume is unknown is asked without metadata, and so is its class.
+    _routed_methods = tuple(
+        name for name in BaseHeldOutClassifier._routed_methods if name != "predict"
+    )
     _parameter_constraints: ClassVar[dict[str, list]] = {
+        **BaseHeldOutClassifier._parameter_constraints,
         "estimator": [HasMethods(["fit", "predict"])],
         "method": [StrOptions(set(METHODS)), callable],
-        "quantile": [Interval(Real, 0, 1, closed="left")],
-        "unknown_label": [Integral, str, None],
-        "cv": CV_CONSTRAINTS,
-        "n_jobs": [Integral, None],
+        "quantile": [NumberInterval(Real, 0, 1, closed="left")],
+        "unknown_label": [NumberInterval(Integral, None, None, closed="neither"), str, None],
     }
 
     def __init__(
@@ -141,7 +146,7 @@ class RejectingClassifier(ClassifierAround):
         self.n_jobs = n_jobs
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, *, groups=None):
+    def fit(self, X, y, *, groups=None, **params):
         """Fit the classifier to everything, and choose the threshold on held-out labels.
 
         Parameters
@@ -149,9 +154,13 @@ class RejectingClassifier(ClassifierAround):
         X : array-like of shape (n_samples, ...)
             Volumes, four-dimensional or flat rows.
         y : array-like of shape (n_samples,)
-            Labels, -1 where unlabelled; for strings also ``None`` and ``"unlabeled"``.
+            Labels, -1 where unlabeled; for strings also ``None`` and ``"unlabeled"``.
         groups : array-like of shape (n_samples,), optional
             For example the tomogram of every volume, which folds do not take apart.
+        **params : dict
+            Metadata for the classifier, where scikit-learn's metadata routing is enabled; in a
+            fold, those of its volumes. The threshold counts every labeled volume once, whatever
+            the ``sample_weight``.
 
         Returns
         -------
@@ -161,30 +170,34 @@ class RejectingClassifier(ClassifierAround):
         Raises
         ------
         ValueError
-            If the classifier lacks what the method needs, no volume is labelled, a class has too
+            If the classifier lacks what the method needs, no volume is labeled, a class has too
             few labels for the folds or is missing from a training fold, the classifier takes
             hidden labels for a class, or the label of unknown volumes does not go with the classes.
         """
         check_method(self.estimator, self.method)
-        X, y, groups = indexable(X, check_labels(y), groups)
+        X, y, groups = indexable(as_rows(X), check_labels(y), groups)
         rows = labeled_rows(y)
-        self.unknown_label_ = _check_unknown_label(self.unknown_label, y)
+        groups, routed = self._route_fit(groups, params)
+        unknown_label = _check_unknown_label(self.unknown_label, y)
         frozen = isinstance(self.estimator, FrozenEstimator) and self.method != "mahalanobis"
         folds = None if frozen else make_folds(self.estimator, self.cv, X, y, groups)
-        self._fit_estimator(X, y)
+        fitted = fit_clone(self.estimator, X, y, routed)
         # As many volumes a reference as in the folds: the covariance of fewer volumes than
         # features depends on their number, and with it the scale of the distances.
         folds_of_references = folds if folds and self.method == "mahalanobis" else []
-        self._references = [
-            fit_reference(self.method, self.estimator_, _safe_indexing(X, train), y[train])
+        references = [
+            fit_reference(self.method, fitted, _safe_indexing(X, train), y[train])
             for train in (own[~is_unlabeled(y[own])] for own, _ in folds_of_references)
         ]
         if folds is None:
-            scores = self.score_samples(_safe_indexing(X, rows))
+            scores = score_volumes(self.method, fitted, references, _safe_indexing(X, rows))
         else:
             respond = partial(_scores, self.method)
-            scores = respond_out_of_fold(self.estimator_, X, y, folds, respond, self.n_jobs)
+            scores = respond_out_of_fold(fitted, X, y, folds, respond, self.n_jobs, routed)
         self.offset_ = float(np.quantile(scores, self.quantile))
+        self.unknown_label_ = unknown_label
+        self._references = references
+        self._record(fitted)
         return self
 
     def score_samples(self, X):
@@ -201,7 +214,7 @@ class RejectingClassifier(ClassifierAround):
             Higher is more alike. Only their order has a meaning.
         """
         check_is_fitted(self)
-        return score_volumes(self.method, self.estimator_, self._references, X)
+        return score_volumes(self.method, self.estimator_, self._references, as_rows(X))
 
     def is_unknown(self, X):
         """Tell which volumes are of no known class.
@@ -231,25 +244,10 @@ class RejectingClassifier(ClassifierAround):
         y : ndarray of shape (n_samples,)
             Classes, and ``unknown_label_`` where :meth:`is_unknown`.
         """
+        refuse_scoring_unlabeled()
+        X = as_rows(X)
         unknown = self.is_unknown(X)
         return np.where(unknown, np.asarray(self.unknown_label_), self.estimator_.predict(X))
-
-    @inner_has("predict_proba")
-    def predict_proba(self, X):
-        """Return probabilities of the known classes, as the classifier inside does.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Volumes.
-
-        Returns
-        -------
-        probabilities : ndarray of shape (n_samples, n_classes)
-            Columns in the order of ``classes_``. Unknown volumes have them, too.
-        """
-        check_is_fitted(self)
-        return self.estimator_.predict_proba(X)
 
 
 def _check_unknown_label(given: Any, y: NDArray) -> Any:

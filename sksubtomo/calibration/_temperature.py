@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from numbers import Integral
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,16 +15,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import _safe_indexing, indexable
 from sklearn.utils._param_validation import HasMethods
-from sklearn.utils.validation import check_is_fitted
 
+from sksubtomo._utils._delegation import inner_has
 from sksubtomo._utils._labels import check_labels, encode_labels
-from sksubtomo.calibration._folds import (
-    CV_CONSTRAINTS,
-    labeled_rows,
-    make_folds,
-    respond_out_of_fold,
-)
-from sksubtomo.calibration._meta import ClassifierAround
+from sksubtomo._utils._meta_classifier import as_rows, fit_clone
+from sksubtomo.calibration._base import BaseHeldOutClassifier
+from sksubtomo.calibration._folds import labeled_rows, make_folds, respond_out_of_fold
 
 _LARGEST_LOG_TEMPERATURE = 10.0
 
@@ -72,7 +68,7 @@ def fit_temperature(logits: NDArray[np.float64], codes: NDArray[np.int64]) -> fl
     return float(np.exp(found.x))
 
 
-class TemperatureScaledClassifier(ClassifierAround):
+class TemperatureScaledClassifier(BaseHeldOutClassifier):
     r"""Classifier whose probabilities are softened, or sharpened, by one temperature.
 
     Networks are surer than they are right. Probabilities :math:`p` become
@@ -105,6 +101,11 @@ class TemperatureScaledClassifier(ClassifierAround):
         Classes.
     n_features_in_ : int
         Number of features, if the classifier has it.
+    feature_names_in_ : ndarray of shape (n_features,) of str
+        Names of the columns, if `X` was a data frame.
+    transduction_ : ndarray of shape (n_samples,)
+        That of `estimator_`, if it has one and is not frozen: the labels of the volumes of
+        :meth:`fit`.
 
     See Also
     --------
@@ -136,9 +137,8 @@ class TemperatureScaledClassifier(ClassifierAround):
     """
 
     _parameter_constraints: ClassVar[dict[str, list]] = {
+        **BaseHeldOutClassifier._parameter_constraints,
         "estimator": [HasMethods(["fit", "predict", "predict_proba"])],
-        "cv": CV_CONSTRAINTS,
-        "n_jobs": [Integral, None],
     }
 
     def __init__(self, estimator, *, cv=None, n_jobs=None):
@@ -147,7 +147,7 @@ class TemperatureScaledClassifier(ClassifierAround):
         self.n_jobs = n_jobs
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, *, groups=None):
+    def fit(self, X, y, *, groups=None, **params):
         """Choose the temperature on held-out labels, and fit the classifier to everything.
 
         Parameters
@@ -155,9 +155,13 @@ class TemperatureScaledClassifier(ClassifierAround):
         X : array-like of shape (n_samples, ...)
             Volumes, four-dimensional or flat rows.
         y : array-like of shape (n_samples,)
-            Labels, -1 where unlabelled; for strings also ``None`` and ``"unlabeled"``.
+            Labels, -1 where unlabeled; for strings also ``None`` and ``"unlabeled"``.
         groups : array-like of shape (n_samples,), optional
             For example the tomogram of every volume, which folds do not take apart.
+        **params : dict
+            Metadata for the classifier, where scikit-learn's metadata routing is enabled; in a
+            fold, those of its volumes. The temperature counts every labeled volume once, whatever
+            the ``sample_weight``.
 
         Returns
         -------
@@ -167,56 +171,82 @@ class TemperatureScaledClassifier(ClassifierAround):
         Raises
         ------
         ValueError
-            If no volume is labelled, a class has too few labels for the folds or is missing from a
+            If no volume is labeled, a class has too few labels for the folds or is missing from a
             training fold, or the classifier takes hidden labels for a class.
         """
-        X, y, groups = indexable(X, check_labels(y), groups)
+        X, y, groups = indexable(as_rows(X), check_labels(y), groups)
         rows = labeled_rows(y)
+        groups, routed = self._route_fit(groups, params)
         frozen = isinstance(self.estimator, FrozenEstimator)
         folds = None if frozen else make_folds(self.estimator, self.cv, X, y, groups)
-        self._fit_estimator(X, y)
+        fitted = fit_clone(self.estimator, X, y, routed)
         if folds is None:
-            probabilities = self.estimator_.predict_proba(_safe_indexing(X, rows))
+            probabilities = fitted.predict_proba(_safe_indexing(X, rows))
         else:
             rows = np.concatenate([test for _, test in folds])
             probabilities = respond_out_of_fold(
-                self.estimator_, X, y, folds, _probabilities, self.n_jobs
+                fitted, X, y, folds, _probabilities, self.n_jobs, routed
             )
-        codes, _ = encode_labels(y[rows], self.classes_)
+        codes, _ = encode_labels(y[rows], fitted.classes_)
         self.temperature_ = fit_temperature(to_logits(probabilities), codes)
+        self._record(fitted)
         return self
 
-    def predict(self, X):
-        """Predict classes, as the classifier inside does.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Volumes.
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,)
-            Classes.
-        """
-        check_is_fitted(self)
-        return self.estimator_.predict(X)
-
-    def predict_proba(self, X):
+    def predict_proba(self, X, **params):
         """Return calibrated class probabilities.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
             Volumes.
+        **params : dict
+            Metadata for the classifier, where scikit-learn's metadata routing is enabled.
 
         Returns
         -------
         probabilities : ndarray of shape (n_samples, n_classes) of float64
             Columns in the order of ``classes_``.
         """
-        check_is_fitted(self)
-        return softmax(to_logits(self.estimator_.predict_proba(X)) / self.temperature_, axis=1)
+        return softmax(self._scaled_logits(X, params), axis=1)
+
+    def predict_log_proba(self, X, **params):
+        """Return logarithms of calibrated class probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Volumes.
+        **params : dict
+            Metadata for ``predict_proba`` of the classifier, where scikit-learn's metadata routing
+            is enabled.
+
+        Returns
+        -------
+        log_probabilities : ndarray of shape (n_samples, n_classes) of float64
+            Columns in the order of ``classes_``. Finite, also where a probability is rounded to 0.
+        """
+        return log_softmax(self._scaled_logits(X, params), axis=1)
+
+    @inner_has("decision_function")
+    def decision_function(self, X, **params):
+        """Return decision values of the classifier inside, divided by the temperature.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Volumes.
+        **params : dict
+            Metadata for the classifier, where scikit-learn's metadata routing is enabled.
+
+        Returns
+        -------
+        values : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            Where the classifier inside gives logits, those of the calibrated probabilities.
+        """
+        return super().decision_function(X, **params) / self.temperature_
+
+    def _scaled_logits(self, X: Any, params: Mapping[str, Any]) -> NDArray[np.float64]:
+        return to_logits(self._ask("predict_proba", X, params)) / self.temperature_
 
 
 def _probabilities(fitted: Any, X_train: Any, y_train: NDArray, X: Any) -> NDArray:

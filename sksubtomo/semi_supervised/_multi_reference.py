@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -13,19 +13,24 @@ from numpy.typing import NDArray
 from sklearn.base import _fit_context, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, StrOptions
+from sklearn.utils.metadata_routing import MetadataRouter
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sksubtomo._utils._allocator import keeping_freed_memory
-from sksubtomo._utils._labels import check_enough_classes, encode_labels
+from sksubtomo._utils._labels import check_enough_classes, encode_labels, is_text
+from sksubtomo._utils._params import NumberInterval
+from sksubtomo._utils._routing import routed_params, same_methods
 from sksubtomo._utils._volumes import check_volumes
 from sksubtomo.fourier import check_tilt_range
 from sksubtomo.networks._device import resolve_device
+from sksubtomo.networks._precision import holding_precision
 from sksubtomo.semi_supervised._base_reference import BaseReferenceClassifier
 from sksubtomo.semi_supervised._pose_stages import (
     Stage,
     all_coefficients,
     background_power,
+    check_class_prior,
     check_cubes,
     check_stages,
     stage_poses,
@@ -123,6 +128,8 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         The fitted `estimator`.
     n_features_in_ : int
         Number of voxels of a volume.
+    feature_names_in_ : ndarray of shape (n_features,) of str
+        Names of the columns, if `X` was a data frame.
     volume_shape_ : tuple of int
         Box in voxels, z, y, x.
 
@@ -161,17 +168,17 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
 
     _parameter_constraints: ClassVar[dict[str, list]] = {
         "estimator": [HasMethods(["fit", "predict_proba"]), None],
-        "tilt_range_deg": [Interval(Real, 0, 90, closed="right"), "array-like"],
-        "max_shift_voxels": [Interval(Real, 0, None, closed="left")],
-        "mask_radius_voxels": [Interval(Real, 0, None, closed="neither"), None],
+        "tilt_range_deg": [NumberInterval(Real, 0, 90, closed="right"), "array-like"],
+        "max_shift_voxels": [NumberInterval(Real, 0, None, closed="left")],
+        "mask_radius_voxels": [NumberInterval(Real, 0, None, closed="neither"), None],
         "stages": ["array-like"],
-        "n_init": [Interval(Integral, 1, None, closed="left")],
-        "n_seeded_iter": [Interval(Integral, 0, None, closed="left")],
-        "class_perplexity": [Interval(Real, 1, None, closed="left"), None],
+        "n_init": [NumberInterval(Integral, 1, None, closed="left")],
+        "n_seeded_iter": [NumberInterval(Integral, 0, None, closed="left")],
+        "class_perplexity": [NumberInterval(Real, 1, None, closed="left"), None],
         "noise": [StrOptions({"white", "shells"})],
         "class_prior": [StrOptions({"uniform", "labels"}), "array-like", None],
         "classes": ["array-like", None],
-        "volume_shape": [None, Interval(Integral, 1, None, closed="left"), "array-like"],
+        "volume_shape": [None, NumberInterval(Integral, 1, None, closed="left"), "array-like"],
         "device": [str],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -213,7 +220,7 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y):
+    def fit(self, X, y, **params):
         """Fit references to volumes and their labels, where known.
 
         Parameters
@@ -221,8 +228,10 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         X : array-like of shape (n_samples, d, d, d) or (n_samples, n_voxels)
             Volumes, axes z, y, x, in cubic boxes; or flat rows, see ``volume_shape``.
         y : array-like of shape (n_samples,)
-            Labels, integers or strings. -1 is unlabelled; with strings also ``None`` and
+            Labels, integers or strings. -1 is unlabeled; with strings also ``None`` and
             ``"unlabeled"``.
+        **params : dict
+            Metadata for ``fit`` of `estimator`, where scikit-learn's metadata routing is enabled.
 
         Returns
         -------
@@ -232,25 +241,26 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         Raises
         ------
         ValueError
-            If `X` or `y` is malformed, boxes are no cubes, no volume or only one class is labelled,
+            If `X` or `y` is malformed, boxes are no cubes, no volume or only one class is labeled,
             or a parameter does not fit the data; before any work.
         """
         device = resolve_device(self.device)
+        torch.empty(0, device=device)  # one that does not exist fails here, not after work
         check_tilt_range(self.tilt_range_deg)
         stages = check_stages(self.stages, self.n_seeded_iter)
+        routed = routed_params(self, "fit", params)["estimator"]["fit"]
         volumes = check_volumes(self, X, volume_shape=self.volume_shape, reset=True)
         check_cubes(type(self).__name__, self.volume_shape_)
-        codes = self._encode(y, len(volumes))
-        prior = self._checked_prior(codes)
-        seeds = self._fitted_seeds(X, y)
+        codes, classes = self._encode(y, len(volumes))
+        prior = check_class_prior(self.class_prior, codes, classes)
         rng = check_random_state(self.random_state)
-        grids = [(self._poses(stage), stage[3]) for stage in stages]
-        finest = self._poses(stages[-1])
+        grids = [(self._poses(stage, stages), stage[3]) for stage in stages]
+        finest = self._poses(stages[-1], stages)
         coefficients = all_coefficients(finest, volumes)
         # float64: a float32 cannot hold the square of a large unit.
         scale = float(coefficients.abs().double().square().mean().sqrt()) or 1.0
         noise = self._first_noise(finest, volumes, coefficients) / scale**2
-        n_classes = len(self.classes_)
+        estimator, seeds = self._fitted_seeds(X, y, classes, routed)
         perplexity = self.class_perplexity
         make = partial(
             MultiReferenceEM,
@@ -262,12 +272,14 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
             noise=noise,
             by_shell=self.noise == "shells",
             prior=prior,
-            n_seeded=self.n_seeded_iter,
-            perplexity=n_classes ** (2 / 3) if perplexity is None else perplexity,
+            n_seeded=int(self.n_seeded_iter),
+            perplexity=len(classes) ** (2 / 3) if perplexity is None else float(perplexity),
             report=self._report,
             device=device,
         )
-        likeliest = max(self._starts(make, codes, seeds, rng), key=lambda em: em.log_likelihood)
+        starts = self._starts(make, codes, seeds, len(classes), rng)
+        likeliest = max(starts, key=lambda em: em.log_likelihood)
+        self.estimator_, self.classes_ = estimator, classes
         self._record(likeliest, finest, scale, prior)
         return self
 
@@ -276,15 +288,16 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         make: Callable[..., MultiReferenceEM],
         codes: NDArray[np.int64],
         seeds: NDArray[np.float64] | None,
+        n_classes: int,
         rng: np.random.RandomState,
     ) -> Iterator[MultiReferenceEM]:
         """Yield all starts, one after the other, each run to its end."""
         hidden = codes < 0
         for start in range(self.n_init if hidden.any() else 1):
-            rows = starting_rows(codes, seeds, len(self.classes_), rng)
+            rows = starting_rows(codes, seeds, n_classes, rng)
             waiting = hidden & (rng.uniform(size=len(codes)) < 0.5) if start else None
             em = make(start=rows, waiting=waiting)
-            with keeping_freed_memory():
+            with keeping_freed_memory(), holding_precision("float32"):
                 em.run()
             yield em
 
@@ -302,60 +315,59 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
             )
         return power
 
-    def _encode(self, y: Any, n_samples: int) -> NDArray[np.int64]:
-        codes, class_values = encode_labels(y, self.classes)
+    def _encode(self, y: Any, n_samples: int) -> tuple[NDArray[np.int64], NDArray]:
+        codes, classes = encode_labels(y, self.classes)
         check_consistent_length(np.empty(n_samples), codes)
-        check_enough_classes(type(self).__name__, codes, class_values)
-        self.classes_ = class_values
-        return codes
+        check_enough_classes(type(self).__name__, codes, classes)
+        return codes, classes
 
-    def _checked_prior(self, codes: NDArray[np.int64]) -> NDArray[np.float64] | None:
-        n_classes = len(self.classes_)
-        if self.class_prior is None:
-            return None
-        if isinstance(self.class_prior, str):
-            counts = np.bincount(codes[codes >= 0], minlength=n_classes)
-            shares = counts if self.class_prior == "labels" else np.ones(n_classes)
+    def _fitted_seeds(
+        self, X: Any, y: Any, classes: NDArray, params: Mapping[str, Any]
+    ) -> tuple[Any, NDArray[np.float64] | None]:
+        """Fit the estimator; return it with its probabilities in the order of the classes."""
+        fitted = self.estimator
+        if fitted is None:
+            return None, None
+        if isinstance(fitted, FrozenEstimator):
+            check_is_fitted(fitted)
         else:
-            shares = np.asarray(self.class_prior, dtype=float)
-        if shares.shape != (n_classes,) or not (np.isfinite(shares) & (shares > 0)).all():
-            raise ValueError(
-                f"class_prior={self.class_prior!r} must give each of the {n_classes} classes "
-                f"{self.classes_.tolist()} a positive share, but gives {shares.tolist()}."
-            )
-        return shares / shares.sum()
-
-    def _fitted_seeds(self, X: Any, y: Any) -> NDArray[np.float64] | None:
-        """Fit the estimator, and return its probabilities in the order of the classes."""
-        self.estimator_ = self.estimator
-        if self.estimator is None:
-            return None
-        if isinstance(self.estimator, FrozenEstimator):
-            check_is_fitted(self.estimator)
-        else:
-            self.estimator_ = clone(self.estimator).fit(X, y)
-        unknown = np.setdiff1d(self.estimator_.classes_, self.classes_)
+            fitted = clone(fitted).fit(X, y, **params)
+        known = fitted.classes_
+        unknown = known if is_text(known) != is_text(classes) else np.setdiff1d(known, classes)
         if len(unknown):
             raise ValueError(
                 f"estimator knows the classes {unknown.tolist()}, which are not among "
-                f"{self.classes_.tolist()}. It has to take -1 in y for 'unlabelled'; an ordinary "
+                f"{classes.tolist()}. It has to take -1 in y for 'unlabeled'; an ordinary "
                 "classifier does so within SelfTrainingClassifier."
             )
-        probabilities = np.zeros((len(y), len(self.classes_)))
-        columns = np.searchsorted(self.classes_, self.estimator_.classes_)
-        probabilities[:, columns] = self.estimator_.predict_proba(X)
-        return probabilities
+        given = fitted.predict_proba(X)
+        probabilities = np.zeros((len(given), len(classes)))
+        probabilities[:, np.searchsorted(classes, known)] = given
+        return fitted, probabilities
 
-    def _poses(self, stage: Stage) -> Poses:
+    def _poses(self, stage: Stage, stages: list[Stage]) -> Poses:
         """Return the grid of poses of a stage, for maps as fine as the finest stage asks for."""
         return stage_poses(
             stage,
             self.volume_shape_,
-            finest=max(n_shells for n_shells, *_ in self.stages),
-            max_shift=self.max_shift_voxels,
+            finest=max(n_shells for n_shells, *_ in stages),
+            max_shift=float(self.max_shift_voxels),
             tilt_range_deg=self.tilt_range_deg,
-            mask_radius=self.mask_radius_voxels,
+            mask_radius=None if self.mask_radius_voxels is None else float(self.mask_radius_voxels),
         )
+
+    def get_metadata_routing(self):
+        """Return which metadata go to ``estimator``.
+
+        Returns
+        -------
+        routing : MetadataRouter
+            As scikit-learn's metadata routing wants it.
+        """
+        router = MetadataRouter(owner=self).add_self_request(self)
+        if self.estimator is not None:
+            router.add(estimator=self.estimator, method_mapping=same_methods(["fit"]))
+        return router
 
     def _report(self, entry: dict[str, Any]) -> None:
         if self.verbose:

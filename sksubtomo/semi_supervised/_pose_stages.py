@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,13 +26,17 @@ _ROWS_PER_BLOCK = 64
 
 def check_stages(stages: Any, n_seeded_iter: int) -> list[Stage]:
     """Return stages as tuples, coarse to fine."""
-    table = np.asarray(stages, dtype=float)
+    try:
+        table = np.asarray(stages, dtype=float)
+    except (TypeError, ValueError):
+        table = np.empty(0)
     if table.ndim != 2 or table.shape[1] != 4 or not len(table):
         raise ValueError(
-            f"stages={stages!r} must be rows of (n_shells, angular_step_deg, n_shifts, n_iter)."
+            f"stages={reprlib.repr(stages)} must be rows of four numbers, (n_shells, "
+            "angular_step_deg, n_shifts, n_iter)."
         )
-    for n_shells, step, n_shifts, n_iter in table:
-        whole = n_shifts == int(n_shifts) and n_iter == int(n_iter)
+    for n_shells, step, n_shifts, n_iter in table.tolist():
+        whole = n_shifts.is_integer() and n_iter.is_integer()
         if not (n_shells > 1 and 0 < step <= 180 and whole and n_shifts >= 1 and n_iter >= 1):
             raise ValueError(
                 f"The stage {(n_shells, step, n_shifts, n_iter)} must have n_shells above 1, "
@@ -45,6 +50,29 @@ def check_stages(stages: Any, n_seeded_iter: int) -> list[Stage]:
             "iterations in all."
         )
     return [(a, b, int(c), int(d)) for a, b, c, d in table.tolist()]
+
+
+def check_class_prior(
+    class_prior: Any, codes: NDArray[np.int64], classes: NDArray
+) -> NDArray[np.float64] | None:
+    """Return the proportion of each class, of sum 1; None where there is no constraint."""
+    if class_prior is None:
+        return None
+    n_classes = len(classes)
+    if isinstance(class_prior, str):
+        counts = np.bincount(codes[codes >= 0], minlength=n_classes)
+        shares = counts if class_prior == "labels" else np.ones(n_classes)
+    else:
+        try:
+            shares = np.asarray(class_prior, dtype=float)
+        except (TypeError, ValueError):
+            shares = np.full(n_classes, np.nan)
+    if shares.shape != (n_classes,) or not (np.isfinite(shares) & (shares > 0)).all():
+        raise ValueError(
+            f"class_prior={reprlib.repr(class_prior)} must give each of the {n_classes} classes "
+            f"{classes.tolist()[:10]} a positive share."
+        )
+    return shares / shares.sum()
 
 
 def check_cubes(name: str, shape: tuple[int, int, int]) -> None:

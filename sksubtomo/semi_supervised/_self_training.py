@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from numbers import Integral, Real
+from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
-from sklearn.metrics import accuracy_score
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context, clone
 from sklearn.semi_supervised import SelfTrainingClassifier as _SelfTrainingClassifier
+from sklearn.utils import _safe_indexing, indexable
+from sklearn.utils._param_validation import HasMethods, StrOptions
+from sklearn.utils.validation import _num_samples
 
-from sksubtomo._utils._delegation import inner_has
-from sksubtomo._utils._labels import UNLABELED, check_labels, is_unlabeled, uniform_labels
+from sksubtomo._utils._labels import decode_labels, encode_labels
+from sksubtomo._utils._meta_classifier import BaseMetaClassifier, as_rows
+from sksubtomo._utils._params import NumberInterval
+from sksubtomo._utils._routing import routed_params, take_rows
 
 
-class SelfTrainingClassifier(_SelfTrainingClassifier):
+class SelfTrainingClassifier(BaseMetaClassifier):
     """Self-training around any classifier with ``predict_proba``, on volumes.
 
-    scikit-learn's :class:`sklearn.semi_supervised.SelfTrainingClassifier`, which takes tables only.
-    Here it takes four-dimensional volumes and hands them to its classifier as such; the algorithm
-    is scikit-learn's own, and on flat rows so is the result. The classifier is fitted anew in every
-    iteration, to the labelled volumes and those it was sure of before; it never sees the rest.
+    :class:`sklearn.semi_supervised.SelfTrainingClassifier` takes tables only. Here, the classifier
+    gets whatever the volumes come in: arrays of four dimensions, data frames, lazy stacks. The
+    algorithm is scikit-learn's own, and on flat rows so is the result. In every iteration, the
+    classifier is fitted to the labeled volumes and those it was sure of before; it never sees the
+    rest.
 
     Parameters
     ----------
@@ -39,13 +47,17 @@ class SelfTrainingClassifier(_SelfTrainingClassifier):
     Attributes
     ----------
     estimator_ : classifier
-        The fitted classifier; fitted to volumes, it is ``estimator_.estimator_``, behind what gives
-        rows back their shape.
+        The fitted clone of `estimator`.
     classes_ : ndarray of shape (n_classes,)
         Classes.
+    n_features_in_ : int
+        Number of features, if the classifier has it.
+    feature_names_in_ : ndarray of shape (n_features,) of str
+        Names of the columns, if `X` was a data frame.
     transduction_ : ndarray of shape (n_samples,)
-        Labels used in the final fit, pseudo-labels included; -1 where none was.
-    labeled_iter_ : ndarray of shape (n_samples,)
+        Labels used in the final fit, pseudo-labels included; where none was, -1, or of strings
+        "unlabeled".
+    labeled_iter_ : ndarray of shape (n_samples,) of int
         Iteration in which a sample got its label: 0 if it had one, -1 if it never did.
     n_iter_ : int
         Iterations.
@@ -54,7 +66,7 @@ class SelfTrainingClassifier(_SelfTrainingClassifier):
 
     See Also
     --------
-    sksubtomo.semi_supervised.AutoencodingClassifier : Learns from all unlabelled volumes.
+    sksubtomo.semi_supervised.AutoencodingClassifier : Learns from all unlabeled volumes.
 
     References
     ----------
@@ -75,167 +87,107 @@ class SelfTrainingClassifier(_SelfTrainingClassifier):
     1.0
     """
 
-    def _get_estimator(self) -> Any:
-        estimator = super()._get_estimator()
-        return (
-            estimator if self.volume_shape_ is None else _OnVolumes(estimator, self.volume_shape_)
-        )
+    _parameter_constraints: ClassVar[dict[str, list]] = {
+        "estimator": [HasMethods(["fit", "predict_proba"])],
+        "threshold": [NumberInterval(Real, 0, 1, closed="left")],
+        "criterion": [StrOptions({"threshold", "k_best"})],
+        "k_best": [NumberInterval(Integral, 1, None, closed="left")],
+        "max_iter": [NumberInterval(Integral, 0, None, closed="left"), None],
+        "verbose": ["verbose"],
+    }
 
+    def __init__(
+        self,
+        estimator=None,
+        threshold=0.75,
+        criterion="threshold",
+        k_best=10,
+        max_iter=10,
+        verbose=False,
+    ):
+        self.estimator = estimator
+        self.threshold = threshold
+        self.criterion = criterion
+        self.k_best = k_best
+        self.max_iter = max_iter
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, **params):
-        """Fit to labelled and unlabelled volumes.
+        """Fit to labeled and unlabeled volumes.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_features)
             Volumes; or rows, which the classifier gets as rows.
         y : array-like of shape (n_samples,)
-            Labels, -1 where unlabelled; for strings also ``"unlabeled"``.
+            Labels, -1 where unlabeled; for strings also ``None`` and ``"unlabeled"``.
         **params : dict
-            Metadata for the classifier, where scikit-learn's metadata routing is enabled.
+            Metadata for the classifier, where scikit-learn's metadata routing is enabled. Of what
+            has a value for each volume, it gets the values of those that it is fitted to.
 
         Returns
         -------
         self : object
             The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If `y` is malformed, or no volume is labeled.
         """
-        y = check_labels(y)
-        if y.dtype.kind in "USO":  # scikit-learn knows no sentinel but -1
-            y = y.astype(object)
-            y[is_unlabeled(y)] = UNLABELED
-        X = np.asarray(X) if isinstance(X, (list, tuple)) else X
-        self.volume_shape_ = tuple(X.shape[1:]) if getattr(X, "ndim", 2) == 4 else None
-        return super().fit(self._rows(X), y, **params)
-
-    def predict(self, X, **params):
-        """Predict classes.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_features)
-            Volumes, or rows.
-        **params : dict
-            Metadata for the classifier.
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,)
-            Classes.
-        """
-        return super().predict(self._rows(X), **params)
-
-    def predict_proba(self, X, **params):
-        """Return class probabilities.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_features)
-            Volumes, or rows.
-        **params : dict
-            Metadata for the classifier.
-
-        Returns
-        -------
-        probabilities : ndarray of shape (n_samples, n_classes)
-            Columns in the order of ``classes_``.
-        """
-        return super().predict_proba(self._rows(X), **params)
-
-    @inner_has("predict_log_proba")
-    def predict_log_proba(self, X, **params):
-        """Return logarithms of class probabilities.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_features)
-            Volumes, or rows.
-        **params : dict
-            Metadata for the classifier.
-
-        Returns
-        -------
-        log_probabilities : ndarray of shape (n_samples, n_classes)
-            Columns in the order of ``classes_``.
-        """
-        return super().predict_log_proba(self._rows(X), **params)
-
-    @inner_has("decision_function")
-    def decision_function(self, X, **params):
-        """Return decision values of the classifier.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_features)
-            Volumes, or rows.
-        **params : dict
-            Metadata for the classifier.
-
-        Returns
-        -------
-        values : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            Decision values.
-        """
-        return super().decision_function(self._rows(X), **params)
-
-    def score(self, X, y):
-        """Return the accuracy over the labelled samples.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_features)
-            Volumes, or rows.
-        y : array-like of shape (n_samples,)
-            True labels; rows that are unlabelled are left out.
-
-        Returns
-        -------
-        score : float
-            Share of correct predictions.
-        """
-        y = check_labels(y)
-        labeled = ~is_unlabeled(y)
-        if not labeled.any():
-            raise ValueError("The score needs labelled volumes, but every label in y is hidden.")
-        return accuracy_score(uniform_labels(y[labeled]), self.predict(np.asarray(X)[labeled]))
-
-    def _rows(self, X: Any) -> Any:
-        """Flatten volumes, the only form that scikit-learn's validation lets through."""
-        if getattr(self, "volume_shape_", None) is None:
-            return X
-        X = np.asarray(X)
-        if X.ndim == 4 and X.shape[1:] != self.volume_shape_:
+        codes, classes = encode_labels(y)
+        X, codes = indexable(as_rows(X), codes)
+        if not len(classes):
             raise ValueError(
-                f"X has volumes of shape {X.shape[1:]}, but SelfTrainingClassifier was fitted on "
-                f"volumes of shape {self.volume_shape_}."
+                "SelfTrainingClassifier needs labeled volumes of at least one class, but every "
+                "label in y means 'unlabeled'."
             )
-        return X.reshape(len(X), -1)
-
-
-class _OnVolumes(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
-    """Classifier that gives rows back their shape before its classifier sees them."""
-
-    def __init__(self, estimator, volume_shape):
-        self.estimator = estimator
-        self.volume_shape = volume_shape
-
-    def fit(self, X, y, **params):
-        self.estimator_ = clone(self.estimator).fit(self._volumes(X), y, **params)
-        self.classes_ = self.estimator_.classes_
+        routed = routed_params(self, "fit", params)["estimator"]["fit"]
+        rows = _OnRows(clone(self.estimator), X, classes, routed)
+        course = _SelfTrainingClassifier(
+            rows,
+            threshold=self.threshold,
+            criterion=self.criterion,
+            k_best=self.k_best,
+            max_iter=self.max_iter,
+            verbose=self.verbose,
+        ).fit(np.arange(len(codes))[:, np.newaxis], codes)
+        self._record(rows.estimator)
+        self.transduction_ = decode_labels(course.transduction_, rows.labels)
+        self.labeled_iter_ = course.labeled_iter_
+        self.n_iter_ = course.n_iter_
+        self.termination_condition_ = course.termination_condition_
         return self
 
-    def predict(self, X, **params):
-        return self.estimator_.predict(self._volumes(X), **params)
 
-    @inner_has("predict_proba")
-    def predict_proba(self, X, **params):
-        return self.estimator_.predict_proba(self._volumes(X), **params)
+class _OnRows(ClassifierMixin, BaseEstimator):
+    """Classifier of row numbers and class indices, by a classifier of the volumes themselves.
 
-    @inner_has("predict_log_proba")
-    def predict_log_proba(self, X, **params):
-        return self.estimator_.predict_log_proba(self._volumes(X), **params)
+    scikit-learn's algorithm validates and cuts tables of numbers only. Given row numbers, it cuts
+    nothing else: volumes, of whatever kind, labels and metadata are looked up here.
+    """
 
-    @inner_has("decision_function")
-    def decision_function(self, X, **params):
-        return self.estimator_.decision_function(self._volumes(X), **params)
+    def __init__(
+        self, estimator: Any, volumes: Any, labels: NDArray, params: Mapping[str, Any]
+    ) -> None:
+        self.estimator = estimator
+        self.volumes = volumes
+        self.labels = labels
+        self.params = params
 
-    def _volumes(self, X):
-        return X.reshape(len(X), *self.volume_shape)
+    def __sklearn_clone__(self) -> _OnRows:
+        return self  # volumes are not to be copied
+
+    def fit(self, X: NDArray, y: NDArray) -> _OnRows:
+        rows = X[:, 0]
+        params = take_rows(self.params, rows, _num_samples(self.volumes))
+        self.estimator.fit(_safe_indexing(self.volumes, rows), self.labels[y], **params)
+        known = self.estimator.classes_
+        # A classifier may have been told of classes that have no label.
+        self.labels = np.concatenate([self.labels, np.setdiff1d(known, self.labels)])
+        self.classes_ = np.array([np.flatnonzero(self.labels == label)[0] for label in known])
+        return self
+
+    def predict_proba(self, X: NDArray) -> NDArray:
+        return self.estimator.predict_proba(_safe_indexing(self.volumes, X[:, 0]))

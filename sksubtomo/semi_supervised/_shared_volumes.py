@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sksubtomo._utils._volumes import is_lazy
+
 
 class SharedVolumes:
     """Volumes held by reference: cloning the holder does not copy them.
@@ -18,11 +20,13 @@ class SharedVolumes:
 
     Parameters
     ----------
-    volumes : ndarray of shape (n_samples, ...), or path of a ``.npy`` file
-        The volumes.
+    volumes : array-like of shape (n_samples, ...), or path of a ``.npy`` file
+        The volumes. Data frames keep their columns, and lazy stacks stay lazy.
 
     Attributes
     ----------
+    volumes : ndarray, data frame or lazy stack of shape (n_samples, ...)
+        The volumes, not copied.
     shape : tuple of int
         Shape of the volumes.
     dtype : dtype
@@ -45,13 +49,19 @@ class SharedVolumes:
     (True, 100)
     """
 
-    def __init__(self, volumes: NDArray | str | Path) -> None:
+    def __init__(self, volumes: Any) -> None:
+        self._path: Path | None = None
         if isinstance(volumes, (str, Path)):
-            self._path: Path | None = Path(volumes).resolve()
+            self._path = Path(volumes).resolve()
             self._array = _map_file(self._path)
         else:
-            self._path = None
-            self._array = np.asarray(volumes)
+            as_given = hasattr(volumes, "columns") or is_lazy(volumes)
+            self._array = volumes if as_given else np.asarray(volumes)
+
+    @property
+    def volumes(self) -> Any:
+        """The volumes, not copied."""
+        return self._array
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -61,7 +71,8 @@ class SharedVolumes:
     @property
     def dtype(self) -> np.dtype:
         """Type of a voxel."""
-        return self._array.dtype
+        found = getattr(self._array, "dtype", None)  # data frames have one a column
+        return found if isinstance(found, np.dtype) else np.asarray(self._array[:1]).dtype
 
     def __len__(self) -> int:
         return len(self._array)

@@ -1,54 +1,65 @@
-"""Unlabelled volumes as a part of the estimator, for tools that do not know -1."""
+"""Unlabeled volumes as a part of the estimator, for tools that do not know -1."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
-from sklearn.base import (
-    BaseEstimator,
-    ClassifierMixin,
-    MetaEstimatorMixin,
-    _fit_context,
-    clone,
-)
-from sklearn.utils import get_tags
+from sklearn.base import _fit_context
+from sklearn.utils import indexable
 from sklearn.utils._param_validation import HasMethods
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _num_samples
 
-from sksubtomo._utils._delegation import inner_has
-from sksubtomo._utils._labels import UNLABELED, UNLABELED_STRINGS, check_labels
+from sksubtomo._utils._labels import UNLABELED, decode_labels, encode_labels
+from sksubtomo._utils._meta_classifier import BaseMetaClassifier, as_rows, fit_clone
+from sksubtomo._utils._routing import is_per_row, routed_params
+from sksubtomo.semi_supervised._joined import join_volumes
 from sksubtomo.semi_supervised._shared_volumes import SharedVolumes
 
 
-class WithUnlabeled(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
-    """Semi-supervised classifier that brings its unlabelled volumes along.
+class WithUnlabeled(BaseMetaClassifier):
+    """Semi-supervised classifier that brings its unlabeled volumes along.
 
-    From outside it is an ordinary classifier, to be fitted to labelled volumes. That makes
+    From outside it is an ordinary classifier, to be fitted to labeled volumes. That makes
     scikit-learn's meta-estimators right that do not know -1: voting, stacking, bagging,
     calibration and one-vs-rest turn -1 into a class before a classifier can see it.
 
     Parameters
     ----------
     estimator : classifier
-        Takes -1 (strings: "unlabeled") for unlabelled.
+        Takes -1 (strings: "unlabeled") for unlabeled. One that takes it for a class is refused; a
+        supervised classifier does not within :class:`SelfTrainingClassifier`.
     unlabeled : SharedVolumes, array-like of shape (n_unlabeled, ...) or None, default=None
-        Volumes to add, unlabelled, to those of :meth:`fit`. A :class:`SharedVolumes` is not copied
-        when the estimator is cloned. None adds nothing.
+        Volumes to add, unlabeled, to those of :meth:`fit`: an array, a data frame with the columns
+        of `X`, or a lazy :class:`~sksubtomo.io.SubtomogramStack`. A :class:`SharedVolumes` is not
+        copied when the estimator is cloned. None adds nothing.
+    unlabeled_metadata : dict or None, default=None
+        What :meth:`fit` is given for each labeled volume, for each of the unlabeled: for example
+        ``{"tilt_ranges": ...}``, of shape (n_unlabeled, 2). A ``sample_weight`` that is missing
+        here is 1.
 
     Attributes
     ----------
     estimator_ : classifier
         The fitted clone of `estimator`.
     classes_ : ndarray of shape (n_classes,)
-        Its classes.
+        Its classes, without the label that means "unlabeled".
     n_features_in_ : int
         Its number of features.
+    feature_names_in_ : ndarray of shape (n_features,) of str
+        Names of the columns, if `X` was a data frame.
+    transduction_ : ndarray of shape (n_samples + n_unlabeled,)
+        That of `estimator_`, if it has one: labels of the volumes of :meth:`fit`, then those of
+        the unlabeled ones.
+
+    See Also
+    --------
+    sksubtomo.semi_supervised.SharedVolumes : Volumes that clones share.
 
     Notes
     -----
-    Labels that are hidden in the `y` of :meth:`fit` are unlabelled, too.
+    Labels that are hidden in the `y` of :meth:`fit` are unlabeled, too.
 
     Examples
     --------
@@ -67,23 +78,29 @@ class WithUnlabeled(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     _parameter_constraints: ClassVar[dict[str, list]] = {
         "estimator": [HasMethods(["fit", "predict"])],
-        "unlabeled": [SharedVolumes, "array-like", None],
+        "unlabeled": [SharedVolumes, "array-like", "sparse matrix", None],
+        "unlabeled_metadata": [dict, None],
     }
 
-    def __init__(self, estimator, unlabeled=None):
+    def __init__(self, estimator, unlabeled=None, *, unlabeled_metadata=None):
         self.estimator = estimator
         self.unlabeled = unlabeled
+        self.unlabeled_metadata = unlabeled_metadata
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y):
-        """Fit a clone of the estimator to the given and the unlabelled volumes.
+    def fit(self, X, y, **params):
+        """Fit a clone of the estimator to the given and the unlabeled volumes.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            Labelled volumes, four-dimensional or flat rows.
+            Labeled volumes, four-dimensional or flat rows.
         y : array-like of shape (n_samples,)
             Their labels.
+        **params : dict
+            Metadata for the estimator, where scikit-learn's metadata routing is enabled. What has
+            a value for each volume of `X` needs values for the unlabeled volumes, too, see
+            ``unlabeled_metadata``.
 
         Returns
         -------
@@ -93,108 +110,53 @@ class WithUnlabeled(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If the unlabelled volumes have another shape than `X`.
+            If the unlabeled volumes have another shape or other columns than `X`, their metadata
+            are not known, or the estimator takes hidden labels for a class.
         """
-        if self.unlabeled is not None and len(self.unlabeled):
-            X, y = _append(X, check_labels(y), np.asarray(self.unlabeled))
-        self.estimator_ = clone(self.estimator).fit(X, y)
-        self.classes_ = self.estimator_.classes_
-        if hasattr(self.estimator_, "n_features_in_"):
-            self.n_features_in_ = self.estimator_.n_features_in_
+        codes, classes = encode_labels(y)
+        X, codes = indexable(as_rows(X), codes)
+        routed = routed_params(self, "fit", params)["estimator"]["fit"]
+        unlabeled = self.unlabeled
+        if isinstance(unlabeled, SharedVolumes):
+            unlabeled = unlabeled.volumes
+        n_unlabeled = 0 if unlabeled is None else _num_samples(unlabeled)
+        routed = self._with_metadata_of_unlabeled(routed, len(codes), n_unlabeled)
+        if n_unlabeled:
+            X = join_volumes(X, unlabeled)
+            y = decode_labels(np.append(codes, np.full(n_unlabeled, UNLABELED)), classes)
+        self._record(fit_clone(self.estimator, X, y, routed))
         return self
 
-    def predict(self, X):
-        """Predict by the fitted estimator.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Volumes.
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,)
-            Classes.
-        """
-        check_is_fitted(self)
-        return self.estimator_.predict(X)
-
-    @inner_has("predict_proba")
-    def predict_proba(self, X):
-        """Return class probabilities by the fitted estimator.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Volumes.
-
-        Returns
-        -------
-        probabilities : ndarray of shape (n_samples, n_classes)
-            Columns in the order of ``classes_``.
-        """
-        check_is_fitted(self)
-        return self.estimator_.predict_proba(X)
-
-    @inner_has("decision_function")
-    def decision_function(self, X):
-        """Return decision values by the fitted estimator.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Volumes.
-
-        Returns
-        -------
-        values : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            Decision values.
-        """
-        check_is_fitted(self)
-        return self.estimator_.decision_function(X)
-
-    @inner_has("transform")
-    def transform(self, X):
-        """Transform by the fitted estimator.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Volumes.
-
-        Returns
-        -------
-        X_new : ndarray
-            Whatever the estimator makes of them.
-        """
-        check_is_fitted(self)
-        return self.estimator_.transform(X)
-
-    def __sklearn_tags__(self):
-        """Return the tags of the estimator inside, as far as they concern the input."""
-        tags = super().__sklearn_tags__()
-        inner = get_tags(self.estimator)
-        tags.input_tags = inner.input_tags
-        tags.non_deterministic = inner.non_deterministic
-        return tags
-
-
-def _append(X: Any, y: NDArray, unlabeled: NDArray) -> tuple[NDArray, NDArray]:
-    """Stack labelled and unlabelled volumes, in the layout of the labelled."""
-    X = np.asarray(X)
-    same_voxels = X.ndim == 2 and unlabeled.size == len(unlabeled) * X.shape[1]
-    if unlabeled.shape[1:] != X.shape[1:] and not same_voxels:
-        raise ValueError(
-            f"X has volumes of shape {X.shape[1:]}, but the unlabelled volumes have shape "
-            f"{unlabeled.shape[1:]}."
-        )
-    is_text = y.dtype.kind in "US" or (y.dtype.kind == "O" and isinstance(y[0], str))
-    hidden = np.array([UNLABELED_STRINGS[0] if is_text else UNLABELED] * len(unlabeled))
-    if y.dtype.kind == "O":
-        hidden = hidden.astype(object)
-    elif y.dtype.kind in "ub":  # these cannot hold -1
-        y = y.astype(np.int64)
-    return (
-        np.concatenate([X, unlabeled.reshape(len(unlabeled), *X.shape[1:])]),
-        np.concatenate([y, hidden]),
-    )
+    def _with_metadata_of_unlabeled(
+        self, params: Mapping[str, Any], n_labeled: int, n_unlabeled: int
+    ) -> dict[str, Any]:
+        """Return metadata for all volumes, the unlabeled ones after the others."""
+        known = self.unlabeled_metadata or {}
+        unused = sorted(set(known) - set(params))
+        if unused:
+            raise ValueError(
+                f"unlabeled_metadata has {unused}, which fit has not been given for the labeled "
+                "volumes. Pass both, or none."
+            )
+        if not n_unlabeled:
+            return dict(params)
+        completed = {}
+        for name, value in params.items():
+            if is_per_row(name, value, n_labeled):
+                own = known.get(name)
+                if own is None and name == "sample_weight":
+                    own = np.ones(n_unlabeled)
+                if own is None:
+                    raise ValueError(
+                        f"fit was given {name} for each labeled volume, but not for the "
+                        f"{n_unlabeled} unlabeled ones. Pass theirs as "
+                        f"unlabeled_metadata={{{name!r}: ...}}."
+                    )
+                if _num_samples(own) != n_unlabeled:
+                    raise ValueError(
+                        f"unlabeled_metadata[{name!r}] has {_num_samples(own)} rows, but there are "
+                        f"{n_unlabeled} unlabeled volumes."
+                    )
+                value = np.concatenate([np.asarray(value), np.asarray(own)])
+            completed[name] = value
+        return completed

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -325,7 +327,8 @@ def volume_loader(
     """Return a data loader that takes whole batches from the data set as they are.
 
     With `labeled_share` or `n_batches`, see :class:`BatchComposer`, whatever ``shuffle`` says.
-    Where processes share batches, a last one with less than a row for each is left out.
+    Where processes share batches, a last one with less than a row for each is left out. In a
+    process that cannot start others, ``num_workers`` counts as 0, which gives the same batches.
     """
     assert isinstance(dataset, VolumeDataset)
     n_parts = dataset.part[1]
@@ -342,7 +345,24 @@ def volume_loader(
             params.pop("batch_size"),
             smallest=n_parts,
         )
+    params.update(_reading_processes(params.pop("num_workers", 0)))
     return DataLoader(dataset, collate_fn=_as_is, **params)
+
+
+def _reading_processes(n_workers: int) -> dict[str, Any]:
+    """Return how a loader starts processes that read, also within those of joblib and dask."""
+    if not n_workers or multiprocessing.current_process().daemon:
+        # Workers of dask and of joblib's backend "multiprocessing" may not have children.
+        return {"num_workers": 0}
+    methods = multiprocessing.get_all_start_methods()
+    method = multiprocessing.get_start_method(allow_none=True)
+    if method is None or method in methods:
+        return {"num_workers": n_workers}
+    # joblib's loky makes its own method the default of its workers. PyTorch cannot start processes
+    # by it; nor do spawn and forkserver work there, whose children do not know that default.
+    if sys.platform == "darwin" or "fork" not in methods:  # where forking is not safe
+        return {"num_workers": 0}
+    return {"num_workers": n_workers, "multiprocessing_context": "fork"}
 
 
 def _as_is(batch: Batch) -> Batch:

@@ -15,7 +15,6 @@ from sklearn.neighbors import KernelDensity
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.semi_supervised import LabelSpreading
-from sklearn.utils.estimator_checks import check_estimator
 
 from sksubtomo.calibration import RejectingClassifier, TemperatureScaledClassifier
 from sksubtomo.calibration._novelty import METHODS, _source, energy_score, fit_tied_gaussians
@@ -47,10 +46,6 @@ class Generative(LinearDiscriminantAnalysis):
 
 def distance_to_origin(fitted, X):
     return -np.linalg.norm(X, axis=1)
-
-
-def never(fitted, X):
-    return np.zeros(len(fitted.predict(X)))
 
 
 @pytest.fixture
@@ -292,6 +287,22 @@ def test_parameters_methods_and_pickle(blobs):
     assert (scores > 0.85).all()
 
 
+def test_other_methods_are_those_of_the_classifier(blobs):
+    X, y = blobs
+    rejecting = RejectingClassifier(LinearDiscriminantAnalysis()).fit(X, y)
+    for method in ("predict_proba", "predict_log_proba", "decision_function", "transform"):
+        inner = getattr(rejecting.estimator_, method)(X)
+        assert np.array_equal(getattr(rejecting, method)(X), inner)
+    names = rejecting.set_output(transform="pandas").fit(X, y).transform(X).columns.tolist()
+    assert names == rejecting.get_feature_names_out().tolist()
+
+
+@pytest.mark.parametrize("params", [{"quantile": False}, {"unknown_label": True}], ids=str)
+def test_booleans_are_no_numbers(blobs, params):
+    with pytest.raises(ValueError, match=f"'{next(iter(params))}' parameter"):
+        RejectingClassifier(LogisticRegression(), **params).fit(*blobs)
+
+
 def test_around_and_inside_temperature_scaling(blobs):
     X, y = blobs
     X = X + np.random.default_rng(1).normal(scale=6, size=X.shape)  # to err now and then
@@ -300,15 +311,6 @@ def test_around_and_inside_temperature_scaling(blobs):
     probabilities = clone(scaled).fit(X, y).predict_proba(X)
     np.testing.assert_allclose(outer.predict_proba(X), probabilities)
     np.testing.assert_allclose(outer.score_samples(X), probabilities.max(axis=1))
-
-
-def test_scikit_learn_checks():
-    estimator = RejectingClassifier(LogisticRegression(), method=never)
-    results = check_estimator(estimator, on_fail=None, on_skip=None)
-    failed = {r["check_name"] for r in results if r["status"] == "failed"}
-    # It fits y in {-1, 1} and wants -1 among the classes.
-    assert failed == {"check_classifiers_classes"}
-    assert len(results) >= 54
 
 
 # --- On volumes ----------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn
 from joblib import parallel_config
@@ -16,7 +17,6 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.semi_supervised import LabelSpreading
-from sklearn.utils.estimator_checks import check_estimator
 from sklearn.utils.fixes import parse_version
 
 from sksubtomo.calibration import RejectingClassifier, TemperatureScaledClassifier
@@ -167,7 +167,7 @@ def test_strings(overlapping):
     assert named.temperature_ == ours.temperature_
     assert np.array_equal(named.predict(X), names[ours.predict(X)])
     assert named.score(X, names[hidden]) == ours.score(X, hidden) == ours.score(X[:60], y[:60])
-    with pytest.raises(ValueError, match="took 'unlabeled', which means 'unlabelled', for a class"):
+    with pytest.raises(ValueError, match="took 'unlabeled', which means 'unlabeled', for a class"):
         named.fit(X, names[hidden])
 
 
@@ -270,12 +270,75 @@ class _OneClassOut:
         yield np.flatnonzero(y < 2), np.flatnonzero(y == 2)
 
 
-@pytest.mark.filterwarnings("ignore:All .* labelled volumes")
-def test_scikit_learn_checks():
-    results = check_estimator(
-        TemperatureScaledClassifier(LogisticRegression()), on_fail=None, on_skip=None
-    )
-    failed = {r["check_name"] for r in results if r["status"] == "failed"}
-    # It fits y in {-1, 1} and wants -1 among the classes.
-    assert failed == {"check_classifiers_classes"}
-    assert len(results) >= 54
+# --- As other classifiers do ---------------------------------------------------------------------
+
+METAS = pytest.mark.parametrize("meta", [TemperatureScaledClassifier, RejectingClassifier])
+
+
+def test_logarithms_and_decisions_go_with_the_probabilities(overlapping):
+    X, y = overlapping
+    for classes in (2, 3):
+        kept = y < classes
+        scaled = TemperatureScaledClassifier(LogisticRegression(C=1e3)).fit(X[kept], y[kept])
+        assert scaled.temperature_ != 1
+        expected = np.log(scaled.predict_proba(X))
+        np.testing.assert_allclose(scaled.predict_log_proba(X), expected, rtol=1e-9)
+        decision = scaled.decision_function(X)
+        logits = np.stack([0 * decision, decision], axis=1) if classes == 2 else decision
+        np.testing.assert_allclose(softmax(logits, axis=1), scaled.predict_proba(X), atol=1e-6)
+    assert not hasattr(TemperatureScaledClassifier(KNeighborsClassifier()), "decision_function")
+
+
+def test_logarithms_are_finite_where_probabilities_are_rounded():
+    X = np.array([[0.0, 1.0], [1.0, 0.0]] * 20)
+    y = np.where(np.arange(40) < 2, [1, 0] * 20, [0, 1] * 20)
+    scaled = TemperatureScaledClassifier(FrozenEstimator(Told(1e5).fit(X, y))).fit(X, y)
+    scaled.temperature_ = 1e-3
+    assert (scaled.predict_proba(X) == 0).any()
+    assert np.isfinite(scaled.predict_log_proba(X)).all()
+
+
+@METAS
+def test_data_frames_and_transduction(overlapping, meta):
+    X, y = overlapping
+    frame = pd.DataFrame(X, columns=[*"abcd"])
+    hidden = np.where(np.arange(150) < 90, y, -1)
+    spreading = LabelSpreading(gamma=1.0)
+    fitted = meta(spreading).fit(frame, pd.Series(hidden))
+    assert fitted.feature_names_in_.tolist() == [*"abcd"]
+    assert fitted.n_features_in_ == 4
+    assert np.array_equal(fitted.predict(frame), meta(spreading).fit(X, hidden).predict(X))
+    assert np.array_equal(fitted.transduction_, clone(spreading).fit(X, hidden).transduction_)
+    # A frozen classifier tells of other volumes, and one fitted to an array has no names.
+    frozen = FrozenEstimator(clone(spreading).fit(X, hidden))
+    fitted.set_params(estimator=frozen).fit(X[:60], y[:60])
+    assert not hasattr(fitted, "transduction_")
+    assert not hasattr(fitted, "feature_names_in_")
+
+
+@METAS
+def test_fit_that_fails_leaves_the_last_one(in_one_group, meta):
+    X, y, groups = in_one_group
+    fitted = meta(Told(2.0)).fit(X, y)
+    expected = fitted.predict_proba(X), fitted.predict(X)
+    others = np.where(y < 0, -1, y + 5)
+    with pytest.raises(ValueError, match="training fold has no labell?ed volume"):
+        fitted.set_params(estimator=Forgetful([5, 6, 7])).fit(X, others, groups=groups)
+    assert np.array_equal(fitted.predict_proba(X), expected[0])
+    assert np.array_equal(fitted.predict(X), expected[1])
+    assert fitted.classes_.tolist() == [0, 1, 2]
+
+
+@METAS
+@pytest.mark.parametrize("params", [{"cv": True}, {"cv": 2.0}, {"cv": 1}, {"n_jobs": True}])
+def test_whole_numbers(overlapping, meta, params):
+    with pytest.raises(ValueError, match=f"'{next(iter(params))}' parameter"):
+        meta(LogisticRegression(), **params).fit(*overlapping)
+
+
+@METAS
+def test_numbers_of_numpy(overlapping, meta):
+    X, y = overlapping
+    one = meta(LogisticRegression(), cv=3, n_jobs=1).fit(X, y)
+    two = meta(LogisticRegression(), cv=np.int64(3), n_jobs=np.int8(1)).fit(X, y)
+    assert np.array_equal(one.predict(X), two.predict(X))

@@ -155,7 +155,8 @@ def test_damaged_ome_zarr(tmp_path, little_memory, zarr_format):
     group = zarr.open_group(path, mode="w", zarr_format=zarr_format)
     # Blosc says the size of its content itself, as zstd, the default of format 3, does.
     codec = {"compressors": numcodecs.Blosc()} if zarr_format == 2 else {}
-    group.create_array("0", data=VOLUME, chunks=(3, 7, 8), **codec)
+    array = group.create_array("0", shape=VOLUME.shape, dtype="f4", chunks=(3, 7, 8), **codec)
+    array[...] = VOLUME
     axes = [{"name": name, "unit": "angstrom"} for name in "zyx"]
     scale = [{"type": "scale", "scale": [10.0, 10.0, 10.0]}]
     multiscale = {"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": scale}]}

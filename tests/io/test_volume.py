@@ -30,7 +30,11 @@ def write_zarr(
     """An OME-Zarr of two resolutions; `array` has options of how they are stored."""
     group = zarr.open_group(path, mode="w", zarr_format=2 if version == "0.4" else 3)
     for level in range(2):
-        group.create_array(str(level), data=data[..., :: level + 1], **(array or {}))
+        values = data[..., :: level + 1]
+        stored = group.create_array(
+            str(level), shape=values.shape, dtype=values.dtype, **(array or {})
+        )
+        stored[...] = values
     scales = [[2.0] * data.ndim, [*[2.0] * (data.ndim - 1), 4.0]]
     multiscale = {
         "axes": [{"name": name, **({"unit": unit} if unit else {})} for name in axes],

@@ -4,8 +4,10 @@ import joblib
 import numpy as np
 import pytest
 from searches import QUICK, losses
+from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 
+from sksubtomo.metrics import get_labeled_scorer
 from sksubtomo.model_selection import SemiSupervisedSplit
 
 
@@ -35,3 +37,22 @@ def test_processes_share_the_cores(mostly_hidden, monkeypatch, inner):
             QUICK, *mostly_hidden, cv=SemiSupervisedSplit(2), scoring=threads, n_jobs=2
         )
     assert found.tolist() == [inner or max(1, joblib.cpu_count() // 2)] * 2
+
+
+READING = clone(QUICK).set_params(
+    training_params={"n_workers": 1}, early_stopping=True, precision="float32"
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["loky", "multiprocessing", "threading"])
+def test_processes_that_read_within_those_of_joblib(mostly_hidden, backend):
+    X, y = mostly_hidden
+    cv, scoring = SemiSupervisedSplit(2), get_labeled_scorer("neg_log_loss")
+    alone = clone(READING).set_params(training_params=None)
+    expected = cross_val_score(alone, X, y, cv=cv, scoring=scoring, error_score="raise")
+    with joblib.parallel_config(backend):
+        found = cross_val_score(
+            READING, X, y, cv=cv, scoring=scoring, n_jobs=2, error_score="raise"
+        )
+    assert found.tolist() == expected.tolist()

@@ -1,15 +1,34 @@
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingClassifier
-from sklearn.linear_model import LogisticRegression
+from sklearn.ensemble import (
+    BaggingClassifier,
+    RandomForestClassifier,
+    StackingClassifier,
+    VotingClassifier,
+)
+from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 from sklearn.multiclass import OneVsRestClassifier
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.semi_supervised import LabelSpreading
-from sklearn.utils.estimator_checks import check_estimator
+from sklearn.svm import SVC
 
-from sksubtomo.semi_supervised import AutoencodingClassifier, SharedVolumes, WithUnlabeled
+from sksubtomo.io import SubtomogramStack, write_mrc
+from sksubtomo.model_selection import encode_labels
+from sksubtomo.preprocessing import VolumeNormalizer
+from sksubtomo.semi_supervised import (
+    AutoencodingClassifier,
+    SelfTrainingClassifier,
+    SharedVolumes,
+    WithUnlabeled,
+)
 
 AUTOENCODING = AutoencodingClassifier(
     learning_rate=3e-3,
@@ -127,12 +146,165 @@ def test_methods_are_those_of_the_estimator():
 
 def test_other_shapes_are_refused(volumes):
     X, y, _, _, _ = volumes
-    with pytest.raises(ValueError, match=r"shape \(8, 8, 8\), but the unlabelled .* \(4, 4, 4\)"):
+    with pytest.raises(ValueError, match=r"shape \(8, 8, 8\), but the unlabeled .* \(4, 4, 4\)"):
         WithUnlabeled(AUTOENCODING, np.zeros((5, 4, 4, 4))).fit(X, y)
 
 
-def test_scikit_learn_checks():
-    results = check_estimator(WithUnlabeled(LogisticRegression()), on_fail=None, on_skip=None)
-    failed = {r["check_name"]: repr(r["exception"]) for r in results if r["status"] == "failed"}
-    assert not failed
-    assert len(results) >= 50
+# --- Scores and classes --------------------------------------------------------------------------
+
+
+def test_score_leaves_hidden_rows_out(volumes):
+    X, y, unlabeled, X_all, y_all = volumes
+    outer = WithUnlabeled(AUTOENCODING, unlabeled).fit(X, y)
+    hidden = np.where(np.arange(60) % 2, y_all, -1)
+    assert outer.score(X_all, hidden) == 1.0
+    # Rows that are labeled wrongly, of known weight.
+    wrong = np.where(np.arange(60) == 1, (y_all + 1) % 3, hidden)
+    weight = np.ones(60)
+    weight[1], weight[0] = 30.0, 1e9
+    assert outer.score(X_all, wrong, sample_weight=weight) == pytest.approx(29 / 59)
+    with pytest.warns(UndefinedMetricWarning, match="every label in y is hidden"):
+        assert np.isnan(outer.score(X_all, np.full(60, -1)))
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        outer.score(X_all, hidden, sample_weight=weight[1:])
+
+
+@pytest.mark.parametrize(
+    "supervised",
+    [
+        LogisticRegression(),
+        SVC(),
+        RandomForestClassifier(3),
+        make_pipeline(StandardScaler(), GaussianNB()),
+        OneVsRestClassifier(LogisticRegression()),
+        VotingClassifier([("a", GaussianNB())]),
+        GridSearchCV(GaussianNB(), {}, cv=2),
+    ],
+    ids=lambda estimator: type(estimator).__name__,
+)
+@pytest.mark.parametrize("names", [None, np.array([*"abc", "unlabeled"])])
+def test_supervised_classifiers_are_refused(volumes, supervised, names):
+    X, y, unlabeled, _, _ = volumes
+    rows, others = X.reshape(12, -1), np.asarray(unlabeled).reshape(48, -1)
+    y = y if names is None else names[y]
+    message = "which means 'unlabeled', for a class. Pass a semi-supervised .*SelfTrainingClassif"
+    with pytest.raises(ValueError, match=message):
+        WithUnlabeled(supervised, others).fit(rows, y)
+    # Hidden labels in y are no better.
+    with pytest.raises(ValueError, match=message):
+        WithUnlabeled(supervised).fit(rows, np.append(y[:-2], [y.dtype.type(-1)] * 2))
+    assert WithUnlabeled(supervised).fit(rows, y).classes_.tolist() == np.unique(y).tolist()
+    if hasattr(supervised, "predict_proba"):
+        within = WithUnlabeled(SelfTrainingClassifier(supervised), others).fit(rows, y)
+        assert within.classes_.tolist() == np.unique(y).tolist()
+
+
+def test_what_is_no_classifier(volumes):
+    X, y, _, _, _ = volumes
+    with pytest.raises(ValueError, match=r"LinearRegression is not a classifier.*no classes_"):
+        WithUnlabeled(LinearRegression()).fit(X.reshape(12, -1), y)
+
+
+def test_transduction_has_the_labels_of_all(volumes):
+    X, y, unlabeled, _, y_all = volumes
+    flat = np.asarray(unlabeled).reshape(48, -1)
+    spreading = WithUnlabeled(LabelSpreading(gamma=0.01), flat).fit(X.reshape(12, -1), y)
+    assert np.array_equal(spreading.transduction_, y_all)
+    # None of another fit stays.
+    assert not hasattr(
+        spreading.set_params(estimator=GaussianNB(), unlabeled=None).fit(X.reshape(12, -1), y),
+        "transduction_",
+    )
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        [None, "a", "b", "unlabeled"] * 3,
+        np.array([-1, 0, 1, -1] * 3, np.int8),
+        np.array([-1.0, 0.0, 1.0, -1.0] * 3),
+        np.array([None, 5, 2, -1] * 3, object),
+        np.array([0, 1, 1, 0] * 3, np.uint8),
+        np.array([False, True, True, False] * 3),
+    ],
+    ids=["strings", "int8", "float", "objects", "uint8", "bool"],
+)
+def test_kinds_of_labels(y):
+    class Fitted(LabelSpreading):
+        def fit(self, X, y):
+            self.y_, self.classes_ = y, encode_labels(y)[1]
+            return self
+
+    X = np.zeros((12, 2))
+    given = WithUnlabeled(Fitted(), np.ones((3, 2))).fit(X, y).estimator_.y_
+    codes, classes = encode_labels(y)
+    found, same = encode_labels(given)
+    assert found.tolist() == [*codes, -1, -1, -1]
+    assert same.tolist() == classes.tolist()
+    assert len(np.unique(given)) == len(classes) + 1  # sorts: of one kind
+
+
+# --- Forms of volumes ----------------------------------------------------------------------------
+
+
+def test_data_frames(volumes):
+    X, y, unlabeled, X_all, y_all = volumes
+    columns = [f"voxel{i}" for i in range(512)]
+    labeled, others, every = (
+        pd.DataFrame(np.asarray(V).reshape(-1, 512), columns=columns) for V in (X, unlabeled, X_all)
+    )
+    inner = clone(AUTOENCODING).set_params(volume_shape=8)
+    expected = WithUnlabeled(AUTOENCODING, unlabeled).fit(X, y).predict_proba(X_all)
+    for given in (others, SharedVolumes(others), others.to_numpy(), unlabeled):
+        outer = WithUnlabeled(inner, given).fit(labeled, y)
+        assert outer.feature_names_in_.tolist() == columns
+        assert outer.n_features_in_ == 512
+        assert np.array_equal(outer.predict_proba(every), expected)
+        assert outer.score(every, y_all) == 1.0
+    with pytest.raises(ValueError, match="feature names should match"):
+        outer.predict(every[columns[::-1]])
+    with pytest.raises(ValueError, match="columns of the unlabeled volumes must be those of X"):
+        WithUnlabeled(inner, others[columns[::-1]]).fit(labeled, y)
+    # Refitted to arrays, there are no names.
+    assert not hasattr(outer.fit(labeled.to_numpy(), y), "feature_names_in_")
+
+
+def test_lists(volumes):
+    X, y, unlabeled, X_all, y_all = volumes
+    expected = WithUnlabeled(AUTOENCODING, unlabeled).fit(X, y).predict_proba(X_all)
+    outer = WithUnlabeled(AUTOENCODING, list(np.asarray(unlabeled))).fit(list(X), y.tolist())
+    assert np.array_equal(outer.predict_proba(list(X_all)), expected)
+    assert outer.score(list(X_all), y_all.tolist()) == 1.0
+    nested = WithUnlabeled(AUTOENCODING, np.asarray(unlabeled).tolist()).fit(X.tolist(), y)
+    assert np.array_equal(nested.predict_proba(X_all.tolist()), expected)
+
+
+def test_sparse_rows(volumes):
+    X, y, unlabeled, X_all, y_all = volumes
+    rows, others, every = (csr_array(np.asarray(V).reshape(-1, 512)) for V in (X, unlabeled, X_all))
+    spreading = WithUnlabeled(LabelSpreading("knn", n_neighbors=5), others).fit(rows, y)
+    assert spreading.score(every, y_all) == 1.0
+
+
+def test_lazy_stacks(tmp_path, mostly_hidden):
+    rng = np.random.default_rng(0)
+    write_mrc(tmp_path / "a.mrc", rng.normal(size=(16, 24, 24)).astype(np.float32), 10.0)
+    centers = rng.integers(4, 12, size=(60, 3))
+    stack = SubtomogramStack([tmp_path / "a.mrc"], centers, np.zeros(60, int), box_size=8)
+    y, boxes = mostly_hidden[1][:12], np.asarray(stack)
+    pipeline = make_pipeline(VolumeNormalizer(), clone(AUTOENCODING).set_params(max_epochs=2))
+    expected = WithUnlabeled(pipeline, boxes[12:]).fit(boxes[:12], y).predict_proba(boxes)
+    for given in (stack[12:], SharedVolumes(stack[12:])):
+        outer = WithUnlabeled(pipeline, given).fit(stack[:12], y)
+        assert np.array_equal(outer.predict_proba(stack), expected)
+    assert clone(outer).unlabeled is given
+
+
+def test_fit_that_fails_leaves_the_last_one(volumes):
+    X, y, unlabeled, X_all, _ = volumes
+    outer = WithUnlabeled(LabelSpreading(gamma=0.01)).fit(X.reshape(12, -1), y)
+    expected = outer.predict(X_all.reshape(60, -1))
+    with pytest.raises(ValueError, match="unlabeled volumes have shape"):
+        outer.set_params(unlabeled=unlabeled).fit(X.reshape(12, -1)[:, 1:], y + 5)
+    assert np.array_equal(outer.predict(X_all.reshape(60, -1)), expected)
+    assert outer.classes_.tolist() == [0, 1, 2]

@@ -1,3 +1,4 @@
+import multiprocessing
 import threading
 
 import numpy as np
@@ -222,3 +223,53 @@ def test_errors_of_reading_reach_the_caller(dataset):
     dataset.volumes = Broken(dataset.volumes)
     with pytest.raises(OSError, match=r"tomogram\.mrc"):
         all_batches(dataset, ahead=True)
+
+
+# --- Processes that read -------------------------------------------------------------------------
+
+
+def loader_with_workers(n_workers=2):
+    dataset = VolumeDataset(np.zeros((6, 1, 1, 1), np.float32), np.arange(6))
+    return volume_loader(dataset, batch_size=3, num_workers=n_workers)
+
+
+def test_processes_read_the_same_batches():
+    for batch, other in zip(loader_with_workers(0), loader_with_workers(2), strict=True):
+        assert torch.equal(batch[0]["volumes"], other[0]["volumes"])
+        assert torch.equal(batch[1], other[1])
+    assert loader_with_workers(2).num_workers == 2
+
+
+def test_daemons_read_by_themselves(monkeypatch):
+    # They may not have children: workers of dask, and of joblib's backend "multiprocessing".
+    monkeypatch.setitem(multiprocessing.current_process()._config, "daemon", True)
+    loader = loader_with_workers()
+    assert loader.num_workers == 0
+    assert torch.cat([codes for _, codes in loader]).tolist() == list(range(6))
+
+
+@pytest.mark.parametrize(
+    ("platform", "methods", "n_workers", "method"),
+    [
+        ("linux", ["fork", "spawn", "forkserver"], 2, "fork"),
+        ("linux", ["forkserver", "spawn", "fork"], 2, "fork"),  # from Python 3.14 on
+        ("darwin", ["spawn", "fork", "forkserver"], 0, None),
+        ("win32", ["spawn"], 0, None),
+    ],
+)
+def test_processes_within_those_of_loky(monkeypatch, platform, methods, n_workers, method):
+    monkeypatch.setattr(multiprocessing, "get_start_method", lambda allow_none: "loky")
+    monkeypatch.setattr(multiprocessing, "get_all_start_methods", lambda: methods)
+    monkeypatch.setattr("sys.platform", platform)
+    loader = loader_with_workers()
+    assert loader.num_workers == n_workers
+    context = loader.multiprocessing_context
+    assert (context and context.get_start_method()) == method
+
+
+@pytest.mark.parametrize("chosen", [None, "spawn"])
+def test_a_start_method_that_was_chosen_is_kept(monkeypatch, chosen):
+    monkeypatch.setattr(multiprocessing, "get_start_method", lambda allow_none: chosen)
+    loader = loader_with_workers()
+    assert loader.num_workers == 2
+    assert loader.multiprocessing_context is None

@@ -1,0 +1,100 @@
+"""What every classifier around another one must do, and what every unfitted estimator must say."""
+
+import inspect
+
+import numpy as np
+import pytest
+from estimators import ESTIMATORS, META_ESTIMATORS, META_EXPECTED_FAILURES, METAS
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.utils import estimator_checks
+from sklearn.utils.estimator_checks import check_estimator
+
+# Of scikit-learn's own common checks, those that check_estimator leaves out.
+EXTRA_CHECKS = [
+    "check_dataframe_column_names_consistency",
+    "check_do_not_raise_errors_in_init_or_set_params",
+    "check_estimator_tags_renamed",
+    "check_inplace_ensure_writeable",
+    "check_n_features_in_after_fitting",
+    "check_param_validation",
+    "check_readonly_memmap_input",
+]
+EXTRA_TRANSFORMER_CHECKS = [
+    "check_get_feature_names_out_error",
+    "check_global_output_transform_pandas",
+    "check_set_output_transform",
+    "check_set_output_transform_pandas",
+    "check_transformer_get_feature_names_out",
+    "check_transformer_get_feature_names_out_pandas",
+]
+# Half a minute of small networks each.
+SLOW = [
+    pytest.param(key, marks=[pytest.mark.slow, pytest.mark.timeout(600)])
+    for key in METAS
+    if key[1] == "network"
+]
+METAS_TO_CHECK = [key for key in METAS if key[1] != "network"] + SLOW
+
+quiet = pytest.mark.filterwarnings(
+    "ignore:y contains no unlabeled samples",
+    "ignore:All .* labell?ed volumes",
+    "ignore:max_iter=30 was reached:sklearn.exceptions.ConvergenceWarning",
+    "ignore:Can't check dok sparse matrix",
+    # The checks themselves mix data frames and arrays.
+    "ignore:X (does not have valid|has) feature names",
+)
+
+
+def test_table_of_metas_is_complete():
+    assert {name for name, _ in METAS} == META_ESTIMATORS
+
+
+@quiet
+@pytest.mark.parametrize("key", METAS_TO_CHECK, ids="-".join)
+def test_scikit_learn_checks(key):
+    results = check_estimator(METAS[key], on_fail=None, on_skip=None)
+    failed = {r["check_name"]: repr(r["exception"]) for r in results if r["status"] == "failed"}
+    assert set(failed) == set(META_EXPECTED_FAILURES[key]), failed
+    assert not [r["check_name"] for r in results if r["status"] == "skipped"]
+    assert len(results) >= (60 if hasattr(METAS[key], "transform") else 55)
+
+
+@quiet
+@pytest.mark.parametrize("key", METAS_TO_CHECK, ids="-".join)
+def test_extra_scikit_learn_checks(key):
+    transforms = hasattr(METAS[key], "transform")
+    for name in EXTRA_CHECKS + EXTRA_TRANSFORMER_CHECKS * transforms:
+        getattr(estimator_checks, name)(key[0], METAS[key])
+
+
+# --- Before fitting ------------------------------------------------------------------------------
+
+FITTING = ("fit", "partial_fit", "fit_transform", "fit_predict")
+ALL = {**ESTIMATORS, **{"-".join(key): estimator for key, estimator in METAS.items()}}
+
+
+def methods_that_need_a_fit(estimator):
+    """Yield the public methods of an estimator that has no fit yet, with arguments for them."""
+    X, y = np.zeros((6, 8, 8, 8), np.float32), np.arange(6) % 3
+    for name in dir(type(estimator)):
+        if name.startswith(("_", "get_params", "get_metadata", "set_")) or name in FITTING:
+            continue
+        # What available_if takes away raises AttributeError, as it should.
+        method = getattr(estimator, name, None)
+        if inspect.ismethod(method) or inspect.isfunction(method):
+            parameters = inspect.signature(method).parameters.values()
+            required = [p.name for p in parameters if p.default is p.empty and p.kind < 2]
+            yield name, method, [y if argument == "y" else X for argument in required]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_methods_say_that_there_was_no_fit(name):
+    answers = {}
+    for method_name, method, arguments in methods_that_need_a_fit(clone(ALL[name])):
+        try:
+            answers[method_name] = method(*arguments)
+        except Exception as error:
+            answers[method_name] = type(error)
+    assert answers == dict.fromkeys(answers, NotFittedError)
+    assert {"predict", "transform"} & set(answers)
