@@ -224,11 +224,28 @@ def test_missing_chunks_are_an_error_unless_the_fill_value_is_asked_for(tmp_path
     ids=["text", "dates", "structures", "complex"],
 )
 @pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_what_are_no_numbers_is_refused(tmp_path, data):
+    path = write_zarr(tmp_path / "a.zarr", data=data)
+    with pytest.raises(FileFormatError, match=r"a.zarr (holds .*, not real numbers|cannot be)"):
+        read_volume(path)
+
+
+@pytest.mark.parametrize(
+    "data_type",
+    [
+        "string",
+        {"name": "fixed_length_utf32", "configuration": {"length_bytes": 8}},
+        {"name": "numpy.datetime64", "configuration": {"unit": "s", "scale_factor": 1}},
+        {"name": "struct", "configuration": {"fields": [["a", "int32"], ["b", "float32"]]}},
+        "complex64",
+    ],
+    ids=["text", "fixed text", "dates", "structures", "complex"],
+)
 @pytest.mark.filterwarnings("ignore:The data type")
 @pytest.mark.filterwarnings("ignore:.*does not have a Zarr V3 specification")
-@pytest.mark.parametrize("version", ["0.4", "0.5"])
-def test_what_are_no_numbers_is_refused(tmp_path, data, version):
-    path = write_zarr(tmp_path / "a.zarr", data=data, version=version)
+def test_what_are_no_numbers_in_format_3_is_refused(tmp_path, data_type):
+    path = write_zarr(tmp_path / "a.zarr", version="0.5")
+    metadata(path, "0.5", data_type=data_type, fill_value=None)
     with pytest.raises(FileFormatError, match=r"a.zarr (holds .*, not real numbers|cannot be)"):
         read_volume(path)
 
