@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from sksubtomo._utils._messages import listed, shorten
+from sksubtomo._utils._messages import listed, plural, shorten
 from sksubtomo.exceptions import FileFormatError
 from sksubtomo.io._kinds import check_is_text
 from sksubtomo.io._names import check_one_name_each, find_tomograms
@@ -84,7 +84,7 @@ def _of_text(path: Path) -> list[tuple[str, str, str]]:
         fields = [field.strip() for field in _fields(line)]
         if len(fields) != 2 or not all(fields):
             raise FileFormatError(
-                f"{path} has {len(fields)} fields in line {number}; each line must be a name and "
+                f"{path} has {plural(len(fields), 'field')} in line {number}; each line must be a name and "
                 "a file. Separate them by a comma or a tab where they have spaces."
             )
         if pairs or fields[0].lower() not in _HEADINGS:

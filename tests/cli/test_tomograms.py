@@ -147,7 +147,7 @@ def test_a_map_that_is_wrong(project, capsys):
     assert "map.txt: The tomograms 'TS_1' and 'TS_2' would both be" in capsys.readouterr().err
     (folder / "map.txt").write_text("TS_1\n")
     assert extract(folder, "--tomogram-map", folder / "map.txt") == 1
-    assert "map.txt has 1 fields in line 1" in capsys.readouterr().err
+    assert "map.txt has 1 field in line 1" in capsys.readouterr().err
 
 
 def test_pixels_are_compared_with_the_header_whatever_the_name(project, capsys):
