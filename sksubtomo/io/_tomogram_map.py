@@ -84,8 +84,8 @@ def _of_text(path: Path) -> list[tuple[str, str, str]]:
         fields = [field.strip() for field in _fields(line)]
         if len(fields) != 2 or not all(fields):
             raise FileFormatError(
-                f"{path} has {plural(len(fields), 'field')} in line {number}; each line must be a name and "
-                "a file. Separate them by a comma or a tab where they have spaces."
+                f"{path} has {plural(len(fields), 'field')} in line {number}; each line must be "
+                "a name and a file. Separate them by a comma or a tab where they have spaces."
             )
         if pairs or fields[0].lower() not in _HEADINGS:
             pairs.append((f"line {number}", fields[0], fields[1]))
