@@ -56,7 +56,7 @@ class MemoryCase(Case):
         with tempfile.TemporaryDirectory() as folder:
             if self.lazy:
                 X, y = make_stack(folder, self.n, self.box), np.arange(self.n) % N_CLASSES
-                data = sum(array.nbytes for array in (X.index, X.tomogram_index, X._centres, y))
+                data = sum(array.nbytes for array in (X.index, X.tomogram_index, X._centers, y))
             else:
                 X, y = make_volumes(self.n, self.box)
                 data = X.nbytes + y.nbytes

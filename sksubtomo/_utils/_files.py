@@ -11,6 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from sksubtomo._utils._messages import shorten
+from sksubtomo.exceptions import FileFormatError
+
 
 @contextmanager
 def atomic_path(path: str | os.PathLike[str], *, overwrite: bool) -> Iterator[Path]:
@@ -68,6 +71,48 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def errors_of_damage(path: Path, kind: str, remedy: str) -> Iterator[None]:
+    """Turn whatever a damaged file raises into an error that names the file.
+
+    What the system says (no permission, a disk that fails) stays what it is, and so does a lack of
+    memory or of a package.
+
+    Parameters
+    ----------
+    path : Path
+        The file that is read within.
+    kind : str
+        What it is read as, such as "an MRC file".
+    remedy : str
+        A sentence on what to do.
+
+    Raises
+    ------
+    FileFormatError
+        If anything but these is raised.
+    """
+    try:
+        yield
+    except (FileFormatError, ImportError, MemoryError):
+        raise
+    except OSError as error:
+        # Modules for compressed files raise it without a number.
+        if error.errno is None:
+            raise _damage(path, kind, remedy, error) from error
+        if error.filename is None:
+            raise type(error)(error.errno, error.strerror, str(path)) from error
+        raise
+    except Exception as error:
+        raise _damage(path, kind, remedy, error) from error
+
+
+def _damage(path: Path, kind: str, remedy: str, error: Exception) -> FileFormatError:
+    # Some errors say nothing but their name.
+    said = shorten(str(error) or type(error).__name__, 300).rstrip(".")
+    return FileFormatError(f"{path} cannot be read as {kind}: {said}. {remedy}")
 
 
 def release_pages(array: Any) -> bool:

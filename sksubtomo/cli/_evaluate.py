@@ -139,7 +139,9 @@ def _scores(
 
 def _names(particles: ParticleTable) -> Any:
     """Return the tomogram of each particle; one for all where the table does not say."""
+    from sksubtomo.io import tomogram_stem
+
     names = particles.tomogram_names
     if names is None:
         return np.full(len(particles), "")
-    return np.array([Path(name).stem for name in names], dtype=str)
+    return np.array([tomogram_stem(name) for name in names], dtype=str)

@@ -5,22 +5,22 @@ from __future__ import annotations
 import argparse
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sksubtomo._utils._messages import plural
 from sksubtomo.cli._model import voxel_size
 from sksubtomo.cli._options import (
     BORDERS,
-    OK,
-    PARTIAL,
     add_output,
     add_particles,
-    locate_tomograms,
-    over_tomograms,
     positive_int,
     read_table,
 )
+from sksubtomo.cli._outcomes import Outcomes
+from sksubtomo.cli._tomograms import folder_names, locate_tomograms, over_tomograms
 
 EPILOG = (
     "Writes FOLDER/subtomograms/TOMOGRAM/000001.mrc and so on, numbered by the row of the table, "
@@ -38,14 +38,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--border",
         choices=BORDERS,
         default="drop",
-        help="boxes that reach beyond the tomogram: left out (drop), filled with noise or with "
-        "the mean (pad), or the tomogram left out (error); default: drop",
+        help="boxes that reach beyond the tomogram: left out (drop), also named, and exit code 3 "
+        "(error), filled with noise or with the mean (pad); default: drop",
     )
     parser.add_argument(
         "--interpolate",
         action="store_true",
-        help="shift boxes to centres between voxels by splines, which smooths noise; by default, "
-        "the nearest voxel is the centre",
+        help="shift boxes to centers between voxels by splines, which smooths noise; by default, "
+        "the nearest voxel is the center",
     )
     add_output(parser, "folder to make", folder=True)
 
@@ -58,18 +58,23 @@ def run(options: argparse.Namespace) -> int:
     if options.output.exists():
         raise FileExistsError(f"{options.output} exists. Choose another name.")
     particles = read_table(options.particles, options)
-    names, files = locate_tomograms(particles, options)
+    names, files = locate_tomograms(options.particles, particles, options)
+    folders = folder_names(sorted(files))
+    outcomes = Outcomes(options.particles, names, particles.coordinates, options.border)
     if options.dry_run:
-        logger.info("%d particles in %d tomograms; nothing written.", len(particles), len(files))
-        return OK
+        return _look(particles.coordinates, outcomes, files, options)
     images = np.full(len(particles), "", dtype=object)
     with atomic_folder(options.output) as folder:
 
-        def cut(rows: NDArray[np.intp], path: Path) -> None:
-            written = _cut(folder, particles.coordinates[rows], rows, path, options)
-            images[list(written)] = [str(options.output / name) for name in written.values()]
+        def cut(name: str, path: Path) -> None:
+            rows = outcomes.rows(name)
+            where = f"subtomograms/{folders[name]}"
+            centers = particles.coordinates[rows]
+            written, outcomes.codes[rows] = _cut(folder, where, centers, rows, path, options)
+            images[list(written)] = [str(options.output / image) for image in written.values()]
 
-        done = over_tomograms(names, files, cut, quiet=options.quiet)
+        over_tomograms(files, cut, outcomes.fail, quiet=options.quiet)
+        code = outcomes.finish()
         kept = np.flatnonzero(images != "")
         if not len(kept):
             raise ValueError("No box lies within its tomogram. Choose a smaller one, or --border.")
@@ -79,34 +84,88 @@ def run(options: argparse.Namespace) -> int:
         write_particles(
             folder / "particles.star", ParticleTable(blocks, chosen.block, chosen.coordinates)
         )
-    logger.info("%s: %d boxes of %d particles.", options.output, len(kept), len(particles))
-    return OK if done.all() else PARTIAL
+    logger.info(
+        "%s: %s of %s.",
+        *(options.output, plural(len(kept), "box", "boxes")),
+        plural(len(particles), "particle"),
+    )
+    return code
 
 
-def _cut(
-    folder: Path,
+def _look(
     coordinates: NDArray[np.float64],
-    rows: NDArray[np.intp],
-    path: Path,
+    outcomes: Outcomes,
+    files: dict[str, Path],
     options: argparse.Namespace,
-) -> dict[int, str]:
-    """Write the boxes of one tomogram; return their names by row of the table."""
-    from sksubtomo.io import extract_subtomograms, read_mrc, write_mrc
+) -> int:
+    """Do all but write, and return the exit code."""
 
-    boxes, index = extract_subtomograms(
-        read_mrc(path, mmap=path.suffix.lower() not in (".gz", ".bz2")).data,
+    def look(name: str, path: Path) -> None:
+        rows = outcomes.rows(name)
+        _edge(path, options)
+        outcomes.codes[rows] = _outcomes(_voxels(path), coordinates[rows], options)
+
+    over_tomograms(files, look, outcomes.fail, quiet=options.quiet)
+    code = outcomes.finish()
+    logger.info(
+        "%s in %s; nothing written.",
+        plural(len(outcomes.codes), "particle"),
+        plural(len(files), "tomogram"),
+    )
+    return code
+
+
+def _voxels(path: Path) -> Any:
+    """Return a tomogram to read boxes from; one that is compressed is read whole."""
+    from sksubtomo.io import open_volume, read_volume
+
+    compressed = path.suffix.lower() in (".gz", ".bz2")
+    return read_volume(path).data if compressed else open_volume(path)
+
+
+def _edge(path: Path, options: argparse.Namespace) -> float:
+    edge = voxel_size(path) or options.pixel_size
+    if edge is None:
+        raise ValueError(f"{path} does not say its voxel size. Give it by --pixel-size.")
+    return edge
+
+
+def _outcomes(
+    tomogram: Any, coordinates: NDArray[np.float64], options: argparse.Namespace
+) -> NDArray[np.str_]:
+    from sksubtomo.io import box_outcomes
+
+    return box_outcomes(
+        tomogram,
         coordinates,
         options.box_size,
         border=options.border,
         subvoxel="interpolate" if options.interpolate else "round",
-        return_index=True,
     )
-    edge = voxel_size(path) or options.pixel_size
-    if edge is None:
-        raise ValueError(f"{path} does not say its voxel size. Give it by --pixel-size.")
-    target = folder / "subtomograms" / path.stem
-    target.mkdir(parents=True)
-    written = {int(row): f"subtomograms/{path.stem}/{row + 1:06d}.mrc" for row in rows[index]}
-    for box, name in zip(boxes, written.values(), strict=True):
-        write_mrc(folder / name, box, edge)
-    return written
+
+
+def _cut(
+    folder: Path,
+    where: str,
+    coordinates: NDArray[np.float64],
+    rows: NDArray[np.intp],
+    path: Path,
+    options: argparse.Namespace,
+) -> tuple[dict[int, str], NDArray[np.str_]]:
+    """Write the boxes of one tomogram; return their names by row of the table, and outcomes."""
+    from sksubtomo.io import extract_subtomograms, write_mrc
+
+    edge, tomogram = _edge(path, options), _voxels(path)
+    outcomes = _outcomes(tomogram, coordinates, options)
+    written = {int(row): f"{where}/{row + 1:06d}.mrc" for row in rows[outcomes == "ok"]}
+    (folder / where).mkdir(parents=True)
+    for center, name in zip(coordinates[outcomes == "ok"], written.values(), strict=True):
+        box = extract_subtomograms(
+            tomogram,
+            [center],
+            options.box_size,
+            border=options.border,
+            subvoxel="interpolate" if options.interpolate else "round",
+        )
+        write_mrc(folder / name, box[0], edge)
+    return written, outcomes

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sksubtomo.cli._model import Model, check_voxel_size, save_model
+from sksubtomo._utils._messages import plural
+from sksubtomo.cli._model import (
+    Model,
+    check_same_voxel_size,
+    save_model,
+)
+from sksubtomo.cli._model import voxel_size as stated_voxel_size
 from sksubtomo.cli._options import (
     BORDERS,
-    OK,
     add_output,
     add_particles,
     check_output,
-    locate_tomograms,
     logger,
     positive_float,
     positive_int,
     read_table,
 )
+from sksubtomo.cli._outcomes import Outcomes
+from sksubtomo.cli._tomograms import locate_tomograms
+from sksubtomo.exceptions import FileFormatError
 
 if TYPE_CHECKING:
     from sksubtomo.io import ParticleTable
@@ -67,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=BORDERS,
         default="noise",
         help="boxes that reach beyond the tomogram: filled with noise or with the mean, left out "
-        "(drop), or refused (error); default: noise",
+        "(drop), also named, and exit code 3 (error); default: noise",
     )
     group.add_argument(
         "--method",
@@ -98,9 +106,12 @@ def run(options: argparse.Namespace) -> int:
     """Run the subcommand and return the exit code."""
     check_output(options.output, overwrite=options.overwrite)
     particles = read_table(options.particles, options)
-    names, files = locate_tomograms(particles, options)
-    y = _labels(particles, names, options)
-    stack, voxel_size = _stack(particles, names, files, options)
+    names, files = locate_tomograms(options.particles, particles, options)
+    y = _labels(particles, names, files, options)
+    stack, voxel_size, code = _stack(particles, names, files, options)
+    n_lost = int((np.delete(y, stack.index) != _UNLABELED).sum())
+    if n_lost:
+        logger.warning("Left out with their particles: %s.", plural(n_lost, "label"))
     y = y[stack.index]
     known, counts = np.unique(y[y != _UNLABELED], return_counts=True)
     if len(known) < 2:
@@ -109,12 +120,13 @@ def run(options: argparse.Namespace) -> int:
             "no particle as a class of its own."
         )
     logger.info(
-        "%d boxes of %d voxels in %d tomograms; labelled: %s.",
-        *(len(stack), options.box_size, len(files)),
+        "%s of %s in %s; labeled: %s.",
+        *(plural(len(stack), "box", "boxes"), plural(options.box_size, "voxel")),
+        plural(len(files), "tomogram"),
         ", ".join(f"class {k}: {n}" for k, n in zip(known, counts, strict=True)),
     )
     if options.dry_run:
-        return OK
+        return code
     if options.j is not None:
         import torch
 
@@ -123,8 +135,10 @@ def run(options: argparse.Namespace) -> int:
     classifier.fit(stack, y)
     model = Model(classifier, options.box_size, voxel_size)
     save_model(options.output, model, overwrite=options.overwrite)
-    logger.info("%s: a model after %d epochs.", options.output, classifier[-1].n_iter_)
-    return OK
+    logger.info(
+        "%s: a model after %s.", options.output, plural(int(classifier[-1].n_iter_), "epoch")
+    )
+    return code
 
 
 def _classifier(options: argparse.Namespace) -> Any:
@@ -153,26 +167,41 @@ def _stack(
     names: NDArray,
     files: dict[str, Path],
     options: argparse.Namespace,
-) -> tuple[Any, float | None]:
-    """Return the lazy stack of boxes, and the voxel size, which has to be one."""
+) -> tuple[Any, float | None, int]:
+    """Return the lazy stack of usable boxes, the one voxel size, and the exit code."""
     from sksubtomo.io import SubtomogramStack
 
     order = sorted(files)
     voxel_size: float | None = None
     for name in order:
-        voxel_size = check_voxel_size(files[name], voxel_size) or voxel_size
+        try:
+            found = stated_voxel_size(files[name])
+        except (FileFormatError, OSError):
+            # The stack meets it, too, and says what is wrong.
+            continue
+        if found is not None:
+            check_same_voxel_size(files[name], found, voxel_size)
+            voxel_size = found
     stack = SubtomogramStack(
         [files[name] for name in order],
         particles.coordinates,
         np.searchsorted(order, names),
         options.box_size,
         border=options.border,
+        on_bad="skip",
     )
-    return stack, voxel_size
+    outcomes = Outcomes(options.particles, names, particles.coordinates, options.border)
+    outcomes.codes[:] = stack.outcomes
+    for number, error in stack.file_errors.items():
+        outcomes.fail(order[number], error)
+    return stack, voxel_size, outcomes.finish()
 
 
 def _labels(
-    particles: ParticleTable, names: NDArray, options: argparse.Namespace
+    particles: ParticleTable,
+    names: NDArray,
+    files: dict[str, Path],
+    options: argparse.Namespace,
 ) -> NDArray[np.int64]:
     """Return class numbers, -1 where unknown."""
     if options.labels is None:
@@ -186,15 +215,23 @@ def _labels(
     numbers = labels.class_numbers
     if numbers is None or not (numbers > 0).any():
         raise ValueError(f"{options.labels} has no particle with an rlnClassNumber above 0.")
-    label_names, _ = locate_tomograms(labels, options)
-    return match_labels(
-        particles.coordinates,
-        names,
-        labels.coordinates[numbers > 0],
-        label_names[numbers > 0],
-        numbers[numbers > 0],
-        tolerance_voxels=options.label_tolerance,
-    )
+    label_names, label_files = locate_tomograms(options.labels, labels, options)
+    # Two tables may spell the name of a tomogram in two ways.
+    name_of = {os.path.realpath(file): name for name, file in files.items()}
+    spelled = {
+        name: name_of.get(os.path.realpath(file), name) for name, file in label_files.items()
+    }
+    try:
+        return match_labels(
+            particles.coordinates,
+            names,
+            labels.coordinates[numbers > 0],
+            np.array([spelled[name] for name in label_names[numbers > 0]]),
+            numbers[numbers > 0],
+            tolerance_voxels=options.label_tolerance,
+        )
+    except ValueError as error:
+        raise ValueError(f"{options.labels}: {error}") from error
 
 
 def match_labels(
@@ -252,8 +289,9 @@ def match_labels(
     if lost:
         first = f"{label_names[lost[0]]} at {label_coordinates[lost[0]].tolist()} (z, y, x)"
         raise ValueError(
-            f"{len(lost)} of {len(numbers)} labels have no particle within {tolerance_voxels:g} "
-            f"voxels; the first is in {first}. Add them to the particles, raise --label-tolerance, "
-            "or check that both tables count in the same voxels."
+            f"{len(lost)} of {plural(len(numbers), 'label')} {'has' if len(lost) == 1 else 'have'} "
+            f"no particle within {plural(float(tolerance_voxels), 'voxel')}; the first is in "
+            f"{first}. Add them to the particles, raise --label-tolerance, or check that both "
+            "tables count in the same voxels."
         )
     return y

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sksubtomo._utils._messages import plural
 from sksubtomo.cli._options import OK, add_tomograms, positive_float, read_table
 
 EPILOG = "Files are told apart by their endings. A file that cannot be read is told, and exits 1."
@@ -64,7 +65,7 @@ def _table(path: Path, options: argparse.Namespace) -> list[str]:
     options.shifts, options.binning = "ignore", None
     particles = read_table(path, options)
     lines = [
-        f"{len(particles)} particles; blocks {list(particles.blocks)}",
+        f"{plural(len(particles), 'particle')}; blocks {list(particles.blocks)}",
         f"columns {list(particles.table.columns)}",
     ]
     names, classes = particles.tomogram_names, particles.class_numbers
@@ -90,6 +91,6 @@ def _model(path: Path) -> list[str]:
     return [
         f"model: {' > '.join(type(step).__name__ for _, step in model.classifier.steps)}",
         f"classes {model.classifier.classes_.tolist()}",
-        f"boxes of {model.box_size} voxels, "
+        f"boxes of {plural(model.box_size, 'voxel')}, "
         + ("voxel size not stated" if edge is None else f"voxels of {edge:g} A"),
     ]

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from sksubtomo._utils._messages import shorten
 from sksubtomo._version import __version__
 from sksubtomo.cli import _evaluate, _extract, _fit, _info, _pick, _predict, _simulate
 from sksubtomo.cli._relion import mark_failure
@@ -34,7 +35,7 @@ A session, from tomograms to clean particles:
       --keep 1 --output clean.star
 
 Exit codes: 0 done; 1 failed, and nothing written; 2 wrong arguments; 3 done, but some
-tomograms could not be used, which are named; 130 interrupted.
+particles or tomograms could not be used, which are named; 130 interrupted.
 """
 
 logger = logging.getLogger("sksubtomo")
@@ -51,8 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     code : int
-        0 where all is done, 1 where nothing is, 3 where tomograms had to be left out, 130 after an
-        interrupt. Wrong arguments leave by ``SystemExit(2)``.
+        0 where all is done, 1 where nothing is, 3 where particles or tomograms had to be left out,
+        130 after an interrupt. Wrong arguments leave by ``SystemExit(2)``.
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
@@ -77,7 +78,7 @@ def _run(options: argparse.Namespace) -> int:
         logger.error("Interrupted; nothing was written.")
         return INTERRUPTED
     except (ValueError, OSError, ImportError) as error:
-        logger.error("%s", error)
+        logger.error("%s", shorten(error))
         logger.debug("Where it happened:", exc_info=True)
         return FAILED
 
@@ -124,7 +125,9 @@ def _logging(options: argparse.Namespace) -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("default")
-            warnings.showwarning = lambda message, *_args, **_kwargs: logger.warning("%s", message)
+            warnings.showwarning = lambda message, *_args, **_kwargs: logger.warning(
+                "%s", shorten(message)
+            )
             yield
     finally:
         logger.setLevel(level)

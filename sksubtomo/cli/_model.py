@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sksubtomo._utils._files import atomic_path
+from sksubtomo._utils._messages import shorten
 from sksubtomo._version import __version__
 from sksubtomo.exceptions import FileFormatError
 
@@ -65,7 +66,9 @@ def load_model(path: Path) -> Model:
         content = joblib.load(path)
     # Damaged pickles raise whatever they meet.
     except Exception as error:
-        raise FileFormatError(f"{path} cannot be read as a model: {error!r}") from error
+        raise FileFormatError(
+            f"{path} cannot be read as a model: {shorten(repr(error), 300)}"
+        ) from error
     if not isinstance(content, dict) or content.get("kind") != _KIND:
         raise FileFormatError(f"{path} is no model that `sksubtomo fit` wrote.")
     return Model(*(content[name] for name in Model._fields))
@@ -79,9 +82,9 @@ def voxel_size(path: Path) -> float | None:
     FileNotFoundError, FileFormatError
         If it cannot be read.
     """
-    from sksubtomo.io import read_mrc
+    from sksubtomo.io import read_voxel_size
 
-    sizes = read_mrc(path, mmap=True).voxel_size_angstrom
+    sizes = read_voxel_size(path)
     return None if sizes is None else sizes[2]
 
 
@@ -94,9 +97,22 @@ def check_voxel_size(path: Path, expected: float | None) -> float | None:
         If the two differ.
     """
     found = voxel_size(path)
-    if None not in (found, expected) and abs(found / expected - 1) > _VOXEL_SIZE_TOLERANCE:
+    check_same_voxel_size(path, found, expected)
+    return found
+
+
+def check_same_voxel_size(path: Path, found: float | None, expected: float | None) -> None:
+    """Compare the voxel size of a tomogram with what is expected, where both are known.
+
+    Raises
+    ------
+    ValueError
+        If the two differ.
+    """
+    if found is None or expected is None:
+        return
+    if abs(found / expected - 1) > _VOXEL_SIZE_TOLERANCE:
         raise ValueError(
             f"{path} has voxels of {found:g} A, but {expected:g} A are expected. Bin it to "
             "that voxel size first."
         )
-    return found

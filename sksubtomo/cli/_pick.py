@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sksubtomo._utils._messages import plural, shorten
 from sksubtomo.cli._model import check_voxel_size
 from sksubtomo.cli._options import (
     OK,
@@ -16,12 +16,11 @@ from sksubtomo.cli._options import (
     add_output,
     add_tomograms,
     check_output,
-    list_tomograms,
     logger,
-    over_tomograms,
     positive_float,
     positive_int,
 )
+from sksubtomo.cli._tomograms import given_tomograms, over_tomograms
 
 EPILOG = (
     "With --diameter, blobs of that size; with --template, what looks like it in any orientation; "
@@ -32,7 +31,8 @@ EPILOG = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this subcommand."""
-    add_tomograms(parser.add_argument_group("tomograms"), required=True)
+    where = parser.add_argument_group("tomograms")
+    add_tomograms(where.add_mutually_exclusive_group(required=True), required=False)
     parser.add_argument(
         "--voxel-size",
         type=positive_float,
@@ -76,35 +76,59 @@ def run(options: argparse.Namespace) -> int:
     if options.diameter is None and options.template is None:
         raise ValueError("Give --diameter, --template, or both.")
     check_output(options.output, overwrite=options.overwrite)
-    files = _by_stem(list_tomograms(options.tomograms))
+    files = _by_name(options)
     voxel_size = options.voxel_size or _first_voxel_size(files)
     find = _finder(options, voxel_size)
-    if options.dry_run:
-        logger.info("%d tomograms of %g A voxels; nothing written.", len(files), voxel_size)
-        return OK
     picks: dict[str, Any] = {}
+    failed: list[str] = []
 
-    def pick(_rows: NDArray[np.intp], path: Path) -> None:
-        if options.voxel_size is None:
-            check_voxel_size(path, voxel_size)
-        picks[path.stem] = find(read_volume(path).data)
+    def pick(name: str, path: Path) -> None:
+        check_voxel_size(path, None if options.voxel_size else voxel_size)
+        if not options.dry_run:
+            picks[name] = find(read_volume(path).data)
 
-    done = over_tomograms(np.array(list(files)), files, pick, quiet=options.quiet)
+    def fail(name: str, error: Exception) -> None:
+        failed.append(name)
+        logger.error("%s is left out: %s", name, shorten(error))
+
+    over_tomograms(files, pick, fail, quiet=options.quiet)
+    if len(failed) == len(files):
+        raise ValueError(f"None of {plural(len(files), 'tomogram')} could be used; see above.")
+    code = PARTIAL if failed else OK
+    if options.dry_run:
+        logger.info(
+            "%s of %g A voxels; nothing written.", plural(len(files), "tomogram"), voxel_size
+        )
+        return code
     found = {name: part for name, part in picks.items() if len(part.scores)}
     if not found:
         raise ValueError("Nothing was found. Lower --threshold, or check contrast and size.")
     table = _table(found, voxel_size)
     write_particles(options.output, table, overwrite=options.overwrite)
-    logger.info("%s: %d candidates in %d tomograms.", options.output, len(table), len(found))
-    return OK if done.all() else PARTIAL
+    logger.info(
+        "%s: %s in %s.",
+        *(options.output, plural(len(table), "candidate"), plural(len(found), "tomogram")),
+    )
+    return code
 
 
-def _by_stem(paths: list[Path]) -> dict[str, Path]:
+def _by_name(options: argparse.Namespace) -> dict[str, Path]:
     """Return files by the name that the table will give them, which has to be one file's."""
+    from sksubtomo.io import read_tomogram_map, tomogram_stem
+
+    given = given_tomograms(options)
+    if given.star is not None:
+        return read_tomogram_map(given.star, tomograms=list(given.files.values()))
+    if options.tomogram_map is not None:
+        return given.files
     files: dict[str, Path] = {}
-    for path in paths:
-        if files.setdefault(path.stem, path) != path:
-            raise ValueError(f"{files[path.stem]} and {path} have the same name; pick one by one.")
+    for path in given.files.values():
+        name = tomogram_stem(path)
+        if files.setdefault(name, path) != path:
+            raise ValueError(
+                f"{files[name]} and {path} have the same name, {name}. Give each a name by "
+                "--tomogram-map, or pick one by one."
+            )
     return files
 
 
@@ -131,7 +155,7 @@ def _first_voxel_size(files: dict[str, Path]) -> float:
     for path in files.values():
         try:
             found = check_voxel_size(path, None)
-        except ValueError:
+        except (ValueError, OSError):
             # Told when its turn comes; the others may be fine.
             continue
         if found is not None:

@@ -9,20 +9,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from sksubtomo._utils._messages import plural
 from sksubtomo.cli._model import Model, check_voxel_size, load_model
 from sksubtomo.cli._options import (
     BORDERS,
-    OK,
-    PARTIAL,
     add_output,
     add_particles,
     check_output,
-    locate_tomograms,
     logger,
-    over_tomograms,
     read_table,
 )
+from sksubtomo.cli._outcomes import Outcomes
 from sksubtomo.cli._relion import relion_job, write_output_nodes
+from sksubtomo.cli._tomograms import locate_tomograms, over_tomograms
 from sksubtomo.cli._workers import add_workers, lost_workers_told, workers
 
 if TYPE_CHECKING:
@@ -32,7 +31,9 @@ _WITHOUT_PROBABILITIES = (".tbl", ".json")
 EPILOG = (
     "As a RELION External job: executable 'sksubtomo predict', input particles, and parameters "
     "'model' and 'tomograms'. RELION adds --o, --in_parts and --j; the job's folder gets "
-    "particles.star. Particles of tomograms that cannot be read get class 0 (unclassified)."
+    "particles.star. Particles that cannot be used (outside the tomogram, NaN in the box, a "
+    "tomogram that cannot be read) get class 0 (unclassified) and are named; if they are most, "
+    "nothing is written."
 )
 
 
@@ -65,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=BORDERS,
         default="noise",
         help="boxes that reach beyond the tomogram: filled with noise or with the mean, or their "
-        "particles left unclassified (drop), or the tomogram left out (error); default: noise",
+        "particles left unclassified (drop), also named, and exit code 3 (error); default: noise",
     )
     parser.add_argument(
         "--o", type=Path, metavar="FOLDER", help="folder of a RELION External job; sets --output"
@@ -89,25 +90,29 @@ def _run(options: argparse.Namespace) -> int:
     output = _output(options)
     model = load_model(options.model)
     particles = read_table(options.particles, options)
-    names, files = locate_tomograms(particles, options)
+    names, files = locate_tomograms(options.particles, particles, options)
     numbers = np.asarray(model.classifier.classes_)
     _check_keep(options, numbers)
     _check_ending(output, particles, options)
     if options.o is None or not options.dry_run:
         check_output(output, overwrite=options.overwrite or options.o is not None)
+    outcomes = Outcomes(options.particles, names, particles.coordinates, options.border)
     with workers(options):
-        if options.dry_run:
-            logger.info(
-                "%d particles in %d tomograms; nothing written.", len(particles), len(files)
-            )
-            return OK
-        probabilities, done = _classify(model, particles, names, files, options)
+        probabilities = _classify(model, particles, outcomes, files, options)
+    code = outcomes.finish()
+    if options.dry_run:
+        logger.info(
+            "%s in %s; nothing written.",
+            plural(len(particles), "particle"),
+            plural(len(files), "tomogram"),
+        )
+        return code
     best = numbers[probabilities.argmax(axis=1)]
     classified = probabilities.any(axis=1)
     _write(output, particles, np.where(classified, best, 0), probabilities, numbers, options)
     if options.o is not None:
         write_output_nodes(options.o, output)
-    return OK if done.all() else PARTIAL
+    return code
 
 
 def _output(options: argparse.Namespace) -> Path:
@@ -143,17 +148,18 @@ def _check_ending(output: Path, particles: ParticleTable, options: argparse.Name
 def _classify(
     model: Model,
     particles: ParticleTable,
-    names: NDArray,
+    outcomes: Outcomes,
     files: dict[str, Path],
     options: argparse.Namespace,
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return probabilities, 0 where there are none, and which particles' tomograms were fine."""
+) -> NDArray[np.float64]:
+    """Return probabilities, 0 where there are none; a dry run looks at the boxes only."""
     from sksubtomo.io import SubtomogramStack
     from sksubtomo.parallel import parallel_predict
 
     probabilities = np.zeros((len(particles), len(model.classifier.classes_)))
 
-    def classify(rows: NDArray[np.intp], path: Path) -> None:
+    def classify(name: str, path: Path) -> None:
+        rows = outcomes.rows(name)
         check_voxel_size(path, model.voxel_size_angstrom)
         stack = SubtomogramStack(
             [path],
@@ -161,12 +167,17 @@ def _classify(
             np.zeros(len(rows), dtype=int),
             model.box_size,
             border=options.border,
+            on_bad="skip",
         )
-        if len(stack):
+        for error in stack.file_errors.values():
+            raise ValueError(error)
+        outcomes.codes[rows] = stack.outcomes
+        if len(stack) and not options.dry_run:
             with lost_workers_told():
                 probabilities[rows[stack.index]] = parallel_predict(model.classifier, stack)
 
-    return probabilities, over_tomograms(names, files, classify, quiet=options.quiet)
+    over_tomograms(files, classify, outcomes.fail, quiet=options.quiet)
+    return probabilities
 
 
 def _write(
@@ -203,4 +214,4 @@ def _write(
         f"class {number}: {(class_numbers[rows] == number).sum()}"
         for number in np.unique(class_numbers[rows])
     )
-    logger.info("%s: %d of %d particles (%s).", output, len(rows), len(particles), counts)
+    logger.info("%s: %d of %s (%s).", output, len(rows), plural(len(particles), "particle"), counts)

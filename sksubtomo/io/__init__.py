@@ -1,23 +1,32 @@
 """Tomograms, particle tables and boxes."""
 
-from sksubtomo.io._extract import extract_subtomograms
+from sksubtomo.io._extract import box_outcomes, extract_subtomograms
 from sksubtomo.io._mrc import Volume, read_mrc, write_mrc
+from sksubtomo.io._names import find_tomograms, list_tomograms, tomogram_stem
 from sksubtomo.io._new_table import make_particle_table
 from sksubtomo.io._particles import ParticleTable, read_particles, write_particles
 from sksubtomo.io._pickles import read_labeled_pickle
 from sksubtomo.io._stack import SubtomogramStack
-from sksubtomo.io._volume import read_volume
+from sksubtomo.io._tomogram_map import read_tomogram_map
+from sksubtomo.io._volume import open_volume, read_volume, read_voxel_size
 
 __all__ = [
     "ParticleTable",
     "SubtomogramStack",
     "Volume",
+    "box_outcomes",
     "extract_subtomograms",
+    "find_tomograms",
+    "list_tomograms",
     "make_particle_table",
+    "open_volume",
     "read_labeled_pickle",
     "read_mrc",
     "read_particles",
+    "read_tomogram_map",
     "read_volume",
+    "read_voxel_size",
+    "tomogram_stem",
     "write_mrc",
     "write_particles",
 ]

@@ -8,10 +8,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
+from sksubtomo._utils._messages import plural
+
+#: What can become of a particle, see :func:`box_outcomes`; the last is of whoever reads files.
+OK, OUTSIDE, BORDER, NOT_FINITE, UNREADABLE = range(5)
+OUTCOMES = np.array(["ok", "outside", "border", "not finite", "unreadable"])
 # Around a box that is interpolated: cubic splines forget what is farther than this.
 _SPLINE_MARGIN = 8
 _BORDERS = ("error", "drop", "pad", "noise")
 _SUBVOXEL = ("round", "interpolate")
+_ON_BAD = ("raise", "skip")
 
 
 class Voxels(Protocol):
@@ -25,41 +31,48 @@ class Voxels(Protocol):
     def ndim(self) -> int:
         """Three."""
 
+    @property
+    def dtype(self) -> np.dtype:
+        """Of a voxel."""
+
     def __getitem__(self, key: Any, /) -> Any:
         """Return a block; the key is three slices."""
 
 
 @overload
 def extract_subtomograms(
-    tomogram: NDArray,
+    tomogram: Voxels,
     coordinates: ArrayLike,
     box_size: int,
     *,
     border: str = ...,
     subvoxel: str = ...,
+    on_bad: str = ...,
     return_index: Literal[False] = ...,
 ) -> NDArray[np.float32]: ...
 
 
 @overload
 def extract_subtomograms(
-    tomogram: NDArray,
+    tomogram: Voxels,
     coordinates: ArrayLike,
     box_size: int,
     *,
     border: str = ...,
     subvoxel: str = ...,
+    on_bad: str = ...,
     return_index: Literal[True],
 ) -> tuple[NDArray[np.float32], NDArray[np.intp]]: ...
 
 
 def extract_subtomograms(
-    tomogram: NDArray,
+    tomogram: Voxels,
     coordinates: ArrayLike,
     box_size: int,
     *,
     border: str = "error",
     subvoxel: str = "round",
+    on_bad: str = "raise",
     return_index: bool = False,
 ) -> NDArray[np.float32] | tuple[NDArray[np.float32], NDArray[np.intp]]:
     """Cut a cubic box around every particle.
@@ -70,18 +83,22 @@ def extract_subtomograms(
     Parameters
     ----------
     tomogram : ndarray of shape (depth, height, width)
-        Axes z, y, x. A memory map is read box by box.
+        Axes z, y, x. A memory map, or what :func:`open_volume` returns, is read box by box.
     coordinates : array-like of shape (n_particles, 3)
-        Centres z, y, x in voxels, counted from 0: a whole number is the centre of a voxel.
+        Centers z, y, x in voxels, counted from 0: a whole number is the center of a voxel.
     box_size : int
-        Edge of a box in voxels.
+        Edge of a box in voxels; no larger than the tomogram.
     border : {"error", "drop", "pad", "noise"}, default="error"
         What to do about boxes that reach beyond the tomogram: refuse; leave them out;
         fill them up with the mean of what lies inside; or with white noise of its mean and
         variance, the same for the same box every time.
     subvoxel : {"round", "interpolate"}, default="round"
-        What to do about centres between voxels: take the nearest voxel (halves go up), which
+        What to do about centers between voxels: take the nearest voxel (halves go up), which
         leaves the voxels as measured; or shift the box by cubic splines, which smooths the noise.
+    on_bad : {"raise", "skip"}, default="raise"
+        What to do about particles that cannot be used: whose center is outside the tomogram or
+        not finite, whose box has NaN or infinity, or reaches beyond the tomogram with
+        ``border="error"``. Refuse, or leave those particles out; :func:`box_outcomes` tells why.
     return_index : bool, default=False
         Whether to return the numbers of the particles, too.
 
@@ -95,8 +112,8 @@ def extract_subtomograms(
     Raises
     ------
     ValueError
-        If a coordinate is not finite or outside the tomogram, a box reaches beyond it with
-        ``border="error"``, or an argument is out of range.
+        If a particle cannot be used and `on_bad` is "raise", a box is larger than the tomogram,
+        or an argument is out of range.
 
     Examples
     --------
@@ -108,33 +125,133 @@ def extract_subtomograms(
     >>> box.shape, float(box[4, 4, 4])
     ((8, 8, 8), 1.0)
     """
-    if subvoxel not in _SUBVOXEL:
-        raise ValueError(f"subvoxel={subvoxel!r} must be one of {_SUBVOXEL}.")
-    centres = check_centres(tomogram, coordinates, box_size, border)
-    index = np.flatnonzero(boxes_inside(tomogram, centres, box_size, border))
-    boxes = cut_boxes(tomogram, centres[index], box_size, border=border, subvoxel=subvoxel)
+    check_request(box_size, border, subvoxel, on_bad)
+    centers = check_centers(tomogram, coordinates, box_size)
+    codes = place_outcomes(tomogram, centers, box_size, border)
+    if on_bad == "raise":
+        raise_for_places(codes, centers, tomogram, box_size, border)
+    index = np.flatnonzero(codes == OK)
+    boxes = cut_boxes(tomogram, centers[index], box_size, border=border, subvoxel=subvoxel)
+    finite = np.all(np.isfinite(boxes), axis=(1, 2, 3))
+    if not finite.all():
+        if on_bad == "raise":
+            raise ValueError(_not_finite(centers[index], index, ~finite))
+        boxes, index = boxes[finite], index[finite]
     return (boxes, index) if return_index else boxes
 
 
-def boxes_inside(
-    tomogram: Voxels, centres: NDArray[np.float64], box_size: int, border: str
-) -> NDArray[np.bool_]:
-    """Tell for which centres there is to be a box.
+def box_outcomes(
+    tomogram: Voxels,
+    coordinates: ArrayLike,
+    box_size: int,
+    *,
+    border: str = "error",
+    subvoxel: str = "round",
+) -> NDArray[np.str_]:
+    """Tell of each particle whether it has a box, and if not, why.
+
+    Parameters
+    ----------
+    tomogram : ndarray of shape (depth, height, width)
+        As of :func:`extract_subtomograms`. Of floating-point numbers, all boxes are read.
+    coordinates : array-like of shape (n_particles, 3)
+        Centers z, y, x in voxels, counted from 0.
+    box_size : int
+        Edge of a box in voxels; no larger than the tomogram.
+    border : {"error", "drop", "pad", "noise"}, default="error"
+        What is done about boxes that reach beyond the tomogram.
+    subvoxel : {"round", "interpolate"}, default="round"
+        What is done about centers between voxels.
+
+    Returns
+    -------
+    outcomes : ndarray of shape (n_particles,) of str
+        "ok"; "outside" where the center is outside the tomogram or not finite; "border" where the
+        box reaches beyond it with `border` "error" or "drop"; "not finite" where the box has NaN
+        or infinity.
 
     Raises
     ------
     ValueError
-        If a box reaches beyond the tomogram and `border` is "error".
+        If a box is larger than the tomogram, or an argument is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sksubtomo.io import box_outcomes
+    >>> tomogram = np.zeros((20, 30, 40), dtype=np.float32)
+    >>> box_outcomes(tomogram, [[10, 15, 25], [10, 15, 40], [10, 15, 39]], 8).tolist()
+    ['ok', 'outside', 'border']
     """
-    starts = _starts(centres, box_size)
+    check_request(box_size, border, subvoxel, "skip")
+    centers = check_centers(tomogram, coordinates, box_size)
+    codes = place_outcomes(tomogram, centers, box_size, border)
+    if tomogram.dtype.kind == "f":
+        for row in np.flatnonzero(codes == OK):
+            box = cut_boxes(
+                tomogram, centers[row : row + 1], box_size, border=border, subvoxel=subvoxel
+            )
+            if not np.isfinite(box).all():
+                codes[row] = NOT_FINITE
+    return OUTCOMES[codes]
+
+
+def place_outcomes(
+    tomogram: Voxels, centers: NDArray[np.float64], box_size: int, border: str
+) -> NDArray[np.int8]:
+    """Tell by their places what becomes of boxes; no voxel is read."""
+    # NaN is in no tomogram.
+    inside = np.all((centers >= -0.5) & (centers < np.array(tomogram.shape) - 0.5), axis=1)
+    codes = np.full(len(centers), OUTSIDE, dtype=np.int8)
+    starts = _starts(centers[inside], box_size)
     fits = np.all((starts >= 0) & (starts + box_size <= tomogram.shape), axis=1)
-    if border == "error" and not fits.all():
+    codes[inside] = np.where(fits | (border in ("pad", "noise")), OK, BORDER)
+    return codes
+
+
+def raise_for_places(
+    codes: NDArray[np.int8],
+    centers: NDArray[np.float64],
+    tomogram: Voxels,
+    box_size: int,
+    border: str,
+    numbers: NDArray[np.intp] | None = None,
+) -> None:
+    """Refuse particles that cannot be used because of their places.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_particles,)
+        What :func:`place_outcomes` returned for the other arguments.
+    centers, tomogram, box_size, border
+        As of :func:`place_outcomes`.
+    numbers : ndarray of shape (n_particles,) of int, optional
+        What the particles are called in messages; by default, they are counted from 0.
+
+    Raises
+    ------
+    ValueError
+        If there is one.
+    """
+    called = np.arange(len(codes)) if numbers is None else numbers
+    lost = ~np.all(np.isfinite(centers), axis=1)
+    if lost.any():
+        raise ValueError(f"Coordinates are not finite: {_some(centers, called, lost)}.")
+    outside = codes == OUTSIDE
+    if outside.any():
         raise ValueError(
-            f"{(~fits).sum()} of {len(fits)} boxes of {box_size} voxels reach beyond the tomogram "
-            f"of {tomogram.shape} voxels (z, y, x): {_some(centres, ~fits)}. Use border='drop', "
-            "'pad' or 'noise', or a smaller box."
+            f"{outside.sum()} of {len(codes)} coordinates (z, y, x) lie outside the tomogram of "
+            f"{tomogram.shape} voxels: {_some(centers, called, outside)}. Check the order of the "
+            "axes, the binning, and that these are voxels, not angstrom; or leave such particles "
+            "out by on_bad='skip'."
         )
-    return fits if border == "drop" else np.ones(len(fits), dtype=bool)
+    beyond = codes == BORDER
+    if border == "error" and beyond.any():
+        raise ValueError(
+            f"{beyond.sum()} of {len(codes)} boxes of {box_size} voxels reach beyond the tomogram "
+            f"of {tomogram.shape} voxels (z, y, x): {_some(centers, called, beyond)}. Use "
+            "border='drop', 'pad' or 'noise', or a smaller box."
+        )
 
 
 def cut_boxes(
@@ -161,57 +278,79 @@ def _starts(centres: NDArray[np.float64], box_size: int) -> NDArray[np.intp]:
     return np.floor(centres + 0.5).astype(np.intp) - box_size // 2
 
 
-def check_centres(
-    tomogram: Voxels, coordinates: ArrayLike, box_size: int, border: str
-) -> NDArray[np.float64]:
-    """Return coordinates as an array, after checking all there is to check.
+def check_request(box_size: int, border: str, subvoxel: str, on_bad: str) -> None:
+    """Check what is asked for.
 
     Raises
     ------
     ValueError
-        As :func:`extract_subtomograms`.
+        If an argument is out of range.
+    """
+    if int(box_size) != box_size or box_size < 1:
+        raise ValueError(f"box_size={box_size!r} must be a positive whole number of voxels.")
+    for name, value, known in (
+        ("border", border, _BORDERS),
+        ("subvoxel", subvoxel, _SUBVOXEL),
+        ("on_bad", on_bad, _ON_BAD),
+    ):
+        if value not in known:
+            raise ValueError(f"{name}={value!r} must be one of {known}.")
+
+
+def check_centers(tomogram: Voxels, coordinates: ArrayLike, box_size: int) -> NDArray[np.float64]:
+    """Return coordinates as an array, if there can be boxes around them in a tomogram.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not suit, or a box is larger than the tomogram.
     """
     if tomogram.ndim != 3:
         raise ValueError(f"A tomogram has three axes z, y, x; this one has shape {tomogram.shape}.")
-    if int(box_size) != box_size or box_size < 1:
-        raise ValueError(f"box_size={box_size!r} must be a positive whole number of voxels.")
-    if border not in _BORDERS:
-        raise ValueError(f"border={border!r} must be one of {_BORDERS}.")
-    centres = np.asarray(coordinates, dtype=np.float64)
-    if centres.ndim != 2 or centres.shape[1] != 3:
-        raise ValueError(f"coordinates must have shape (n_particles, 3), got {centres.shape}.")
-    finite = np.all(np.isfinite(centres), axis=1)
-    if not finite.all():
-        raise ValueError(f"Coordinates are not finite: {_some(centres, ~finite)}.")
-    outside = np.any((centres < -0.5) | (centres >= np.array(tomogram.shape) - 0.5), axis=1)
-    if outside.any():
+    centers = np.asarray(coordinates, dtype=np.float64)
+    if centers.ndim != 2 or centers.shape[1] != 3:
+        raise ValueError(f"coordinates must have shape (n_particles, 3), got {centers.shape}.")
+    if box_size > min(tomogram.shape):
         raise ValueError(
-            f"{outside.sum()} of {len(centres)} coordinates (z, y, x) lie outside the tomogram of "
-            f"{tomogram.shape} voxels: {_some(centres, outside)}. Check the order of the axes, the "
-            "binning, and that these are voxels, not angstrom."
+            f"A box of {plural(box_size, 'voxel')} is larger than the tomogram of {tomogram.shape} "
+            "voxels (z, y, x). Choose a smaller box."
         )
-    return centres
+    return centers
 
 
-def _some(centres: NDArray[np.float64], chosen: NDArray[np.bool_]) -> str:
+def _some(
+    centers: NDArray[np.float64], numbers: NDArray[np.intp], chosen: NDArray[np.bool_]
+) -> str:
     rows = np.flatnonzero(chosen)
-    shown = "; ".join(f"particle {row} at {centres[row].round(2).tolist()}" for row in rows[:3])
+    shown = "; ".join(
+        f"particle {numbers[row]} at {centers[row].round(2).tolist()}" for row in rows[:3]
+    )
     return shown + ("; ..." if len(rows) > 3 else "")
+
+
+def _not_finite(
+    centers: NDArray[np.float64], numbers: NDArray[np.intp], bad: NDArray[np.bool_]
+) -> str:
+    return (
+        f"The tomogram holds NaN or infinity in {plural(int(bad.sum()), 'box', 'boxes')}: "
+        f"{_some(centers, numbers, bad)} (z, y, x). Leave such particles out by on_bad='skip'."
+    )
 
 
 def _cut(tomogram: Voxels, start: NDArray[np.intp], size: int, border: str) -> NDArray[np.float32]:
     """Cut a box, and fill up what lies beyond the tomogram."""
     low = np.maximum(start, 0)
     high = np.minimum(start + size, tomogram.shape)
-    inside = np.asarray(
-        tomogram[tuple(slice(a, b) for a, b in zip(low, high, strict=True))], dtype=np.float32
-    )
-    if inside.shape == (size,) * 3:
-        return inside
-    box = np.full((size,) * 3, inside.mean(dtype=np.float64), dtype=np.float32)
-    if border == "noise":
-        noise = np.random.default_rng([int(edge) + 2**31 for edge in start])
-        box += inside.std(dtype=np.float64) * noise.standard_normal(box.shape)
+    place = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    # What float32 cannot hold becomes infinite, and is found as such.
+    with np.errstate(over="ignore", invalid="ignore"):
+        inside = np.asarray(tomogram[place], dtype=np.float32)
+        if inside.shape == (size,) * 3:
+            return inside
+        box = np.full((size,) * 3, inside.mean(dtype=np.float64), dtype=np.float32)
+        if border == "noise":
+            noise = np.random.default_rng([int(edge) + 2**31 for edge in start])
+            box += inside.std(dtype=np.float64) * noise.standard_normal(box.shape)
     box[tuple(slice(a, b) for a, b in zip(low - start, high - start, strict=True))] = inside
     return box
 
@@ -226,10 +365,12 @@ def _cut_shifted(
     """Cut a box whose centre lies `offset` voxels beyond that of a voxel."""
     wide = _cut(tomogram, start - _SPLINE_MARGIN, size + 2 * _SPLINE_MARGIN, border)
     box = wide.astype(np.float64)
-    for distance in offset:
-        # Contracts the first axis and appends the result, so that three turns restore the order.
-        box = np.tensordot(box, _shift_matrix(size, distance), axes=(0, 1))
-    return box.astype(np.float32)
+    # NaN and infinity, as far as splines reach, make boxes that are found as such.
+    with np.errstate(over="ignore", invalid="ignore"):
+        for distance in offset:
+            # Contracts the first axis and appends the result: three turns restore the order.
+            box = np.tensordot(box, _shift_matrix(size, distance), axes=(0, 1))
+        return box.astype(np.float32)
 
 
 def _shift_matrix(size: int, distance: float) -> NDArray[np.float64]:

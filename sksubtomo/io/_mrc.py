@@ -2,22 +2,46 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import math
 import os
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import mrcfile
 import numpy as np
+from mrcfile.dtypes import HEADER_DTYPE
+from mrcfile.utils import byte_order_from_machine_stamp, dtype_from_mode, spacegroup_is_volume_stack
 from numpy.typing import ArrayLike, NDArray
 
-from sksubtomo._utils._files import atomic_path
+from sksubtomo._utils._files import atomic_path, errors_of_damage
+from sksubtomo._utils._messages import plural
 from sksubtomo.exceptions import FileFormatError
+from sksubtomo.io._raw import Layout, read_voxels
+from sksubtomo.io._scale import VoxelSize, plausible_voxel_size
 
-_HEADER_BYTES = 1024
+_HEADER_BYTES = HEADER_DTYPE.itemsize
 # bzip2 does not shrink anything by more.
 _LARGEST_COMPRESSION = 50_000
+_CHUNK_BYTES = 2**24
+_MAP_PLACE, _MAP = 208, b"MAP "
+_OPENERS: tuple[tuple[bytes, Callable[..., Any]], ...] = (
+    (b"\x1f\x8b", gzip.open),
+    (b"BZ", bz2.open),
+)
+# IMOD's fields, within what MRC2014 leaves to programs: https://bio3d.colorado.edu/imod/doc/mrc_format.txt
+_IMOD_PLACE, _IMOD_STAMP = 40, 1146047817
+_IMOD_SIGNED, _IMOD_NIBBLES = 1, 16
+_NO_MARK = "Map ID string not found"
+_MORE = "the file goes on beyond what it says"
+# Of a single image.
+_IMAGE_STACK = 0
+# Real numbers, in the types that mrcfile knows.
+_MODES = {mode: dtype_from_mode(mode) for mode in (0, 1, 2, 6, 12)}
 _WRITABLE = (np.int8, np.int16, np.uint16, np.float16, np.float32)
 
 
@@ -33,7 +57,28 @@ class Volume(NamedTuple):
     """
 
     data: NDArray
-    voxel_size_angstrom: tuple[float, float, float] | None
+    voxel_size_angstrom: VoxelSize | None
+
+
+class MrcHeader(NamedTuple):
+    """What the header of an MRC file says.
+
+    Parameters
+    ----------
+    layout : Layout
+        Where the voxels are, after decompression.
+    voxel_size_angstrom : (float, float, float) or None
+        Edges of a voxel, z, y, x; None where the header does not say, or says nothing plausible.
+    oddities : list of str
+        What is odd about a file that can be read nonetheless.
+    opener : callable or None
+        Opens the file where it is compressed.
+    """
+
+    layout: Layout
+    voxel_size_angstrom: VoxelSize | None
+    oddities: list[str]
+    opener: Callable[..., Any] | None
 
 
 def read_mrc(path: str | os.PathLike[str], *, mmap: bool = False) -> Volume:
@@ -51,48 +96,148 @@ def read_mrc(path: str | os.PathLike[str], *, mmap: bool = False) -> Volume:
     -------
     volume : Volume
         Voxels in the type of the file, axes z, y, x whatever their order in the file; and the
-        voxel size.
+        voxel size, None where the header has none that is finite and plausible. Bytes (mode 0)
+        are unsigned where IMOD's flags in the header say so.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     FileFormatError
-        If it is not an MRC file, is truncated, holds complex numbers, or is not one volume.
+        If it is not an MRC file, is truncated or otherwise damaged, holds complex numbers or bytes
+        of two voxels each, or is not one volume. Sizes in the header are compared with the file
+        before anything of that size is allocated.
 
     Warns
     -----
     UserWarning
         If the header lacks the marks of an MRC file, as old programs write it, but fits the file;
-        or says that signed bytes go beyond 127, which are then read as unsigned, as older programs
-        write them.
+        says that signed bytes go beyond 127, which are then read as unsigned, as older programs
+        write them; has a voxel size that is not plausible; or speaks of fewer voxels than the file
+        has.
     """
     path = Path(path)
+    header = read_header(path)
+    oddities = header.oddities
+    with _damage_named(path):
+        if header.opener is None:
+            data = read_voxels(path, header.layout, mmap=mmap)
+        elif mmap:
+            raise FileFormatError(f"{path} is compressed and cannot be mapped; unpack it.")
+        else:
+            data, more = _decompress(path, header.opener, header.layout)
+            oddities = oddities + ([_MORE] if more else [])
+    warn_odd(path, oddities, stacklevel=3)
+    return Volume(data, header.voxel_size_angstrom)
+
+
+def warn_odd(path: Path, oddities: list[str], *, stacklevel: int) -> None:
+    """Warn of what is odd about a file that is read nonetheless."""
+    if oddities:
+        warnings.warn(
+            f"{path} is read as MRC although its header is odd: {'; '.join(oddities)}. Check that "
+            "the volume looks right.",
+            UserWarning,
+            stacklevel=stacklevel,
+        )
+
+
+def read_header(path: Path) -> MrcHeader:
+    """Read the header of an MRC file, and compare it with the size of the file.
+
+    Raises
+    ------
+    FileNotFoundError, FileFormatError
+        As :func:`read_mrc`.
+    """
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}.")
+    with _damage_named(path):
+        with open(path, "rb") as file:
+            start = file.read(_MAP_PLACE + len(_MAP))
+        opener = None
+        if not start.endswith(_MAP):
+            opener = next((one for magic, one in _OPENERS if start.startswith(magic)), None)
+        with (opener or open)(path, "rb") as file:
+            content = file.read(_HEADER_BYTES)
+        header, oddities = _parse(content)
+        _check_shape(path, header)
+        return _interpret(path, header, oddities, opener)
+
+
+@contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    with errors_of_damage(path, "an MRC file", "Check that it is complete and was written as MRC."):
+        yield
+
+
+def _parse(content: bytes) -> tuple[np.void, list[str]]:
+    """Return the fields of a header, in the byte order that it is in, and what is odd about it."""
+    if len(content) < _HEADER_BYTES:
+        raise ValueError(f"it has {plural(len(content), 'byte')}, and no whole header")
+    oddities = []
+    header = np.frombuffer(content, HEADER_DTYPE)[0]
+    # Of the four characters, the paper has three.
+    if bytes(header["map"])[:3] != _MAP[:3]:
+        oddities.append(_NO_MARK)
     try:
-        oddities = _check_header(path)
-        opener = mrcfile.mmap if mmap else mrcfile.open
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)
-            file = opener(path, mode="r", permissive=bool(oddities))
-        with file:
-            header, data, voxel_size = file.header, file.data, file.voxel_size
-            axes = tuple(int(header[name]) for name in ("maps", "mapr", "mapc"))
-            sizes = tuple(float(voxel_size[axis]) for axis in "zyx")
-            if data is not None and _holds_unsigned_bytes(header):
-                data = data.view(np.uint8)
-                oddities.append(f"signed bytes with values up to {header.dmax:g}, read as unsigned")
-    except (ValueError, OSError, EOFError) as error:
-        raise FileFormatError(
-            f"{path} cannot be read as an MRC file: {error}. Check that it is complete and was "
-            "written as MRC or CCP4."
-        ) from error
-    if data is None or data.ndim != 3 or 0 in data.shape:
-        found = "no data" if data is None else f"an array of shape {data.shape}"
-        raise FileFormatError(f"{path} holds {found}, not one volume with axes z, y, x.")
-    if data.dtype.kind == "c":
+        order = byte_order_from_machine_stamp(header["machst"])
+    except ValueError as error:
+        order = "<"
+        oddities.append(str(error))
+    header = np.frombuffer(content, HEADER_DTYPE.newbyteorder(order))[0]
+    if int(header["mode"]) not in _MODES:
+        order = ">" if order == "<" else "<"
+        other = np.frombuffer(content, HEADER_DTYPE.newbyteorder(order))[0]
+        if int(other["mode"]) in _MODES:
+            header = other
+            oddities.append("its machine stamp does not match its byte order")
+    return header, oddities
+
+
+def _check_shape(path: Path, header: np.void) -> None:
+    """Refuse what is not one volume of real numbers."""
+    mode = int(header["mode"])
+    if mode in (3, 4):
         raise FileFormatError(f"{path} holds complex numbers (a transform), not a volume.")
+    if mode not in _MODES:
+        raise ValueError(f"its header says mode {mode}, which is not known")
+    depth, height, width = (int(header[name]) for name in ("nz", "ny", "nx"))
+    shape: tuple[int, ...] = (depth, height, width)
+    if spacegroup_is_volume_stack(header["ispg"]):
+        per_volume = max(int(header["mz"]), 1)
+        shape = (depth // per_volume, per_volume, height, width)
+    elif header["ispg"] == _IMAGE_STACK and depth == 1:
+        shape = (height, width)
+    if len(shape) != 3:
+        raise FileFormatError(
+            f"{path} holds an array of shape {shape}, not one volume with axes z, y, x."
+        )
+
+
+def _interpret(
+    path: Path, header: np.void, oddities: list[str], opener: Callable[..., Any] | None
+) -> MrcHeader:
+    shape = (int(header["nz"]), int(header["ny"]), int(header["nx"]))
+    extended = int(header["nsymbt"])
+    if min(shape) < 1 or extended < 0:
+        raise ValueError(
+            f"its header says {shape} voxels, and {plural(extended, 'byte')} of more header"
+        )
+    dtype = _MODES[int(header["mode"])].newbyteorder(header.dtype["mode"].byteorder)
+    n_voxels, size = math.prod(shape), path.stat().st_size
+    expected = _HEADER_BYTES + extended + n_voxels * dtype.itemsize
+    if expected > size * (_LARGEST_COMPRESSION if opener else 1):
+        raise ValueError(
+            f"its header says {shape} voxels, which take {expected} bytes, but the file has {size}"
+        )
+    if opener is None and expected < size:
+        if _NO_MARK in oddities:
+            raise ValueError("it lacks the mark MAP, and its size is not what its header says")
+        oddities = [*oddities, _MORE]
+    if _bytes_are_unsigned(header, oddities):
+        dtype = np.dtype(np.uint8)
+    axes = tuple(int(header[name]) for name in ("maps", "mapr", "mapc"))
     # All zero in files of programs that left the fields out: the usual order is meant.
     if axes == (0, 0, 0):
         axes = (3, 2, 1)
@@ -101,49 +246,65 @@ def read_mrc(path: str | os.PathLike[str], *, mmap: bool = False) -> Volume:
             f"{path} names the axes (MAPS, MAPR, MAPC) = {axes} in its header; they must be a "
             "permutation of 1, 2, 3."
         )
-    if oddities:
-        warnings.warn(
-            f"{path} is read as MRC although its header is odd: {'; '.join(oddities)}. Check that "
-            "the volume looks right.",
-            UserWarning,
-            stacklevel=2,
-        )
-    data = data.transpose([axes.index(axis) for axis in (3, 2, 1)])
-    return Volume(data, sizes if all(size > 0 for size in sizes) else None)  # type: ignore[arg-type]
+    order = (axes.index(3), axes.index(2), axes.index(1))
+    layout = Layout(shape, dtype, _HEADER_BYTES + extended, order)
+    return MrcHeader(layout, _voxel_size(header, oddities), oddities, opener)
 
 
-def _check_header(path: Path) -> list[str]:
-    """Return what is odd about a header that can be read nonetheless.
-
-    Raises
-    ------
-    ValueError
-        If it cannot be, or speaks of more data than there are: before anything of that size is
-        allocated.
-    """
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", RuntimeWarning)
-        with mrcfile.open(path, header_only=True, permissive=True) as file:
-            header, compressed = file.header, type(file) is not mrcfile.mrcfile.MrcFile
-    shape = tuple(int(header[name]) for name in ("nz", "ny", "nx"))
-    extended = int(header.nsymbt)
-    if min(shape) < 1 or extended < 0:
-        raise ValueError(f"its header says {shape} voxels, and {extended} bytes of more header")
-    itemsize = mrcfile.utils.dtype_from_mode(int(header.mode)).itemsize
-    expected = _HEADER_BYTES + extended + math.prod(shape) * itemsize
-    available = path.stat().st_size * (_LARGEST_COMPRESSION if compressed else 1)
-    if expected > available:
-        raise ValueError(
-            f"its header says {shape} voxels, which take {expected} bytes, but the file has "
-            f"{path.stat().st_size}"
-        )
-    return list(dict.fromkeys(str(warning.message) for warning in caught))
-
-
-def _holds_unsigned_bytes(header: np.recarray) -> bool:
+def _bytes_are_unsigned(header: np.void, oddities: list[str]) -> bool:
     """Tell whether bytes, signed by the standard, are of a program that writes unsigned ones."""
+    if int(header["mode"]) != 0:
+        return False
+    fields = header["extra2"].tobytes()[_IMOD_PLACE : _IMOD_PLACE + 8]
+    stamp, flags = np.frombuffer(fields, header.dtype["mode"]).tolist()
+    if stamp == _IMOD_STAMP:
+        if flags & _IMOD_NIBBLES:
+            raise ValueError("it has two voxels of four bits in each byte; convert it to bytes")
+        return not flags & _IMOD_SIGNED
     largest_signed, largest = np.iinfo(np.int8).max, np.iinfo(np.uint8).max
-    return int(header.mode) == 0 and largest_signed < float(header.dmax) <= largest
+    if not largest_signed < float(header["dmax"]) <= largest:
+        return False
+    oddities.append(f"signed bytes with values up to {header['dmax']:g}, read as unsigned")
+    return True
+
+
+def _voxel_size(header: np.void, oddities: list[str]) -> VoxelSize | None:
+    cell, grid = header["cella"], [int(header[name]) for name in ("mz", "my", "mx")]
+    if 0 in grid:
+        return None
+    with np.errstate(over="ignore", invalid="ignore"):
+        z, y, x = (
+            float(np.float32(float(cell[axis]) / n)) for axis, n in zip("zyx", grid, strict=True)
+        )
+    return plausible_voxel_size((z, y, x), oddities)
+
+
+def _decompress(path: Path, opener: Callable[..., Any], layout: Layout) -> tuple[NDArray, bool]:
+    """Return the voxels of a compressed file, and whether there is more after them.
+
+    No more is unpacked than the header says, and no more memory taken than is unpacked.
+    """
+    n_bytes = layout.n_voxels * layout.dtype.itemsize
+    with opener(path, "rb") as stream:
+        skipped = 0
+        while skipped < layout.offset:
+            chunk = stream.read(min(_CHUNK_BYTES, layout.offset - skipped))
+            if not chunk:
+                raise ValueError("it ends within its header")
+            skipped += len(chunk)
+        content = bytearray()
+        while len(content) < n_bytes:
+            chunk = stream.read(min(_CHUNK_BYTES, n_bytes - len(content)))
+            if not chunk:
+                raise ValueError(
+                    f"its header says {layout.shape} voxels, which take {n_bytes} bytes, but it "
+                    f"has {len(content)}"
+                )
+            content += chunk
+        # At its end, the checksum is compared.
+        more = bool(stream.read(1))
+    data = np.frombuffer(content, layout.dtype).reshape(layout.shape)
+    return data.transpose(layout.order), more
 
 
 def write_mrc(

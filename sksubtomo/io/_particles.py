@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sksubtomo._utils._files import atomic_path
 from sksubtomo.exceptions import FileFormatError
+from sksubtomo.io._names import find_tomograms
 from sksubtomo.io._positions import (
     KNOWN,
     Convention,
@@ -147,7 +148,8 @@ def read_particles(
         the file or `tomograms` says ``rlnTomoTiltSeriesPixelSize``.
     tomograms : dict of str to path-like, or path-like, optional
         MRC file of each ``rlnTomoName``, or RELION's ``tomograms.star``; needed for coordinates in
-        angstrom, unless `path` is an optimisation set.
+        angstrom, unless `path` is an optimisation set. Names are compared as by
+        :func:`find_tomograms`.
     binning : float, optional
         Edge of a voxel of the tomogram in pixels of the coordinates. The first voxel stays the
         first, as in Fourier cropping. By default, for RELION's coordinates what
@@ -191,6 +193,7 @@ def read_particles(
     particles = ParticleTable(blocks, block)
     _check_table(path, particles.table)
     names = particles.tomogram_names
+    given = _by_names_of_table(path, names, given)
     positions = resolve_positions(path, blocks, block, convention, names, given)
     return ParticleTable(blocks, block, positions, _tomogram_files(given))
 
@@ -258,6 +261,17 @@ def _given(
         return Given(shifts, pixel_size_angstrom, tomograms, None, binning)
     table = Path(tomograms)
     return Given(shifts, pixel_size_angstrom, read_tomograms(table), table, binning)
+
+
+def _by_names_of_table(path: Path, names: NDArray | None, given: Given) -> Given:
+    """Return what was given with the tomograms by the names that the table has for them."""
+    if names is None or given.tomograms is None:
+        return given
+    try:
+        found = find_tomograms(names, given.tomograms, missing="ignore")
+    except ValueError as error:
+        raise FileFormatError(f"{path}: {error}") from error
+    return given._replace(tomograms=found)
 
 
 def _tomogram_files(given: Given) -> dict[str, Path] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,60 +11,25 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sksubtomo.exceptions import FileFormatError
-from sksubtomo.io._extract import boxes_inside, check_centres, cut_boxes
-from sksubtomo.io._mrc import read_mrc
+from sksubtomo._utils._messages import plural
+from sksubtomo.io._extract import (
+    OK,
+    OUTCOMES,
+    UNREADABLE,
+    Voxels,
+    box_outcomes,
+    check_centers,
+    check_request,
+    cut_boxes,
+    place_outcomes,
+    raise_for_places,
+)
+from sksubtomo.io._names import find_tomograms
 from sksubtomo.io._particles import ParticleTable
+from sksubtomo.io._volume import open_volume
 
 # Files that are kept open.
 _MOST_OPEN_FILES = 64
-
-
-class MrcFile:
-    """A volume in an MRC file, of which parts are read and not kept.
-
-    Not a memory map: what a process has read through one counts as its memory, and how much is
-    read along with a voxel is up to the system.
-
-    Parameters
-    ----------
-    path : Path
-        An uncompressed MRC file.
-
-    Attributes
-    ----------
-    shape : (int, int, int)
-        Voxels z, y, x.
-    """
-
-    def __init__(self, path: Path) -> None:
-        data = read_mrc(path, mmap=True).data
-        if not isinstance(data, np.memmap):
-            raise FileFormatError(f"{path} is compressed and cannot be read in parts; unpack it.")
-        self.shape, self.ndim = data.shape, 3
-        # Axes by distance in the file, the slowest first: MRC files may have any order.
-        self._axes = np.argsort([-stride for stride in data.strides], kind="stable")
-        self._dtype, self._offset = data.dtype, data.offset
-        self._file = open(path, "rb", buffering=0)  # noqa: SIM115 - closed in __del__
-
-    def __del__(self) -> None:
-        if hasattr(self, "_file"):
-            self._file.close()
-
-    def __getitem__(self, key: tuple[slice, slice, slice]) -> NDArray:
-        """Read a block; the key is three slices without steps."""
-        spans = [key[axis].indices(self.shape[axis])[:2] for axis in self._axes]
-        (first, last), (low, high), (left, right) = spans
-        _, n_rows, n_columns = (self.shape[axis] for axis in self._axes)
-        row_bytes = n_columns * self._dtype.itemsize
-        block = np.empty((last - first, high - low, right - left), dtype=self._dtype)
-        for plane, number in zip(block, range(first, last), strict=True):
-            start = self._offset + (number * n_rows + low) * row_bytes
-            rows = os.pread(self._file.fileno(), (high - low) * row_bytes, start)
-            if len(rows) < (high - low) * row_bytes:
-                raise FileFormatError(f"{self._file.name} has become shorter than its header says.")
-            plane[:] = np.frombuffer(rows, self._dtype).reshape(-1, n_columns)[:, left:right]
-        return block.transpose(np.argsort(self._axes))
 
 
 class SubtomogramStack:
@@ -80,18 +45,24 @@ class SubtomogramStack:
     Parameters
     ----------
     tomograms : sequence of path-like
-        MRC files, uncompressed.
+        Files as of :func:`open_volume`: MRC, EM or OME-Zarr, uncompressed.
     coordinates : array-like of shape (n_particles, 3)
-        Centres z, y, x in voxels, counted from 0.
+        Centers z, y, x in voxels, counted from 0.
     tomogram_index : array-like of shape (n_particles,)
         For each particle, which of the tomograms it is in.
     box_size : int
-        Edge of a box in voxels.
+        Edge of a box in voxels; no larger than a tomogram.
     border : {"error", "drop", "pad", "noise"}, default="error"
         What to do about boxes that reach beyond the tomogram, see :func:`extract_subtomograms`.
         With "drop", ``index`` tells which particles are left.
     normalize : bool, default=False
         Whether to give every box mean 0 and variance 1.
+    on_bad : {"raise", "skip"}, default="raise"
+        What to do about particles that cannot be used: see :func:`extract_subtomograms`; also
+        those whose tomogram cannot be read, or is smaller than a box. With "raise", what can be
+        told without reading voxels is an error now, and NaN is one when it is read. With "skip",
+        the boxes of floating-point numbers are read once now, and such particles left out;
+        ``index`` tells which are left, ``outcomes`` and ``file_errors`` why others are not.
 
     Attributes
     ----------
@@ -101,15 +72,21 @@ class SubtomogramStack:
         Rows of `coordinates` that the boxes are of.
     tomogram_index : ndarray of shape (n,)
         Which tomogram each box is from: ``groups`` for group-aware splits.
+    outcomes : ndarray of shape (n_particles,) of str
+        What became of each row of `coordinates`: as of :func:`box_outcomes`, or "unreadable". Of
+        a part of a stack, of each row of the part.
+    file_errors : dict of int to str
+        What is wrong with tomograms that cannot be used, by their number.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such file.
+        If there is no such file, and `on_bad` is "raise".
     FileFormatError
-        If a file is no MRC volume, or compressed, so that it cannot be mapped.
+        If a file is no volume, or compressed, so that it cannot be read in parts, and `on_bad` is
+        "raise".
     ValueError
-        If coordinates are outside their tomogram, or lengths do not match.
+        If particles cannot be used and `on_bad` is "raise", or lengths do not match.
 
     Examples
     --------
@@ -125,7 +102,7 @@ class SubtomogramStack:
     ((2, 8, 8, 8), 1, (8, 8, 8))
     """
 
-    #: What estimators recognise it by.
+    #: What estimators recognize it by.
     lazy_volumes: ClassVar[bool] = True
     ndim: ClassVar[int] = 4
     dtype: ClassVar[np.dtype] = np.dtype(np.float32)
@@ -139,24 +116,24 @@ class SubtomogramStack:
         *,
         border: str = "error",
         normalize: bool = False,
+        on_bad: str = "raise",
     ) -> None:
-        self._paths = tuple(Path(path).resolve() for path in tomograms)
+        check_request(box_size, border, "round", on_bad)
+        # Links keep their names, whose endings tell the kind of file.
+        self._paths = tuple(Path(os.path.abspath(path)) for path in tomograms)
         which = _check_index(tomogram_index, coordinates, len(self._paths))
-        self._open: dict[int, MrcFile] = {}
-        centres = np.asarray(coordinates, dtype=np.float64)
-        kept = np.ones(len(which), dtype=bool)
+        self._open: dict[int, Voxels] = {}
+        self._box_size, self._border, self._normalize = int(box_size), border, bool(normalize)
+        self.file_errors: dict[int, str] = {}
+        centers = np.asarray(coordinates, dtype=np.float64)
+        self._codes = np.zeros(len(which), dtype=np.int8)
         for file in np.unique(which):
             rows = np.flatnonzero(which == file)
-            tomogram = self._tomogram(int(file))
-            try:
-                checked = check_centres(tomogram, centres[rows], box_size, border)
-                kept[rows] = boxes_inside(tomogram, checked, box_size, border)
-            except ValueError as error:
-                raise ValueError(f"{self._paths[file]}: {error}") from error
-        self.index = np.flatnonzero(kept)
+            examine = self._check if on_bad == "raise" else self._look
+            self._codes[rows] = examine(int(file), centers[rows], rows)
+        self.index = np.flatnonzero(self._codes == OK)
         self.tomogram_index = which[self.index]
-        self._centres = centres[self.index]
-        self._box_size, self._border, self._normalize = int(box_size), border, bool(normalize)
+        self._centers = centers[self.index]
         self._steps: tuple[Callable[[NDArray], NDArray], ...] = ()
         self._edges = (self._box_size,) * 3
 
@@ -164,11 +141,12 @@ class SubtomogramStack:
     def from_particles(
         cls,
         particles: ParticleTable,
-        tomograms: Sequence[str | os.PathLike[str]],
+        tomograms: Sequence[str | os.PathLike[str]] | Mapping[str, str | os.PathLike[str]],
         box_size: int,
         *,
         border: str = "error",
         normalize: bool = False,
+        on_bad: str = "raise",
     ) -> SubtomogramStack:
         """Make a stack of the particles of a table.
 
@@ -176,13 +154,15 @@ class SubtomogramStack:
         ----------
         particles : ParticleTable
             With names of tomograms.
-        tomograms : sequence of path-like
-            MRC files, named as in the table, with or without ending.
+        tomograms : sequence of path-like, or mapping of str to path-like
+            Files, named as in the table, or files by name; see :func:`find_tomograms`.
         box_size : int
             Edge of a box in voxels.
         border : {"error", "drop", "pad", "noise"}, default="error"
             As above.
         normalize : bool, default=False
+            As above.
+        on_bad : {"raise", "skip"}, default="raise"
             As above.
 
         Returns
@@ -193,34 +173,32 @@ class SubtomogramStack:
         Raises
         ------
         ValueError
-            If the table names no tomograms, or one that is not among the files.
+            If the table names no tomograms, one without a file, or one that may be several.
         """
         names = particles.tomogram_names
         if names is None:
             raise ValueError("The particles do not say which tomogram they are in (rlnTomoName).")
-        files = {}
-        for number, path in enumerate(map(Path, tomograms)):
-            files[path.name] = files[path.stem] = number
-        missing = sorted({str(name) for name in names} - set(files))
-        if missing:
-            raise ValueError(
-                f"Particles are in tomograms {missing[:5]}, for which there is no file among "
-                f"{sorted(path.name for path in map(Path, tomograms))[:5]}."
-            )
-        which = [files[name] for name in names]
+        files = find_tomograms(names, tomograms)
+        number_of = {name: number for number, name in enumerate(files)}
         return cls(
-            tomograms,
+            list(files.values()),
             particles.coordinates,
-            which,
+            [number_of[str(name)] for name in names],
             box_size,
             border=border,
             normalize=normalize,
+            on_bad=on_bad,
         )
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """Particles, and edges of the boxes."""
         return (len(self.index), *self._edges)
+
+    @property
+    def outcomes(self) -> NDArray[np.str_]:
+        """What became of each row of the coordinates."""
+        return OUTCOMES[self._codes]
 
     @property
     def size(self) -> int:
@@ -241,7 +219,8 @@ class SubtomogramStack:
         stack : SubtomogramStack
             As lazy as this one.
         """
-        mapped = self[:]
+        mapped = object.__new__(type(self))
+        mapped.__dict__.update(self.__dict__)
         mapped._steps = (*self._steps, function)
         result = np.asarray(function(np.zeros((1, *self._edges), dtype=np.float32)))
         if result.ndim != 4 or len(result) != 1:
@@ -268,8 +247,10 @@ class SubtomogramStack:
         rows = np.arange(len(self))[key]
         part = object.__new__(type(self))
         part.__dict__.update(self.__dict__)
-        for name in ("index", "tomogram_index", "_centres"):
+        for name in ("index", "tomogram_index", "_centers"):
             setattr(part, name, getattr(self, name)[rows])
+        # Parts travel to other processes, and need not take along what is not in them.
+        part._codes, part.file_errors = np.full(len(rows), OK, dtype=np.int8), {}
         return part
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray:
@@ -281,12 +262,38 @@ class SubtomogramStack:
     def __repr__(self) -> str:
         return f"{type(self).__name__}(shape={self.shape}, tomograms={len(self._paths)})"
 
-    def _tomogram(self, file: int) -> MrcFile:
+    def _tomogram(self, file: int) -> Voxels:
         if file not in self._open:
             if len(self._open) >= _MOST_OPEN_FILES:
                 self._open.clear()
-            self._open[file] = MrcFile(self._paths[file])
+            self._open[file] = open_volume(self._paths[file])
         return self._open[file]
+
+    def _check(
+        self, file: int, coordinates: NDArray[np.float64], rows: NDArray[np.intp]
+    ) -> NDArray[np.int8]:
+        """Return what becomes of the particles of a tomogram, none of which may be bad."""
+        tomogram = self._tomogram(file)
+        try:
+            centers = check_centers(tomogram, coordinates, self._box_size)
+            codes = place_outcomes(tomogram, centers, self._box_size, self._border)
+            raise_for_places(codes, centers, tomogram, self._box_size, self._border, rows)
+        except ValueError as error:
+            raise ValueError(f"{self._paths[file]}: {error}") from error
+        return codes
+
+    def _look(
+        self, file: int, coordinates: NDArray[np.float64], _rows: NDArray[np.intp]
+    ) -> NDArray[np.int8]:
+        """Return what becomes of the particles of a tomogram, and keep what is wrong with it."""
+        try:
+            outcomes = box_outcomes(
+                self._tomogram(file), coordinates, self._box_size, border=self._border
+            )
+        except (ValueError, OSError) as error:
+            self.file_errors[file] = str(error)
+            return np.full(len(coordinates), UNREADABLE, dtype=np.int8)
+        return (outcomes[:, np.newaxis] == OUTCOMES).argmax(axis=1).astype(np.int8)
 
     def _read(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
         boxes = np.empty((len(rows), *(self._box_size,) * 3), dtype=np.float32)
@@ -294,14 +301,15 @@ class SubtomogramStack:
             inside = np.flatnonzero(self.tomogram_index[rows] == file)
             tomogram = self._tomogram(int(file))
             boxes[inside] = cut_boxes(
-                tomogram, self._centres[rows[inside]], self._box_size, border=self._border
+                tomogram, self._centers[rows[inside]], self._box_size, border=self._border
             )
         bad = ~np.isfinite(boxes).all(axis=(1, 2, 3))
         if bad.any():
             row = rows[bad.argmax()]
             raise ValueError(
                 f"{self._paths[self.tomogram_index[row]]} holds NaN or infinity in the box around "
-                f"{self._centres[row].tolist()} (z, y, x)."
+                f"{self._centers[row].tolist()} (z, y, x) of particle {self.index[row]}. Leave "
+                "such particles out by on_bad='skip'."
             )
         if self._normalize:
             boxes -= boxes.mean(axis=(1, 2, 3), keepdims=True)
@@ -313,18 +321,19 @@ class SubtomogramStack:
 
 
 def _check_index(tomogram_index: ArrayLike, coordinates: ArrayLike, n_files: int) -> NDArray:
-    which = np.asarray(tomogram_index)
-    n_particles = len(np.asarray(coordinates))
-    if which.shape != (n_particles,) or which.dtype.kind not in "iu":
+    which, shape = np.asarray(tomogram_index), np.shape(coordinates)
+    if len(shape) != 2 or shape[1] != 3:
+        raise ValueError(f"coordinates must have shape (n_particles, 3), got {shape}.")
+    if which.shape != shape[:1] or which.dtype.kind not in "iu":
         raise ValueError(
             f"tomogram_index of shape {which.shape} and type {which.dtype} does not suit "
-            f"{n_particles} coordinates; it must be one whole number for each."
+            f"{shape[0]} coordinates; it must be one whole number for each."
         )
-    if n_particles == 0:
+    if not len(which):
         raise ValueError("There are no particles.")
     if which.min() < 0 or which.max() >= n_files:
         raise ValueError(
-            f"tomogram_index goes from {which.min()} to {which.max()}, but there are {n_files} "
-            "tomograms."
+            f"tomogram_index goes from {which.min()} to {which.max()}, but there "
+            f"{'is' if n_files == 1 else 'are'} {plural(n_files, 'tomogram')}."
         )
     return which.astype(np.intp)

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sksubtomo._utils._messages import shorten
 from sksubtomo.exceptions import FileFormatError
 from sksubtomo.io._copick import check_copick, read_copick, write_copick
+from sksubtomo.io._kinds import check_is_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +35,7 @@ def read_blocks(path: Path) -> dict[str, Any]:
     ImportError
         If the package for this kind of file is not installed.
     """
+    check_is_text(path, "a table of particles")
     reader = _READERS.get(path.suffix.lower(), _read_star)
     try:
         blocks = reader(path)
@@ -43,7 +46,9 @@ def read_blocks(path: Path) -> dict[str, Any]:
     # The parsers let through whatever they meet.
     except Exception as error:
         kind = _KINDS.get(path.suffix.lower(), "STAR file")
-        raise FileFormatError(f"{path} cannot be read as a {kind}: {error!r}") from error
+        raise FileFormatError(
+            f"{path} cannot be read as a {kind}: {shorten(repr(error), 300)}"
+        ) from error
     if not blocks:
         raise FileFormatError(f"{path} is not a STAR file: it has no data block.")
     return blocks

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import os
-import warnings
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
+from sksubtomo._utils._files import errors_of_damage
 from sksubtomo.exceptions import FileFormatError
-from sksubtomo.io._mrc import Volume, read_mrc
+from sksubtomo.io._em import em_layout
+from sksubtomo.io._mrc import Volume, read_header, read_mrc, warn_odd
+from sksubtomo.io._ome_zarr import ZarrVolume, zarr_voxel_size
+from sksubtomo.io._raw import RawVolume, read_voxels
+from sksubtomo.io._scale import VoxelSize
 
-_EM_HEADER_BYTES = 512
-_EM_ITEMSIZE = {1: 1, 2: 2, 4: 4, 5: 4, 9: 8}
-_ANGSTROM = {"angstrom": 1.0, "nanometer": 10.0, "micrometer": 1e4}
+_WHOLE = (slice(None),) * 3
 
 
-def read_volume(path: str | os.PathLike[str], *, level: int = 0) -> Volume:
+def read_volume(
+    path: str | os.PathLike[str], *, level: int = 0, missing_chunks: str = "raise"
+) -> Volume:
     """Read a volume from a file of any known kind, told by its ending.
 
     Parameters
@@ -27,6 +28,9 @@ def read_volume(path: str | os.PathLike[str], *, level: int = 0) -> Volume:
         see :func:`read_mrc`.
     level : int, default=0
         Of OME-Zarr, which of the resolutions, the finest being 0.
+    missing_chunks : {"raise", "fill"}, default="raise"
+        What to do about chunks of an OME-Zarr that have no file: refuse, since a copy may be
+        incomplete; or take the fill value, which is what writers mean that leave out empty chunks.
 
     Returns
     -------
@@ -38,108 +42,110 @@ def read_volume(path: str | os.PathLike[str], *, level: int = 0) -> Volume:
     FileNotFoundError
         If there is no such file or folder.
     FileFormatError
-        If it cannot be read, or holds no volume.
+        If it cannot be read, is damaged or incomplete, or holds no volume of real numbers.
     ImportError
         If the package for this kind is not installed; they come with ``pip install
         'sksubtomo[data]'`` (EM) and ``'sksubtomo[zarr]'`` (OME-Zarr).
+    ValueError
+        If `missing_chunks` is neither.
 
     Warns
     -----
     UserWarning
-        If an OME-Zarr does not say the unit of its scale, which is then taken for angstrom.
+        If an OME-Zarr does not say the unit of its scale, which is then taken for angstrom, or
+        states a voxel size that is not plausible; and as :func:`read_mrc`.
     """
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"There is no file {path}.")
+    path = _existing(path, missing_chunks)
     if path.suffix.lower() == ".em":
-        return _read_em(path)
+        layout = em_layout(path)
+        with errors_of_damage(path, "an EM file", "Check that it is complete."):
+            return Volume(read_voxels(path, layout, mmap=False), None)
     if path.suffix.lower() == ".zarr":
-        return _read_ome_zarr(path, level)
+        volume = ZarrVolume(path, level, missing_chunks)
+        return Volume(volume[_WHOLE], volume.voxel_size_angstrom)
     return read_mrc(path)
 
 
-def _read_em(path: Path) -> Volume:
-    try:
-        import emfile
-    except ImportError as error:
-        raise ImportError(
-            f"{path} needs the package emfile: pip install 'sksubtomo[data]'."
-        ) from error
-    size = path.stat().st_size
-    try:
-        header, _ = emfile.read(path, header_only=True)
-        shape = tuple(int(header[name]) for name in ("zdim", "ydim", "xdim"))
-        itemsize = _EM_ITEMSIZE.get(int(header["dtype"]))
-        if itemsize is None or min(shape) < 1:
-            raise ValueError(f"type {header['dtype']} and {shape} voxels are no real volume")
-        expected = _EM_HEADER_BYTES + int(np.prod(shape, dtype=object)) * itemsize
-        if expected != size:
-            raise ValueError(f"{shape} voxels take {expected} bytes, but the file has {size}")
-        _, data = emfile.read(path)
-    # emfile lets through whatever struct and NumPy raise.
-    except Exception as error:
-        raise FileFormatError(f"{path} cannot be read as an EM file: {error}.") from error
-    return Volume(data, None)
+def open_volume(
+    path: str | os.PathLike[str], *, level: int = 0, missing_chunks: str = "raise"
+) -> RawVolume | ZarrVolume:
+    """Open a volume to read blocks of it, as :class:`SubtomogramStack` does.
+
+    Parameters
+    ----------
+    path : path-like
+        As of :func:`read_volume`, but not compressed.
+    level : int, default=0
+        Of OME-Zarr, which of the resolutions.
+    missing_chunks : {"raise", "fill"}, default="raise"
+        As of :func:`read_volume`.
+
+    Returns
+    -------
+    volume : object
+        With ``shape`` (z, y, x), ``dtype`` and ``voxel_size_angstrom``; indexed by three slices
+        without steps, it reads a block.
+
+    Raises
+    ------
+    FileNotFoundError, FileFormatError, ImportError, ValueError
+        As :func:`read_volume`; and if the file is compressed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from sksubtomo.io import open_volume, write_mrc
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_mrc(Path(folder) / "TS_01.mrc", np.ones((20, 30, 40), dtype=np.float32), 10.0)
+    ...     volume = open_volume(Path(folder) / "TS_01.mrc")
+    ...     volume.shape, volume[4:8, :3, 10:20].shape
+    ((20, 30, 40), (4, 3, 10))
+    """
+    path = _existing(path, missing_chunks)
+    if path.suffix.lower() == ".em":
+        return RawVolume(path, em_layout(path), None)
+    if path.suffix.lower() == ".zarr":
+        return ZarrVolume(path, level, missing_chunks)
+    header = read_header(path)
+    if header.opener is not None:
+        raise FileFormatError(f"{path} is compressed and cannot be read in parts; unpack it.")
+    warn_odd(path, header.oddities, stacklevel=3)
+    return RawVolume(path, header.layout, header.voxel_size_angstrom)
 
 
-def _read_ome_zarr(path: Path, level: int) -> Volume:
-    try:
-        import zarr
-    except ImportError as error:
-        raise ImportError(
-            f"{path} needs the package zarr: pip install 'sksubtomo[zarr]'."
-        ) from error
-    try:
-        group: Any = zarr.open_group(path, mode="r")
-        attributes: dict[str, Any] = dict(group.attrs)
-        # Version 0.5 moved the metadata one step down.
-        (multiscale, *_) = attributes.get("ome", attributes)["multiscales"]
-        datasets = multiscale["datasets"]
-        if not 0 <= level < len(datasets):
-            raise FileFormatError(f"{path} has {len(datasets)} resolutions; there is no {level}.")
-        axes = [axis["name"] for axis in multiscale["axes"]]
-        data = np.asarray(group[datasets[level]["path"]])
-        scale = _scale(multiscale, datasets[level], len(axes))
-        if sorted(set(axes) & set("zyx")) != ["x", "y", "z"] or len(axes) != data.ndim:
-            raise FileFormatError(f"{path} has axes {axes}, for data of shape {data.shape}.")
-    except FileFormatError:
-        raise
-    # zarr raises of many kinds on what is no group, or a broken one.
-    except Exception as error:
-        raise FileFormatError(f"{path} cannot be read as OME-Zarr: {error!r}.") from error
-    others = [number for number, name in enumerate(axes) if name not in "zyx"]
-    if any(data.shape[number] != 1 for number in others):
-        raise FileFormatError(f"{path} holds several volumes: axes {axes}, shape {data.shape}.")
-    order = [axes.index(name) for name in "zyx"]
-    units = [multiscale["axes"][number].get("unit") for number in order]
-    data = data.transpose([*others, *order]).reshape([data.shape[number] for number in order])
-    return Volume(data, _voxel_size(path, [scale[number] for number in order], units))
+def read_voxel_size(path: str | os.PathLike[str]) -> VoxelSize | None:
+    """Return what a volume's header says of the edges of a voxel, without reading voxels.
+
+    Parameters
+    ----------
+    path : path-like
+        As of :func:`read_volume`; compressed, too.
+
+    Returns
+    -------
+    voxel_size_angstrom : (float, float, float) or None
+        Edges z, y, x; None where the file does not say.
+
+    Raises
+    ------
+    FileNotFoundError, FileFormatError, ImportError
+        As :func:`read_volume`.
+    """
+    path = _existing(path, "raise")
+    if path.suffix.lower() == ".em":
+        em_layout(path)
+        return None
+    if path.suffix.lower() == ".zarr":
+        return zarr_voxel_size(path)
+    return read_header(path).voxel_size_angstrom
 
 
-def _scale(multiscale: dict[str, Any], dataset: dict[str, Any], n_axes: int) -> np.ndarray:
-    """Return the scale of a resolution, which all resolutions' own scale multiplies."""
-    scale = np.ones(n_axes)
-    for part in (multiscale, dataset):
-        for transformation in part.get("coordinateTransformations") or []:
-            if transformation["type"] == "scale":
-                scale = scale * np.asarray(transformation["scale"], dtype=float)
-    return scale
-
-
-def _voxel_size(
-    path: Path, scale: list[float], units: list[str | None]
-) -> tuple[float, float, float] | None:
-    unknown = sorted({str(unit) for unit in units if unit not in _ANGSTROM})
-    if unknown == ["None"]:
-        warnings.warn(
-            f"{path} does not say the unit of its scale; it is taken for angstrom.",
-            UserWarning,
-            stacklevel=4,
-        )
-    elif unknown:
-        raise FileFormatError(f"{path} has a scale in {unknown}; known are {sorted(_ANGSTROM)}.")
-    z, y, x = (
-        float(value) * _ANGSTROM.get(unit or "angstrom", 1.0)
-        for value, unit in zip(scale, units, strict=True)
-    )
-    return (z, y, x) if min(z, y, x) > 0 else None
+def _existing(path: str | os.PathLike[str], missing_chunks: str) -> Path:
+    if missing_chunks not in ("raise", "fill"):
+        raise ValueError(f"missing_chunks={missing_chunks!r} must be 'raise' or 'fill'.")
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"There is no file {path}.")
+    return path

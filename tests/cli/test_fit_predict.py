@@ -73,7 +73,7 @@ def test_one_corrupt_tomogram_of_many_is_told_and_the_others_done(fitted, capsys
     assert predict(fitted, "--output", str(out)) == 3
     message = capsys.readouterr().err
     assert "TS_2 is left out, with its 18 particles" in message
-    assert "1 of 2 tomograms were left out" in message
+    assert "1 of 2 tomograms was left out" in message
     particles = read_particles(out)
     assert particles.class_numbers[18:].tolist() == [0] * 18
     assert set(particles.class_numbers[:18]) == {1, 2}
@@ -166,7 +166,7 @@ def test_labels_from_another_table(project, fit_arguments, capsys):
     assert "Labels of at least two classes" in capsys.readouterr().err
     arguments.remove("--quiet")
     assert main([*arguments, "--labels", f"{project}/labels.star", "--dry-run"]) == 0
-    assert "labelled: class 1: 3, class 2: 3" in capsys.readouterr().err
+    assert "labeled: class 1: 3, class 2: 3" in capsys.readouterr().err
 
 
 PLACES = np.array([[10.0, 10, 10], [10, 10, 20], [10, 10, 10]])
@@ -181,9 +181,9 @@ def labels(coordinates, names, numbers):
 
 def test_labels_go_to_the_nearest_particle_of_their_tomogram():
     assert labels([[10, 11, 19.0], [9.0, 10, 10]], ["a", "b"], [2, 1]) == [-1, 2, 1]
-    with pytest.raises(ValueError, match="1 of 2 labels have no particle within 3 voxels"):
+    with pytest.raises(ValueError, match="1 of 2 labels has no particle within 3 voxels"):
         labels([[10, 11, 19.0], [9.0, 10, 15]], ["a", "b"], [2, 1])
-    with pytest.raises(ValueError, match="1 of 1 labels"):
+    with pytest.raises(ValueError, match="1 of 1 label has"):
         labels([[10, 10, 10.0]], ["c"], [2])
     with pytest.raises(ValueError, match="labels of two classes, 2 and 1"):
         labels([[10, 10, 11.0], [10, 10, 9.0]], ["a", "a"], [2, 1])

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from sksubtomo.io import extract_subtomograms
+from sksubtomo.io import box_outcomes, extract_subtomograms
 
 
 @pytest.fixture
@@ -101,3 +101,56 @@ def test_bad_input(tomogram, coordinates, params, message):
 def test_tomogram_must_have_three_axes(tomogram):
     with pytest.raises(ValueError, match=r"three axes z, y, x; this one has shape \(14, 16\)"):
         extract_subtomograms(tomogram[..., 0], [[6, 7, 9]], 4)
+
+
+BAD = [[6, 7, 9], [1, 7, 9], [6, 7, 17.6], [6, 7, np.nan], [6, 7, 4], [7, 8, 10]]
+
+
+@pytest.mark.parametrize("subvoxel", ["round", "interpolate"])
+@pytest.mark.parametrize("border", ["error", "drop", "pad", "noise"])
+def test_outcomes_are_per_particle(border, subvoxel):
+    tomogram = np.random.default_rng(0).normal(size=(14, 16, 40)).astype(np.float32)
+    tomogram[6, 7, 36] = np.inf
+    # Splines reach some voxels farther than a box.
+    where = np.array([[6, 7, 9], [1, 7, 9], [6, 7, 39.6], [6, np.nan, 4], [6, 7, 37], [7, 8, 10]])
+    filled = border in ("pad", "noise")
+    expected = ["ok", "ok" if filled else "border", "outside", "outside", "not finite", "ok"]
+    options = {"border": border, "subvoxel": subvoxel}
+    assert box_outcomes(tomogram, where, 4, **options).tolist() == expected
+    boxes, index = extract_subtomograms(
+        tomogram, where, 4, on_bad="skip", return_index=True, **options
+    )
+    assert index.tolist() == ([0, 1, 5] if filled else [0, 5])
+    alone = [extract_subtomograms(tomogram, where[[row]], 4, **options)[0] for row in index]
+    assert np.array_equal(boxes, alone)
+
+
+def test_bad_particles_are_named(tomogram):
+    with pytest.raises(ValueError, match=r"not finite: particle 3 at \[6.0, 7.0, nan\]"):
+        extract_subtomograms(tomogram, BAD, 4)
+    with pytest.raises(ValueError, match=r"1 of 5 .* outside .*particle 2 .*on_bad='skip'"):
+        extract_subtomograms(tomogram, np.delete(BAD, 3, axis=0), 4)
+    tomogram[6, 7, 3] = np.nan
+    with pytest.raises(
+        ValueError, match=r"NaN or infinity in 1 box: particle 1 at \[6.0, 7.0, 4.0"
+    ):
+        extract_subtomograms(tomogram, [BAD[0], BAD[4]], 4)
+
+
+def test_numbers_that_float32_cannot_hold_are_not_finite():
+    tomogram = np.zeros((8, 8, 8))
+    tomogram[4, 4, 4] = 1e300
+    assert box_outcomes(tomogram, [[4, 4, 4], [2, 2, 2]], 2).tolist() == ["not finite", "ok"]
+
+
+@pytest.mark.parametrize("border", ["error", "drop", "pad", "noise"])
+@pytest.mark.parametrize("on_bad", ["raise", "skip"])
+def test_a_box_larger_than_the_tomogram_is_refused(tomogram, border, on_bad):
+    with pytest.raises(ValueError, match=r"box of 15 voxels is larger than .*\(14, 16, 18\)"):
+        extract_subtomograms(tomogram, [[7, 8, 9]], 15, border=border, on_bad=on_bad)
+    assert len(extract_subtomograms(tomogram, [[7, 8, 9]], 14, border=border, on_bad=on_bad)) == 1
+
+
+def test_on_bad_is_one_of_two(tomogram):
+    with pytest.raises(ValueError, match="on_bad='warn' must be one of"):
+        extract_subtomograms(tomogram, [[7, 8, 9]], 4, on_bad="warn")

@@ -1,6 +1,7 @@
 import bz2
 import gzip
 import re
+import tracemalloc
 import warnings
 from pathlib import Path
 
@@ -11,7 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sksubtomo.exceptions import FileFormatError
-from sksubtomo.io import SubtomogramStack, read_mrc, read_volume, write_mrc
+from sksubtomo.io import (
+    SubtomogramStack,
+    read_mrc,
+    read_volume,
+    read_voxel_size,
+    write_mrc,
+)
 
 
 @pytest.fixture
@@ -227,6 +234,162 @@ def test_nothing_is_allocated_for_a_header_that_lies(tmp_path, volume, compress)
     whole[0:12] = np.array([2**20, 2**20, 2**10], dtype="<i4").tobytes()
     (tmp_path / "a.mrc").write_bytes(compress(whole) if compress else whole)
     with pytest.raises(FileFormatError, match=r"header says \(1024, 1048576, 1048576\) voxels"):
+        read_mrc(tmp_path / "a.mrc")
+
+
+def header_with(path, volume, changes, **params):
+    """Write a volume, and numbers over its header: (offset, type, values)."""
+    write_mrc(path, volume, 10.0, **params)
+    whole = bytearray(path.read_bytes())
+    for offset, kind, values in changes:
+        content = np.array(values, dtype=kind).tobytes()
+        whole[offset : offset + len(content)] = content
+    path.write_bytes(whole)
+    return path
+
+
+IMOD, FLAGS, MINIMUM, GRID, CELL = 152, 156, 76, 28, 40
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize(
+    ("stamp", "flags", "largest", "unsigned"),
+    [
+        (1146047817, 0, -1.0, True),
+        (1146047817, 0, 100.0, True),
+        (1146047817, 4, 200.0, True),
+        (1146047817, 1, -1.0, False),
+        (1146047817, 5, 200.0, False),
+        (0, 0, -1.0, False),
+        (0, 1, 127.0, False),
+        (1146047816, 0, 0.0, False),
+    ],
+)
+def test_imod_says_whether_bytes_are_signed(tmp_path, stamp, flags, largest, unsigned, order, mmap):
+    """Headers are written here field by field, as IMOD's page on the format says."""
+    values = np.arange(256, dtype=np.uint8).reshape(4, 8, 8)
+    header = bytearray(1024)
+    header[0:16] = np.array([8, 8, 4, 0], f"{order}i4").tobytes()
+    header[28:40] = np.array([8, 8, 4], f"{order}i4").tobytes()
+    header[40:52] = np.array([80, 80, 40], f"{order}f4").tobytes()
+    header[64:76] = np.array([1, 2, 3], f"{order}i4").tobytes()
+    header[76:88] = np.array([0, largest, -2], f"{order}f4").tobytes()
+    header[152:160] = np.array([stamp, flags], f"{order}i4").tobytes()
+    header[208:212] = b"MAP "
+    header[212:216] = b"DA\0\0" if order == "<" else b"\x11\x11\0\0"
+    path = tmp_path / "a.mrc"
+    path.write_bytes(header + values.tobytes())
+    expected = values if unsigned else values.view(np.int8)
+    volume = read_mrc(path, mmap=mmap)
+    assert volume.data.dtype == expected.dtype
+    assert np.array_equal(volume.data, expected)
+    assert np.array_equal(SubtomogramStack([path], [[2, 4, 4]], [0], 4)[0], expected[:, 2:6, 2:6])
+
+
+def test_four_bit_bytes_of_imod_are_refused(tmp_path, volume):
+    changes = [(IMOD, "<i4", [1146047817, 16])]
+    path = header_with(tmp_path / "a.mrc", volume.astype(np.int8), changes)
+    with pytest.raises(FileFormatError, match=r"a.mrc .*two voxels of four bits"):
+        read_mrc(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "warned"),
+    [
+        ([(GRID, "<i4", [0, 0, 0])], None),
+        ([(GRID, "<i4", [0, 0, 0]), (CELL, "<f4", [0, 0, 0])], None),
+        ([(GRID, "<i4", [0])], None),
+        ([(CELL, "<f4", [np.nan, 40, 30])], None),
+        ([(CELL, "<f4", [np.inf, 40, 30])], None),
+        ([(CELL, "<f4", [-50, 40, 30])], None),
+        ([(CELL, "<f4", [1e30, 40, 30])], "voxels of 10 x 10 x 2e.29 A"),
+        ([(CELL, "<f4", [1e-30, 40, 30])], "voxels of 10 x 10 x 2e-31 A"),
+        ([(GRID, "<i4", [-(2**31)])], None),
+    ],
+)
+@pytest.mark.parametrize("compress", [None, gzip.compress])
+def test_voxel_sizes_that_cannot_be_meant_are_unknown(tmp_path, volume, changes, warned, compress):
+    path = header_with(tmp_path / "a.mrc", volume, changes)
+    if compress:
+        path.write_bytes(compress(path.read_bytes()))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert read_mrc(path).voxel_size_angstrom is None
+        assert read_voxel_size(path) is None
+    assert [re.search(warned or "", str(one.message)) is not None for one in caught] == (
+        [True] if warned else []
+    )
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress])
+def test_damaged_compressed_files_are_named(tmp_path, volume, compress):
+    """What modules for compressed files raise: EOFError, zlib.error, OSError."""
+    write_mrc(tmp_path / "a.mrc", volume, 10.0)
+    whole = compress((tmp_path / "a.mrc").read_bytes())
+    path = tmp_path / "b.mrc"
+    middle = len(whole) // 2
+    damaged = [whole[:n] for n in (0, 1, 3, 12, middle, len(whole) - 1)]
+    damaged += [whole[:n] + bytes([whole[n] ^ 0xFF]) + whole[n + 1 :] for n in (2, 20, middle, -5)]
+    for content in damaged:
+        path.write_bytes(content)
+        with pytest.raises(FileFormatError, match=r"b.mrc cannot be read as an MRC file"):
+            read_mrc(path)
+    path.write_bytes(whole)
+    assert np.array_equal(read_mrc(path).data, volume)
+    assert read_voxel_size(path) == (10.0, 10.0, 10.0)
+    with pytest.raises(FileFormatError, match=r"b.mrc is compressed and cannot be mapped"):
+        read_mrc(path, mmap=True)
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress])
+def test_no_more_is_unpacked_than_the_header_says(tmp_path, volume, compress):
+    path = header_with(tmp_path / "a.mrc", volume, [])
+    n_more = 2**28
+    path.write_bytes(compress(path.read_bytes() + bytes(n_more)))
+    assert path.stat().st_size < n_more / 900
+    tracemalloc.start()
+    with pytest.warns(UserWarning, match=r"a.mrc .*the file goes on beyond what it says"):
+        assert np.array_equal(read_mrc(path).data, volume)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**26
+
+
+@pytest.mark.parametrize("compress", [None, gzip.compress, bz2.compress])
+def test_a_long_extended_header_is_not_believed(tmp_path, volume, compress):
+    path = header_with(tmp_path / "a.mrc", volume, [(92, "<i4", [2**31 - 1])])
+    if compress:
+        path.write_bytes(compress(path.read_bytes()))
+    tracemalloc.start()
+    with pytest.raises(FileFormatError, match=r"a.mrc .*(which take|ends within its header)"):
+        read_mrc(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**26
+    header_with(path, volume, [(92, "<i4", [-1])], overwrite=True)
+    with pytest.raises(FileFormatError, match="-1 bytes of more header"):
+        read_mrc(path)
+
+
+def test_more_voxels_than_the_header_says(tmp_path, volume):
+    path = header_with(tmp_path / "a.mrc", volume, [(8, "<i4", [2])])
+    with pytest.warns(UserWarning, match="goes on beyond"):
+        assert np.array_equal(read_mrc(path).data, volume[:2])
+    # Without the mark of an MRC file, it is none.
+    header_with(path, volume, [(8, "<i4", [2]), (208, "u1", [0, 0, 0, 0])], overwrite=True)
+    with pytest.raises(FileFormatError, match="lacks the mark MAP, and its size is not"):
+        read_mrc(path)
+
+
+def test_what_the_system_says_stays_what_it_is(tmp_path, volume, monkeypatch):
+    write_mrc(tmp_path / "a.mrc", volume, 10.0)
+
+    def fail(*args, **kwargs):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(np, "fromfile", fail)
+    with pytest.raises(OSError, match=r"Input/output error: '.*a.mrc'"):
         read_mrc(tmp_path / "a.mrc")
 
 

@@ -3,6 +3,7 @@ import pickle
 import subprocess
 import sys
 
+import emfile
 import mrcfile
 import numpy as np
 import pytest
@@ -14,12 +15,16 @@ from sksubtomo.exceptions import FileFormatError
 from sksubtomo.io import (
     SubtomogramStack,
     extract_subtomograms,
+    make_particle_table,
+    read_mrc,
     read_particles,
     write_mrc,
 )
 from sksubtomo.io import _stack as module
+from sksubtomo.io._raw import RawVolume
 from sksubtomo.model_selection import SemiSupervisedSplit
 from sksubtomo.neural_network import CNNClassifier
+from sksubtomo.parallel import parallel_predict
 from sksubtomo.preprocessing import CenterCropper, VolumeFlattener, VolumeNormalizer
 from sksubtomo.semi_supervised import AutoencodingClassifier, FineTunedClassifier
 
@@ -53,7 +58,7 @@ def read_all(data, **params):
     paths, coordinates, which, _ = data
     boxes = np.empty((len(which), 8, 8, 8), dtype=np.float32)
     for number, path in enumerate(paths):
-        tomogram = np.asarray(module.read_mrc(path).data)
+        tomogram = np.asarray(read_mrc(path).data)
         rows = which == number
         boxes[rows] = extract_subtomograms(tomogram, coordinates[rows], 8, **params)
     return boxes
@@ -213,7 +218,7 @@ def test_any_axes_and_types(tmp_path, axes, dtype):
     with mrcfile.new(path, data=volume) as file:
         file.set_volume()
         file.header.mapc, file.header.mapr, file.header.maps = axes
-    expected = module.read_mrc(path).data
+    expected = read_mrc(path).data
     centres = [[5, 5, 5], [6, 5, 7]]
     stack = SubtomogramStack([path], centres, [0, 0], 6)
     assert np.array_equal(stack, extract_subtomograms(expected, centres, 6))
@@ -224,11 +229,11 @@ def test_big_endian_and_extended_headers(shared_data):
     for name in ("real/microtubules", "mrc"):
         for path in sorted((shared_data / name).glob("*.m*")):
             try:
-                tomogram = module.read_mrc(path).data
+                tomogram = read_mrc(path).data
                 stack = SubtomogramStack([path], [np.array(tomogram.shape) // 2], [0], 4)
             except FileFormatError:
                 continue
-            assert np.array_equal(stack[0], extract_subtomograms(tomogram, stack._centres, 4)[0])
+            assert np.array_equal(stack[0], extract_subtomograms(tomogram, stack._centers, 4)[0])
 
 
 def test_many_files_are_not_all_kept_open(data, monkeypatch):
@@ -266,7 +271,7 @@ def test_from_a_table(data, tmp_path):
     particles = read_particles(path)
     stack = SubtomogramStack.from_particles(particles, paths[::-1], 8, normalize=True)
     assert np.array_equal(stack, make(data, normalize=True))
-    with pytest.raises(ValueError, match=r"tomograms \['TS_00'\], for which there is no file"):
+    with pytest.raises(ValueError, match=r"1 tomogram without a file: 'TS_00'"):
         SubtomogramStack.from_particles(particles, paths[1:], 8)
 
 
@@ -289,7 +294,7 @@ def test_bad_files(data, tmp_path):
     paths, coordinates, which, _ = data
     with pytest.raises(FileNotFoundError, match="no.mrc"):
         SubtomogramStack([tmp_path / "no.mrc", *paths[1:]], coordinates, which, 8)
-    broken = np.asarray(module.read_mrc(paths[1]).data).copy()
+    broken = np.asarray(read_mrc(paths[1]).data).copy()
     z, y, x = coordinates[which == 1][0]
     broken[z, y, x] = np.nan
     # Not by write_mrc, which refuses.
@@ -303,3 +308,121 @@ def test_bad_files(data, tmp_path):
     (tmp_path / "short.mrc").write_bytes(paths[0].read_bytes()[:-50])
     with pytest.raises(FileFormatError, match="short.mrc"):
         SubtomogramStack([tmp_path / "short.mrc"], [[9, 9, 9]], [0], 8)
+
+
+def spoil(data):
+    """Put one particle outside, one beyond the border, NaN in one box, and break a file."""
+    paths, coordinates, which, y = data
+    coordinates = coordinates.astype(float)
+    outside, beyond, hole = np.flatnonzero(which == 0)[[3, 7, 11]]
+    coordinates[outside] = [9, 9, 47.6]
+    coordinates[beyond] = [9, 9, 46]
+    with mrcfile.open(paths[0], "r+") as file:
+        file.data[tuple(coordinates[hole].astype(int))] = np.nan
+    paths[2].write_bytes(paths[2].read_bytes()[:5000])
+    return (paths, coordinates, which, y), (outside, beyond, hole)
+
+
+@pytest.mark.parametrize("border", ["error", "drop", "noise"])
+def test_single_particles_are_left_out(data, border):
+    whole = np.asarray(make(data))
+    spoiled, (outside, beyond, hole) = spoil(data)
+    stack = make(spoiled, on_bad="skip", border=border)
+    expected = np.full(48, "ok", dtype="<U10")
+    expected[spoiled[2] == 2] = "unreadable"
+    expected[outside], expected[hole] = "outside", "not finite"
+    # Boxes that share the hole are lost, too.
+    near = np.abs(spoiled[1] - spoiled[1][hole] + 0.5).max(axis=1) <= 4
+    expected[(spoiled[2] == 0) & near & (expected == "ok")] = "not finite"
+    if border != "noise":
+        expected[beyond] = "border"
+    elif expected[beyond] == "ok":
+        whole[beyond] = extract_subtomograms(
+            read_mrc(spoiled[0][0]).data, spoiled[1][[beyond]], 8, border="noise"
+        )[0]
+    assert stack.outcomes.tolist() == expected.tolist()
+    assert stack.index.tolist() == np.flatnonzero(expected == "ok").tolist()
+    assert np.array_equal(stack, whole[stack.index])
+    assert list(stack.file_errors) == [2]
+    assert "TS_02.mrc cannot be read as an MRC file" in stack.file_errors[2]
+    # The same after travelling, and through functions; a part tells of itself only.
+    for copy in (pickle.loads(pickle.dumps(stack)), stack.map(np.negative)):
+        assert copy.outcomes.tolist() == expected.tolist()
+        assert copy.index.tolist() == stack.index.tolist()
+    assert stack[3:5].outcomes.tolist() == ["ok", "ok"]
+    assert stack[3:5].file_errors == {}
+    assert stack[3:5].index.tolist() == stack.index[3:5].tolist()
+
+
+def test_predictions_are_of_the_particles_that_are_left(data):
+    classifier = CNNClassifier(**SMALL).fit(make(data), data[3])
+    expected = classifier.predict_proba(make(data))
+    spoiled, _ = spoil(data)
+    stack = make(spoiled, on_bad="skip")
+    assert 0 < len(stack) < 32
+    predicted = parallel_predict(classifier, stack, n_jobs=2, shard_size=10)
+    np.testing.assert_allclose(predicted, expected[stack.index], rtol=1e-5)
+
+
+def test_bad_particles_are_named_by_their_rows(data):
+    spoiled, (outside, beyond, hole) = spoil(data)
+    paths, coordinates, which, _ = spoiled
+    first = np.flatnonzero(which == 0)
+    with pytest.raises(ValueError, match=rf"TS_00.mrc: 1 of 16 .* particle {outside} at"):
+        SubtomogramStack(paths, coordinates, which, 8)
+    coordinates[outside] = [9, 9, 9]
+    with pytest.raises(ValueError, match=rf"TS_00.mrc: 1 of 16 boxes .* particle {beyond} at"):
+        SubtomogramStack(paths, coordinates, which, 8)
+    kept = np.append(first[~np.isin(first, [outside, beyond, hole])], hole)
+    stack = SubtomogramStack(paths, coordinates[kept], which[kept], 8, border="noise")
+    with pytest.raises(ValueError, match=r"TS_00.mrc holds NaN .* of particle \d+. .*'skip'"):
+        np.asarray(stack)
+    with pytest.raises(ValueError, match=rf"of particle {len(kept) - 1}\."):
+        stack[len(kept) - 1]
+    with pytest.raises(ValueError, match=rf"of particle {len(kept) - 1}\."):
+        stack[[0, len(kept) - 1]][1]
+
+
+def test_nothing_may_be_left(data):
+    paths, coordinates, which, _ = data
+    stack = SubtomogramStack(paths, coordinates + 100, which, 8, on_bad="skip")
+    assert stack.shape == (0, 8, 8, 8)
+    assert set(stack.outcomes) == {"outside"}
+    with pytest.raises(ValueError, match=r"shape \(n_particles, 3\)"):
+        SubtomogramStack(paths, coordinates[:, :2], which, 8, on_bad="skip")
+    with pytest.raises(ValueError, match=r"TS_00.mrc: A box of 30 voxels is larger than"):
+        SubtomogramStack(paths, coordinates, which, 30, border="noise")
+    stack = SubtomogramStack(paths, coordinates, which, 30, border="noise", on_bad="skip")
+    assert set(stack.outcomes) == {"unreadable"}
+    assert "box of 30 voxels is larger" in stack.file_errors[1]
+
+
+def test_links_are_read_by_their_names(tmp_path):
+    volume = np.random.default_rng(0).normal(size=(10, 11, 12)).astype(np.float32)
+    emfile.write(tmp_path / "a.em", volume)
+    (tmp_path / "a.em").rename(tmp_path / "blob")
+    (tmp_path / "b.em").symlink_to(tmp_path / "blob")
+    stack = SubtomogramStack([tmp_path / "b.em"], [[5, 5, 5]], [0], 4)
+    assert np.array_equal(stack[0], volume[3:7, 3:7, 3:7])
+
+
+def test_whole_numbers_are_not_read_to_look_for_nan(tmp_path, monkeypatch):
+    write_mrc(tmp_path / "a.mrc", np.ones((20, 20, 20), np.int16), 10.0)
+    monkeypatch.setattr(RawVolume, "__getitem__", None)
+    stack = SubtomogramStack([tmp_path / "a.mrc"], [[9, 9, 9]], [0], 8, on_bad="skip")
+    assert stack.outcomes.tolist() == ["ok"]
+
+
+def test_tables_name_tomograms_as_programs_do(data):
+    paths, coordinates, which, _ = data
+    paths[1] = paths[1].rename(paths[1].with_name("TS_01_10.00Apx.mrc"))
+    paths[2] = paths[2].rename(paths[2].with_name("rec_TS_02.mrc"))
+    names = [f"TS_{number:02d}.tomostar" for number in which]
+    table = make_particle_table(coordinates, tomogram_names=names)
+    stack = SubtomogramStack.from_particles(table, paths, 8)
+    assert np.array_equal(stack, make((paths, coordinates, which, None)))
+    files = {f"TS_{number:02d}": path for number, path in enumerate(paths)}
+    assert np.array_equal(SubtomogramStack.from_particles(table, files, 8), stack)
+    bad = make_particle_table(coordinates + 100.0, tomogram_names=names)
+    left = SubtomogramStack.from_particles(bad, paths, 8, on_bad="skip")
+    assert len(left) == 0

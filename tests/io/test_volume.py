@@ -1,4 +1,10 @@
+import gzip
+import json
+import pickle
+import tracemalloc
+
 import emfile
+import numcodecs
 import numpy as np
 import pytest
 import zarr
@@ -6,17 +12,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sksubtomo.exceptions import FileFormatError
-from sksubtomo.io import read_volume, write_mrc
+from sksubtomo.io import (
+    SubtomogramStack,
+    extract_subtomograms,
+    open_volume,
+    read_volume,
+    read_voxel_size,
+    write_mrc,
+)
 
 VOLUME = np.random.default_rng(0).normal(size=(3, 4, 5)).astype(np.float32)
 
 
-def write_zarr(path, *, version="0.4", axes="zyx", unit="angstrom", data=VOLUME, **more):
-    """An OME-Zarr of two resolutions."""
+def write_zarr(
+    path, *, version="0.4", axes="zyx", unit="angstrom", data=VOLUME, array=None, **more
+):
+    """An OME-Zarr of two resolutions; `array` has options of how they are stored."""
     group = zarr.open_group(path, mode="w", zarr_format=2 if version == "0.4" else 3)
     for level in range(2):
         values = data[..., :: level + 1]
-        group.create_array(str(level), shape=values.shape, dtype=values.dtype)[...] = values
+        stored = group.create_array(
+            str(level), shape=values.shape, dtype=values.dtype, **(array or {})
+        )
+        stored[...] = values
     scales = [[2.0] * data.ndim, [*[2.0] * (data.ndim - 1), 4.0]]
     multiscale = {
         "axes": [{"name": name, **({"unit": unit} if unit else {})} for name in axes],
@@ -95,7 +113,7 @@ def test_a_unit_that_is_missing_is_warned_of(tmp_path):
     ("params", "level", "message"),
     [
         ({}, 2, "has 2 resolutions; there is no 2"),
-        ({"unit": "parsec"}, 0, r"scale in \['parsec'\]"),
+        ({"unit": "parsec"}, 0, r"scale in 'parsec'"),
         ({"axes": "zyc"}, 0, "has axes"),
         ({"axes": "tzyx", "data": np.zeros((2, 3, 4, 5))}, 0, "several volumes"),
         ({"axes": "zyx", "datasets": []}, 0, "0 resolutions"),
@@ -120,3 +138,189 @@ def test_given_ome_zarr(shared_data):
         volume = read_volume(shared_data / "mrc/input_omezarr.zarr")
     assert volume.data.shape == (4, 4, 4)
     assert volume.voxel_size_angstrom == pytest.approx((14.08, 14.08, 14.08))
+
+
+FORMATS = {
+    "a.mrc": lambda path: write_mrc(path, VOLUME, 2.0),
+    "a.em": lambda path: emfile.write(path, VOLUME),
+    "a.zarr": write_zarr,
+    "b.zarr": lambda path: write_zarr(path, version="0.5", array={"chunks": (2, 3, 2)}),
+    "c.zarr": lambda path: write_zarr(path, axes="xzy", data=VOLUME.transpose(2, 0, 1)),
+    "d.zarr": lambda path: write_zarr(
+        path, axes="tcyxz", data=VOLUME.transpose(1, 2, 0)[None, None]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_blocks_are_parts_of_the_volume(tmp_path, name):
+    FORMATS[name](tmp_path / name)
+    volume = open_volume(tmp_path / name)
+    assert volume.shape == VOLUME.shape
+    assert volume.dtype == np.float32
+    for key in (
+        (slice(None),) * 3,
+        (slice(1, 3), slice(0, 2), slice(2, 5)),
+        (slice(2, 3), slice(3, 4), slice(4, 5)),
+    ):
+        assert np.array_equal(volume[key], VOLUME[key])
+    expected = None if name.endswith(".em") else (2.0, 2.0, 2.0)
+    assert volume.voxel_size_angstrom == expected
+    assert read_voxel_size(tmp_path / name) == expected
+    assert np.array_equal(read_volume(tmp_path / name).data, VOLUME)
+    stack = SubtomogramStack([tmp_path / name], [[1, 2, 2], [1, 1, 3]], [0, 0], 2)
+    boxes = extract_subtomograms(VOLUME, [[1, 2, 2], [1, 1, 3]], 2)
+    assert np.array_equal(stack, boxes)
+    assert np.array_equal(pickle.loads(pickle.dumps(stack)), boxes)
+    assert np.array_equal(extract_subtomograms(volume, [[1, 2, 2], [1, 1, 3]], 2), boxes)
+
+
+def test_what_can_be_opened_to_read_blocks(tmp_path):
+    write_mrc(tmp_path / "a.mrc", VOLUME, 2.0)
+    (tmp_path / "a.mrc.gz").write_bytes(gzip.compress((tmp_path / "a.mrc").read_bytes()))
+    with pytest.raises(FileFormatError, match=r"a.mrc.gz is compressed .* unpack it"):
+        open_volume(tmp_path / "a.mrc.gz")
+    assert read_voxel_size(tmp_path / "a.mrc.gz") == (2.0, 2.0, 2.0)
+    with pytest.raises(FileNotFoundError, match=r"none.mrc"):
+        open_volume(tmp_path / "none.mrc")
+    with pytest.raises(ValueError, match="missing_chunks='zero' must be"):
+        open_volume(tmp_path / "a.mrc", missing_chunks="zero")
+
+
+@pytest.mark.parametrize(("version", "sharded"), [("0.4", False), ("0.5", False), ("0.5", True)])
+def test_missing_chunks_are_an_error_unless_the_fill_value_is_asked_for(tmp_path, version, sharded):
+    options = {"chunks": (1, 2, 5), "fill_value": 7.0}
+    options |= {"shards": (1, 4, 5)} if sharded else {}
+    path = write_zarr(tmp_path / "a.zarr", version=version, array=options)
+    chunks = sorted(file for file in (path / "0").rglob("*") if file.is_file())
+    chunks = [file for file in chunks if not file.name.startswith((".z", "zarr"))]
+    chunks[0].unlink()
+    n_chunks = 3 if sharded else 6
+    with pytest.raises(
+        FileFormatError, match=rf"a.zarr has {n_chunks - 1} of {n_chunks} chunks.*'fill'"
+    ):
+        read_volume(path)
+    with pytest.raises(FileFormatError, match=rf"{n_chunks - 1} of {n_chunks} chunks"):
+        open_volume(path)
+    # A file that is no chunk does not stand for one.
+    (path / "0/notes.txt").write_text("text")
+    with pytest.raises(FileFormatError, match=rf"{n_chunks - 1} of {n_chunks} chunks"):
+        read_volume(path)
+    filled = read_volume(path, missing_chunks="fill").data
+    where = slice(0, 4 if sharded else 2)
+    assert (filled[0, where] == 7.0).all()
+    filled[0, where] = VOLUME[0, where]
+    assert np.array_equal(filled, VOLUME)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        np.array([[["a", "b"]]]),
+        np.array([[["2020-01-01"]]], dtype="datetime64[D]"),
+        np.array([[[(1, 2.0)]]], dtype=[("a", "i4"), ("b", "f4")]),
+        np.array([[[1j]]]),
+    ],
+    ids=["text", "dates", "structures", "complex"],
+)
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_what_are_no_numbers_is_refused(tmp_path, data):
+    path = write_zarr(tmp_path / "a.zarr", data=data)
+    with pytest.raises(FileFormatError, match=r"a.zarr (holds .*, not real numbers|cannot be)"):
+        read_volume(path)
+
+
+@pytest.mark.parametrize(
+    "data_type",
+    [
+        "string",
+        {"name": "fixed_length_utf32", "configuration": {"length_bytes": 8}},
+        {"name": "numpy.datetime64", "configuration": {"unit": "s", "scale_factor": 1}},
+        {"name": "struct", "configuration": {"fields": [["a", "int32"], ["b", "float32"]]}},
+        "complex64",
+    ],
+    ids=["text", "fixed text", "dates", "structures", "complex"],
+)
+@pytest.mark.filterwarnings("ignore:The data type")
+@pytest.mark.filterwarnings("ignore:.*does not have a Zarr V3 specification")
+def test_what_are_no_numbers_in_format_3_is_refused(tmp_path, data_type):
+    path = write_zarr(tmp_path / "a.zarr", version="0.5")
+    metadata(path, "0.5", data_type=data_type, fill_value=None)
+    with pytest.raises(FileFormatError, match=r"a.zarr (holds .*, not real numbers|cannot be)"):
+        read_volume(path)
+
+
+def metadata(path, version, **changes):
+    """Change the metadata of the finest resolution."""
+    file = path / "0" / (".zarray" if version == "0.4" else "zarr.json")
+    content = json.loads(file.read_text())
+    for name, value in changes.items():
+        if name == "chunks" and version == "0.5":
+            content["chunk_grid"]["configuration"]["chunk_shape"] = value
+        else:
+            content[name] = value
+    file.write_text(json.dumps(content))
+    return path
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"shape": [10**6] * 3}, "of [0-9]+ chunks"),
+        ({"shape": [10**6] * 3, "chunks": [10**6] * 3}, "metadata say chunks of 4[0]+ bytes"),
+        ({"chunks": [10**6, 4, 10**6]}, "metadata say chunks of"),
+        ({"shape": [3, 4, 0]}, "is empty|cannot be read"),
+        ({"shape": [3, 4, -5]}, "cannot be read|is empty"),
+        ({"shape": [3, 4]}, "cannot be read|has axes"),
+    ],
+)
+def test_metadata_that_lie_allocate_nothing(tmp_path, version, changes, message):
+    path = metadata(write_zarr(tmp_path / "a.zarr", version=version), version, **changes)
+    tracemalloc.start()
+    with pytest.raises(FileFormatError, match=rf"a.zarr.*({message})"):
+        read_volume(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**27
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_filling_is_bounded_too(tmp_path, version):
+    path = metadata(write_zarr(tmp_path / "a.zarr", version=version), version, shape=[10**5] * 3)
+    with pytest.raises(FileFormatError, match=r"a.zarr.*metadata say 4[0]+ bytes"):
+        read_volume(path, missing_chunks="fill")
+
+
+def test_a_chunk_of_blosc_that_lies_about_its_size(tmp_path):
+    path = write_zarr(tmp_path / "a.zarr", array={"compressors": numcodecs.Blosc()})
+    (chunk,) = [file for file in (path / "0").rglob("*") if file.name == "0.0.0"] or [
+        path / "0/0/0/0"
+    ]
+    whole = chunk.read_bytes()
+    for place, value, message in [
+        (4, 2**31 - 1, "chunk"),
+        (12, 2**30, "says that it has 1073741824"),
+        (8, 0, "blosc"),
+    ]:
+        damaged = whole[:place] + value.to_bytes(4, "little") + whole[place + 4 :]
+        chunk.write_bytes(damaged)
+        with pytest.raises(FileFormatError, match=rf"a.zarr.*{message}"):
+            read_volume(path)
+    chunk.write_bytes(whole)
+    assert np.array_equal(read_volume(path).data, VOLUME)
+
+
+def test_scales_that_cannot_be_meant(tmp_path):
+    for number, scale in enumerate([float("nan"), float("inf"), 0.0, -2.0]):
+        transformation = {"type": "scale", "scale": [scale, 1.0, 1.0]}
+        path = write_zarr(tmp_path / f"{number}.zarr", coordinateTransformations=[transformation])
+        assert read_volume(path).voxel_size_angstrom is None
+    transformation = {"type": "scale", "scale": [1e30, 1.0, 1.0]}
+    path = write_zarr(tmp_path / "a.zarr", coordinateTransformations=[transformation])
+    with pytest.warns(UserWarning, match=r"a.zarr says voxels of 2e\+30 x 2 x 2 A"):
+        assert read_volume(path).voxel_size_angstrom is None
+    transformation = {"type": "scale", "scale": [1.0, 1.0]}
+    path = write_zarr(tmp_path / "b.zarr", coordinateTransformations=[transformation])
+    with pytest.raises(FileFormatError, match=r"b.zarr cannot be read as OME-Zarr"):
+        read_volume(path)
