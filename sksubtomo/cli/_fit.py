@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sksubtomo._utils._messages import plural
+from sksubtomo.cli._labels import read_labels
 from sksubtomo.cli._model import (
     Model,
     check_same_voxel_size,
@@ -54,10 +54,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("labels")
     group.add_argument(
         "--labels",
-        type=Path,
-        metavar="STAR",
-        help="particles with known rlnClassNumber, as clicked in a viewer; each stands for the "
-        "nearest of --particles. By default, the class numbers of --particles",
+        nargs="+",
+        metavar="[CLASS=]FILE",
+        help="tables of particles with known rlnClassNumber, or, as 1=FILE, all of class 1, such "
+        "as points clicked in napari (.csv) or TomoTwin's (.coords); each stands for the nearest "
+        "of --particles. By default, the class numbers of --particles",
     )
     group.add_argument(
         "--label-tolerance",
@@ -211,27 +212,13 @@ def _labels(
                 f"{options.particles} has no rlnClassNumber. Give labelled particles by --labels."
             )
         return np.where(numbers > 0, numbers, _UNLABELED)
-    labels = read_table(options.labels, options)
-    numbers = labels.class_numbers
-    if numbers is None or not (numbers > 0).any():
-        raise ValueError(f"{options.labels} has no particle with an rlnClassNumber above 0.")
-    label_names, label_files = locate_tomograms(options.labels, labels, options)
-    # Two tables may spell the name of a tomogram in two ways.
-    name_of = {os.path.realpath(file): name for name, file in files.items()}
-    spelled = {
-        name: name_of.get(os.path.realpath(file), name) for name, file in label_files.items()
-    }
+    labels = read_labels(options, files)
     try:
         return match_labels(
-            particles.coordinates,
-            names,
-            labels.coordinates[numbers > 0],
-            np.array([spelled[name] for name in label_names[numbers > 0]]),
-            numbers[numbers > 0],
-            tolerance_voxels=options.label_tolerance,
+            particles.coordinates, names, *labels, tolerance_voxels=options.label_tolerance
         )
     except ValueError as error:
-        raise ValueError(f"{options.labels}: {error}") from error
+        raise ValueError(f"{', '.join(options.labels)}: {error}") from error
 
 
 def match_labels(

@@ -11,7 +11,7 @@ from sksubtomo._utils._messages import plural
 from sksubtomo.cli._options import OK, add_tomograms, positive_float, read_table
 
 EPILOG = "Files are told apart by their endings. A file that cannot be read is told, and exits 1."
-_TABLES = {".star", ".tbl", ".csv", ".json"}
+_TABLES = {".star", ".tbl", ".csv", ".json", ".coords"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,11 +38,21 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _describe(path: Path, options: argparse.Namespace) -> list[str]:
-    if path.suffix.lower() in _TABLES:
+    if path.suffix.lower() in _TABLES or _is_motive_list(path):
         return _table(path, options)
     if path.suffix.lower() in {".joblib", ".pkl"}:
         return _model(path)
     return _volume(path)
+
+
+def _is_motive_list(path: Path) -> bool:
+    """Tell whether an EM file holds 20 numbers for each particle, not a volume."""
+    from sksubtomo.io import open_volume
+
+    if path.suffix.lower() != ".em":
+        return False
+    depth, _, width = open_volume(path).shape
+    return (depth, width) == (1, 20)
 
 
 def _volume(path: Path) -> list[str]:

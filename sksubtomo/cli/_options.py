@@ -34,8 +34,8 @@ def add_particles(parser: argparse.ArgumentParser) -> None:
         required=True,
         metavar="STAR",
         help="table of particles: RELION 3 to 5 (also an optimisation set), Warp, M, STOPGAP, "
-        "Dynamo (.tbl), copick (.json) or .csv; coordinates in voxels of the tomograms unless "
-        "the table says otherwise",
+        "Dynamo (.tbl), motive lists (.em), copick (.json), TomoTwin (.coords), napari's points "
+        "and others (.csv); coordinates in voxels of the tomograms unless the table says otherwise",
     )
     add_conventions(group)
 
@@ -46,7 +46,7 @@ def add_conventions(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--shifts",
         choices=("apply", "ignore"),
-        help="what to do about shifts of the centres that are not 0 (rlnOriginXAngst and so on)",
+        help="what to do about shifts of the centers that are not 0 (rlnOriginXAngst and so on)",
     )
     parser.add_argument(
         "--pixel-size",
@@ -128,7 +128,7 @@ def read_table(path: Path, options: argparse.Namespace) -> ParticleTable:
 
     given = given_tomograms(options)
     try:
-        return read_particles(
+        particles = read_particles(
             path,
             shifts=options.shifts,
             pixel_size_angstrom=options.pixel_size,
@@ -141,6 +141,9 @@ def read_table(path: Path, options: argparse.Namespace) -> ParticleTable:
             raise
         told = ", ".join(option.strip() for option in dict.fromkeys(wanted))
         raise FileFormatError(f"{error} Here, that is said by {told}.") from error
+    if not len(particles):
+        raise FileFormatError(f"{path} has no particles.")
+    return particles
 
 
 def check_output(path: Path, *, overwrite: bool) -> None:

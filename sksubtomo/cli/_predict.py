@@ -27,7 +27,8 @@ from sksubtomo.cli._workers import add_workers, lost_workers_told, workers
 if TYPE_CHECKING:
     from sksubtomo.io import ParticleTable
 
-_WITHOUT_PROBABILITIES = (".tbl", ".json")
+_WITHOUT_CLASSES = (".json", ".coords")
+_WITHOUT_PROBABILITIES = (".tbl", ".em", *_WITHOUT_CLASSES)
 EPILOG = (
     "As a RELION External job: executable 'sksubtomo predict', input particles, and parameters "
     "'model' and 'tomograms'. RELION adds --o, --in_parts and --j; the job's folder gets "
@@ -74,8 +75,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_workers(parser)
     add_output(
         parser,
-        "STAR or CSV file to write; of a Dynamo table also .tbl (classes only), of copick points "
-        "also .json (with --keep)",
+        "STAR or CSV file to write; of a Dynamo table also .tbl and of a motive list also .em "
+        "(classes only), of copick and TomoTwin points also .json and .coords (with --keep)",
         required=False,
     )
 
@@ -136,9 +137,10 @@ def _check_ending(output: Path, particles: ParticleTable, options: argparse.Name
     from sksubtomo.io._tables import check_writable
 
     check_writable(output, particles.blocks, particles.table)
-    if output.suffix.lower() == ".json" and options.keep is None:
+    if output.suffix.lower() in _WITHOUT_CLASSES and options.keep is None:
+        kind = "copick files" if output.suffix.lower() == ".json" else "TomoTwin's files"
         raise ValueError(
-            f"{output}: copick files have no place for classes. Write a STAR file, or only the "
+            f"{output}: {kind} have no place for classes. Write a STAR file, or only the "
             "particles of some classes, by --keep."
         )
     if output.suffix.lower() in _WITHOUT_PROBABILITIES:
@@ -205,7 +207,7 @@ def _write(
     write_particles(
         output,
         particles.subset(rows),
-        class_numbers=None if ending == ".json" else class_numbers[rows].astype(np.int64),
+        class_numbers=None if ending in _WITHOUT_CLASSES else class_numbers[rows].astype(np.int64),
         probabilities=probabilities[rows] if with_probabilities else None,
         probability_classes=numbers if with_probabilities else None,
         overwrite=options.overwrite or options.o is not None,

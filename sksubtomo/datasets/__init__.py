@@ -3,14 +3,10 @@
 from sksubtomo.datasets._densities import load_density
 from sksubtomo.datasets._fetch import fetch_complexes
 from sksubtomo.datasets._paper import make_paper_simulated
-from sksubtomo.datasets._save import (
-    relion_angle_columns,
-    relion_angles_deg,
-    save_subtomograms,
-    save_tomogram,
-)
+from sksubtomo.datasets._save import save_subtomograms, save_tomogram
 from sksubtomo.datasets._subtomograms import make_subtomograms
 from sksubtomo.datasets._tomogram import Distractors, make_tomogram
+from sksubtomo.io import relion_angle_columns, relion_angles_deg
 
 __all__ = [
     "Distractors",

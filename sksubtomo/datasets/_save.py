@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-import warnings
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy.spatial.transform import Rotation
+from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
 from sksubtomo._utils._files import atomic_folder
-from sksubtomo.io import make_particle_table, write_mrc, write_particles
+from sksubtomo.io import (
+    make_particle_table,
+    relion_angle_columns,
+    write_mrc,
+    write_particles,
+)
 
 _TABLE = "particles.star"
 
@@ -38,7 +41,7 @@ def save_subtomograms(folder: str | os.PathLike[str], data: Bunch) -> Path:
     FileExistsError
         If the folder exists.
     ImportError
-        If starfile is not installed; it comes with ``pip install 'sksubtomo[data]'``.
+        If pandas is not installed; it comes with ``pip install 'sksubtomo[data]'``.
     """
     names = [f"subtomograms/{row:06d}.mrc" for row in range(len(data.X))]
     centres = data.X.shape[1] // 2 + np.asarray(data.shifts)
@@ -74,7 +77,7 @@ def save_tomogram(folder: str | os.PathLike[str], data: Bunch, *, name: str = "t
     FileExistsError
         If the folder exists.
     ImportError
-        If starfile is not installed; it comes with ``pip install 'sksubtomo[data]'``.
+        If pandas is not installed; it comes with ``pip install 'sksubtomo[data]'``.
     """
     volumes = {"": data.tomogram, "_clean": data.clean, "_tilts": data.tilt_series}
     tilts = "".join(f"{tilt:.2f}\n" for tilt in data.scheme.tilts_deg)
@@ -86,36 +89,6 @@ def save_tomogram(folder: str | os.PathLike[str], data: Bunch, *, name: str = "t
     return Path(folder) / _TABLE
 
 
-def relion_angles_deg(orientations: ArrayLike) -> NDArray[np.float64]:
-    """Return RELION's Euler angles of orientations.
-
-    Rot, tilt and psi turn the coordinate axes, about z, the new y and the new z, until the
-    reference looks like the particle: the inverse of turning the reference.
-
-    Parameters
-    ----------
-    orientations : array-like of shape (n, 4)
-        Unit quaternions x, y, z, w of the rotations that take the complex to the tomogram.
-
-    Returns
-    -------
-    angles : ndarray of shape (n, 3)
-        Rot, tilt and psi in degrees.
-
-    References
-    ----------
-    Heymann, Chagoyen & Belnap, "Common conventions for interchange and archiving of
-    three-dimensional electron microscopy information in structural biology", Journal of Structural
-    Biology 151, 2005.
-    """
-    rotations = Rotation.from_quat(orientations).inv()
-    with warnings.catch_warnings():
-        # At a tilt of 0 or 180 degrees only rot + psi or rot - psi is defined; SciPy then sets the
-        # third angle to 0, which is what we want, and warns. `suppress_warnings=` needs SciPy 1.17.
-        warnings.filterwarnings("ignore", message="Gimbal lock")
-        return rotations.as_euler("ZYZ", degrees=True)
-
-
 def _write_table(
     folder: Path, coordinates: NDArray, data: Bunch, columns: dict[str, object]
 ) -> None:
@@ -125,9 +98,3 @@ def _write_table(
         columns={**columns, **relion_angle_columns(data.orientations), "rlnPixelSize": edge},
     )
     write_particles(folder / _TABLE, particles, class_numbers=np.asarray(data.y) + 1)
-
-
-def relion_angle_columns(orientations: ArrayLike) -> dict[str, NDArray[np.float64]]:
-    """Return RELION's Euler angles by their labels; see :func:`relion_angles_deg`."""
-    angles = relion_angles_deg(orientations)
-    return {f"rlnAngle{name}": angles[:, i] for i, name in enumerate(("Rot", "Tilt", "Psi"))}

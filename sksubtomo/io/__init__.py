@@ -1,5 +1,6 @@
 """Tomograms, particle tables and boxes."""
 
+from sksubtomo.io._euler import relion_angle_columns, relion_angles_deg, relion_rotations
 from sksubtomo.io._extract import box_outcomes, extract_subtomograms
 from sksubtomo.io._mrc import Volume, read_mrc, write_mrc
 from sksubtomo.io._names import find_tomograms, list_tomograms, tomogram_stem
@@ -26,6 +27,9 @@ __all__ = [
     "read_tomogram_map",
     "read_volume",
     "read_voxel_size",
+    "relion_angle_columns",
+    "relion_angles_deg",
+    "relion_rotations",
     "tomogram_stem",
     "write_mrc",
     "write_particles",

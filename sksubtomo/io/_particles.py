@@ -1,4 +1,4 @@
-"""Particles in STAR files."""
+"""Tables of particles, and where the particles are."""
 
 from __future__ import annotations
 
@@ -13,26 +13,28 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sksubtomo._utils._files import atomic_path
+from sksubtomo._utils._messages import listed
 from sksubtomo.exceptions import FileFormatError
-from sksubtomo.io._names import find_tomograms
-from sksubtomo.io._positions import (
-    KNOWN,
-    Convention,
-    Given,
-    find_convention,
-    resolve_positions,
+from sksubtomo.io._classes import (
+    check_class_column,
+    check_new_classes,
+    class_column,
+    class_numbers,
 )
+from sksubtomo.io._dialects import Dialect, find_dialect, known_columns
+from sksubtomo.io._frames import Given
+from sksubtomo.io._names import find_tomograms
+from sksubtomo.io._positions import are_pixels, resolve_positions
 from sksubtomo.io._relion import Tomogram, read_set, read_tomograms, require_file
-from sksubtomo.io._tables import check_writable, read_blocks, write_blocks
+from sksubtomo.io._tables import check_writable, read_blocks, row_name, write_blocks
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _COORDINATES = ("rlnCoordinateZ", "rlnCoordinateY", "rlnCoordinateX")
-_TOMOGRAMS = ("rlnTomoName", "rlnMicrographName", "tomo_num", "tomo", "run_name")
-_CLASS = "rlnClassNumber"
-# Of STOPGAP and Dynamo.
-_OTHER_CLASS = "class"
+_TOMOGRAMS = (
+    *("rlnTomoName", "rlnMicrographName", "wrpSourceName", "tomo_num", "tomo", "run_name"),
+)
 _CONFIDENCE = "rlnMaxValueProbDistribution"
 # RELION has a place for the largest only.
 _PROBABILITY = "sksubtomoProbability"
@@ -75,16 +77,19 @@ class ParticleTable:
     @property
     def tomogram_names(self) -> NDArray | None:
         """Name of the tomogram of every particle, or None where the file does not say."""
-        for column in _TOMOGRAMS:
-            if column in self.table:
-                return self.table[column].to_numpy(dtype=str)
-        return None
+        column = _tomogram_column(self.table)
+        if column is None:
+            return None
+        values = self.table[column]
+        if values.dtype.kind == "f" and (np.trunc(values) == values).all():
+            # Numbers of tomograms in a file of floats.
+            return np.array([f"{value:.0f}" for value in values])
+        return values.to_numpy(dtype=str)
 
     @property
     def class_numbers(self) -> NDArray[np.int64] | None:
-        """Class of every particle, counted from 1, or None where the file does not say."""
-        column = _class_column(self.table)
-        return self.table[column].to_numpy(dtype=np.int64) if column in self.table else None
+        """Class of every particle, from 1, 0 without one, or None where the file does not say."""
+        return class_numbers(self.table)
 
     def subset(self, rows: ArrayLike) -> ParticleTable:
         """Return some of the particles, with all columns and the other blocks.
@@ -117,17 +122,24 @@ def read_particles(
     tomograms: Mapping[str, str | os.PathLike[str]] | str | os.PathLike[str] | None = None,
     binning: float | None = None,
 ) -> ParticleTable:
-    """Read particles of RELION 3 to 5, Warp, M, STOPGAP, Dynamo, copick or a plain table.
+    """Read particles of RELION 3 to 5, Warp, M, STOPGAP, Dynamo, copick, napari and others.
 
-    STAR files, and by their ending ``.tbl`` (Dynamo), ``.json`` (copick) and ``.csv``. Coordinates
-    are brought to voxels of the tomogram, counted from 0:
+    STAR files, and by their ending ``.tbl`` (Dynamo), ``.em`` (motive lists), ``.json`` (copick),
+    ``.coords`` (TomoTwin) and ``.csv`` (napari, or columns x, y and z). Coordinates are brought to
+    voxels of the tomogram, counted from 0. What each program means by coordinates and shifts is
+    in the table of :ref:`io`; in short:
 
-    - ``rlnCoordinateX`` (and Y, Z): pixels, counted from 0, divided by `binning`.
-    - ``rlnCenteredCoordinateXAngst``, of RELION 5: angstrom from the centre of the tomogram, half
+    - ``rlnCoordinateX`` (and Y, Z): pixels, counted from 0, divided by `binning`. Those of Warp's
+      tables are of the pixel size that the table states, and are scaled to the voxels of
+      `tomograms`; those of its template matching are fractions of the tomogram's edges.
+    - ``rlnCenteredCoordinateXAngst``, of RELION 5: angstrom from the center of the tomogram, half
       of each edge counted from the first voxel; size and voxel size are those of `tomograms`.
-    - ``orig_x``, of STOPGAP, and Dynamo's: voxels, counted from 1, divided by `binning`.
-    - copick's: angstrom from the first voxel, divided by `pixel_size_angstrom`.
-    - ``x``, ``y`` and ``z`` of a ``.csv`` file: voxels, counted from 0, divided by `binning`.
+    - ``wrpCoordinateX1``, of M, and copick's: angstrom from the first voxel, divided by the voxel
+      size of `tomograms`, or `pixel_size_angstrom`.
+    - ``orig_x``, of STOPGAP and motive lists, and Dynamo's: voxels, counted from 1, divided by
+      `binning`.
+    - ``axis-2`` of napari, and ``x`` of plain ``.csv`` and of ``.coords`` files: voxels, counted
+      from 0, divided by `binning`.
 
     An optimisation set of RELION is followed to its particles and its table of tomograms. Files
     that it and the table name are looked for from the folder of the naming file, each of its
@@ -140,16 +152,19 @@ def read_particles(
     path : path-like
         The file.
     shifts : {"apply", "ignore"}, optional
-        What to do about shifts of the centres that are not 0 (``rlnOriginX``, ``rlnOriginXAngst``,
-        ``x_shift``, ``dx``). Without it, such a file is an error. RELION's are taken off the
-        coordinate, STOPGAP's and Dynamo's are added.
+        What to do about shifts of the centers that are not 0 (``rlnOriginX``, ``rlnOriginXAngst``,
+        ``x_shift``, ``dx``). Without it, such a file is an error. RELION's are turned by
+        ``rlnTomoSubtomogramRot``, ``Tilt`` and ``Psi`` and subtracted, STOPGAP's and Dynamo's are
+        added.
     pixel_size_angstrom : float, optional
-        Of the pixels that coordinates are in; needed for copick, and for shifts in angstrom unless
-        the file or `tomograms` says ``rlnTomoTiltSeriesPixelSize``.
+        Of the pixels that coordinates are in; needed for coordinates and for shifts in angstrom
+        unless the file or `tomograms` says it. Where a file states several pixel sizes, it says
+        which is meant.
     tomograms : dict of str to path-like, or path-like, optional
-        MRC file of each ``rlnTomoName``, or RELION's ``tomograms.star``; needed for coordinates in
-        angstrom, unless `path` is an optimisation set. Names are compared as by
-        :func:`find_tomograms`.
+        File of each tomogram, or RELION's ``tomograms.star``; needed for coordinates in
+        angstrom and for fractions, unless `path` is an optimisation set. Names are compared as by
+        :func:`find_tomograms`. What the files say of their voxels and edges is compared with the
+        table.
     binning : float, optional
         Edge of a voxel of the tomogram in pixels of the coordinates. The first voxel stays the
         first, as in Fourier cropping. By default, for RELION's coordinates what
@@ -165,13 +180,15 @@ def read_particles(
     FileNotFoundError
         If there is no such file.
     FileFormatError
-        If it is not a STAR file, has no particles, has coordinates in several blocks, in none, or
-        of several kinds, leaves something open that was not given, contradicts what was given,
-        names a file that is not found, or has text where there should be numbers.
+        If it cannot be read, a row has a field too many or too few, there are coordinates in
+        several blocks, in none, or of several kinds; if something is left open that was not given,
+        or contradicts what was given; if a file is not found, or something is no number that must
+        be one; if most particles are outside their tomogram, or more than a few where nothing says
+        in which pixels they are.
     ValueError
         If an argument is out of range.
     ImportError
-        If starfile is not installed; it comes with ``pip install 'sksubtomo[data]'``.
+        If pandas is not installed; it comes with ``pip install 'sksubtomo[data]'``.
     """
     path = Path(path)
     if not path.is_file():
@@ -189,12 +206,12 @@ def read_particles(
             tomograms = require_file(named, set_file)
         blocks = read_blocks(path)
     given = _given(shifts, pixel_size_angstrom, tomograms, binning)
-    block, convention = _particle_block(path, blocks)
+    block, dialect = _particle_block(path, blocks, given)
     particles = ParticleTable(blocks, block)
-    _check_table(path, particles.table)
+    _check_table(path, particles.table, block)
     names = particles.tomogram_names
     given = _by_names_of_table(path, names, given)
-    positions = resolve_positions(path, blocks, block, convention, names, given)
+    positions = resolve_positions(path, blocks, block, dialect, names, given)
     return ParticleTable(blocks, block, positions, _tomogram_files(given))
 
 
@@ -207,14 +224,14 @@ def write_particles(
     probability_classes: ArrayLike | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Write particles to a STAR file with their classes, whole or not at all.
+    """Write particles with their classes, whole or not at all.
 
     All blocks, columns and the order of the rows stay.
 
     Parameters
     ----------
     path : path-like
-        The STAR file.
+        A STAR or CSV file; or one of the kind that the particles are from.
     particles : ParticleTable
         The particles, as read.
     class_numbers : array-like of shape (n_particles,), optional
@@ -236,11 +253,11 @@ def write_particles(
         If the numbers do not suit the particles, or the kind of file has no place for them or for
         text among the particles.
     ImportError
-        If starfile is not installed; it comes with ``pip install 'sksubtomo[data]'``.
+        If pandas is not installed; it comes with ``pip install 'sksubtomo[data]'``.
     """
     table = particles.table.copy()
     if class_numbers is not None:
-        table[_class_column(table)] = _check_classes(class_numbers, len(table))
+        table[class_column(table)] = check_new_classes(class_numbers, len(table))
     if probabilities is not None:
         table = _with_probabilities(table, probabilities, probability_classes)
     elif probability_classes is not None:
@@ -313,50 +330,40 @@ def _with_probabilities(
 
 
 def _has_particles(path: Path, blocks: dict[str, Any]) -> bool:
-    return any(find_convention(_columns(block), path) for block in blocks.values())
+    return any(find_dialect(path, blocks, block) for block in blocks.values())
 
 
-def _particle_block(path: Path, blocks: dict[str, Any]) -> tuple[str, Convention]:
-    found = {name: find_convention(_columns(block), path) for name, block in blocks.items()}
-    known = {name: convention for name, convention in found.items() if convention is not None}
+def _particle_block(path: Path, blocks: dict[str, Any], given: Given) -> tuple[str, Dialect]:
+    found = {
+        name: find_dialect(path, blocks, block, are_pixels=are_pixels(block, given))
+        for name, block in blocks.items()
+    }
+    known = {name: dialect for name, dialect in found.items() if dialect is not None}
     if len(known) == 1:
         return next(iter(known.items()))
     if known:
-        raise FileFormatError(f"{path} has coordinates in several blocks, {list(known)}. Keep one.")
-    columns = {name: sorted(_columns(block))[:8] for name, block in blocks.items()}
+        raise FileFormatError(
+            f"{path} has coordinates in several blocks, [{listed(known)}]. Keep one."
+        )
+    columns = "; ".join(f"{name!r}: {listed(block)}" for name, block in list(blocks.items())[:3])
     raise FileFormatError(
-        f"{path} has no particle coordinates: no block has the columns {'; or '.join(KNOWN)}. "
-        f"There are {columns}."
+        f"{path} has no particle coordinates: no block has the columns "
+        f"{'; or '.join(known_columns())}. There are {columns}."
     )
 
 
-def _class_column(table: Any) -> str:
-    return _OTHER_CLASS if _OTHER_CLASS in table and _CLASS not in table else _CLASS
+def _tomogram_column(table: pd.DataFrame) -> str | None:
+    return next((column for column in _TOMOGRAMS if column in table), None)
 
 
-def _columns(block: Any) -> list[str]:
-    return [str(column) for column in (block.columns if hasattr(block, "columns") else block)]
-
-
-def _check_table(path: Path, table: Any) -> None:
-    if not hasattr(table, "columns") or not len(table):
-        raise FileFormatError(f"{path} has no particles: its table of coordinates has no rows.")
-    column = _class_column(table)
-    if column in table and table[column].dtype.kind not in "iuf":
-        raise FileFormatError(f"{path} has text in the column {column}; it must be numbers.")
-    if column in table and not (table[column] % 1 == 0).all():
-        raise FileFormatError(f"{path} has {column} that are not whole numbers.")
-
-
-def _check_classes(class_numbers: ArrayLike, n_particles: int) -> NDArray[np.int64]:
-    numbers = np.asarray(class_numbers)
-    if numbers.shape != (n_particles,):
-        raise ValueError(
-            f"class_numbers of shape {numbers.shape} do not suit {n_particles} particles."
+def _check_table(path: Path, table: Any, block: str) -> None:
+    if not hasattr(table, "columns"):
+        raise FileFormatError(f"{path} has no particles: its coordinates are no table of rows.")
+    column = _tomogram_column(table)
+    missing: Any = [] if column is None else np.flatnonzero(table[column].isna())
+    if len(missing):
+        raise FileFormatError(
+            f"{path} does not say in which tomogram {len(missing)} of its particles are: "
+            f"{row_name(path, block, int(missing[0]))} has no {column}. Add it."
         )
-    if numbers.dtype.kind not in "iu" or (numbers < 0).any():
-        raise ValueError(
-            "class_numbers must be whole numbers from 1, or 0 for unclassified; got "
-            f"{numbers[:5].tolist()}... of type {numbers.dtype}."
-        )
-    return numbers.astype(np.int64)
+    check_class_column(path, table, block)

@@ -10,26 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sksubtomo.exceptions import FileFormatError
+from sksubtomo.io._dialects import TILT_SERIES_PIXEL
 from sksubtomo.io._tables import read_blocks
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Of the pixels of the unbinned tilt series, in which RELION 4 counts.
-TILT_SERIES_PIXEL = "rlnTomoTiltSeriesPixelSize"
 _NAME = "rlnTomoName"
 _PARTICLES_FILE, _TOMOGRAMS_FILE = "rlnTomoParticlesFile", "rlnTomoTomogramsFile"
 _SIZES = ("rlnTomoSizeZ", "rlnTomoSizeY", "rlnTomoSizeX")
 _BINNING, _RECONSTRUCTION = "rlnTomoTomogramBinning", "rlnTomoReconstructedTomogram"
-_GROUP = "rlnOpticsGroup"
-# Each may be that of the coordinates, or that of boxes or micrographs of another binning.
-_CANDIDATES = (
-    "rlnMicrographPixelSize",
-    "rlnImagePixelSize",
-    "rlnMicrographOriginalPixelSize",
-    "rlnPixelSize",
-    "rlnDetectorPixelSize",
-)
 
 
 class Tomogram(NamedTuple):
@@ -97,10 +87,11 @@ def require_file(name: str, star: Path) -> Path:
     """
     found = find_file(name, star)
     if found is None or not found.is_file():
-        places = ", ".join(map(str, _places(name, star)))
+        places = [str(place) for place in _places(name, star)]
+        shown = ", ".join(places[:4]) + (" and above" if len(places) > 4 else "")
         raise FileFormatError(
             f"{star} names the file {name!r}, which is not found; run from the folder of the "
-            f"project, or put it where it was looked for: {places}."
+            f"project, or put it where it was looked for: {shown}."
         )
     return found
 
@@ -148,51 +139,6 @@ def read_tomograms(path: Path) -> dict[str, Tomogram]:
     }
 
 
-def tilt_series_pixels(path: Path, blocks: dict[str, Any], block: str) -> NDArray | None:
-    """Return the pixel size of each particle's tilt series in angstrom, or None if not said.
-
-    Raises
-    ------
-    FileFormatError
-        If it is no positive number, or particles are of optics groups that are not there.
-    """
-    particles = blocks[block]
-    if TILT_SERIES_PIXEL in particles:
-        return positive_numbers(path, particles, TILT_SERIES_PIXEL)
-    optics = _optics(blocks)
-    if optics is None or TILT_SERIES_PIXEL not in optics:
-        return None
-    values = positive_numbers(path, optics, TILT_SERIES_PIXEL)
-    if len(values) and (values == values[0]).all():
-        return np.full(len(particles), values[0])
-    if _GROUP not in particles or _GROUP not in optics:
-        raise FileFormatError(
-            f"{path} has several {TILT_SERIES_PIXEL} and no {_GROUP} to tell which is whose; add "
-            "that column."
-        )
-    known = dict(zip(optics[_GROUP].tolist(), values.tolist(), strict=True))
-    groups = particles[_GROUP].tolist()
-    missing = sorted({str(group) for group in groups if group not in known})
-    if missing:
-        raise FileFormatError(
-            f"{path} has particles of {_GROUP} {missing[:5]}, which its block of optics lacks; add "
-            "them."
-        )
-    return np.array([known[group] for group in groups])
-
-
-def pixel_candidates(blocks: dict[str, Any], block: str) -> str:
-    """Return what the file says of pixel sizes, as text for a message."""
-    tables = [table for table in (blocks[block], _optics(blocks)) if table is not None]
-    found = [
-        f"{column} {', '.join(map(str, table[column].unique()[:3]))}"
-        for column in _CANDIDATES
-        for table in tables
-        if column in table
-    ]
-    return "; ".join(found)
-
-
 def positive_numbers(path: Path, table: pd.DataFrame, column: str) -> NDArray[np.float64]:
     """Return a column of positive numbers.
 
@@ -212,10 +158,6 @@ def as_table(block: Any) -> pd.DataFrame:
     import pandas as pd
 
     return block if isinstance(block, pd.DataFrame) else pd.DataFrame([block])
-
-
-def _optics(blocks: dict[str, Any]) -> pd.DataFrame | None:
-    return as_table(blocks["optics"]) if "optics" in blocks else None
 
 
 def _reconstructions(path: Path, table: pd.DataFrame) -> list[Path | None]:

@@ -50,7 +50,7 @@ def read_tomogram_map(
         If a line has not two fields, a name is there twice, a file is that of two names, or is
         not found; the message says in which line.
     ImportError
-        If it is a STAR file and starfile is not installed.
+        If it is a STAR file and pandas is not installed.
     """
     path = Path(path)
     if not path.is_file():

@@ -32,7 +32,9 @@ def project(tmp_path):
 
 def save(project, centers, names="TS_1.tomostar", classes=None, file="particles.star"):
     names = np.broadcast_to(names, len(centers))
-    table = make_particle_table(centers, tomogram_names=names, columns={"rlnGroupName": "a b"})
+    # With the pixel size, the unit of the coordinates is certain.
+    columns = {"rlnGroupName": "a b", "rlnPixelSize": 10.0}
+    table = make_particle_table(centers, tomogram_names=names, columns=columns)
     classes = np.arange(len(centers)) % 2 + 1 if classes is None else classes
     write_particles(project / file, table, class_numbers=classes, overwrite=True)
 

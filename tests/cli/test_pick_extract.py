@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -122,3 +124,31 @@ def test_names_of_warp_and_missing_files(project, capsys):
     (tomograms / "TS_1_10.00Apx.mrc").unlink()
     assert extract(project, "--box-size", "8", "--dry-run") == 1
     assert "1 tomogram without a file: 'TS_1.tomostar'" in capsys.readouterr().err
+
+
+def test_points_of_copick_in_ome_zarr(project):
+    """As copick lays them out: a tomogram in the folder of its run."""
+    zarr = pytest.importorskip("zarr")
+    folder = project / "ExperimentRuns/TS_1/VoxelSpacing10.000/wbp.zarr"
+    tomogram = read_mrc(project / "tomograms/TS_1.mrc").data
+    group = zarr.open_group(folder, mode="w")
+    group.create_array("0", shape=tomogram.shape, dtype="float32")[:] = tomogram
+    scale = [{"type": "scale", "scale": [10.0, 10.0, 10.0]}]
+    group.attrs["multiscales"] = [
+        {
+            "axes": [{"name": name, "type": "space", "unit": "angstrom"} for name in "zyx"],
+            "datasets": [{"path": "0", "coordinateTransformations": scale}],
+        }
+    ]
+    centers = read_particles(project / "particles.star").coordinates[:18]
+    points = [
+        {"location": dict(zip("zyx", (10 * center).tolist(), strict=True))} for center in centers
+    ]
+    content = {"pickable_object_name": "blob", "run_name": "TS_1", "points": points}
+    (project / "picks.json").write_text(json.dumps(content))
+    arguments = ["extract", "--particles", f"{project}/picks.json", "--box-size", "8", "--quiet"]
+    where = ["--tomograms", f"{project}/ExperimentRuns", "--output", f"{project}/boxes"]
+    assert main([*arguments, *where]) == 0
+    files = sorted((project / "boxes").rglob("*.mrc"))
+    boxes = np.array([read_mrc(file).data for file in files])
+    assert np.array_equal(boxes, extract_subtomograms(tomogram, centers, 8))

@@ -2,6 +2,8 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sksubtomo.exceptions import FileFormatError
 from sksubtomo.io import make_particle_table, read_particles, write_particles
@@ -65,6 +67,7 @@ def test_points_become_other_tables(path, tmp_path):
         ({"meta": {}}, r"it has \['meta'\], which would be lost"),
         ({"points": [{**CONTENT["points"][0], "colour": 1}]}, r"it has \['colour'\]"),
         ({"unit": "pixel"}, "its unit is 'pixel'"),
+        ({"points": {}}, "it has no list of points"),
     ],
 )
 def test_parts_that_would_be_lost_are_refused(path, change, message):
@@ -82,3 +85,48 @@ def test_what_copick_has_no_place_for(path, tmp_path):
     with pytest.raises(ValueError, match="has one run_name"):
         write_particles(tmp_path / "b.json", particles)
     assert not (tmp_path / "b.json").exists()
+
+
+SCORES = st.one_of(st.none(), st.floats(allow_nan=False))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.floats(0, 1e6), st.floats(0, 1e6), SCORES, st.integers(0, 2**31))))
+def test_what_is_written_is_read_again(tmp_path_factory, points):
+    written = {
+        **CONTENT,
+        "points": [
+            {"location": {"x": x, "y": y, "z": 0.5}, "instance_id": number, "score": score}
+            for x, y, score, number in points
+        ],
+    }
+    folder = tmp_path_factory.mktemp("copick")
+    (folder / "a.json").write_text(json.dumps(written))
+    particles = read_particles(folder / "a.json", pixel_size_angstrom=10.0)
+    write_particles(folder / "b.json", particles)
+    assert json.loads((folder / "b.json").read_text()) == written
+    again = read_particles(folder / "b.json", pixel_size_angstrom=10.0)
+    assert again.table.equals(particles.table)
+    assert len(again) == len(points)
+
+
+def test_a_point_that_is_wrong_is_named(path):
+    wrong = [CONTENT["points"][0], {"location": {"x": 1.0, "y": 2.0}}]
+    path.write_text(json.dumps(CONTENT | {"points": wrong}))
+    with pytest.raises(FileFormatError, match=r"a.json .*point 2: KeyError\('z'\)"):
+        read_particles(path, pixel_size_angstrom=10.0)
+
+
+def test_voxels_of_a_tomogram_in_ome_zarr(path, tmp_path):
+    zarr = pytest.importorskip("zarr")
+    group = zarr.open_group(tmp_path / "TS_01.zarr", mode="w")
+    group.create_array("0", shape=(8, 5, 6), dtype="float32")[:] = 1
+    scale = [{"type": "scale", "scale": [0.5, 2.0, 5.0]}]
+    group.attrs["multiscales"] = [
+        {
+            "axes": [{"name": name, "type": "space", "unit": "nanometer"} for name in "zyx"],
+            "datasets": [{"path": "0", "coordinateTransformations": scale}],
+        }
+    ]
+    particles = read_particles(path, tomograms={"TS_01": tmp_path / "TS_01.zarr"})
+    assert particles.coordinates.tolist() == [[6.0, 1.025, 0.8], [0.6, 0.1, 0.02]]

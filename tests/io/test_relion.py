@@ -1,10 +1,12 @@
 import os
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
 
 from sksubtomo.exceptions import FileFormatError
-from sksubtomo.io import read_particles, write_mrc
+from sksubtomo.io import make_particle_table, read_particles, write_mrc, write_particles
 
 # Unbinned edges x, y, z, their pixel, and a place in voxels of a tomogram binned by 4.
 SIZE, PIXEL, BINNING, PLACE = (256, 192, 128), 1.25, 4.0, (14.0, 20.0, 27.0)
@@ -224,3 +226,61 @@ def test_a_set_of_several_files_is_refused(project):
     path.write_text(loop("set", ["rlnTomoParticlesFile"], ["a.star"], ["b.star"]))
     with pytest.raises(FileFormatError, match="set.star names not one file"):
         read_particles(path)
+
+
+def test_a_reconstruction_of_another_binning_is_refused(project):
+    table = project / "Tomograms/tomograms.star"
+    path = project / "Picks/job1/particles.star"
+    write_mrc(project / "Tomograms/001.mrc", np.zeros((32, 48, 64), dtype=np.float32), 10.0)
+    with pytest.raises(FileFormatError, match=r"rlnTomoTomogramBinning of .* is 5, but .* is 10"):
+        read_particles(path, tomograms=table)
+    # A damaged one is told when it is read.
+    (project / "Tomograms/001.mrc").write_bytes(b"x" * 2000)
+    assert len(read_particles(path, tomograms=table)) == 1
+
+
+@pytest.mark.parametrize("program", ["relion_convert_star", "relion_star_handler"])
+def test_relion_reads_what_is_written(tmp_path, program):
+    """Of RELION 3.1, which Debian has; it needs to be installed."""
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not installed")
+    names = ["TS 1", "it's", "TS_2", "TS_3"]
+    particles = make_particle_table(
+        np.arange(12).reshape(4, 3) + 0.25,
+        tomogram_names=names,
+        columns={
+            "rlnMicrographName": [f"{name}.mrc" for name in names],
+            "rlnImageName": [f"{row}.mrc" for row in range(4)],
+            "rlnGroupNumber": [1, 2, 3, 4],
+            "rlnAngleRot": [0.1, -179.999, 1e-7, 90.0],
+            "rlnVoltage": 300.0,
+            "rlnSphericalAberration": 2.7,
+            "rlnAmplitudeContrast": 0.07,
+            "rlnDetectorPixelSize": 5.0,
+            "rlnMagnification": 10000.0,
+        },
+    )
+    classes = np.array([2, 1, 0, 2])
+    write_particles(
+        tmp_path / "in.star",
+        particles,
+        class_numbers=classes,
+        probabilities=[[0.25, 0.75], [0.5, 0.5], [0.0, 0.0], [0.125, 0.875]],
+    )
+    for number in range(4):
+        box = np.zeros((8, 8, 8), dtype=np.float32)
+        write_mrc(tmp_path / f"{number}.mrc", box, 5.0)
+    arguments = [program, "--i", "in.star", "--o", "out.star"]
+    kept = np.arange(4)
+    if program == "relion_star_handler":
+        arguments += ["--select", "rlnClassNumber", "--minval", "1", "--maxval", "2"]
+        kept = np.flatnonzero(classes)
+    run = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0, run.stderr
+    again = read_particles(tmp_path / "out.star")
+    assert again.tomogram_names.tolist() == [names[row] for row in kept]
+    assert again.class_numbers.tolist() == classes[kept].tolist()
+    np.testing.assert_allclose(again.coordinates, particles.coordinates[kept], atol=1e-6)
+    written = read_particles(tmp_path / "in.star").table.iloc[kept]
+    for column in ("rlnAngleRot", "rlnMaxValueProbDistribution", "sksubtomoProbability2"):
+        np.testing.assert_allclose(again.table[column], written[column], atol=1e-5)

@@ -1,0 +1,83 @@
+"""Labels from tables of their own, such as points clicked in a viewer."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sksubtomo.cli._options import read_table
+from sksubtomo.cli._tomograms import locate_tomograms
+
+
+class Labels(NamedTuple):
+    """Labeled particles.
+
+    Parameters
+    ----------
+    coordinates : ndarray of shape (n_labels, 3)
+        Centers z, y, x in voxels.
+    names : ndarray of shape (n_labels,) of str
+        Tomograms, as the table of particles spells them.
+    numbers : ndarray of shape (n_labels,) of int
+        Class numbers, from 1.
+    """
+
+    coordinates: NDArray[np.float64]
+    names: NDArray
+    numbers: NDArray[np.int64]
+
+
+def read_labels(options: argparse.Namespace, files: dict[str, Path]) -> Labels:
+    """Return the labels of all tables of ``--labels``.
+
+    Parameters
+    ----------
+    options : Namespace
+        With ``labels``: tables with class numbers, or, as ``NUMBER=FILE``, of one class.
+    files : dict of str to Path
+        File of each tomogram, by the names in the table of particles.
+
+    Returns
+    -------
+    labels : Labels
+
+    Raises
+    ------
+    FileNotFoundError, FileFormatError, ValueError
+        If a table cannot be read, or does not say classes.
+    """
+    parts = [_read(str(one), options, files) for one in options.labels]
+    return Labels(*(np.concatenate(values) for values in zip(*parts, strict=True)))
+
+
+def _read(given: str, options: argparse.Namespace, files: dict[str, Path]) -> Labels:
+    text, equals, rest = given.partition("=")
+    of_one_class = bool(equals) and text.isdecimal() and not Path(given).exists()
+    path = Path(rest if of_one_class else given)
+    labels = read_table(path, options)
+    numbers = labels.class_numbers
+    if of_one_class:
+        if int(text) < 1:
+            raise ValueError(f"--labels {given}: classes are numbered from 1.")
+        numbers = np.full(len(labels), int(text))
+    elif numbers is None:
+        raise ValueError(
+            f"{path} has no class numbers. Add a column rlnClassNumber, or say which class all of "
+            f"its particles are of, by --labels 1={path}."
+        )
+    elif not (numbers > 0).any():
+        raise ValueError(f"{path} has no particle with an rlnClassNumber above 0.")
+    names, label_files = locate_tomograms(path, labels, options)
+    # Two tables may spell the name of a tomogram in two ways.
+    name_of = {os.path.realpath(file): name for name, file in files.items()}
+    spelled = {
+        name: name_of.get(os.path.realpath(file), name) for name, file in label_files.items()
+    }
+    known = numbers > 0
+    own_names = np.array([spelled[name] for name in names[known]], dtype=str)
+    return Labels(labels.coordinates[known], own_names, numbers[known])

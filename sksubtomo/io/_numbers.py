@@ -1,0 +1,79 @@
+"""Columns of numbers of a table of particles, checked row by row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sksubtomo._utils._messages import shorten
+from sksubtomo.exceptions import FileFormatError
+from sksubtomo.io._fields import is_number
+from sksubtomo.io._tables import row_name
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Of coordinates and shifts in pixels or angstrom: no tomogram is as large.
+_LARGEST = 1e7
+
+
+def read_numbers(
+    path: Path, table: pd.DataFrame, block: str, columns: tuple[str, ...]
+) -> NDArray[np.float64]:
+    """Return columns of finite numbers.
+
+    Parameters
+    ----------
+    path : Path
+        The table's file.
+    table : DataFrame
+        Of particles.
+    block : str
+        Its name in the file.
+    columns : tuple of str
+        Which.
+
+    Returns
+    -------
+    values : ndarray of shape (n_particles, n_columns)
+
+    Raises
+    ------
+    FileFormatError
+        If there is anything else; the message names the first row.
+    """
+    for column in columns:
+        check_numeric(path, table, block, column)
+    values = table[list(columns)].to_numpy(dtype=np.float64)
+    wrong = ~(np.abs(values) <= _LARGEST).all(axis=1)
+    if wrong.any():
+        row = int(wrong.argmax())
+        found = zip(columns, values[row], strict=True)
+        more = f"; so do {wrong.sum() - 1} more rows" if wrong.sum() > 1 else ""
+        raise FileFormatError(
+            f"{path} has numbers that are missing or not finite, or larger than {_LARGEST:g}: "
+            f"{row_name(path, block, row)} has "
+            f"{', '.join(f'{column} {value:g}' for column, value in found)}{more}. "
+            "Correct or remove them."
+        )
+    return values
+
+
+def check_numeric(path: Path, table: pd.DataFrame, block: str, column: str) -> None:
+    """Check that a column has numbers only.
+
+    Raises
+    ------
+    FileFormatError
+        If it has text; the message names the first row.
+    """
+    if table[column].dtype.kind in "iuf":
+        return
+    row = next((row for row, one in enumerate(table[column]) if not is_number(one)), 0)
+    raise FileFormatError(
+        f"{path} has text in the column {column}; it must be numbers. "
+        f"{row_name(path, block, row)} has {shorten(repr(table[column].iloc[row]), 60)}."
+    )

@@ -1,0 +1,156 @@
+"""Shifts that a refinement leaves beside coordinates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sksubtomo.exceptions import FileFormatError
+from sksubtomo.io._dialects import SUBTOMOGRAM_ANGLES, Dialect, Shift
+from sksubtomo.io._euler import relion_rotations
+from sksubtomo.io._frames import Frames, Given
+from sksubtomo.io._numbers import read_numbers
+from sksubtomo.io._pixels import Pixels, describe
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_Columns = NDArray[np.float64]
+# Of two columns for one shift: tables are rounded.
+_ABSOLUTE_ANGSTROM, _RELATIVE = 0.01, 0.005
+
+
+def shift_positions(
+    path: Path,
+    table: pd.DataFrame,
+    block: str,
+    dialect: Dialect,
+    positions: _Columns,
+    voxels: _Columns,
+    binning: _Columns | None,
+    pixels: Pixels,
+    frames: Frames,
+    given: Given,
+) -> _Columns:
+    """Move positions by the shifts in the table, where that is wanted.
+
+    RELION's rule is position = coordinate - A shift, where A is the inverse of the rotation of
+    the axes by ``rlnTomoSubtomogramRot``, ``Tilt`` and ``Psi``.
+
+    Parameters
+    ----------
+    path : Path
+        The table's file.
+    table : DataFrame
+        Of particles.
+    block : str
+        Its name.
+    dialect : Dialect
+        Its program.
+    positions : ndarray of shape (n_particles, 3)
+        Without shifts, in voxels.
+    voxels : ndarray of shape (n_particles, 3) or (n_particles, 1)
+        Edges of a voxel in angstrom; NaN where unknown.
+    binning : ndarray of shape (n_particles, 1), optional
+        Pixels of the coordinates in a voxel; None where coordinates are not in pixels.
+    pixels : Pixels
+        Of the coordinates.
+    frames : Frames
+        Tomograms of the particles.
+    given : Given
+        What to do.
+
+    References
+    ----------
+    RELION 5, src/jaz/tomography/particle_set.cpp, ``ParticleSet::getPosition``.
+    """
+    found = _find_shifts(path, table, block, dialect)
+    if not found or given.shifts == "ignore":
+        return positions
+    if given.shifts is None:
+        present = [column for shift in found for column in shift.columns if column in table]
+        raise FileFormatError(
+            f"{path} shifts the particles' centers by {', '.join(present)}. Say what to do: "
+            "shifts='apply' moves the centers, shifts='ignore' leaves them."
+        )
+    shift, values = _choose(path, found, pixels)
+    values = _to_tomogram(path, table, block, shift, values)
+    if shift.unit == "pixel":
+        if binning is None:
+            raise FileFormatError(
+                f"{path} has shifts in pixels ({shift.columns[2]}), but coordinates that are not "
+                "in pixels. Remove those columns, or give shifts='ignore'."
+            )
+        return positions + shift.sign * values / binning
+    unknown = ~np.isfinite(voxels).all(axis=1) & values.any(axis=1) & ~frames.unreadable
+    if unknown.any():
+        stated = describe(pixels.stated)
+        said = f" The file says {stated}, of which it may be one." if stated else ""
+        raise FileFormatError(
+            f"{path} has shifts in angstrom ({shift.columns[2]}), but coordinates in pixels. "
+            f"Give the size of those pixels as pixel_size_angstrom.{said}"
+        )
+    return positions + shift.sign * values / voxels
+
+
+def _find_shifts(
+    path: Path, table: pd.DataFrame, block: str, dialect: Dialect
+) -> dict[Shift, _Columns]:
+    """Return those shifts of a table that are not 0."""
+    found = {}
+    for shift in dialect.shifts:
+        values = np.zeros((len(table), 3))
+        for axis, column in enumerate(shift.columns):
+            if column in table:
+                values[:, axis] = read_numbers(path, table, block, (column,))[:, 0]
+        if values.any():
+            found[shift] = values
+    return found
+
+
+def _choose(path: Path, found: dict[Shift, _Columns], pixels: Pixels) -> tuple[Shift, _Columns]:
+    """Return the one shift that two columns may say in two units.
+
+    Raises
+    ------
+    FileFormatError
+        If they say different shifts by every pixel size that is known.
+    """
+    if len(found) == 1:
+        return next(iter(found.items()))
+    by_unit = {shift.unit: (shift, values) for shift, values in found.items()}
+    angstrom, in_pixels = by_unit["angstrom"], by_unit["pixel"]
+    sizes = dict(pixels.stated)
+    if pixels.size is not None:
+        sizes[pixels.source] = pixels.size
+    for size in sizes.values():
+        if np.allclose(
+            in_pixels[1] * size[:, None], angstrom[1], rtol=_RELATIVE, atol=_ABSOLUTE_ANGSTROM
+        ):
+            return angstrom
+    known = f"with pixels of {describe(sizes)}" if sizes else "whose pixels are not known"
+    raise FileFormatError(
+        f"{path} has two shifts for each particle: {', '.join(in_pixels[0].columns[::-1])} in "
+        f"pixels, and {', '.join(angstrom[0].columns[::-1])} in angstrom. They are not the same, "
+        f"{known}. Remove the columns that do not hold."
+    )
+
+
+def _to_tomogram(
+    path: Path, table: pd.DataFrame, block: str, shift: Shift, values: _Columns
+) -> _Columns:
+    """Return shifts along the axes of the tomogram."""
+    present = [column for column in SUBTOMOGRAM_ANGLES if column in table]
+    if shift.frame == "tomogram" or not present:
+        return values
+    if len(present) < len(SUBTOMOGRAM_ANGLES):
+        raise FileFormatError(
+            f"{path} has {', '.join(present)} only of {', '.join(SUBTOMOGRAM_ANGLES)}, which turn "
+            "shifts. Add the others."
+        )
+    angles = read_numbers(path, table, block, SUBTOMOGRAM_ANGLES)
+    # Rotations are of vectors x, y, z.
+    return relion_rotations(angles).apply(values[:, ::-1])[:, ::-1]
