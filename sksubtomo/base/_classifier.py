@@ -68,7 +68,7 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
             vars(self).pop("transduction_", None)
         return self
 
-    def __sklearn_clone__(self):
+    def __sklearn_clone__(self) -> Any:
         # scikit-learn's cross_val_predict may predict in other processes, but clones in its own.
         refuse_scoring_unlabeled()
         return super().__sklearn_clone__()

@@ -32,7 +32,7 @@ class BaseReferenceClassifier(DocLinkMixin, ClassifierMixin, BaseEstimator):
     poses to try, ``_finest``.
     """
 
-    def __sklearn_clone__(self):
+    def __sklearn_clone__(self) -> Any:
         # scikit-learn's cross_val_predict may predict in other processes, but clones in its own.
         refuse_scoring_unlabeled()
         return super().__sklearn_clone__()
