@@ -54,10 +54,12 @@ def fit_clone(estimator: Any, X: Any, y: NDArray, params: Mapping[str, Any] | No
         raise ValueError(f"{name} is not a classifier: fitted, it has no classes_.")
     sentinels = fitted.classes_[is_unlabeled(fitted.classes_)]
     if len(sentinels):
+        within = f"SelfTrainingClassifier({name}(...)" + (
+            ")" if hasattr(estimator, "predict_proba") else ", max_iter=0)"
+        )
         raise ValueError(
             f"{name} took {sentinels.tolist()[0]!r}, which means 'unlabeled', for a class. Pass a "
-            f"semi-supervised classifier, such as SelfTrainingClassifier({name}(...)), or labeled "
-            "volumes only."
+            f"semi-supervised classifier, such as {within}, or labeled volumes only."
         )
     return fitted
 
