@@ -2,25 +2,39 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+OLDEST_BIN := .venv-oldest/bin
+OLDEST_STAMP := .venv-oldest/.installed
 # One compute thread a process: the tests run in two processes, and more threads would fight over
 # the cores. SCIPY_ARRAY_API lets scikit-learn's estimator checks run in full.
 TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 SCIPY_ARRAY_API=1
 
-.PHONY: install demo test lint format clean
+.PHONY: install demo test test-oldest lint format clean
 
 install: $(STAMP)
 
-$(STAMP): pyproject.toml constraints.txt
+# $(call build,ENVIRONMENT,CONSTRAINTS,EXTRA)
+define build
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'sksubtomo needs Python 3.11 or newer; try: make PYTHON=python3.11')"
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
-	touch $(STAMP)
+	test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
+	$(1)/bin/python -m pip install --quiet --disable-pip-version-check -c $(2) -e ".[$(3)]"
+	touch $(1)/.installed
+endef
+
+$(STAMP): pyproject.toml constraints.txt
+	$(call build,.venv,constraints.txt,dev)
+
+$(OLDEST_STAMP): pyproject.toml constraints-oldest.txt
+	$(call build,.venv-oldest,constraints-oldest.txt,test)
 
 demo: $(STAMP)
 	$(BIN)/python docs/examples/plot_autoencoding_classifier.py --output demo_output
 
 test: $(STAMP)
 	$(TEST_ENV) $(BIN)/python -m pytest -n 2
+
+# The tests that are not slow, with every dependency but PyTorch at its declared floor.
+test-oldest: $(OLDEST_STAMP)
+	$(TEST_ENV) $(OLDEST_BIN)/python -m pytest -n 2 -m "not slow and not network"
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -33,4 +47,4 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv demo_output .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-oldest demo_output .pytest_cache .mypy_cache .ruff_cache

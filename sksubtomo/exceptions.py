@@ -1,6 +1,12 @@
 """Errors and warnings that a caller may want to catch by name."""
 
-__all__ = ["FileFormatError", "OutOfMemoryWarning", "VolumeShapeWarning"]
+__all__ = [
+    "FileFormatError",
+    "OutOfMemoryWarning",
+    "PrecisionWarning",
+    "SuspiciousLabelWarning",
+    "VolumeShapeWarning",
+]
 
 
 class FileFormatError(ValueError):
@@ -9,6 +15,14 @@ class FileFormatError(ValueError):
 
 class OutOfMemoryWarning(UserWarning):
     """A prediction goes on in smaller batches, because memory ran out."""
+
+
+class PrecisionWarning(UserWarning):
+    """Reduced precision computes wrongly on this hardware, and float32 is used instead."""
+
+
+class SuspiciousLabelWarning(UserWarning):
+    """A label looks like a misspelling of the one that marks unlabeled rows."""
 
 
 class VolumeShapeWarning(UserWarning):

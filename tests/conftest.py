@@ -8,6 +8,12 @@ from pathlib import Path
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
+# Tests that ask for two threads share the cores with other processes; there, threads that wait
+# actively for each other take ten times as long.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# What device="auto" is in tests, here and in the processes that they start, also on machines with a
+# GPU: SKSUBTOMO_TEST_DEVICE=cuda runs the suite on it.
+os.environ["SKSUBTOMO_DEVICE"] = os.environ.get("SKSUBTOMO_TEST_DEVICE") or "cpu"
 
 import numpy as np
 import pytest

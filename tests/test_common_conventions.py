@@ -7,7 +7,9 @@ import pytest
 import torch
 from estimators import NETWORKS, VOLUME_CLASSIFIERS
 from sklearn.base import clone, is_classifier
+from sklearn.exceptions import UndefinedMetricWarning
 
+from sksubtomo.decomposition import Autoencoder, VariationalAutoencoder
 from sksubtomo.exceptions import VolumeShapeWarning
 
 NAMES = np.array(["apoferritin", "groel", "ribosome", "unlabeled"])
@@ -26,6 +28,10 @@ def network(request):
 def outputs(estimator, X):
     """What an estimator says of volumes."""
     return estimator.predict_proba(X) if is_classifier(estimator) else estimator.transform(X)
+
+
+# What is set after a fit, and has no part in its predictions.
+LATER = {"alpha": 7.0, "consistency": 1.0, "network_params": None, "training_params": None}
 
 
 # --- Labels --------------------------------------------------------------------------------------
@@ -71,10 +77,52 @@ def test_probabilities_sum_to_one(classifier, mostly_hidden):
     np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, rtol=1e-5)
 
 
+def test_log_probabilities(classifier, mostly_hidden):
+    X, y = mostly_hidden
+    classifier.set_params(max_epochs=2).fit(X, y)
+    found = classifier.predict_log_proba(X)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(np.exp(found), classifier.predict_proba(X), rtol=1e-5, atol=1e-7)
+
+
+def test_log_probabilities_stay_finite(classifier, mostly_hidden):
+    X, y = mostly_hidden
+    classifier.set_params(max_epochs=2).fit(X, y)
+    assert np.isfinite(classifier.predict_log_proba(1e4 * X)).all()
+
+
+@pytest.mark.parametrize("names", [np.array([0, 1, 2, -1]), NAMES])
+def test_transduction_is_what_is_known_of_the_volumes_of_the_fit(classifier, mostly_hidden, names):
+    X, y = mostly_hidden
+    classifier.set_params(max_epochs=15, early_stopping=False).fit(X, names[y])
+    if type(classifier).__name__ == "CNNClassifier":  # learns from labeled volumes only
+        assert not hasattr(classifier, "transduction_")
+        return
+    labels = classifier.transduction_
+    assert np.array_equal(labels[y >= 0], names[y[y >= 0]])
+    if type(classifier).__name__ == "PseudoLabelClassifier":  # keeps what it is not sure of hidden
+        assert set(np.unique(labels)) <= set(names.tolist())
+        return
+    assert labels.dtype == classifier.classes_.dtype
+    assert np.array_equal(labels[y < 0], classifier.predict(X[y < 0]))
+    assert not hasattr(classifier.partial_fit(X, names[y]), "transduction_")
+
+
+@pytest.mark.parametrize("names", [np.array([0, 1, 2, -1]), NAMES])
+def test_all_labels_of_y_as_classes_of_a_partial_fit(classifier, mostly_hidden, names):
+    X, y = mostly_hidden
+    twin = clone(classifier).partial_fit(X, names[y], classes=names[:3])
+    classifier.partial_fit(X, names[y], classes=np.unique(names[y]))
+    assert classifier.classes_.tolist() == names[:3].tolist()
+    assert np.array_equal(classifier.predict_proba(X), twin.predict_proba(X))
+    classifier.partial_fit(X, names[y], classes=np.unique(names[y]))
+
+
 def test_score_without_any_label(classifier, mostly_hidden):
     X, y = mostly_hidden
-    with pytest.raises(ValueError, match="every label in y is hidden"):
-        classifier.set_params(max_epochs=1).fit(X, y).score(X, np.full(60, -1))
+    classifier.set_params(max_epochs=1).fit(X, y)
+    with pytest.warns(UndefinedMetricWarning, match="every label in y is hidden"):
+        assert np.isnan(classifier.score(X, np.full(60, -1)))
 
 
 # --- Layout and randomness -----------------------------------------------------------------------
@@ -140,6 +188,56 @@ def test_what_a_net_was_made_with_cannot_change_when_it_goes_on(network, mostly_
     with pytest.raises(ValueError, match="n_filters=4, not 5"):
         network.set_params(network_params={"n_filters": 5}).partial_fit(X, y)
     assert network.set_params(warm_start=False).fit(X, y).n_iter_ == 1
+
+
+def test_predictions_are_those_of_the_fit_whatever_is_set_later(network, mostly_hidden):
+    X, y = mostly_hidden
+    expected = outputs(network.set_params(max_epochs=2).fit(X, y), X)
+    network.set_params(augmentation="rotations", test_time_rotations=3, precision="bfloat16")
+    network.set_params(**{n: v for n, v in LATER.items() if n in network.get_params(deep=False)})
+    assert np.array_equal(outputs(network, X), expected)
+
+
+def test_a_fit_that_is_refused_leaves_the_last_one(network, mostly_hidden):
+    X, y = mostly_hidden
+    expected = outputs(network.set_params(max_epochs=2).fit(X, y), X)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        network.fit(np.concatenate([X, X], axis=1), y[:-1])
+    assert np.array_equal(outputs(network, X), expected)
+
+
+def test_what_does_not_fit_the_net_is_refused_when_it_goes_on(classifier, mostly_hidden):
+    X, y = mostly_hidden
+    X = X.reshape(60, -1)
+    classifier.set_params(max_epochs=1, warm_start=True, volume_shape=8, device="cpu").fit(X, y)
+    changed = [
+        ({"classes": [0, 1, 2, 3]}, r"classes=\[0, 1, 2, 3\] differs"),
+        ({"volume_shape": (4, 8, 16)}, r"volume_shape=\(4, 8, 16\) differs"),
+        ({"training_params": {"standardize": False}}, "standardize=True, not False"),
+    ]
+    for first_stage in {"vae", "autoencoder"} & set(classifier.get_params(deep=False)):
+        kind = {"vae": VariationalAutoencoder, "autoencoder": Autoencoder}[first_stage]
+        changed.append(({first_stage: kind()}, f"{first_stage}=None, not "))
+    for params, message in changed:
+        before = classifier.get_params()
+        with pytest.raises(ValueError, match=message):
+            classifier.set_params(**params).fit(X, y)
+        classifier.set_params(**{name: before[name] for name in params})
+    assert classifier.set_params(classes=[0, 1, 2]).fit(X, y).n_iter_ == 2
+
+
+def test_another_device_is_refused_when_a_fit_goes_on(network, mostly_hidden, monkeypatch):
+    network.set_params(max_epochs=1, warm_start=True, device="cpu").fit(*mostly_hidden)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    with pytest.raises(ValueError, match="device='cpu', not 'cuda'"):
+        network.set_params(device="cuda").fit(*mostly_hidden)
+
+
+def test_verbose_is_followed_when_a_fit_goes_on(network, mostly_hidden, capsys):
+    network.set_params(max_epochs=1, warm_start=True).fit(*mostly_hidden)
+    assert capsys.readouterr() == ("", "")
+    network.set_params(verbose=1).fit(*mostly_hidden)
+    assert "Training: 100%" in capsys.readouterr().err
 
 
 def test_bar_is_shown_and_not_pickled(network, mostly_hidden, capsys):

@@ -25,6 +25,8 @@ class Case:
     ----------
     unit : str
         What seconds are counted for.
+    precision : str
+        What networks compute in, as the estimators' parameter.
     needs_gpu : bool
         Whether the case is left out without a GPU.
     most_rounds : int
@@ -32,6 +34,7 @@ class Case:
     """
 
     unit = "run"
+    precision = "auto"
     needs_gpu = False
     most_rounds = 1000
 

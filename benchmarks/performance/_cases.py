@@ -132,6 +132,8 @@ CASES = {
 }
 
 
-def make_case(name, profile, device):
+def make_case(name, profile, device, precision="auto"):
     """Make a case by the names of case and profile."""
-    return CASES[name].make(PROFILES[profile], device)
+    case = CASES[name].make(PROFILES[profile], device)
+    case.precision = precision
+    return case

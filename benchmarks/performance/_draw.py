@@ -26,8 +26,8 @@ def draw(path):
         draw_ratios(row_of_axes[0], rows)
         draw_shares(row_of_axes[1], rows)
         draw_scaling(row_of_axes[2], rows)
-        profile, cpu, device, threads = key
-        title = f"{profile}, {device}, {threads} threads\n{cpu}"
+        profile, cpu, instructions, device, precision, threads = key
+        title = f"{profile}, {device}, {precision}, {threads} threads\n{cpu}, {instructions}"
         shown = next((ax for ax in row_of_axes if ax.get_visible()), None)
         if shown is not None:
             shown.set_title(title, fontsize=9)
@@ -47,7 +47,8 @@ def draw_ratios(ax, rows):
         high = [float(row[name + "_high"]) for _, row in chosen] - middle
         places = np.array([place for place, _ in chosen]) + shift
         # Rounding may put a quartile on the wrong side of the median.
-        errors = np.clip([low, high], 0, None)
+        # Lists, because matplotlib 3.10 warns where an array has one column.
+        errors = np.clip([low, high], 0, None).tolist()
         ax.barh(places, middle, 0.35, xerr=errors, color=color, alpha=0.7, label=title)
     _name(ax, rows)
     ax.axvline(1.0, color="black", linewidth=0.8)

@@ -57,7 +57,7 @@ def run_rounds(name, case, options, launch=launch):
     reports = []
     asked = case.reference()
     for _ in range(min(options.rounds or case.profile.rounds, case.most_rounds)):
-        given = {"case": name, "profile": options.profile}
+        given = {"case": name, "profile": options.profile, "precision": options.precision}
         report = launch("_worker.py", given, options.threads, options.device)
         report["reference"] = []
         if asked is not None:

@@ -4,7 +4,10 @@ import platform
 import subprocess
 from pathlib import Path
 
+import torch
 from _shared import BENCHMARKS, environment
+
+from sksubtomo.networks._precision import resolve_precision
 
 # Results that are written must not count as changes.
 _MEASURED = ("sksubtomo", "benchmarks/performance")
@@ -36,13 +39,22 @@ def _git(root, *arguments):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def machine(threads, device):
-    """Return the columns of a row that tell of machine and versions."""
+def instructions():
+    """Return the vector instructions of the processor that PyTorch uses."""
+    units = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    reduced = [unit.upper() for unit in ("amx_bf16", "avx512_bf16") if units.get(unit)]
+    return " ".join([torch.backends.cpu.get_cpu_capability(), *reduced])
+
+
+def machine(threads, device, precision):
+    """Return the columns of a row that tell of machine, precision and versions."""
     columns = environment()
     if device == "cpu":
         columns["device"] = "cpu"
     return {
         "cpu": cpu_model(),
+        "instructions": instructions(),
+        "precision": resolve_precision(precision, device),
         **columns,
         "threads": threads,
         "python": platform.python_version(),

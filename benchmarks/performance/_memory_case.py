@@ -77,6 +77,7 @@ class MemoryCase(Case):
             max_epochs=1,
             early_stopping=False,
             device=self.device,
+            precision=self.precision,
             random_state=0,
         )
 

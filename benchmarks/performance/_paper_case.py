@@ -52,6 +52,7 @@ class PaperCase(Case):
             max_epochs=self.max_epochs,
             early_stopping=False,
             device=self.device,
+            precision=self.precision,
             random_state=0,
         ).fit(self.X, self.y)
 

@@ -62,6 +62,7 @@ class PredictionCase(Case):
             early_stopping=False,
             network_params={"n_filters": self.profile.n_filters},
             device=self.device,
+            precision=self.precision,
             random_state=0,
         ).fit(X, y)
         n = _N_BATCHES * self.batch_size

@@ -4,7 +4,7 @@ from _cases import CASES
 from _shared import read_rows
 
 #: What tells one set of rows from another.
-GROUP = ("profile", "cpu", "device", "threads")
+GROUP = ("profile", "cpu", "instructions", "device", "precision", "threads")
 
 
 def latest(path):
@@ -13,7 +13,8 @@ def latest(path):
     Returns
     -------
     groups : dict
-        By profile, processor, device and threads: rows in the order of the cases.
+        By profile, processor and instructions, device, precision and threads: rows in the order
+        of the cases.
     """
     groups = {}
     for row in read_rows(path):
@@ -87,12 +88,12 @@ def table(rows, columns):
 
 def section(key, rows):
     """Return the lines of one profile on one machine."""
-    profile, cpu, device, threads = key
-    where = cpu if device == "cpu" else f"{device}, {cpu}"
+    profile, cpu, instructions, device, precision, threads = key
+    where = f"{cpu} ({instructions})" if device == "cpu" else f"{device}, {cpu}"
     last = rows[-1]
     versions = ", ".join(f"{name} {last[name]}" for name in ("python", "torch", "numpy", "skorch"))
     lines = [
-        f"## Profile `{profile}` on {where}",
+        f"## Profile `{profile}` in {precision} on {where}",
         "",
         f"{threads} threads of {last['cores']} cores; {versions}; {last['date']}. Peaks measured "
         f"beside: {number(last, 'peak_float32_gflops')} GFLOP/s of float32 and "

@@ -58,6 +58,7 @@ class ScalingCase(Case):
             max_epochs=3,
             early_stopping=False,
             device=self.device,
+            precision=self.precision,
             random_state=0,
         ).fit(X, np.arange(len(X)) % sizes["n_classes"])
         return min(epoch["dur"] for epoch in fitted.history_[1:])

@@ -92,6 +92,7 @@ class TrainingCase(Case):
             "max_epochs": max_epochs,
             "early_stopping": False,
             "device": self.device,
+            "precision": self.precision,
             "random_state": 0,
             **self.params,
         }

@@ -10,6 +10,8 @@ import torch
 from _cases import CASES, make_case
 from _profiles import PROFILES
 
+from sksubtomo.networks import PRECISIONS
+
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(
@@ -19,9 +21,11 @@ def main(arguments=None):
     parser.add_argument("--profile", choices=PROFILES, default="fast")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--precision", choices=PRECISIONS, default="auto")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    print(json.dumps(make_case(options.case, options.profile, options.device).report()))
+    case = make_case(options.case, options.profile, options.device, options.precision)
+    print(json.dumps(case.report()))
 
 
 if __name__ == "__main__":

@@ -11,8 +11,9 @@ estimator, which shows what the estimator costs around them. Medians and quartil
 are noted.
 
 One row for every case goes to the CSV file as soon as it is there. A case that has a row of the
-same commit, profile, device and number of threads is not computed again, unless ``--again`` says
-so. At the end, tables (Markdown) and a figure (PNG) are rendered beside the CSV file.
+same commit, profile, device, precision and number of threads is not computed again, unless
+``--again`` says so. At the end, tables (Markdown) and a figure (PNG) are rendered beside the CSV
+file.
 """
 
 import argparse
@@ -27,8 +28,10 @@ from _profiles import PROFILES
 from _render import render
 from _shared import BENCHMARKS, append_rows, read_rows
 
+from sksubtomo.networks import PRECISIONS
+
 RESULTS = BENCHMARKS / "results/performance.csv"
-KEY = ("case", "profile", "commit", "cpu", "device", "threads")
+KEY = ("case", "profile", "commit", "cpu", "instructions", "device", "precision", "threads")
 
 
 def parse_arguments(arguments=None):
@@ -40,6 +43,12 @@ def parse_arguments(arguments=None):
     parser.add_argument("--rounds", type=int, help="instead of those of the profile")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="auto",
+        help="of networks; the reference is float32 (TF32 on GPUs) in any case",
+    )
     parser.add_argument("--again", action="store_true", help="compute rows that are there, too")
     parser.add_argument("--results", type=Path, default=RESULTS, help="the CSV file")
     options = parser.parse_args(arguments)
@@ -57,7 +66,7 @@ def parse_arguments(arguments=None):
 
 def run(options, launch=launch):
     """Compute the rows that are missing."""
-    at, where = commit(), machine(options.threads, options.device)
+    at, where = commit(), machine(options.threads, options.device, options.precision)
     done = {tuple(row[name] for name in KEY) for row in read_rows(options.results)}
     peaks = None
     for name in options.cases:
@@ -65,7 +74,7 @@ def run(options, launch=launch):
         if tuple(str(same[column]) for column in KEY) in done and not options.again:
             print(f"{name}: there already", flush=True)
             continue
-        case = make_case(name, options.profile, options.device)
+        case = make_case(name, options.profile, options.device, options.precision)
         if case.needs_gpu and options.device != "cuda":
             print(f"{name}: left out, needs a GPU", flush=True)
             continue

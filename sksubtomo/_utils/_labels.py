@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import accuracy_score
 from sklearn.utils import _safe_indexing
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
+from sksubtomo._utils._near_misses import describe, near_misses, warn_of_near_misses
+from sksubtomo._utils._warnings import level_of_caller
+
 UNLABELED = -1
 UNLABELED_STRINGS = ("unlabeled", "-1")
+_MOST_NAMED = 10
 
 
 def is_unlabeled(y: ArrayLike) -> NDArray[np.bool_]:
-    """Tell which labels mean "unlabelled".
+    """Tell which labels mean "unlabeled", without a warning of others that look like it.
 
-    Parameters
-    ----------
-    y : array-like of shape (n_samples,)
-        Numbers, where -1 is unlabelled; or strings or mixed objects, where -1,
-        ``None``, ``"unlabeled"`` and ``"-1"`` are. (NumPy turns the list
-        ``["a", -1]`` into strings, hence the last.)
-
-    Returns
-    -------
-    mask : ndarray of shape (n_samples,) of bool
-        True where the label is hidden.
+    The public function is :func:`sksubtomo.model_selection.is_unlabeled`.
     """
     y = np.asarray(y)
     if y.dtype.kind in "US":
@@ -43,6 +39,8 @@ def is_unlabeled(y: ArrayLike) -> NDArray[np.bool_]:
 
 def check_labels(y: ArrayLike, input_name: str = "y") -> NDArray:
     """Return `y` as a one-dimensional array of labels, some possibly hidden.
+
+    Warns of labels that look like a misspelling of the one that means "unlabeled".
 
     Parameters
     ----------
@@ -58,16 +56,30 @@ def check_labels(y: ArrayLike, input_name: str = "y") -> NDArray:
 
     Raises
     ------
+    TypeError
+        If `y` holds bytes.
     ValueError
         If `y` is missing, is not one-dimensional, holds NaN, mixes types or
         holds continuous values.
     """
+    labels = _checked(y, input_name)
+    warn_of_near_misses(labels[~is_unlabeled(labels)], input_name)
+    return labels
+
+
+def _checked(y: ArrayLike, input_name: str) -> NDArray:
     if y is None:
         raise ValueError(
             f"{input_name} is None: this estimator requires {input_name} to be passed, but the "
             f"target {input_name} is None. Pass one label a volume, -1 where it is unknown."
         )
+    if np.ma.is_masked(y):  # column_or_1d would unmask the labels
+        raise ValueError(
+            f"{input_name} has masked labels. Mark a volume whose class is unknown by -1 instead, "
+            f"for example {input_name}.filled(-1)."
+        )
     labels: NDArray = column_or_1d(y, warn=True)
+    _refuse_bytes(labels, input_name)
     if labels.dtype.kind == "c":
         raise ValueError(f"Complex data not supported: {input_name} holds complex numbers.")
     if labels.dtype.kind in "fO" and any(missing := [_is_missing(label) for label in labels]):
@@ -79,6 +91,18 @@ def check_labels(y: ArrayLike, input_name: str = "y") -> NDArray:
         raise ValueError(f"Input {input_name} contains infinity.")
     check_classification_targets(uniform_labels(labels[~is_unlabeled(labels)], input_name))
     return labels
+
+
+def _refuse_bytes(labels: NDArray, input_name: str) -> None:
+    if labels.dtype.kind not in "SO":
+        return
+    first = next((label for label in labels if isinstance(label, bytes)), None)
+    if first is not None:
+        raise TypeError(
+            f"{input_name} holds labels that are bytes, such as {bytes(first)!r}, which are not "
+            "supported. Decode them to strings, for example by "
+            f"numpy.char.decode(numpy.asarray({input_name}, dtype='S'))."
+        )
 
 
 def encode_labels(
@@ -113,26 +137,41 @@ def encode_labels(
     >>> codes.tolist(), classes.tolist()
     ([1, -1, 0], ['apoferritin', 'ribosome'])
     """
-    y = check_labels(y, input_name)
+    y = _checked(y, input_name)
     labeled = ~is_unlabeled(y)
     known = uniform_labels(y[labeled], input_name)
     if classes is None:
+        warn_of_near_misses(known, input_name)
         class_values = np.unique(known)
     else:
         class_values = np.unique(uniform_labels(np.asarray(classes)))
         if is_unlabeled(class_values).any():
             raise ValueError(f"classes={classes!r} holds a label that means 'unlabelled'.")
-        unknown = np.setdiff1d(known, class_values)
-        if len(unknown):
-            raise ValueError(
-                f"{input_name} holds labels that are not among the classes "
-                f"{class_values.tolist()}: {unknown[:10].tolist()}. (A meta-estimator that "
-                "re-encodes y turns -1 into a class; give it labelled volumes only, see "
-                "WithUnlabeled.)"
-            )
+        _check_known(known, class_values, input_name)
     codes = np.full(len(y), UNLABELED, dtype=np.int64)
     codes[labeled] = np.searchsorted(class_values, known)
     return codes, class_values
+
+
+def _check_known(known: NDArray, classes: NDArray, input_name: str) -> None:
+    """Refuse labels that are not among the classes."""
+    unknown = unknown_labels(known, classes)
+    if len(unknown):
+        misspelled = near_misses(unknown)
+        raise ValueError(
+            f"{input_name} holds labels that are not among the classes "
+            f"{classes[:_MOST_NAMED].tolist()}: {unknown[:_MOST_NAMED].tolist()}. "
+            + (f"{describe(misspelled)} " if misspelled else "")
+            + "(A meta-estimator that re-encodes y turns -1 into a class; give it labelled volumes "
+            "only, see WithUnlabeled.)"
+        )
+
+
+def unknown_labels(labels: NDArray, classes: NDArray) -> NDArray:
+    """Return the labels, each once, that are not among the classes."""
+    if is_text(labels) != is_text(classes):  # NumPy takes 1 and "1" for equal
+        return np.unique(labels)
+    return np.setdiff1d(labels, classes)
 
 
 def is_text(labels: NDArray) -> bool:
@@ -192,6 +231,40 @@ def decode_labels(codes: NDArray[np.int64], classes: NDArray) -> NDArray:
     labels = hidden_labels(len(codes), classes)
     labels[codes >= 0] = classes[codes[codes >= 0]]
     return labels
+
+
+def labeled_rows(
+    y: ArrayLike, *, known: ArrayLike | None = None, input_name: str = "y"
+) -> tuple[NDArray[np.intp], NDArray]:
+    """Return the numbers of the rows with a label, and their labels.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Labels; see :func:`is_unlabeled` for what marks a hidden one.
+    known : array-like of shape (n_classes,), optional
+        Classes of a fitted estimator; of these there is no warning that they look like a
+        misspelling.
+    input_name : str, default="y"
+        The name of `y` in messages.
+
+    Returns
+    -------
+    rows : ndarray of shape (n_labeled,) of int
+        Rising.
+    labels : ndarray of shape (n_labeled,)
+        Numbers or strings.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `y` is malformed, see :func:`check_labels`.
+    """
+    labels = _checked(y, input_name)
+    rows = np.flatnonzero(~is_unlabeled(labels))
+    labels = uniform_labels(labels[rows], input_name)
+    warn_of_near_misses(labels, input_name, known)
+    return rows, labels
 
 
 def _is_sentinel(label: object) -> bool:
@@ -257,20 +330,43 @@ def check_enough_classes(
 
 
 def score_labeled(predict: Callable[[Any], NDArray], X: Any, y: Any, sample_weight: Any) -> float:
-    """Return the accuracy of predictions over the labelled rows.
+    """Return the accuracy of predictions over the labeled rows.
 
     `X` is handed on as it was given, for `predict` to validate: a data frame keeps its columns.
 
     Raises
     ------
     ValueError
-        If the lengths differ, or no row is labelled.
+        If the lengths differ.
+
+    Warns
+    -----
+    UndefinedMetricWarning
+        If no row is labeled; the score is NaN then.
     """
     check_consistent_length(X, y, sample_weight)
-    labeled = ~is_unlabeled(y)
-    if not labeled.any():
-        raise ValueError("The score needs labelled volumes, but every label in y is hidden.")
-    weight = None if sample_weight is None else np.asarray(sample_weight)[labeled]
-    truth = uniform_labels(np.asarray(y)[labeled])
-    labels = predict(_safe_indexing(X, np.flatnonzero(labeled)))
+    rows, truth = labeled_rows(y, known=_classes_behind(predict))
+    if not len(rows):
+        return undefined_score("The score")
+    weight = None if sample_weight is None else np.asarray(sample_weight)[rows]
+    labels = predict(_safe_indexing(X, rows))
     return float(accuracy_score(truth, labels, sample_weight=weight))
+
+
+def undefined_score(who: str) -> float:
+    """Warn that there is nothing to score, and return NaN, as scikit-learn's metrics do.
+
+    An error would end tools that also score parts of the training rows, such as learning curves.
+    """
+    warnings.warn(
+        f"{who} is not defined, since every label in y is hidden; it is NaN. Score rows that have "
+        "a label, for example by cv=SemiSupervisedSplit(5).",
+        UndefinedMetricWarning,
+        stacklevel=level_of_caller(),
+    )
+    return float("nan")
+
+
+def _classes_behind(predict: Callable[[Any], NDArray]) -> NDArray | None:
+    """Return the classes of the estimator that a bound method is of."""
+    return getattr(getattr(predict, "__self__", None), "classes_", None)

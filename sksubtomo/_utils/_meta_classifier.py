@@ -15,8 +15,10 @@ from sklearn.utils.metadata_routing import MetadataRouter
 from sklearn.utils.validation import check_is_fitted
 
 from sksubtomo._utils._delegation import inner_has
+from sksubtomo._utils._doc_link import DocLinkMixin
 from sksubtomo._utils._labels import is_unlabeled, score_labeled
 from sksubtomo._utils._routing import routed_params, same_methods
+from sksubtomo._utils._scoring import refuse_scoring_unlabeled
 
 
 def as_rows(X: Any) -> Any:
@@ -64,7 +66,7 @@ def fit_clone(estimator: Any, X: Any, y: NDArray, params: Mapping[str, Any] | No
     return fitted
 
 
-class BaseMetaClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class BaseMetaClassifier(DocLinkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """Base of classifiers around a classifier, which is given as ``estimator``.
 
     A subclass fits ``estimator_`` and calls :meth:`_record`. Metadata go to the classifier inside
@@ -97,6 +99,7 @@ class BaseMetaClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     def _ask(self, method: str, X: Any, params: Mapping[str, Any]) -> Any:
         """Return the answer of the classifier inside, which gets the metadata it requests."""
         check_is_fitted(self)
+        refuse_scoring_unlabeled()
         routed = routed_params(self, method, params)
         return getattr(self.estimator_, method)(as_rows(X), **routed["estimator"][method])
 

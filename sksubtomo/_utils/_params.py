@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from numbers import Integral
 from typing import Any
 
+import numpy as np
 from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 
 
@@ -21,9 +23,28 @@ class NumberInterval(Interval):
         return not isinstance(val, bool) and bool(super().is_satisfied_by(val))
 
 
+#: Constraints of the edges of a box: one for a cube, or three; None where there is a default.
+EDGES: list[Any] = [None, NumberInterval(Integral, 1, None, closed="left"), "array-like"]
+
+
 def is_integer(value: Any) -> bool:
     """Tell whether a value is an integer of Python or of NumPy, which True and False are not."""
     return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def to_plain(value: Any) -> Any:
+    """Return numbers of NumPy as numbers of Python, also inside of mappings, lists and tuples.
+
+    PyTorch takes the latter only in many places, and searches over NumPy ranges give the former.
+    """
+    if isinstance(value, np.generic):
+        # item() of a long double is a long double.
+        return float(value) if isinstance(value, np.floating) else value.item()
+    if type(value) in (list, tuple):
+        return type(value)(map(to_plain, value))
+    if type(value) is dict:
+        return {name: to_plain(item) for name, item in value.items()}
+    return value
 
 
 def merge_mapping(
@@ -40,7 +61,7 @@ def merge_mapping(
     owner, name : str
         The estimator and its parameter, for messages.
     given : mapping or None
-        What the user passed.
+        What the user passed. Numbers of NumPy come back as those of Python.
     defaults : mapping
         All keys there are, with their default values.
     constraints : mapping
@@ -52,11 +73,12 @@ def merge_mapping(
         If a key is unknown or a value is out of its constraints.
     """
     given = {} if given is None else dict(given)
-    unknown = sorted(set(given) - set(defaults))
+    unknown = sorted(set(given) - set(defaults), key=str)
     if unknown:
         raise ValueError(
-            f"{name} of {owner} has unknown keys {unknown}; there are {sorted(defaults)}."
+            f"{name} of {owner} has unknown keys {reprlib.repr(unknown)}; there are "
+            f"{sorted(defaults)}."
         )
     merged = {**defaults, **given}
     validate_parameter_constraints(dict(constraints), merged, caller_name=f"{owner}.{name}")
-    return merged
+    return to_plain(merged)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-import numbers
-import re
+import reprlib
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import validate_data
 
+from sksubtomo._utils._arrays import as_array, is_lazy, without_data
+from sksubtomo._utils._params import is_integer
 from sksubtomo.exceptions import VolumeShapeWarning
 
 Shape3d = tuple[int, int, int]
@@ -21,19 +24,27 @@ _LONGEST_SILENT_LINE = 512
 
 
 def check_volume_shape(volume_shape: Any, name: str = "volume_shape") -> Shape3d:
-    """Return an edge length or a (z, y, x) triple as a triple of positive integers."""
-    edges = (volume_shape,) * 3 if isinstance(volume_shape, numbers.Integral) else volume_shape
+    """Return an edge length or a (z, y, x) triple as a triple of positive Python integers.
+
+    Raises
+    ------
+    ValueError
+        For anything else; floating-point numbers and booleans are no edges, whatever their value.
+    """
     try:
-        shape = tuple(int(edge) for edge in edges)
-        valid = len(shape) == 3 and all(e == s and s > 0 for e, s in zip(edges, shape, strict=True))
-    except (TypeError, ValueError):
-        valid = False
-    if not valid:
+        cube = is_integer(volume_shape)
+        # By index, so that a set, which has no order, is refused.
+        edges = [volume_shape if cube else volume_shape[axis] for axis in range(3)]
+        valid = cube or len(volume_shape) == 3
+    except (TypeError, LookupError):
+        edges, valid = [], False
+    if not (valid and all(is_integer(edge) and edge > 0 for edge in edges)):
         raise ValueError(
-            f"{name}={volume_shape!r} must be a positive integer (the edge of a cube) "
+            f"{name}={reprlib.repr(volume_shape)} must be a positive integer (the edge of a cube) "
             "or three positive integers (z, y, x)."
         )
-    return shape  # type: ignore[return-value]
+    depth, height, width = (int(edge) for edge in edges)
+    return depth, height, width
 
 
 def check_volumes(
@@ -49,7 +60,8 @@ def check_volumes(
     estimator : estimator
         The owner of the fitted attributes; named in error messages.
     X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_voxels)
-        Finite numbers. A lazy stack comes back as it is: it checks what it reads.
+        Finite numbers, in a form that :func:`as_array` reads. A lazy stack comes back as it is: it
+        checks what it reads.
     volume_shape : int, (int, int, int) or None
         Shape of a flat row; None reads it as one line of voxels, ``(1, 1, n_voxels)``.
     reset : bool
@@ -70,31 +82,37 @@ def check_volumes(
     """
     if is_lazy(X):
         return _check_lazy(estimator, X, volume_shape, reset, input_name)
-    X = _reject_ragged(X, input_name)
     name = type(estimator).__name__
-    ndim = getattr(X, "ndim", None)
-    if ndim is not None and ndim not in (0, 1, 2, 4):
-        raise ValueError(
-            f"{name} expects {input_name} of shape (n_samples, depth, height, width) or "
-            f"(n_samples, n_voxels), got {ndim} dimensions: {tuple(X.shape)}."
-            + (f" For a single volume, pass {input_name}[np.newaxis]." if ndim == 3 else "")
-        )
-    given = tuple(int(edge) for edge in X.shape[1:]) if ndim == 4 else None
+    X = as_array(X, input_name)
+    _check_dimensions(name, X, input_name)
+    given = tuple(int(edge) for edge in X.shape[1:]) if len(X.shape) == 4 else None
     if given is not None:
         _check_given_shape(estimator, given, volume_shape, reset, input_name)
-        X = np.asarray(X).reshape(len(X), math.prod(given))
+        X = X.reshape(X.shape[0], math.prod(given))
+    elif reset:
+        given = _shape_of_rows(name, X.shape[1], volume_shape)
     try:
-        flat = validate_data(estimator, X, reset=reset, dtype=np.float32, order="C")
+        # What is too large for float32 becomes infinite, and is refused as such.
+        with unchanged_on_error(estimator), np.errstate(over="ignore", invalid="ignore"):
+            flat = validate_data(estimator, X, reset=reset, dtype=np.float32, order="C")
     except ValueError as error:
-        raise _located(error, X, input_name) from error
+        # Not from the original, which may quote the data.
+        raise _located(error, X, input_name) from None
     if reset:
-        estimator.volume_shape_ = given or _shape_of_rows(name, flat.shape[1], volume_shape)
+        estimator.volume_shape_ = given
     return flat.reshape(len(flat), *estimator.volume_shape_)
 
 
-def is_lazy(X: Any) -> bool:
-    """Tell whether `X` is a stack that reads volumes when they are needed."""
-    return getattr(X, "lazy_volumes", False)
+@contextmanager
+def unchanged_on_error(estimator: Any) -> Iterator[None]:
+    """Leave an estimator as it was if a check fails, so that its last fit stays usable."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except Exception:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
 
 
 def _check_lazy(estimator: Any, X: Any, volume_shape: Any, reset: bool, input_name: str) -> Any:
@@ -103,23 +121,35 @@ def _check_lazy(estimator: Any, X: Any, volume_shape: Any, reset: bool, input_na
         raise ValueError(f"Found array with 0 sample(s) while {name} requires a minimum of 1.")
     given = tuple(int(edge) for edge in X.shape[1:])
     _check_given_shape(estimator, given, volume_shape, reset, input_name)
+    # Only the names of columns, of which there are none: a fit before may have left some.
+    validate_data(estimator, X, reset=reset, skip_check_array=True, ensure_2d=False)
     if reset:
         estimator.n_features_in_ = math.prod(given)
         estimator.volume_shape_ = given
     return X
 
 
-def _reject_ragged(X: Any, input_name: str) -> Any:
-    """Turn sequences of volumes into an array; explain it if they differ in shape."""
-    if hasattr(X, "ndim") or not isinstance(X, (list, tuple)):
-        return X
-    shapes = sorted({np.shape(volume) for volume in X if isinstance(volume, np.ndarray)})
-    if len(shapes) > 1:
+def _check_dimensions(name: str, X: Any, input_name: str) -> None:
+    if len(X.shape) in (2, 4):
+        return
+    if X.shape == (0,):
         raise ValueError(
-            f"{input_name} holds volumes of different shapes, {', '.join(map(str, shapes[:5]))}. "
-            "Crop or pad them to one box size first."
+            f"Found array with 0 sample(s) (shape=(0,)) while a minimum of 1 is required by {name}."
         )
-    return np.asarray(X) if shapes and len(shapes[0]) > 1 else X
+    expected = (
+        f"{name} expects {input_name} of shape (n_samples, depth, height, width) or "
+        f"(n_samples, n_voxels), got"
+    )
+    if len(X.shape) == 0:
+        raise ValueError(f"{expected} a single {type(X[()]).__name__}.")
+    if X.dtype == object:
+        raise ValueError(f"{expected} objects of type {type(X.flat[0]).__name__}.")
+    hint = ""
+    if len(X.shape) == 1:
+        hint = f" Reshape your data: for a single flat row, pass {input_name}[np.newaxis]."
+    elif len(X.shape) == 3:
+        hint = f" For a single volume, pass {input_name}[np.newaxis]."
+    raise ValueError(f"{expected} {len(X.shape)} dimensions: {tuple(X.shape)}.{hint}")
 
 
 def _check_given_shape(
@@ -135,8 +165,8 @@ def _check_given_shape(
         )
     if reset and volume_shape is not None and check_volume_shape(volume_shape) != given:
         raise ValueError(
-            f"X has volumes of shape {given}, but volume_shape={volume_shape!r} was given to "
-            f"{name}. Leave volume_shape=None for four-dimensional X."
+            f"X has volumes of shape {given}, but volume_shape={reprlib.repr(volume_shape)} was "
+            f"given to {name}. Leave volume_shape=None for four-dimensional X."
         )
 
 
@@ -145,8 +175,8 @@ def _shape_of_rows(name: str, n_voxels: int, volume_shape: Any) -> Shape3d:
         shape = check_volume_shape(volume_shape)
         if math.prod(shape) != n_voxels:
             raise ValueError(
-                f"volume_shape={volume_shape!r} means {math.prod(shape)} voxels a volume, but X "
-                f"has {n_voxels} columns."
+                f"volume_shape={reprlib.repr(volume_shape)} means {math.prod(shape)} voxels a "
+                f"volume, but X has {n_voxels} columns."
             )
         return shape
     if n_voxels >= _LONGEST_SILENT_LINE:
@@ -163,17 +193,12 @@ def _shape_of_rows(name: str, n_voxels: int, volume_shape: Any) -> Shape3d:
 
 def _located(error: ValueError, X: Any, input_name: str) -> ValueError:
     """Say in scikit-learn's message which input it is, and which volume is the first not finite."""
-    # validate_data calls it X, whatever its caller does.
-    message = re.sub(r"\A(Input )?X\b", rf"\g<1>{input_name}", str(error))
+    message = without_data(str(error), input_name)
     if "contains NaN" in message or "contains infinity" in message:
         try:
-            bad = ~np.isfinite(np.asarray(X, dtype=np.float32)).all(axis=1)
+            with np.errstate(over="ignore"):
+                bad = ~np.isfinite(np.asarray(X, dtype=np.float32)).all(axis=1)
         except (TypeError, ValueError):
             return ValueError(message)
         message += f"\nThe first such volume has index {int(np.argmax(bad))}."
     return ValueError(message)
-
-
-def has_flat_rows(X: Any) -> bool:
-    """Tell whether `X` holds one row of voxels a volume, rather than volumes."""
-    return (X if hasattr(X, "ndim") else np.asarray(X)).ndim == 2

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_array
 
-from sksubtomo._utils._params import merge_mapping
+from sksubtomo._utils._params import NumberInterval, merge_mapping
 from sksubtomo.fourier import check_tilt_range
 from sksubtomo.training import WedgeAwareAugmentation
 
 _CORRUPTION_DEFAULTS: dict[str, Any] = {"noise_std": 0.0, "contrast": 0.0, "low_pass": None}
-_DEFAULTS: dict[str, Any] = {
+AUGMENTATION_DEFAULTS: dict[str, Any] = {
     "tilt_range_deg": 60.0,
     "rotate": True,
     "max_shift_voxels": 1.0,
@@ -26,11 +26,11 @@ _DEFAULTS: dict[str, Any] = {
 _CONSTRAINTS: dict[str, list] = {
     "tilt_range_deg": [Real, tuple, list, None],
     "rotate": ["boolean"],
-    "max_shift_voxels": [Interval(Real, 0, None, closed="left")],
-    "oversampling": [Interval(Integral, 1, 4, closed="both")],
+    "max_shift_voxels": [NumberInterval(Real, 0, None, closed="left")],
+    "oversampling": [NumberInterval(Integral, 1, 4, closed="both")],
     "outside": [StrOptions({"wrap", "zeros"})],
-    "noise_std": [Interval(Real, 0, None, closed="left")],
-    "contrast": [Interval(Real, 0, 1, closed="left")],
+    "noise_std": [NumberInterval(Real, 0, None, closed="left")],
+    "contrast": [NumberInterval(Real, 0, 1, closed="left")],
     "low_pass": [tuple, list, None],
 }
 
@@ -53,7 +53,7 @@ def make_augmentation(owner: str, given: dict[str, Any] | str) -> WedgeAwareAugm
     if given == "none":
         return None
     params = {} if given == "rotations" else given
-    merged = merge_mapping(owner, "augmentation", params, _DEFAULTS, _CONSTRAINTS)
+    merged = merge_mapping(owner, "augmentation", params, AUGMENTATION_DEFAULTS, _CONSTRAINTS)
     if merged["tilt_range_deg"] is not None:
         merged["tilt_range_deg"] = check_tilt_range(merged["tilt_range_deg"])
     return WedgeAwareAugmentation(**merged)

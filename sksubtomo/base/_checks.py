@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_consistent_length
 
 from sksubtomo._utils._labels import UNLABELED
 from sksubtomo._utils._params import merge_mapping
-from sksubtomo._utils._volumes import check_volumes
+from sksubtomo._utils._volumes import check_volume_shape, check_volumes
 from sksubtomo.base._parameters import (
     NETWORK_CONSTRAINTS,
     NETWORK_DEFAULTS,
@@ -20,6 +20,7 @@ from sksubtomo.base._parameters import (
     fixed_params,
 )
 from sksubtomo.networks import resolve_backbone
+from sksubtomo.networks._device import resolve_device
 
 #: Volumes and class indices.
 ValidationData = tuple[NDArray[np.float32], NDArray[np.int64]]
@@ -47,6 +48,7 @@ class ChecksMixin:
         fixed = self._fixed_params()
         if resume:
             check_unchanged(self._made_with, fixed)
+            self._check_same_shape()
         needs_cubes = self._needs_cubes()  # a wrong augmentation is found here
         X = check_volumes(self, X, volume_shape=self.volume_shape, reset=not resume)
         self._check_number(X, "X")
@@ -105,9 +107,26 @@ class ChecksMixin:
                 "of X instead."
             )
 
+    def _check_same_shape(self) -> None:
+        """Refuse to go on with flat rows that are to be read as volumes of another shape."""
+        if self.volume_shape is None:
+            return
+        shape = check_volume_shape(self.volume_shape)
+        if shape != self.volume_shape_:
+            raise ValueError(
+                f"volume_shape={self.volume_shape!r} differs from the shape {self.volume_shape_} "
+                "that the fit was begun with. Begin anew: fit with warm_start=False."
+            )
+
     def _fixed_params(self) -> dict[str, Any]:
-        network, training = self._checked_network_params(), self._checked_training_params()
-        return fixed_params(self.network, network, training, self.early_stopping)
+        """Return what a net is made with for good, by name."""
+        return fixed_params(
+            self._checked_network_params(),
+            self._checked_training_params(),
+            network=self.network,
+            early_stopping=bool(self.early_stopping),
+            device=resolve_device(self.device),
+        )
 
     def _checked_network_params(self) -> dict[str, Any]:
         return merge_mapping(

@@ -7,18 +7,29 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import log_softmax
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils import compute_class_weight
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from sksubtomo._utils._labels import check_enough_classes, encode_labels, score_labeled
+from sksubtomo._utils._labels import (
+    check_enough_classes,
+    encode_labels,
+    is_unlabeled,
+    score_labeled,
+    uniform_labels,
+)
+from sksubtomo._utils._scoring import refuse_scoring_unlabeled
 from sksubtomo._utils._volumes import check_volumes
 from sksubtomo.base._estimator import BaseVolumeEstimator
 
 
 class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
     """Base of classifiers of volumes, of which some may be unlabelled."""
+
+    #: Whether volumes without a label have a part in the fit, and get one by it.
+    _is_semi_supervised: ClassVar[bool] = False
 
     _parameter_constraints: ClassVar[dict[str, list]] = {
         **BaseVolumeEstimator._parameter_constraints,
@@ -39,7 +50,8 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
             unlabelled in any one call.
         classes : array-like of shape (n_classes,), optional
             All classes there will be; needed in the first call, unless the estimator
-            has its parameter ``classes``.
+            has its parameter ``classes``. The label that means "unlabeled" may be among them, as
+            in ``np.unique(y)``, and is left out.
 
         Returns
         -------
@@ -51,7 +63,10 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
         ValueError
             As :meth:`fit`; also for a class or a box size that the first call did not have.
         """
-        return self._partial_fit(X, y, classes)
+        self._partial_fit(X, y, classes)
+        if self._is_semi_supervised:  # of other volumes
+            vars(self).pop("transduction_", None)
+        return self
 
     def predict_proba(self, X):
         """Return class probabilities.
@@ -67,7 +82,30 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
             Columns in the order of ``classes_``. A row does not depend on the rows beside it.
         """
         check_is_fitted(self, "net_")
+        refuse_scoring_unlabeled()
         return self._forward("classify", check_volumes(self, X, reset=False))
+
+    def predict_log_proba(self, X):
+        """Return logarithms of class probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_voxels)
+            Volumes of the shape that the estimator was fitted on.
+
+        Returns
+        -------
+        log_probabilities : ndarray of shape (n_samples, n_classes) of float32
+            Columns in the order of ``classes_``. They are finite also where a probability is too
+            small for a float32, unless it is a mean over ``test_time_rotations``.
+        """
+        check_is_fitted(self, "net_")
+        refuse_scoring_unlabeled()
+        volumes = check_volumes(self, X, reset=False)
+        if not self.net_.views.n_test_rotations:
+            return log_softmax(self._forward("logits", volumes), axis=1)
+        with np.errstate(divide="ignore"):
+            return np.log(self._forward("classify", volumes))
 
     def decision_function(self, X):
         """Return unnormalised log-probabilities, the logits of the network.
@@ -85,6 +123,7 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
             need not be that of the mean probabilities, by which :meth:`predict` goes.
         """
         check_is_fitted(self, "net_")
+        refuse_scoring_unlabeled()
         logits = self._forward("logits", check_volumes(self, X, reset=False))
         return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
 
@@ -137,10 +176,10 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
         score : float
             Share of correct predictions.
 
-        Raises
-        ------
-        ValueError
-            If no row is labelled.
+        Warns
+        -----
+        UndefinedMetricWarning
+            If no row is labeled; the score is NaN then.
         """
         check_is_fitted(self, "net_")
         return score_labeled(self.predict, X, y, sample_weight)
@@ -148,12 +187,12 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
     def _encode_targets(
         self, y: Any, n_samples: int, *, resume: bool, classes: Any, partial: bool
     ) -> NDArray[np.int64]:
+        if classes is not None:
+            classes = np.asarray(classes)
+            classes = classes[~is_unlabeled(classes)]
         given = self.classes if classes is None else classes
-        if resume and classes is not None and not np.array_equal(np.unique(classes), self.classes_):
-            raise ValueError(
-                f"classes={np.unique(classes).tolist()} differs from the classes of the "
-                f"first call, {self.classes_.tolist()}."
-            )
+        if resume and given is not None:
+            self._check_same_classes(given)
         if partial and not resume and given is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
         codes, class_values = encode_labels(y, self.classes_ if resume else given)
@@ -166,6 +205,15 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
         self.classes_ = class_values
         return codes
 
+    def _check_same_classes(self, given: Any) -> None:
+        """Refuse to go on with other classes than those that the network has outputs for."""
+        classes = np.unique(uniform_labels(np.asarray(given)))
+        if not np.array_equal(classes, self.classes_):
+            raise ValueError(
+                f"classes={classes.tolist()} differs from the classes that the fit was begun with, "
+                f"{self.classes_.tolist()}. Begin anew: fit with warm_start=False."
+            )
+
     def _encode_validation(self, y_val: Any, n_samples: int) -> NDArray[np.int64]:
         codes, _ = encode_labels(y_val, self.classes_, input_name="y_val")
         if not (self._validates_on_unlabeled() or (codes >= 0).any()):
@@ -174,6 +222,13 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
                 "volumes only. Pass the labels of X_val, or leave X_val out."
             )
         return codes
+
+    def _conclude(self, X: NDArray[np.float32], codes: NDArray[np.int64]) -> None:
+        if not self._is_semi_supervised:
+            return
+        if (codes < 0).any():
+            codes = np.where(codes < 0, self._forward("classify", X).argmax(axis=1), codes)
+        self.transduction_ = self.classes_[codes]
 
     def _module_params(self) -> dict[str, Any]:
         return {**super()._module_params(), "n_classes": len(self.classes_)}

@@ -16,9 +16,15 @@ from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
 
 from sksubtomo._utils._allocator import keeping_freed_memory
+from sksubtomo._utils._callbacks import CallbackSupportMixin, FitTasks
+from sksubtomo._utils._doc_link import DocLinkMixin
+from sksubtomo._utils._params import to_plain
+from sksubtomo._utils._volumes import unchanged_on_error
 from sksubtomo.base._augmented import check_tilt_ranges, make_augmentation
 from sksubtomo.base._checks import ChecksMixin, ValidationData
 from sksubtomo.base._parameters import CONSTRAINTS
+from sksubtomo.base._settings import SettingsMixin
+from sksubtomo.networks._precision import holding_precision
 from sksubtomo.networks._processes import n_processes, sharing_batches
 from sksubtomo.networks._random import draw_seeds
 from sksubtomo.training import (
@@ -30,11 +36,14 @@ from sksubtomo.training import (
     forward_batches,
     hold_out,
     scaling_of,
+    set_progress_bar,
     to_input,
 )
 
 
-class BaseVolumeEstimator(ChecksMixin, BaseEstimator, metaclass=ABCMeta):
+class BaseVolumeEstimator(
+    DocLinkMixin, SettingsMixin, ChecksMixin, CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta
+):
     """Base of estimators that train a network on volumes.
 
     A subclass names its network and its loss and says how targets become class
@@ -117,21 +126,26 @@ class BaseVolumeEstimator(ChecksMixin, BaseEstimator, metaclass=ABCMeta):
             too small for the network; before any training.
         """
         resume = self.warm_start and hasattr(self, "net_")
-        X, codes = self._check_data(X, y, resume=resume, classes=None)
-        if tilt_ranges is not None:
-            self._check_use_of_tilt_ranges(X_val)
-            tilt_ranges = check_tilt_ranges(tilt_ranges, len(X))
-        validation = self._check_validation(X_val, y_val)
+        with unchanged_on_error(self):
+            X, codes = self._check_data(X, y, resume=resume, classes=None)
+            if tilt_ranges is not None:
+                self._check_use_of_tilt_ranges(X_val)
+                tilt_ranges = check_tilt_ranges(tilt_ranges, len(X))
+            validation = self._check_validation(X_val, y_val)
+        tasks = FitTasks(self, to_plain(self.max_epochs), "epoch", X=X, y=y)
         with self._processes():
             self._train(
                 X,
                 codes,
+                tasks=tasks,
                 resume=resume,
                 epochs=self.max_epochs,
                 held_out=self.validation_fraction if self.early_stopping else 0.0,
                 validation=validation,
                 tilt_ranges=tilt_ranges,
             )
+        self._conclude(X, codes)
+        tasks.end()
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -159,7 +173,8 @@ class BaseVolumeEstimator(ChecksMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _partial_fit(self, X: Any, y: Any, classes: Any = None) -> BaseVolumeEstimator:
         resume = hasattr(self, "net_")
-        X, codes = self._check_data(X, y, resume=resume, classes=classes, partial=True)
+        with unchanged_on_error(self):
+            X, codes = self._check_data(X, y, resume=resume, classes=classes, partial=True)
         with self._processes():
             self._train(X, codes, resume=resume, epochs=1, held_out=0.0)
         return self
@@ -188,6 +203,7 @@ class BaseVolumeEstimator(ChecksMixin, BaseEstimator, metaclass=ABCMeta):
         resume: bool,
         epochs: int,
         held_out: float,
+        tasks: FitTasks | None = None,
         validation: ValidationData | None = None,
         tilt_ranges: NDArray[np.float64] | None = None,
     ) -> None:
@@ -198,7 +214,7 @@ class BaseVolumeEstimator(ChecksMixin, BaseEstimator, metaclass=ABCMeta):
         else:
             self._prepare(X, rows)
             self._build_net(codes, init_seed, shuffle_seed)
-        self.net_.set_params(max_epochs=epochs)
+        self.net_.set_params(max_epochs=to_plain(epochs))
         dataset = VolumeDataset(
             X, codes, offset=self.offset_, scale=self.scale_, tilt_ranges=tilt_ranges
         )
@@ -218,8 +234,13 @@ class BaseVolumeEstimator(ChecksMixin, BaseEstimator, metaclass=ABCMeta):
         dataset.share()
         if not self._checked_training_params()["n_workers"]:  # forked, they cannot use a GPU
             dataset.keep_on(self.net_.device)
-        with keeping_freed_memory():
-            self.net_.partial_fit(dataset)
+        # Backward passes, too, need the precision that the layers compute in.
+        self.net_.tasks_ = tasks
+        try:
+            with keeping_freed_memory(), holding_precision(self.net_.products_in()):
+                self.net_.partial_fit(dataset)
+        finally:
+            self.net_.tasks_ = None
         self._record(dataset)
 
     def _validates_on_unlabeled(self) -> bool:
@@ -263,7 +284,7 @@ class BaseVolumeEstimator(ChecksMixin, BaseEstimator, metaclass=ABCMeta):
         """What the network gets to see of a batch."""
         return Views(
             make_augmentation(type(self).__name__, self.augmentation),
-            n_test_rotations=self.test_time_rotations,
+            n_test_rotations=to_plain(self.test_time_rotations),
         )
 
     def _callbacks(self) -> list[Callback]:
@@ -273,20 +294,25 @@ class BaseVolumeEstimator(ChecksMixin, BaseEstimator, metaclass=ABCMeta):
     def _update_net(self, codes: NDArray[np.int64]) -> None:
         """Bring parameters that may have changed since the last fit to the live net."""
         params = self._checked_training_params()
-        self.net_.set_params(lr=self.learning_rate, batch_size=self.batch_size * n_processes())
+        batch_size = to_plain(self.batch_size) * n_processes()
+        self.net_.set_params(lr=to_plain(self.learning_rate), batch_size=batch_size)
         self.net_.iterator_train__labeled_share = params["labeled_share"]
         self.net_.iterator_train__n_batches = params["steps_per_epoch"]
         for iterator in ("iterator_train", "iterator_valid"):
             setattr(self.net_, f"{iterator}__num_workers", params["n_workers"])
         self.net_.views = self._views()
         self.net_.precision = self.precision
+        set_progress_bar(self.net_, self.verbose)
         # Through set_params, skorch would make a new criterion and forget Adam's moments.
-        for name, value in self._criterion_params(codes).items():
+        for name, value in to_plain(self._criterion_params(codes)).items():
             if isinstance(value, torch.nn.Module):
                 value.carry_on(getattr(self.net_.criterion_, name))
             movable = isinstance(value, torch.Tensor | torch.nn.Module)
             on_device = value.to(self.net_.device) if movable else value
             setattr(self.net_.criterion_, name, on_device)
+
+    def _conclude(self, X: NDArray[np.float32], codes: NDArray[np.int64]) -> None:
+        """Set what a fitted estimator says of the volumes that it was fitted to, if anything."""
 
     def _record(self, dataset: VolumeDataset) -> None:
         """Set the attributes that tell of the training."""
@@ -294,6 +320,7 @@ class BaseVolumeEstimator(ChecksMixin, BaseEstimator, metaclass=ABCMeta):
         complete = [epoch for epoch in self.net_.history if "train_loss" in epoch]
         self.history_ = [epoch_figures(epoch) for epoch in complete]
         self.n_iter_ = len(self.history_)
+        self.precision_ = self.net_.products_in()
         if "train_loss" not in self.net_.history[-1]:
             warnings.warn(
                 f"Training was interrupted after {self.n_iter_} epochs; its weights are kept.",
@@ -307,9 +334,8 @@ class BaseVolumeEstimator(ChecksMixin, BaseEstimator, metaclass=ABCMeta):
             return collect(self._forward_batches(method, inputs), len(inputs))
 
     def _forward_batches(self, method: str, inputs: Any) -> Iterator[NDArray[np.float32]]:
-        views = self._views() if self._sees_volumes() else Views()
         return forward_batches(
-            self.net_.response(method, views),
+            self.net_.response(method),
             inputs,
             # A tensor on the memory of codes, which may be read-only, would be writable.
             self._to_input if np.ndim(inputs) == 4 else torch.tensor,
@@ -317,10 +343,6 @@ class BaseVolumeEstimator(ChecksMixin, BaseEstimator, metaclass=ABCMeta):
             device=self.net_.device,
             voxels_per_sample=self.n_features_in_,
         )
-
-    def _sees_volumes(self) -> bool:
-        """Whether the network's inputs can be rotated."""
-        return True
 
     def _to_input(self, volumes: NDArray[np.float32]) -> torch.Tensor:
         return to_input(volumes, self.offset_, self.scale_)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from numbers import Integral, Real
 from typing import Any
 
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 
+from sksubtomo._utils._params import NumberInterval
 from sksubtomo.networks import PRECISIONS
 from sksubtomo.training import OPTIMIZERS
 
@@ -16,9 +17,9 @@ NETWORK_DEFAULTS: dict[str, Any] = {
     "latent_dim": 128,
 }
 NETWORK_CONSTRAINTS: dict[str, list] = {
-    "n_blocks": [None, Interval(Integral, 1, None, closed="left")],
-    "n_filters": [Interval(Integral, 1, None, closed="left")],
-    "latent_dim": [Interval(Integral, 1, None, closed="left")],
+    "n_blocks": [None, NumberInterval(Integral, 1, None, closed="left")],
+    "n_filters": [NumberInterval(Integral, 1, None, closed="left")],
+    "latent_dim": [NumberInterval(Integral, 1, None, closed="left")],
 }
 TRAINING_DEFAULTS: dict[str, Any] = {
     "betas": (0.9, 0.99),
@@ -35,15 +36,15 @@ TRAINING_DEFAULTS: dict[str, Any] = {
 }
 TRAINING_CONSTRAINTS: dict[str, list] = {
     "betas": [tuple, list],
-    "weight_decay": [Interval(Real, 0, None, closed="left")],
-    "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+    "weight_decay": [NumberInterval(Real, 0, None, closed="left")],
+    "n_iter_no_change": [NumberInterval(Integral, 1, None, closed="left")],
     "standardize": ["boolean"],
-    "n_workers": [Interval(Integral, 0, None, closed="left")],
+    "n_workers": [NumberInterval(Integral, 0, None, closed="left")],
     "optimizer": [StrOptions({*OPTIMIZERS})],
     "schedule": [StrOptions({"constant", "one_cycle"})],
-    "average_decay": [Interval(Real, 0, 1, closed="left")],
-    "labeled_share": [None, Interval(Real, 0, 1, closed="neither")],
-    "steps_per_epoch": [None, Interval(Integral, 1, None, closed="left")],
+    "average_decay": [NumberInterval(Real, 0, 1, closed="left")],
+    "labeled_share": [None, NumberInterval(Real, 0, 1, closed="neither")],
+    "steps_per_epoch": [None, NumberInterval(Integral, 1, None, closed="left")],
     "accelerate": ["boolean"],
 }
 #: Of a net that is trained further, these stay as they are.
@@ -55,15 +56,15 @@ CONSTRAINTS: dict[str, list] = {
     "network": [str],
     "network_params": [dict, None],
     "augmentation": [StrOptions({"none", "rotations"}), dict],
-    "test_time_rotations": [Interval(Integral, 0, None, closed="left")],
+    "test_time_rotations": [NumberInterval(Integral, 0, None, closed="left")],
     "training_params": [dict, None],
-    "learning_rate": [Interval(Real, 0, None, closed="neither")],
-    "batch_size": [Interval(Integral, 1, None, closed="left")],
-    "max_epochs": [Interval(Integral, 1, None, closed="left")],
+    "learning_rate": [NumberInterval(Real, 0, None, closed="neither")],
+    "batch_size": [NumberInterval(Integral, 1, None, closed="left")],
+    "max_epochs": [NumberInterval(Integral, 1, None, closed="left")],
     "early_stopping": ["boolean"],
-    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "validation_fraction": [NumberInterval(Real, 0, 1, closed="neither")],
     "warm_start": ["boolean"],
-    "volume_shape": [None, Interval(Integral, 1, None, closed="left"), "array-like"],
+    "volume_shape": [None, NumberInterval(Integral, 1, None, closed="left"), "array-like"],
     "device": [str],
     "precision": [StrOptions({*PRECISIONS})],
     "random_state": ["random_state"],
@@ -72,14 +73,10 @@ CONSTRAINTS: dict[str, list] = {
 
 
 def fixed_params(
-    network: str,
-    network_params: dict[str, Any],
-    training_params: dict[str, Any],
-    early_stopping: bool,
+    network_params: dict[str, Any], training_params: dict[str, Any], **named: Any
 ) -> dict[str, Any]:
     """Return what a net is made with for good; the two mappings are complete."""
     training = {name: training_params[name] for name in _FIXED_IN_TRAINING}
-    named = {"network": network, "early_stopping": early_stopping}
     return {**named, **network_params, **training, "betas": tuple(training["betas"])}
 
 
@@ -91,7 +88,7 @@ def check_unchanged(fixed: dict[str, Any], now: dict[str, Any]) -> None:
     ValueError
         If one of :func:`fixed_params` is another one now.
     """
-    changed = [name for name, value in fixed.items() if now[name] != value]
+    changed = [n for n, value in fixed.items() if now[n] is not value and now[n] != value]
     if changed:
         was = ", ".join(f"{name}={fixed[name]!r}, not {now[name]!r}" for name in changed)
         raise ValueError(

@@ -5,25 +5,50 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from sksubtomo._utils._allocator import keeping_freed_memory
-from sksubtomo._utils._volumes import check_volumes, has_flat_rows
+from sksubtomo._utils._arrays import as_array, check_table, has_flat_rows
+from sksubtomo._utils._available import unavailable
+from sksubtomo._utils._volumes import check_volumes
+from sksubtomo.base._encoding import EncodingMixin
 
 
-def _reconstructs(estimator: Any) -> bool:
-    """Whether the decoder is trained; an untrained one is not offered."""
-    if not estimator._trains_decoder():
-        raise AttributeError(
-            f"This {type(estimator).__name__} has alpha=0, which switches the reconstruction "
-            "branch off; there is no trained code and decoder."
-        )
-    return True
+def _no_branch_to_train(estimator: Any) -> str | None:
+    """Why there is nothing that the next fit could transform by."""
+    try:
+        if estimator._trains_decoder():
+            return None
+    except TypeError:  # alpha is no number, which fit refuses
+        return None
+    return (
+        "alpha=0 switches the reconstruction branch off; there is no trained code and decoder. Fit "
+        "with alpha > 0."
+    )
 
 
-class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
+def _no_trained_branch(estimator: Any) -> str | None:
+    """Why there is nothing to transform by: of a fitted estimator, how it was fitted counts."""
+    if not hasattr(estimator, "net_"):
+        return _no_branch_to_train(estimator)
+    if getattr(estimator.net_.module_, "reconstructs", True):
+        return None
+    return (
+        "it was fitted with alpha=0, which switches the reconstruction branch off; there is no "
+        "trained code and decoder. Fit with alpha > 0."
+    )
+
+
+@unavailable(_no_branch_to_train, "fit_transform")
+@unavailable(
+    _no_trained_branch,
+    "transform",
+    "get_feature_names_out",
+    "inverse_transform",
+    "reconstruct",
+    "reconstruction_error",
+)
+class ReconstructionMixin(EncodingMixin):
     """Codes and reconstructions, in the layout and the units of the input.
 
     Mixed into a :class:`BaseVolumeEstimator` whose network has ``encode``, ``decode`` and
@@ -33,28 +58,6 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     def _trains_decoder(self) -> bool:
         return True
 
-    @property
-    def _n_features_out(self) -> int:
-        return self.net_.module_.latent_dim
-
-    @available_if(_reconstructs)
-    def transform(self, X):
-        """Return the codes of volumes.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_voxels)
-            Volumes of the shape that the estimator was fitted on.
-
-        Returns
-        -------
-        codes : ndarray of shape (n_samples, latent_dim) of float32
-            Non-negative features from which the decoder reconstructs.
-        """
-        check_is_fitted(self, "net_")
-        return self._forward("encode", check_volumes(self, X, reset=False))
-
-    @available_if(_reconstructs)
     def inverse_transform(self, X):
         """Return the volumes that codes stand for.
 
@@ -69,14 +72,13 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             Volumes in the units of the training volumes.
         """
         check_is_fitted(self, "net_")
-        codes = check_array(X, dtype=np.float32, input_name="codes")
+        codes = check_table(X, dtype=np.float32, input_name="codes")
         if codes.shape[1] != self._n_features_out:
             raise ValueError(
                 f"Codes have {self._n_features_out} features, but X has {codes.shape[1]}."
             )
         return self._to_units(self._forward("decode", codes))
 
-    @available_if(_reconstructs)
     def reconstruct(self, X):
         """Return volumes as the network reconstructs them, with less noise.
 
@@ -91,11 +93,11 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             Reconstructions in the units of `X`.
         """
         check_is_fitted(self, "net_")
+        X = as_array(X)
         volumes = check_volumes(self, X, reset=False)
         reconstructions = self._to_units(self._forward("reconstruct", volumes))
         return reconstructions.reshape(len(volumes), -1) if has_flat_rows(X) else reconstructions
 
-    @available_if(_reconstructs)
     def reconstruction_error(self, X):
         """Return the mean squared error of the reconstruction of each volume.
 
@@ -124,9 +126,3 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     def _to_units(self, outputs: np.ndarray) -> np.ndarray:
         """Drop the channel axis and undo the scaling."""
         return outputs[:, 0] * np.float32(self.scale_) + np.float32(self.offset_)
-
-    def __sklearn_tags__(self):
-        """Return the tags: codes are float32."""
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float32"]
-        return tags

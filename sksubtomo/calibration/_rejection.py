@@ -23,6 +23,7 @@ from sksubtomo._utils._labels import (
 )
 from sksubtomo._utils._meta_classifier import as_rows, fit_clone
 from sksubtomo._utils._params import NumberInterval
+from sksubtomo._utils._scoring import refuse_scoring_unlabeled
 from sksubtomo.calibration._base import BaseHeldOutClassifier
 from sksubtomo.calibration._folds import labeled_rows, make_folds, respond_out_of_fold
 from sksubtomo.calibration._novelty import METHODS, check_method, fit_reference, score_volumes
@@ -243,6 +244,7 @@ class RejectingClassifier(BaseHeldOutClassifier):
         y : ndarray of shape (n_samples,)
             Classes, and ``unknown_label_`` where :meth:`is_unknown`.
         """
+        refuse_scoring_unlabeled()
         X = as_rows(X)
         unknown = self.is_unknown(X)
         return np.where(unknown, np.asarray(self.unknown_label_), self.estimator_.predict(X))

@@ -10,17 +10,18 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import train_test_split
 from sklearn.utils import Bunch, check_random_state
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import validate_params
 
+from sksubtomo._utils._params import NumberInterval
 from sksubtomo.datasets._subtomograms import make_subtomograms
 from sksubtomo.simulate import COMPLEXES
 
 
 @validate_params(
     {
-        "n_per_class": [Interval(Integral, 2, None, closed="left")],
+        "n_per_class": [NumberInterval(Integral, 2, None, closed="left")],
         "classes": [list, tuple, Mapping, None],
-        "train_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "train_fraction": [NumberInterval(Real, 0, 1, closed="neither")],
     },
     prefer_skip_nested_validation=False,
 )

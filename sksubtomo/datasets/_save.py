@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -107,9 +108,12 @@ def relion_angles_deg(orientations: ArrayLike) -> NDArray[np.float64]:
     three-dimensional electron microscopy information in structural biology", Journal of Structural
     Biology 151, 2005.
     """
-    return (
-        Rotation.from_quat(orientations).inv().as_euler("ZYZ", degrees=True, suppress_warnings=True)
-    )
+    rotations = Rotation.from_quat(orientations).inv()
+    with warnings.catch_warnings():
+        # At a tilt of 0 or 180 degrees only rot + psi or rot - psi is defined; SciPy then sets the
+        # third angle to 0, which is what we want, and warns. `suppress_warnings=` needs SciPy 1.17.
+        warnings.filterwarnings("ignore", message="Gimbal lock")
+        return rotations.as_euler("ZYZ", degrees=True)
 
 
 def _write_table(

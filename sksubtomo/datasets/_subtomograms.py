@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 from sklearn.utils import Bunch, check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.utils._param_validation import StrOptions, validate_params
 
+from sksubtomo._utils._params import NumberInterval
 from sksubtomo.datasets._blobs import BLOBS, check_blob_box, make_blob_volumes
 from sksubtomo.datasets._cut import cut_from_tomograms
 from sksubtomo.datasets._densities import check_boxes, load_densities
@@ -45,13 +46,13 @@ _MAKERS = {
 
 @validate_params(
     {
-        "n_samples": [Interval(Integral, 1, None, closed="left")],
-        "classes": [Interval(Integral, 1, None, closed="left"), "array-like", Mapping],
+        "n_samples": [NumberInterval(Integral, 1, None, closed="left")],
+        "classes": [NumberInterval(Integral, 1, None, closed="left"), "array-like", Mapping],
         "kind": [StrOptions(set(_DESCR))],
-        "box_size": [Interval(Integral, 2, None, closed="left")],
-        "voxel_size_angstrom": [Interval(Real, 0, None, closed="neither")],
-        "snr": [Interval(Real, 0, None, closed="neither")],
-        "max_shift_voxels": [Interval(Real, 0, None, closed="left")],
+        "box_size": [NumberInterval(Integral, 2, None, closed="left")],
+        "voxel_size_angstrom": [NumberInterval(Real, 0, None, closed="neither")],
+        "snr": [NumberInterval(Real, 0, None, closed="neither")],
+        "max_shift_voxels": [NumberInterval(Real, 0, None, closed="left")],
         "microscope": [Microscope, None],
         "defocus_um": [Real],
         "tomogram_params": [Mapping, None],

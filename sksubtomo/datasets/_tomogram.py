@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 from sklearn.utils import Bunch, check_random_state
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import validate_params
 
+from sksubtomo._utils._params import NumberInterval
 from sksubtomo.datasets._densities import check_boxes, load_densities, map_radius
 from sksubtomo.geometry import back_project
 from sksubtomo.io import extract_subtomograms
@@ -82,13 +83,13 @@ class Simulated(NamedTuple):
 @validate_params(
     {
         "classes": [list, tuple, Mapping, None],
-        "n_particles": [Interval(Integral, 1, None, closed="left"), None],
-        "concentration_micromolar": [Interval(Real, 0, None, closed="neither")],
+        "n_particles": [NumberInterval(Integral, 1, None, closed="left"), None],
+        "concentration_micromolar": [NumberInterval(Real, 0, None, closed="neither")],
         "shape": ["array-like"],
-        "box_size": [Interval(Integral, 2, None, closed="left")],
-        "voxel_size_angstrom": [Interval(Real, 0, None, closed="neither")],
-        "resolution_angstrom": [Interval(Real, 0, None, closed="neither"), None],
-        "snr": [Interval(Real, 0, None, closed="neither")],
+        "box_size": [NumberInterval(Integral, 2, None, closed="left")],
+        "voxel_size_angstrom": [NumberInterval(Real, 0, None, closed="neither")],
+        "resolution_angstrom": [NumberInterval(Real, 0, None, closed="neither"), None],
+        "snr": [NumberInterval(Real, 0, None, closed="neither")],
         "microscope": [Microscope, None],
         "scheme": [TiltScheme, None],
         "distractors": [Distractors, None],

@@ -7,17 +7,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import check_is_fitted
 
-from sksubtomo._utils._volumes import check_volumes
-from sksubtomo.base import BaseVolumeEstimator
+from sksubtomo._utils._params import NumberInterval
+from sksubtomo.base import BaseVolumeEstimator, EncodingMixin
 from sksubtomo.networks import ContrastiveNetwork
 from sksubtomo.training import ContrastiveLoss, Views
 
 
-class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseVolumeEstimator):
+class ContrastiveEncoder(EncodingMixin, BaseVolumeEstimator):
     """Encoder that learns, without labels, to know copies of one volume among all others.
 
     Of every volume in a batch, two random copies are made (see `augmentation`): rotated, shifted,
@@ -75,10 +72,10 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels.
     device : str, default="auto"
         "cpu", "cuda", "cuda:1"...; "auto" takes a GPU if there is one.
-    precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Of the network's arithmetic; weights, losses and results are float32. "auto" takes bfloat16
-        where the hardware multiplies it faster (GPUs from Ampere on, CPUs with AMX or
-        AVX512-BF16), else float32.
+    precision : {"auto", "float32", "tf32", "bfloat16"}, default="auto"
+        Of the products in the network's layers; weights, losses, probabilities and results are
+        float32. "auto" is float32 on CPUs and bfloat16 on GPUs from Ampere on. Reduced precision
+        is only used where a self-test of the device passes, and never for boxes with an edge of 1.
     random_state : int, RandomState instance or None, default=None
         Determines initial weights, the order of samples and what is held out. The
         same integer gives the same bits on a CPU with the same number of threads.
@@ -97,6 +94,8 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         One entry an epoch: ``train_loss``, ``valid_loss`` and seconds, ``dur``.
     n_iter_ : int
         Epochs trained.
+    precision_ : {"float32", "tf32", "bfloat16"}
+        What products were computed in.
     offset_, scale_ : float
         The two numbers of ``standardize``.
 
@@ -128,7 +127,7 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     }
     _network_constraints: ClassVar[dict[str, list]] = {
         **BaseVolumeEstimator._network_constraints,
-        "n_projections": [Interval(Integral, 1, None, closed="left")],
+        "n_projections": [NumberInterval(Integral, 1, None, closed="left")],
     }
     _training_defaults: ClassVar[dict[str, Any]] = {
         **BaseVolumeEstimator._training_defaults,
@@ -136,13 +135,13 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     }
     _training_constraints: ClassVar[dict[str, list]] = {
         **BaseVolumeEstimator._training_constraints,
-        "temperature": [Interval(Real, 0, None, closed="neither")],
+        "temperature": [NumberInterval(Real, 0, None, closed="neither")],
         "labeled_share": [None],
         "steps_per_epoch": [None],
     }
     _parameter_constraints: ClassVar[dict[str, list]] = {
         **BaseVolumeEstimator._parameter_constraints,
-        "batch_size": [Interval(Integral, 2, None, closed="left")],
+        "batch_size": [NumberInterval(Integral, 2, None, closed="left")],
     }
 
     def __init__(
@@ -184,26 +183,6 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             verbose=verbose,
         )
 
-    @property
-    def _n_features_out(self) -> int:
-        return self.net_.module_.latent_dim
-
-    def transform(self, X):
-        """Return the codes of volumes.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_voxels)
-            Volumes of the shape that the estimator was fitted on.
-
-        Returns
-        -------
-        codes : ndarray of shape (n_samples, latent_dim) of float32
-            Features, of either sign.
-        """
-        check_is_fitted(self, "net_")
-        return self._forward("encode", check_volumes(self, X, reset=False))
-
     def _views(self) -> Views:
         if self.augmentation == "none":
             raise ValueError(
@@ -214,9 +193,3 @@ class ContrastiveEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
 
     def _criterion_params(self, codes: NDArray[np.int64]) -> dict[str, Any]:
         return {"temperature": self._checked_training_params()["temperature"]}
-
-    def __sklearn_tags__(self):
-        """Return the tags: codes are float32."""
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float32"]
-        return tags

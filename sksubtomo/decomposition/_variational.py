@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils._param_validation import Interval
 
+from sksubtomo._utils._params import NumberInterval
 from sksubtomo.base import BaseVolumeEstimator, ReconstructionMixin
 from sksubtomo.networks import VariationalNetwork
 from sksubtomo.training import VariationalLoss
@@ -76,10 +76,10 @@ class VariationalAutoencoder(ReconstructionMixin, BaseVolumeEstimator):
         Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels.
     device : str, default="auto"
         "cpu", "cuda", "cuda:1"...; "auto" takes a GPU if there is one.
-    precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Of the network's arithmetic; weights, losses and results are float32. "auto" takes bfloat16
-        where the hardware multiplies it faster (GPUs from Ampere on, CPUs with AMX or
-        AVX512-BF16), else float32.
+    precision : {"auto", "float32", "tf32", "bfloat16"}, default="auto"
+        Of the products in the network's layers; weights, losses, probabilities and results are
+        float32. "auto" is float32 on CPUs and bfloat16 on GPUs from Ampere on. Reduced precision
+        is only used where a self-test of the device passes, and never for boxes with an edge of 1.
     random_state : int, RandomState instance or None, default=None
         Determines initial weights, the order of samples and what is held out. The
         same integer gives the same bits on a CPU with the same number of threads.
@@ -100,6 +100,8 @@ class VariationalAutoencoder(ReconstructionMixin, BaseVolumeEstimator):
         seconds, ``dur``.
     n_iter_ : int
         Epochs trained.
+    precision_ : {"float32", "tf32", "bfloat16"}
+        What products were computed in.
     offset_, scale_ : float
         The two numbers of ``standardize``.
 
@@ -139,8 +141,8 @@ class VariationalAutoencoder(ReconstructionMixin, BaseVolumeEstimator):
     }
     _network_constraints: ClassVar[dict[str, list]] = {
         **BaseVolumeEstimator._network_constraints,
-        "n_hidden": [Interval(Integral, 1, None, closed="left")],
-        "noise_std": [Interval(Real, 0, None, closed="neither")],
+        "n_hidden": [NumberInterval(Integral, 1, None, closed="left")],
+        "noise_std": [NumberInterval(Real, 0, None, closed="neither")],
     }
 
     def score(self, X, y=None):

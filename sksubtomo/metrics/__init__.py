@@ -1,6 +1,7 @@
 """Scores that know that -1 is not a class."""
 
 from sksubtomo.metrics._calibration import expected_calibration_error, reliability_curve
+from sksubtomo.metrics._drop_unlabeled import drop_unlabeled
 from sksubtomo.metrics._scorer import (
     LabeledScorer,
     get_labeled_scorer,
@@ -10,6 +11,7 @@ from sksubtomo.metrics._scorer import (
 
 __all__ = [
     "LabeledScorer",
+    "drop_unlabeled",
     "expected_calibration_error",
     "get_labeled_scorer",
     "get_labeled_scorer_names",

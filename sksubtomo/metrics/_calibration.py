@@ -7,16 +7,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import Bunch
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.utils import Bunch, _safe_indexing
+from sklearn.utils._param_validation import StrOptions, validate_params
 from sklearn.utils.validation import check_array, check_consistent_length
 
 from sksubtomo._utils._labels import encode_labels
+from sksubtomo._utils._numbers import check_integer
+from sksubtomo._utils._params import NumberInterval
 
 _CONSTRAINTS: dict[str, list] = {
     "y_true": ["array-like"],
     "y_prob": ["array-like"],
-    "n_bins": [Interval(Integral, 1, None, closed="left")],
+    "n_bins": [NumberInterval(Integral, 1, None, closed="left")],
     "strategy": [StrOptions({"uniform", "quantile"})],
     "labels": ["array-like", None],
 }
@@ -67,6 +69,7 @@ def reliability_curve(y_true, y_prob, *, n_bins=15, strategy="uniform", labels=N
     >>> curve.confidence, curve.accuracy, curve.counts
     (array([0.75]), array([0.5]), array([2]))
     """
+    n_bins = check_integer("n_bins", n_bins, at_least=1)  # the constraint lets True pass
     confidence, correct = _confidence_and_hits(y_true, y_prob, labels)
     if strategy == "uniform":
         edges = np.linspace(0, 1, n_bins + 1)
@@ -132,12 +135,18 @@ def expected_calibration_error(y_true, y_prob, *, n_bins=15, strategy="uniform",
 def _confidence_and_hits(
     y_true: Any, y_prob: Any, labels: Any
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return the largest probability of every labelled row, and whether it is its class's."""
-    y_prob = check_array(y_prob, dtype=np.float64, ensure_2d=False, input_name="y_prob")
-    if y_prob.ndim == 1:
-        y_prob = np.column_stack([1 - y_prob, y_prob])
+    """Return the largest probability of every labeled row, and whether it is its class's."""
     check_consistent_length(y_true, y_prob)
     codes, classes = encode_labels(y_true, labels)
+    labeled = np.flatnonzero(codes >= 0)
+    if not len(labeled):
+        raise ValueError("Calibration needs labelled rows, but every label in y_true is hidden.")
+    # Unlabeled rows may be NaN, as those of cross_val_predict are.
+    y_prob = check_array(
+        _safe_indexing(y_prob, labeled), dtype=np.float64, ensure_2d=False, input_name="y_prob"
+    )
+    if y_prob.ndim == 1:
+        y_prob = np.column_stack([1 - y_prob, y_prob])
     n_columns = len(classes) if labels is None else len(labels)
     if y_prob.shape[1] != n_columns or len(classes) != n_columns:
         raise ValueError(
@@ -148,9 +157,5 @@ def _confidence_and_hits(
         raise ValueError(
             "y_prob holds rows that are no probabilities: they must be from 0 to 1 and sum to 1."
         )
-    labeled = codes >= 0
-    if not labeled.any():
-        raise ValueError("Calibration needs labelled rows, but every label in y_true is hidden.")
     columns = np.arange(n_columns) if labels is None else np.argsort(np.asarray(labels))
-    y_prob = y_prob[labeled]
     return y_prob.max(axis=1), y_prob.argmax(axis=1) == columns[codes[labeled]]

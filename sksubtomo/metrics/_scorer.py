@@ -1,30 +1,39 @@
-"""Scorers that leave unlabelled samples out."""
+"""Scorers that leave unlabeled samples out."""
 
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import sklearn
 from numpy.typing import NDArray
+from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import average_precision_score, get_scorer, log_loss, roc_auc_score
 from sklearn.utils import _safe_indexing
 from sklearn.utils.metadata_routing import MetadataRequest, get_routing_for_object
+from sklearn.utils.validation import check_consistent_length
 
-from sksubtomo._utils._labels import is_unlabeled, uniform_labels
+from sksubtomo._utils._labels import labeled_rows, undefined_score, unknown_labels
+from sksubtomo._utils._rows import take_rows
+from sksubtomo._utils._warnings import level_of_caller
+
+# What TunedThresholdClassifierCV makes a scorer of its own from, which it calls with thresholded
+# labels. There is no public way to them.
+_PARTS = ("_score_func", "_sign", "_kwargs", "_response_method")
 
 
 class LabeledScorer:
-    """Scorer ``scorer(estimator, X, y)`` that drops unlabelled rows before predicting.
+    """Scorer ``scorer(estimator, X, y)`` that drops unlabeled rows before predicting.
 
     Made by :func:`make_labeled_scorer`.
 
     Parameters
     ----------
     scorer : callable
-        Scorer to ask about the labelled rows.
+        Scorer to ask about the labeled rows.
     name : str
         How to print it.
     """
@@ -32,9 +41,11 @@ class LabeledScorer:
     def __init__(self, scorer: Callable[..., float], name: str) -> None:
         self._scorer = scorer
         self._name = name
+        # LearningCurveDisplay and ValidationCurveDisplay label their axis by it.
+        self.__name__ = name.strip("'")
 
     def __call__(self, estimator: Any, X: Any, y: Any, **params: Any) -> float:
-        """Score the labelled rows.
+        """Score the labeled rows.
 
         Parameters
         ----------
@@ -55,20 +66,29 @@ class LabeledScorer:
         Raises
         ------
         ValueError
-            If no row is labelled.
+            If lengths differ.
+
+        Warns
+        -----
+        UndefinedMetricWarning
+            If no row is labeled; the score is NaN then.
         """
-        rows = np.flatnonzero(~is_unlabeled(y))
+        rows, labels = labeled_rows(y, known=getattr(estimator, "classes_", None))
+        check_consistent_length(X, y, params.get("sample_weight"))
         if not len(rows):
-            raise ValueError(
-                f"{self!r} has no labelled row to score. Keep labelled rows in every test fold, "
-                "for example by cv=SemiSupervisedSplit(5)."
-            )
-        params = {
-            name: None if value is None else _safe_indexing(value, rows)
-            for name, value in params.items()
-        }
-        labels = uniform_labels(np.asarray(y)[rows])
+            return undefined_score(repr(self))
+        params = take_rows(params, rows, len(y))
         return self._scorer(estimator, _safe_indexing(X, rows), labels, **params)
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _PARTS:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        if not hasattr(self._scorer, name):
+            raise AttributeError(
+                f"{self!r} is not made of a metric of labels, which is needed here. Use a name, or "
+                "a scorer from sklearn.metrics.make_scorer."
+            )
+        return getattr(self._scorer, name)
 
     def __repr__(self) -> str:
         """Return how the scorer was made."""
@@ -77,6 +97,9 @@ class LabeledScorer:
     def get_metadata_routing(self) -> Any:
         """Return the requests of the scorer inside."""
         return get_routing_for_object(self._scorer)
+
+    # What TunedThresholdClassifierCV calls before scikit-learn 1.9.
+    _get_metadata_request = get_metadata_routing
 
     def set_score_request(self, **requests: Any) -> LabeledScorer:
         """Set the requests of the scorer inside, as in scikit-learn's metadata routing.
@@ -110,10 +133,22 @@ class _ProbabilityScorer:
     def __init__(self, name: str) -> None:
         self._name = name
         self._weight_request: bool | str | None = None
+        metric = get_scorer(name)
+        for part in _PARTS:
+            setattr(self, part, getattr(metric, part))
 
     def __call__(self, estimator: Any, X: Any, y: NDArray, sample_weight: Any = None) -> float:
+        classes = np.asarray(estimator.classes_)
+        unknown = unknown_labels(y, classes)
+        if len(unknown):
+            raise ValueError(
+                f"y has labels {unknown[:10].tolist()} that the estimator has no column for: its "
+                f"classes are {classes[:10].tolist()}. Label rows of these classes in every "
+                "training fold, for example by cv=SemiSupervisedSplit(5), or name all classes by "
+                "classes=."
+            )
         columns = _columns(estimator, X, for_ranks=self._name in _RANKINGS)
-        return float(_BY_PROBABILITY[self._name](y, columns, estimator.classes_, sample_weight))
+        return float(_BY_PROBABILITY[self._name](y, columns, classes, sample_weight))
 
     def get_metadata_routing(self) -> MetadataRequest:
         requests = MetadataRequest(owner=f"make_labeled_scorer({self._name!r})")
@@ -158,18 +193,26 @@ def _mean_over_classes(
     weight: Any,
 ) -> float:
     """Score every class against the rest; of two classes, the second only, as scikit-learn does."""
-    chosen = range(len(classes)) if len(classes) > 2 else [1]
-    is_class = {column: y == classes[column] for column in chosen}
+    chosen = range(len(classes)) if len(classes) > 2 else [len(classes) - 1]
+    truths = {column: y == classes[column] for column in chosen}
+    # A ranking needs rows of the class and others; precision needs rows of the class.
+    both = score_func is roc_auc_score
+    undefined = [
+        column for column, truth in truths.items() if not truth.any() or (both and truth.all())
+    ]
+    if undefined:
+        warnings.warn(
+            f"{score_func.__name__} is not defined for the classes {classes[undefined].tolist()}: "
+            "no labeled row is of such a class, or every one is. The score is NaN. Score rows of "
+            "every class, for example by cv=SemiSupervisedSplit(5).",
+            UndefinedMetricWarning,
+            stacklevel=level_of_caller(),
+        )
+        return float("nan")
     scores = [
         score_func(truth, probabilities[:, column], sample_weight=weight)
-        for column, truth in is_class.items()
-        if truth.any() and not truth.all()
+        for column, truth in truths.items()
     ]
-    if not scores:
-        raise ValueError(
-            f"{score_func.__name__} needs rows of at least two classes, but the labelled rows are "
-            f"all of class {y[0]!r}."
-        )
     return float(np.mean(scores))
 
 
@@ -200,14 +243,14 @@ def get_labeled_scorer_names() -> list[str]:
 
 
 def get_labeled_scorer(name: str) -> LabeledScorer:
-    """Return a scorer that leaves unlabelled samples out.
+    """Return a scorer that leaves unlabeled samples out.
 
     Parameters
     ----------
     name : str
         One of :func:`get_labeled_scorer_names`. ``roc_auc`` and ``average_precision``
-        are those of the second class, where there are two; else the mean over
-        the classes, each against the rest, that occur among the rows scored. They need
+        are those of the second class, where there are two; else the mean over the classes of the
+        estimator, each against the rest. They need
         ``predict_proba``; of two classes, ``decision_function`` does as well. ``neg_log_loss``
         takes the classes from the estimator, so that none needs to occur.
 
@@ -215,6 +258,14 @@ def get_labeled_scorer(name: str) -> LabeledScorer:
     -------
     scorer : LabeledScorer
         To be given as ``scoring=``.
+
+    Warns
+    -----
+    UndefinedMetricWarning
+        When ``roc_auc`` or ``average_precision`` scores rows among which there is none of a class
+        of the estimator; the score is NaN then, as that of scikit-learn's ``roc_auc_score``. The
+        three scorers by probabilities raise a ValueError for labels that are no classes of the
+        estimator.
 
     Raises
     ------
@@ -272,4 +323,6 @@ def make_labeled_scorer(scoring: str | Callable[..., float]) -> LabeledScorer:
             f"{scoring.__name__} is a metric of predictions, not a scorer of estimators. "
             f"Pass sklearn.metrics.make_scorer({scoring.__name__})."
         )
+    if isinstance(scoring, LabeledScorer):
+        return scoring
     return LabeledScorer(scoring, repr(scoring))

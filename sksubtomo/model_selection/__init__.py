@@ -1,7 +1,16 @@
 """Hiding labels, and splitting data of which only some are labelled."""
 
-from sksubtomo._utils._labels import UNLABELED, encode_labels, is_unlabeled
+from sksubtomo._utils._labels import UNLABELED, encode_labels
+from sksubtomo.model_selection._cross_val_predict import cross_val_predict
+from sksubtomo.model_selection._labels import is_unlabeled
 from sksubtomo.model_selection._mask_labels import mask_labels
 from sksubtomo.model_selection._split import SemiSupervisedSplit
 
-__all__ = ["UNLABELED", "SemiSupervisedSplit", "encode_labels", "is_unlabeled", "mask_labels"]
+__all__ = [
+    "UNLABELED",
+    "SemiSupervisedSplit",
+    "cross_val_predict",
+    "encode_labels",
+    "is_unlabeled",
+    "mask_labels",
+]

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
-from sksubtomo._utils._labels import UNLABELED, UNLABELED_STRINGS, check_labels, is_unlabeled
+from sksubtomo._utils._labels import check_labels, hidden_labels, is_unlabeled
+from sksubtomo._utils._numbers import check_integer, is_number
 
 
 def mask_labels(
@@ -43,9 +44,9 @@ def mask_labels(
     Raises
     ------
     ValueError
-        If not exactly one of the two amounts is given; a class has fewer than `n_per_class` labels;
-        the fraction keeps fewer labels than there are classes; or `y` is of an unsigned
-        type, in which -1 would become a class.
+        If not exactly one of the two amounts is given, or it is no number in its range; a class
+        has fewer than `n_per_class` labels; the fraction keeps fewer labels than there are
+        classes; or `y` is of an unsigned type, in which -1 would become a class.
 
     Examples
     --------
@@ -53,6 +54,8 @@ def mask_labels(
     >>> mask_labels([0, 0, 0, 1, 1, 1], n_per_class=1, random_state=0)
     array([-1, -1,  0, -1, -1,  1])
     """
+    if not isinstance(stratify, (bool, np.bool_)):
+        raise ValueError(f"stratify={stratify!r} must be True or False.")
     y = check_labels(y)
     if y.dtype.kind in "ub":
         raise ValueError(f"y has dtype {y.dtype}, which cannot hold -1. Convert it: y.astype(int).")
@@ -74,9 +77,8 @@ def mask_labels(
     return _hide_all_but(y, np.concatenate(kept) if kept else known[:0])
 
 
-def _counts_of(classes: NDArray, codes: NDArray[np.intp], n_per_class: int) -> NDArray[np.intp]:
-    if n_per_class < 1:
-        raise ValueError(f"n_per_class={n_per_class} must be at least 1.")
+def _counts_of(classes: NDArray, codes: NDArray[np.intp], n_per_class: Any) -> NDArray[np.intp]:
+    n_per_class = check_integer("n_per_class", n_per_class, at_least=1)
     available = np.bincount(codes, minlength=len(classes))
     if (available < n_per_class).any():
         scarce = int(available.argmin())
@@ -87,10 +89,10 @@ def _counts_of(classes: NDArray, codes: NDArray[np.intp], n_per_class: int) -> N
     return np.full(len(classes), n_per_class)
 
 
-def _number_of(labeled_fraction: float | None, n_known: int, at_least: int) -> int:
-    if labeled_fraction is None or not 0 < labeled_fraction <= 1:
+def _number_of(labeled_fraction: Any, n_known: int, at_least: int) -> int:
+    if not (is_number(labeled_fraction) and 0 < labeled_fraction <= 1):
         raise ValueError(f"labeled_fraction={labeled_fraction!r} must be in (0, 1].")
-    n_kept = round(labeled_fraction * n_known)
+    n_kept = round(float(labeled_fraction) * n_known)
     if n_kept < at_least:
         raise ValueError(
             f"labeled_fraction={labeled_fraction:g} of {n_known} labels keeps {n_kept}, fewer "
@@ -111,13 +113,6 @@ def _apportion(total: int, sizes: NDArray[np.intp]) -> NDArray[np.intp]:
 
 
 def _hide_all_but(y: NDArray, kept: NDArray[np.intp]) -> NDArray:
-    is_text = y.dtype.kind in "US" or (
-        y.dtype.kind == "O" and any(isinstance(label, str) for label in y)
-    )
-    sentinel = UNLABELED_STRINGS[0]
-    if y.dtype.kind in "US":
-        masked = np.full(len(y), sentinel, dtype=np.result_type(y.dtype.str, f"U{len(sentinel)}"))
-    else:
-        masked = np.full(len(y), sentinel if is_text else UNLABELED, dtype=y.dtype)
+    masked = hidden_labels(len(y), like=y)
     masked[kept] = y[kept]
     return masked

@@ -3,35 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import BaseCrossValidator, StratifiedGroupKFold, StratifiedKFold
+from sklearn.model_selection import (
+    BaseCrossValidator,
+    PredefinedSplit,
+    StratifiedGroupKFold,
+    StratifiedKFold,
+)
 from sklearn.model_selection._split import GroupsConsumerMixin
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
-from sksubtomo._utils._labels import encode_labels
+from sksubtomo._utils._labels import encode_labels, labeled_rows
+from sksubtomo._utils._numbers import is_integer
+from sksubtomo.model_selection._pairs import check_pairs, rows_of_pairs
+
+Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 _POLICIES = ("train", "groups", "drop")
+_DEFAULT_FOLDS = 5
 
 
 class SemiSupervisedSplit(GroupsConsumerMixin, BaseCrossValidator):
-    """Folds over the labelled samples; the unlabelled are for training only.
+    """Folds over the labeled samples; the unlabeled are for training only.
 
-    To be given as ``cv=`` to scikit-learn's tools. Test folds hold labelled samples only, so
-    that every scorer works, and no unlabelled sample is lost to a test fold.
+    To be given as ``cv=`` to scikit-learn's tools. Test folds hold labeled samples only, so
+    that every scorer works on them, and no unlabeled sample is lost to a test fold.
 
     Parameters
     ----------
-    cv : int or cross-validation splitter, default=5
-        How to split the labelled samples. A number makes stratified folds; stratified folds of
-        whole groups, where groups are given.
+    cv : int, cross-validation splitter, iterable or None, default=5
+        How to split the labeled samples.
+
+        - An integer, at least 2, makes stratified folds; stratified folds of whole groups, where
+          groups are given. None means 5.
+        - A splitter of scikit-learn is given the labeled samples only. The ``test_fold`` of a
+          :class:`~sklearn.model_selection.PredefinedSplit` may have one entry for every sample,
+          of which those of labeled samples are used, or one for every labeled sample.
+        - An iterable of (train, test) holds row numbers, masks or slices of all samples.
+          Unlabeled samples are taken out of its test sets, and go where `unlabeled` says.
+
     unlabeled : {"train", "groups", "drop"}, default="train"
-        Where unlabelled samples go: into every training fold; into every training fold but those
+        Where unlabeled samples go: into every training fold; into every training fold but those
         whose test fold has samples of the same group, for example of the same tomogram; or
         nowhere, which is the supervised comparison on the same folds.
+
+    Raises
+    ------
+    ValueError
+        If `cv` is none of these, or `unlabeled` is another word.
 
     Examples
     --------
@@ -44,13 +66,14 @@ class SemiSupervisedSplit(GroupsConsumerMixin, BaseCrossValidator):
     [0 1 4 5] [2 3]
     """
 
-    def __init__(self, cv: Any = 5, *, unlabeled: str = "train") -> None:
-        self.cv = cv
+    def __init__(self, cv: Any = _DEFAULT_FOLDS, *, unlabeled: str = "train") -> None:
+        # Splitters of scikit-learn check their parameters at once, too; they are not cloned.
+        if not (isinstance(unlabeled, str) and unlabeled in _POLICIES):
+            raise ValueError(f"unlabeled={unlabeled!r} must be one of {_POLICIES}.")
+        self.cv = _check_cv(cv)
         self.unlabeled = unlabeled
 
-    def split(
-        self, X: Any, y: Any = None, groups: Any = None
-    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[Fold]:
         """Generate row numbers of training and test folds.
 
         Parameters
@@ -70,26 +93,38 @@ class SemiSupervisedSplit(GroupsConsumerMixin, BaseCrossValidator):
         Raises
         ------
         ValueError
-            If no sample is labelled, a class has fewer labelled samples than there are folds, or
-            groups are needed and missing.
+            If no sample is labeled; a class has fewer labeled samples than there are folds; a
+            test fold has no labeled sample; groups are needed and missing; or a
+            ``PredefinedSplit`` or an iterable is of other samples, or names only some of
+            the unlabeled ones, so that it is not clear where the others should go.
         """
         check_consistent_length(X, y, groups)
         codes, classes = encode_labels(y)
-        groups = None if groups is None else column_or_1d(groups)
-        if self.unlabeled not in _POLICIES:
-            raise ValueError(f"unlabeled={self.unlabeled!r} must be one of {_POLICIES}.")
-        if self.unlabeled == "groups" and groups is None:
-            raise ValueError("unlabeled='groups' needs groups, for example groups=tomogram_names.")
+        groups = _check_groups(groups, needed=self.unlabeled == "groups")
         labeled, unlabeled = np.flatnonzero(codes >= 0), np.flatnonzero(codes < 0)
         if not len(labeled):
             raise ValueError("Cannot split: every label in y is hidden.")
-        labeled_groups = None if groups is None else groups[labeled]
-        splitter = self._splitter(codes[labeled], classes, labeled_groups)
-        for train, test in splitter.split(np.zeros(len(labeled)), codes[labeled], labeled_groups):
+        own_groups = None if groups is None else groups[labeled]
+        if isinstance(self.cv, list):
+            keep_all = self.unlabeled == "train"
+            folds = rows_of_pairs(self.cv, codes >= 0, all_or_none=keep_all)
+        else:
+            splitter = self._splitter(codes, classes, groups)
+            if isinstance(splitter, PredefinedSplit):  # which would warn that it ignores groups
+                own_groups = None
+            folds = (
+                (labeled[train], labeled[test])
+                for train, test in splitter.split(
+                    np.zeros(len(labeled)), classes[codes[labeled]], own_groups
+                )
+            )
+        for number, (train, test) in enumerate(folds, start=1):
+            if not len(test):
+                raise ValueError(f"Test fold {number} has no labeled sample. Leave this fold out.")
             extra = unlabeled if self.unlabeled != "drop" else unlabeled[:0]
             if self.unlabeled == "groups":
-                extra = extra[~np.isin(groups[extra], np.unique(labeled_groups[test]))]  # type: ignore[index]
-            yield np.sort(np.concatenate([labeled[train], extra])), np.sort(labeled[test])
+                extra = extra[~np.isin(groups[extra], groups[test])]
+            yield np.sort(np.concatenate([train, extra])), np.sort(test)
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
         """Return the number of folds.
@@ -97,35 +132,101 @@ class SemiSupervisedSplit(GroupsConsumerMixin, BaseCrossValidator):
         Parameters
         ----------
         X, y, groups : array-like, optional
-            As in :meth:`split`; needed where the number of folds depends on them.
+            As in :meth:`split`. Where the number of folds depends on the samples, as of
+            ``LeaveOneOut`` and ``LeaveOneGroupOut``, `y` is needed, and `groups` as in the
+            splitter.
 
         Returns
         -------
         n_splits : int
             Number of folds.
+
+        Raises
+        ------
+        ValueError
+            If what the number of folds depends on is missing.
         """
-        if isinstance(self.cv, Integral):
+        if is_integer(self.cv):
             return int(self.cv)
+        if isinstance(self.cv, list):
+            return len(self.cv)
         if y is None:
-            return self.cv.get_n_splits(X, y, groups)
-        labeled = encode_labels(y)[0] >= 0
-        groups = None if groups is None else column_or_1d(groups)[labeled]
-        return self.cv.get_n_splits(np.zeros(labeled.sum()), np.asarray(y)[labeled], groups)
+            return _fixed_n_splits(self.cv)
+        rows, labels = labeled_rows(y)
+        groups = None if groups is None else column_or_1d(groups)[rows]
+        return int(self.cv.get_n_splits(np.zeros(len(rows)), labels, groups))
 
     def _splitter(
         self, codes: NDArray[np.int64], classes: NDArray, groups: NDArray | None
     ) -> BaseCrossValidator:
-        if not isinstance(self.cv, Integral):
-            if not hasattr(self.cv, "split"):
-                raise ValueError(
-                    f"cv={self.cv!r} must be a number of folds or a cross-validation splitter."
-                )
-            splitter = self.cv
-        else:
-            splitter = (StratifiedKFold if groups is None else StratifiedGroupKFold)(int(self.cv))
+        splitter = self.cv
+        if is_integer(splitter):
+            splitter = (StratifiedKFold if groups is None else StratifiedGroupKFold)(int(splitter))
         if isinstance(splitter, (StratifiedKFold, StratifiedGroupKFold)):
-            _check_folds(splitter.n_splits, codes, classes, groups)
+            own_groups = None if groups is None else groups[codes >= 0]
+            _check_folds(splitter.n_splits, codes[codes >= 0], classes, own_groups)
+        if isinstance(splitter, PredefinedSplit):
+            return _of_labeled(splitter, codes >= 0)
         return splitter
+
+
+def _check_cv(cv: Any) -> Any:
+    """Return folds as an integer, a splitter or a list of pairs."""
+    if cv is None:
+        return _DEFAULT_FOLDS
+    if is_integer(cv):
+        if cv < 2:
+            raise ValueError(f"cv={cv!r} must be at least 2 folds.")
+        return cv
+    if isinstance(cv, (str, bytes)) or not (hasattr(cv, "split") or np.iterable(cv)):
+        raise ValueError(
+            f"cv={cv!r} must be an integer of at least 2, a cross-validation splitter, or an "
+            "iterable of (train, test) row numbers."
+        )
+    return cv if hasattr(cv, "split") else check_pairs(cv)
+
+
+def _check_groups(groups: Any, *, needed: bool) -> NDArray | None:
+    """Return groups as numbers."""
+    if groups is None:
+        if needed:
+            raise ValueError("unlabeled='groups' needs groups, for example groups=tomogram_names.")
+        return None
+    groups = column_or_1d(groups)
+    if groups.dtype.kind in "fO":
+        missing = np.array([group is None or group != group for group in groups], dtype=bool)
+        if missing.any():
+            raise ValueError(f"groups has no value for row {int(missing.argmax())}.")
+    return np.unique(groups, return_inverse=True)[1]
+
+
+def _fixed_n_splits(splitter: Any) -> int:
+    """Return a number of folds that does not depend on samples."""
+    try:
+        return int(splitter.get_n_splits())
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"The number of folds of {splitter!r} depends on the samples: pass y and, for folds of "
+            "groups, groups to get_n_splits."
+        ) from error
+
+
+def _of_labeled(splitter: PredefinedSplit, labeled: NDArray[np.bool_]) -> PredefinedSplit:
+    """Return the predefined folds of the labeled samples."""
+    folds, n_labeled = splitter.test_fold, int(labeled.sum())
+    if len(folds) not in (len(labeled), n_labeled):
+        raise ValueError(
+            f"test_fold of PredefinedSplit has {len(folds)} entries, but there are {len(labeled)} "
+            f"samples, {n_labeled} of them labeled. Pass one entry for every sample."
+        )
+    own = folds[labeled] if len(folds) == len(labeled) else folds
+    empty = np.setdiff1d(splitter.unique_folds, own)
+    if len(empty):
+        raise ValueError(
+            f"Test folds {empty.tolist()} of PredefinedSplit have no labeled sample. Set test_fold "
+            "to -1 for them."
+        )
+    return PredefinedSplit(own)
 
 
 def _check_folds(

@@ -24,7 +24,11 @@ class BatchNorm(nn.BatchNorm1d):
     momentum: float
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
-        """Normalise each channel."""
+        """Normalize each channel, in float32 whatever the precision of the layers around."""
+        with torch.autocast(input.device.type, enabled=False):
+            return self._normalize(input.float() if input.dtype == torch.bfloat16 else input)
+
+    def _normalize(self, input: torch.Tensor) -> torch.Tensor:
         frozen = not self.weight.requires_grad
         if self.training and not frozen and n_processes() > 1:
             return self._normalize_shared(input)
@@ -39,7 +43,6 @@ class BatchNorm(nn.BatchNorm1d):
 
         PyTorch's SyncBatchNorm is for GPUs only.
         """
-        input = input.float()  # sums over a batch are too large for bfloat16
         axes = [0, *range(2, input.ndim)]
         shape = (1, -1, *[1] * (input.ndim - 2))
         count = input.new_full((1,), input.numel() / self.num_features)

@@ -71,7 +71,10 @@ class ContrastiveNetwork(nn.Module):
         self, volumes: torch.Tensor, labeled: torch.Tensor | None = None
     ) -> ContrastiveOutput:
         """Project volumes (n, 1, depth, height, width); `labeled` is not used."""
-        return ContrastiveOutput(volumes, F.normalize(self.projection(self.encode(volumes)), dim=1))
+        projections = self.projection(self.encode(volumes))
+        if projections.dtype == torch.bfloat16:
+            projections = projections.float()
+        return ContrastiveOutput(volumes, F.normalize(projections, dim=1))
 
     def encode(self, volumes: torch.Tensor) -> torch.Tensor:
         """Return codes (n, latent_dim)."""

@@ -1,22 +1,32 @@
-"""Where to compute."""
+"""Device selection."""
 
 from __future__ import annotations
 
+import os
+
 import torch
+
+#: Environment variable that says what device="auto" is.
+DEVICE_VARIABLE = "SKSUBTOMO_DEVICE"
 
 
 def resolve_device(device: str) -> str:
     """Replace "auto" by "cuda" where there is such a device, else by "cpu".
+
+    The environment variable ``SKSUBTOMO_DEVICE`` overrides what "auto" is, for example to keep a
+    program off the GPUs.
 
     Raises
     ------
     ValueError
         If a CUDA device is asked for and there is none.
     """
+    origin, remedy = f"device={device!r}", "Use device='cpu' or 'auto'."
+    if device == "auto":
+        device = os.environ.get(DEVICE_VARIABLE) or "auto"
+        origin, remedy = f"{DEVICE_VARIABLE}={device}", "Set it to cpu, or unset it."
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if str(device).startswith("cuda") and not torch.cuda.is_available():
-        raise ValueError(
-            f"device={device!r}, but PyTorch sees no CUDA device. Use device='cpu' or 'auto'."
-        )
+        raise ValueError(f"{origin}, but PyTorch sees no CUDA device. {remedy}")
     return device

@@ -34,8 +34,10 @@ class GaussianHead(nn.Module):
 
     def forward(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return mean and log-variance, each (..., latent_dim), of features (..., n_features)."""
-        bounded = torch.tanh(self.log_variance(features) / _LARGEST_LOG_VARIANCE)
-        return self.mean(features), _LARGEST_LOG_VARIANCE * bounded
+        mean, log_variance = self.mean(features), self.log_variance(features)
+        if mean.dtype == torch.bfloat16:  # draws and exponentials of it would be coarse
+            mean, log_variance = mean.float(), log_variance.float()
+        return mean, _LARGEST_LOG_VARIANCE * torch.tanh(log_variance / _LARGEST_LOG_VARIANCE)
 
 
 class GaussianNoise(nn.Module):

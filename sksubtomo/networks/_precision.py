@@ -1,4 +1,4 @@
-"""In which numbers to compute."""
+"""Precision of the products in networks: float32, TF32 or bfloat16."""
 
 from __future__ import annotations
 
@@ -7,55 +7,106 @@ from functools import cache
 
 import torch
 
-PRECISIONS = ("auto", "float32", "bfloat16")
+from sksubtomo.networks._float32 import PRODUCT_FLAGS
+from sksubtomo.networks._self_test import passes_self_test
 
-# What units for products of bfloat16 matrices are called.
-_CPU_UNITS = ("amx_bf16", "avx512_bf16")
+PRECISIONS = ("auto", "float32", "tf32", "bfloat16")
+
+# Tensor cores multiply TF32 and bfloat16 from Ampere on.
 _FIRST_CUDA_CAPABILITY = (8, 0)
+# oneDNN's bfloat16 kernels for AVX512-BF16 (3.12, in PyTorch 2.13) give wrong gradients of the
+# weights, and write outside their memory, where a 3 x 3 x 3 convolution reads a map with an edge of
+# 2 voxels; with an edge of 1, results are infinite.
+_SHORTEST_EDGE_ON_CPU = 3
+_SHORTEST_EDGE = 2
 
 
-def resolve_precision(precision: str, device: str) -> str:
-    """Replace "auto" by "bfloat16" where the hardware multiplies it faster, else by "float32".
+def resolve_precision(precision: str, device: str, *, shortest_edge: int | None = None) -> str:
+    """Return the precision that products are computed in: float32, unless another is safe.
 
     Parameters
     ----------
-    precision : {"auto", "float32", "bfloat16"}
-        What is asked for.
+    precision : {"auto", "float32", "tf32", "bfloat16"}
+        What is asked for. "auto" is float32 on CPUs and bfloat16 on GPUs that multiply it fast,
+        from Ampere on. "tf32" is float32 on hardware without TF32.
     device : str
         "cpu", "cuda" or "cuda:1".
+    shortest_edge : int, optional
+        Shortest edge, in voxels, of the maps that the network's convolutions read. Where it is too
+        short for the kernels of reduced precision, the result is float32.
+
+    Returns
+    -------
+    precision : {"float32", "tf32", "bfloat16"}
+        Reduced precision only if its self-test passes on the device.
 
     Raises
     ------
     ValueError
         If there is no such precision.
+
+    Warns
+    -----
+    PrecisionWarning
+        Once per process, device and precision, if the self-test fails.
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision={precision!r} must be one of {', '.join(PRECISIONS)}.")
-    if precision != "auto":
+    wanted = preferred_precision(precision, device)
+    if wanted == "float32":
+        return wanted
+    is_cpu = torch.device(device).type == "cpu"
+    shortest = _SHORTEST_EDGE_ON_CPU if is_cpu else _SHORTEST_EDGE
+    if shortest_edge is not None and shortest_edge < shortest:
+        return "float32"
+    return wanted if passes_self_test(wanted, device) else "float32"
+
+
+def preferred_precision(precision: str, device: str) -> str:
+    """Return the precision that :func:`resolve_precision` returns if nothing speaks against it."""
+    if precision in ("float32", "bfloat16"):
         return precision
-    return "bfloat16" if _multiplies_bfloat16(str(device)) else "float32"
+    has_units = torch.device(device).type == "cuda" and _has_tensor_cores(device)
+    if not has_units:
+        return "float32"
+    return "bfloat16" if precision == "auto" else precision
 
 
 def computing_in(precision: str, device: str) -> AbstractContextManager[None]:
-    """Return a context in which networks compute in a precision.
+    """Return a context in which the layers of a network compute in a resolved precision.
 
-    Weights stay float32: products are rounded on the way in, and sums are kept in float32, which
-    is what PyTorch's automatic mixed precision does. Parameters and errors are those of
-    :func:`resolve_precision`.
+    Weights stay float32: with bfloat16, factors are rounded on the way in and sums are kept in
+    float32, which is what PyTorch's automatic mixed precision does. Float32 and TF32 are told
+    apart by :func:`holding_precision`.
+
+    Parameters
+    ----------
+    precision : {"float32", "tf32", "bfloat16"}
+        As :func:`resolve_precision` returns it.
+    device : str
+        "cpu", "cuda" or "cuda:1".
     """
     return torch.autocast(
-        torch.device(device).type,
-        dtype=torch.bfloat16,
-        enabled=resolve_precision(precision, device) == "bfloat16",
+        torch.device(device).type, dtype=torch.bfloat16, enabled=precision == "bfloat16"
     )
 
 
+def holding_precision(precision: str) -> AbstractContextManager[None]:
+    """Return a context in which products of float32 are float32, or TF32 if that is asked for.
+
+    PyTorch's flags for this are global to the process, and by default let GPUs round what goes
+    into float32 convolutions to TF32. They are put back as they were at the end. Backward passes
+    belong inside.
+
+    Parameters
+    ----------
+    precision : {"float32", "tf32", "bfloat16"}
+        As :func:`resolve_precision` returns it. With bfloat16, what is computed outside the
+        layers is float32.
+    """
+    return PRODUCT_FLAGS.hold(tf32=precision == "tf32")
+
+
 @cache
-def _multiplies_bfloat16(device: str) -> bool:
-    if device.startswith("cuda"):
-        return torch.cuda.get_device_capability(device) >= _FIRST_CUDA_CAPABILITY
-    # Older releases of PyTorch do not say what the processor has.
-    if not hasattr(torch.cpu, "get_capabilities"):
-        return False
-    capabilities = torch.cpu.get_capabilities()
-    return any(capabilities.get(unit) for unit in _CPU_UNITS)
+def _has_tensor_cores(device: str) -> bool:
+    return torch.cuda.get_device_capability(device) >= _FIRST_CUDA_CAPABILITY

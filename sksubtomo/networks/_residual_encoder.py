@@ -72,4 +72,6 @@ class _GlobalAverage(nn.Module):
     """Mean over space. PyTorch's adaptive pooling is not deterministic on CUDA."""
 
     def forward(self, feature_map: torch.Tensor) -> torch.Tensor:
-        return feature_map.mean(dim=(2, 3, 4), keepdim=True)
+        # Sums of many bfloat16 numbers are kept in float32.
+        dtype = torch.promote_types(feature_map.dtype, torch.float32)
+        return feature_map.mean(dim=(2, 3, 4), keepdim=True, dtype=dtype)

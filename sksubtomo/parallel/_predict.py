@@ -15,9 +15,9 @@ from scipy.sparse import issparse
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
+from sksubtomo._utils._arrays import is_lazy
 from sksubtomo._utils._batches import rows_per_batch
 from sksubtomo._utils._delegation import unfrozen
-from sksubtomo._utils._volumes import is_lazy
 from sksubtomo.parallel._dask import large_tasks
 from sksubtomo.parallel._mapped import MappedArray, by_reference
 

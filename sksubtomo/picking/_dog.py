@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 
+from sksubtomo._utils._doc_link import DocLinkMixin
+from sksubtomo._utils._params import NumberInterval
 from sksubtomo.picking._checks import check_tomogram
 from sksubtomo.picking._peaks import Picks, find_peaks
 
@@ -53,7 +55,7 @@ def difference_of_gaussians(
     return narrow - ndimage.gaussian_filter(volume, ratio * sigma_voxels, mode="nearest")
 
 
-class DifferenceOfGaussiansPicker(BaseEstimator):
+class DifferenceOfGaussiansPicker(DocLinkMixin, BaseEstimator):
     """Pick blobs of about the size of a particle, whatever their shape.
 
     Parameters
@@ -84,12 +86,12 @@ class DifferenceOfGaussiansPicker(BaseEstimator):
     """
 
     _parameter_constraints: dict = {  # noqa: RUF012 - as in scikit-learn
-        "diameter_angstrom": [Interval(Real, 0, None, closed="neither")],
-        "voxel_size_angstrom": [Interval(Real, 0, None, closed="neither")],
+        "diameter_angstrom": [NumberInterval(Real, 0, None, closed="neither")],
+        "voxel_size_angstrom": [NumberInterval(Real, 0, None, closed="neither")],
         "contrast": [StrOptions({"dark", "bright"})],
         "threshold": [Real],
-        "exclusion_radius_angstrom": [Interval(Real, 0, None, closed="neither"), None],
-        "max_picks": [Interval(Real, 1, None, closed="left"), None],
+        "exclusion_radius_angstrom": [NumberInterval(Real, 0, None, closed="neither"), None],
+        "max_picks": [NumberInterval(Real, 1, None, closed="left"), None],
     }
 
     def __init__(

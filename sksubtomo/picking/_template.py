@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import Interval
 
+from sksubtomo._utils._doc_link import DocLinkMixin
+from sksubtomo._utils._params import NumberInterval
 from sksubtomo.geometry import rotation_grid
 from sksubtomo.networks._device import resolve_device
 from sksubtomo.picking._checks import check_tomogram
@@ -18,7 +19,7 @@ from sksubtomo.picking._dog import DifferenceOfGaussiansPicker
 from sksubtomo.picking._peaks import Picks, find_peaks
 
 
-class TemplateMatchingPicker(BaseEstimator):
+class TemplateMatchingPicker(DocLinkMixin, BaseEstimator):
     """Pick what correlates with a template in any orientation, missing wedge included.
 
     The score is the correlation coefficient, from -1 to 1, of the turned template without the
@@ -70,12 +71,12 @@ class TemplateMatchingPicker(BaseEstimator):
 
     _parameter_constraints: dict = {  # noqa: RUF012 - as in scikit-learn
         "template": ["array-like"],
-        "radius_voxels": [Interval(Real, 0, None, closed="neither"), None],
-        "angular_step_deg": [Interval(Real, 0, 180, closed="right")],
+        "radius_voxels": [NumberInterval(Real, 0, None, closed="neither"), None],
+        "angular_step_deg": [NumberInterval(Real, 0, 180, closed="right")],
         "symmetry": [str],
         "threshold": [Real],
-        "exclusion_radius_voxels": [Interval(Real, 0, None, closed="neither"), None],
-        "max_picks": [Interval(Integral, 1, None, closed="left"), None],
+        "exclusion_radius_voxels": [NumberInterval(Real, 0, None, closed="neither"), None],
+        "max_picks": [NumberInterval(Integral, 1, None, closed="left"), None],
         "device": [str],
     }
 

@@ -95,8 +95,18 @@ class ReconstructionDisplay:
         -------
         self : ReconstructionDisplay
             With ``axes_`` and ``figure_``.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
         """
-        import matplotlib.pyplot as plt
+        try:
+            import matplotlib.pyplot as plt
+        except ImportError as error:
+            raise ImportError(
+                "Displays need the package matplotlib: pip install 'sksubtomo[plot]'."
+            ) from error
 
         n_volumes = len(self.volumes)
         if fig is None:

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import itertools
 from abc import ABCMeta, abstractmethod
-from numbers import Integral
-from typing import ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
-from sklearn.utils._param_validation import Interval
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, _fit_context
 from sklearn.utils.validation import check_is_fitted
 
-from sksubtomo._utils._volumes import check_volumes, has_flat_rows, is_lazy
+from sksubtomo._utils._arrays import as_array, has_flat_rows, is_lazy
+from sksubtomo._utils._containers import in_container
+from sksubtomo._utils._doc_link import DocLinkMixin
+from sksubtomo._utils._params import EDGES
+from sksubtomo._utils._volumes import Shape3d, check_volumes, unchanged_on_error
 
 
-class BaseVolumeTransformer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
+def voxel_names(shape: Shape3d) -> NDArray[np.object_]:
+    """Return ``voxel_z_y_x`` for every voxel of a box, x fastest, as rows are flattened."""
+    indices = itertools.product(*(range(edge) for edge in shape))
+    return np.array([f"voxel_{z}_{y}_{x}" for z, y, x in indices], dtype=object)
+
+
+class BaseVolumeTransformer(
+    DocLinkMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator, metaclass=ABCMeta
+):
     """Base of all transformers here: reads volumes and remembers their shape.
+
+    What :meth:`transform` does is settled in :meth:`fit`: parameters that are set later count from
+    the next fit on.
 
     Parameters
     ----------
@@ -24,9 +39,7 @@ class BaseVolumeTransformer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels.
     """
 
-    _parameter_constraints: ClassVar[dict[str, list]] = {
-        "volume_shape": [None, Interval(Integral, 1, None, closed="left"), "array-like"],
-    }
+    _parameter_constraints: ClassVar[dict[str, list]] = {"volume_shape": EDGES}
 
     def __init__(self, *, volume_shape=None):
         self.volume_shape = volume_shape
@@ -52,12 +65,38 @@ class BaseVolumeTransformer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         ValueError
             If `X` is malformed or a parameter does not suit its box.
         """
-        check_volumes(self, X, volume_shape=self.volume_shape, reset=True)
-        self._check_parameters()
+        with unchanged_on_error(self):
+            check_volumes(self, X, volume_shape=self.volume_shape, reset=True)
+            self._fit_parameters()
         return self
 
-    def _check_parameters(self) -> None:
-        """Raise ValueError where a parameter does not suit ``volume_shape_``."""
+    def _fit_parameters(self) -> None:
+        """Take over the parameters; raise ValueError where one does not suit ``volume_shape_``."""
+
+    def get_feature_names_out(self, input_features=None):
+        """Return the names of the columns of flat rows.
+
+        Parameters
+        ----------
+        input_features : array-like of shape (n_voxels,) of str, optional
+            Names of the columns that come in. By default those of the data frame in :meth:`fit`,
+            or ``voxel_z_y_x`` where it had none.
+
+        Returns
+        -------
+        names : ndarray of str
+            The names that come in, where the box stays.
+
+        Raises
+        ------
+        ValueError
+            If `input_features` are not as many as there were columns, or others than in
+            :meth:`fit`.
+        """
+        check_is_fitted(self)
+        if input_features is None and not hasattr(self, "feature_names_in_"):
+            input_features = voxel_names(self.volume_shape_)
+        return super().get_feature_names_out(input_features)
 
     def __sklearn_tags__(self):
         """Return the tags: float32 out."""
@@ -66,17 +105,21 @@ class BaseVolumeTransformer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         return tags
 
 
-class VolumeTransformer(BaseVolumeTransformer):
+class VolumeTransformer(BaseVolumeTransformer, auto_wrap_output_keys=None):
     """Base of transformers that work on each volume by itself and learn nothing from the data.
 
     Volumes come out in the layout they came in: four-dimensional, or flat rows. A subclass
-    implements :meth:`_transform_volumes` and, where it has parameters, :meth:`_check_parameters`.
+    implements :meth:`_function` and, where it has parameters, :meth:`_fit_parameters`.
 
     Parameters
     ----------
     volume_shape : int or (int, int, int), optional
         Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels.
     """
+
+    def __init_subclass__(cls, **kwargs):
+        # scikit-learn would put four-dimensional volumes into a table, too.
+        super().__init_subclass__(auto_wrap_output_keys=None, **kwargs)
 
     def transform(self, X):
         """Transform volumes.
@@ -89,30 +132,45 @@ class VolumeTransformer(BaseVolumeTransformer):
         Returns
         -------
         X_new : ndarray of float32
-            Four-dimensional if `X` is, else flat rows; a lazy stack if `X` is one.
+            Four-dimensional if `X` is, else flat rows, in a data frame if :meth:`set_output` asks
+            for one; a lazy stack if `X` is one.
         """
         check_is_fitted(self)
+        X = as_array(X)
+        transformed = self._transform(X)
+        if has_flat_rows(X):
+            return in_container(self, transformed, self.get_feature_names_out, X)
+        return transformed
+
+    def _transform(self, X: Any) -> Any:
+        """Transform what :func:`as_array` read, in its layout."""
         volumes = check_volumes(self, X, reset=False)
         if is_lazy(X):
-            return X.map(self._transform_volumes)
-        volumes = self._transform_volumes(volumes)
+            return X.map(self._function())
+        volumes = self._function()(volumes)
         return volumes.reshape(len(volumes), -1) if has_flat_rows(X) else volumes
 
     def set_output(self, *, transform=None):
-        """Do nothing: volumes have no tabular form. It exists so that pipelines can call it.
+        """Choose the container of flat rows; volumes have no tabular form and stay arrays.
 
         Parameters
         ----------
-        transform : object
-            Ignored.
+        transform : {"default", "pandas", "polars"}, optional
+            What :meth:`transform` makes of flat rows. None changes nothing.
 
         Returns
         -------
         self : object
             The transformer.
         """
+        if transform is not None:
+            self._sklearn_output_config = {"transform": transform}
         return self
 
     @abstractmethod
-    def _transform_volumes(self, volumes: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Transform volumes of shape (n, depth, height, width), without changing them in place."""
+    def _function(self) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+        """Return what takes volumes of shape (n, depth, height, width) to new ones.
+
+        It does not change them in place. Lazy stacks keep it and may be pickled, so it must not
+        depend on the transformer, which may be fitted anew.
+        """

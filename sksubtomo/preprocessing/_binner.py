@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,6 +31,10 @@ class FourierBinner(SmallerBoxTransformer):
         Number of voxels of a volume.
     volume_shape_ : tuple of int
         Box in voxels, z, y, x, before binning.
+    box_size_ : tuple of int
+        Box in voxels, z, y, x, after binning.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if `X` was a data frame that has some.
 
     See Also
     --------
@@ -41,5 +48,5 @@ class FourierBinner(SmallerBoxTransformer):
     (2, 16, 16, 16)
     """
 
-    def _transform_volumes(self, volumes: NDArray[np.float32]) -> NDArray[np.float32]:
-        return fourier_crop(volumes, self._new_shape())
+    def _function(self) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+        return partial(fourier_crop, box_size=self.box_size_)

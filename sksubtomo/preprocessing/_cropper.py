@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,10 @@ class CenterCropper(SmallerBoxTransformer):
         Number of voxels of a volume.
     volume_shape_ : tuple of int
         Box in voxels, z, y, x, before cropping.
+    box_size_ : tuple of int
+        Box in voxels, z, y, x, after cropping.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if `X` was a data frame that has some.
 
     Examples
     --------
@@ -57,5 +62,5 @@ class CenterCropper(SmallerBoxTransformer):
     (2, 28, 28, 28)
     """
 
-    def _transform_volumes(self, volumes: NDArray[np.float32]) -> NDArray[np.float32]:
-        return crop_center(volumes, self._new_shape())
+    def _function(self) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+        return partial(crop_center, box_size=self.box_size_)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
+from sksubtomo._utils._arrays import check_table
 from sksubtomo._utils._volumes import check_volumes
 from sksubtomo.preprocessing._base import BaseVolumeTransformer
 
@@ -25,6 +24,8 @@ class VolumeFlattener(BaseVolumeTransformer):
         Number of voxels of a volume.
     volume_shape_ : tuple of int
         Box in voxels, z, y, x.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if `X` was a data frame that has some.
 
     Examples
     --------
@@ -73,27 +74,10 @@ class VolumeFlattener(BaseVolumeTransformer):
             If a row does not have as many columns as a volume has voxels.
         """
         check_is_fitted(self)
-        rows = check_array(X, dtype=[np.float32, np.float64])
+        rows = check_table(X, dtype=[np.float32, np.float64], input_name="X")
         if rows.shape[1] != self.n_features_in_:
             raise ValueError(
                 f"Rows have {rows.shape[1]} columns, but volumes of shape {self.volume_shape_} "
                 f"have {self.n_features_in_} voxels."
             )
         return rows.reshape(len(rows), *self.volume_shape_)
-
-    def get_feature_names_out(self, input_features=None):
-        """Return ``voxel_z_y_x`` for every column.
-
-        Parameters
-        ----------
-        input_features : object, optional
-            Ignored.
-
-        Returns
-        -------
-        names : ndarray of shape (n_voxels,) of str
-            Names of the columns.
-        """
-        check_is_fitted(self)
-        indices = itertools.product(*(range(edge) for edge in self.volume_shape_))
-        return np.array([f"voxel_{z}_{y}_{x}" for z, y, x in indices], dtype=object)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
 
+from sksubtomo._utils._arrays import as_array
 from sksubtomo.preprocessing._base import VolumeTransformer
 
 
@@ -22,6 +26,8 @@ class ContrastInverter(VolumeTransformer):
         Number of voxels of a volume.
     volume_shape_ : tuple of int
         Box in voxels, z, y, x.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if `X` was a data frame that has some.
 
     Examples
     --------
@@ -31,8 +37,8 @@ class ContrastInverter(VolumeTransformer):
     -8.0
     """
 
-    def _transform_volumes(self, volumes: NDArray[np.float32]) -> NDArray[np.float32]:
-        return -volumes
+    def _function(self) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+        return np.negative
 
     def inverse_transform(self, X):
         """Invert the contrast back.
@@ -47,4 +53,5 @@ class ContrastInverter(VolumeTransformer):
         X_original : ndarray of the shape of X, float32
             The volumes.
         """
-        return self.transform(X)
+        check_is_fitted(self)
+        return self._transform(as_array(X))

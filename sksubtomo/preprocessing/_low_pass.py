@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from numbers import Real
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils._param_validation import Interval
 
+from sksubtomo._utils._params import NumberInterval
 from sksubtomo.fourier import gaussian_low_pass
 from sksubtomo.preprocessing._base import VolumeTransformer
 
@@ -37,6 +39,10 @@ class GaussianLowPass(VolumeTransformer):
         Number of voxels of a volume.
     volume_shape_ : tuple of int
         Box in voxels, z, y, x.
+    cutoff_ : float or None
+        Frequency at which the amplitude is halved, in cycles per voxel.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if `X` was a data frame that has some.
 
     Raises
     ------
@@ -60,8 +66,8 @@ class GaussianLowPass(VolumeTransformer):
 
     _parameter_constraints: ClassVar[dict[str, list]] = {
         **VolumeTransformer._parameter_constraints,
-        "resolution_angstrom": [None, Interval(Real, 0, None, closed="neither")],
-        "voxel_size_angstrom": [None, Interval(Real, 0, None, closed="neither")],
+        "resolution_angstrom": [None, NumberInterval(Real, 0, None, closed="neither")],
+        "voxel_size_angstrom": [None, NumberInterval(Real, 0, None, closed="neither")],
     }
 
     def __init__(self, resolution_angstrom=None, voxel_size_angstrom=None, *, volume_shape=None):
@@ -69,7 +75,8 @@ class GaussianLowPass(VolumeTransformer):
         self.resolution_angstrom = resolution_angstrom
         self.voxel_size_angstrom = voxel_size_angstrom
 
-    def _check_parameters(self) -> None:
+    def _fit_parameters(self) -> None:
+        self.cutoff_ = None
         if self.resolution_angstrom is None:
             return
         if self.voxel_size_angstrom is None:
@@ -77,14 +84,17 @@ class GaussianLowPass(VolumeTransformer):
                 f"GaussianLowPass(resolution_angstrom={self.resolution_angstrom:g}) needs "
                 "voxel_size_angstrom, the edge of a voxel in angstrom."
             )
-        if self.resolution_angstrom < 2 * self.voxel_size_angstrom:
+        # In double precision, whatever NumPy type they have.
+        resolution, voxel_size = float(self.resolution_angstrom), float(self.voxel_size_angstrom)
+        if resolution < 2 * voxel_size:
             raise ValueError(
-                f"resolution_angstrom={self.resolution_angstrom:g} is finer than "
-                f"{2 * self.voxel_size_angstrom:g} A, the finest resolution (two voxels) that "
-                f"volumes with voxel_size_angstrom={self.voxel_size_angstrom:g} have."
+                f"resolution_angstrom={resolution:g} is finer than {2 * voxel_size:g} A, the "
+                "finest resolution (two voxels) that volumes with "
+                f"voxel_size_angstrom={voxel_size:g} have."
             )
+        self.cutoff_ = voxel_size / resolution
 
-    def _transform_volumes(self, volumes: NDArray[np.float32]) -> NDArray[np.float32]:
-        if self.resolution_angstrom is None:
-            return volumes
-        return gaussian_low_pass(volumes, self.voxel_size_angstrom / self.resolution_angstrom)
+    def _function(self) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+        if self.cutoff_ is None:
+            return np.asarray
+        return partial(gaussian_low_pass, cutoff=self.cutoff_)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -84,6 +86,10 @@ class VolumeNormalizer(VolumeTransformer):
         Number of voxels of a volume.
     volume_shape_ : tuple of int
         Box in voxels, z, y, x.
+    region_ : str
+        The region that counts in ``transform``.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if `X` was a data frame that has some.
 
     Raises
     ------
@@ -113,15 +119,16 @@ class VolumeNormalizer(VolumeTransformer):
         super().__init__(volume_shape=volume_shape)
         self.region = region
 
-    def _check_parameters(self) -> None:
+    def _fit_parameters(self) -> None:
         if self.region == "background" and not background_mask(self.volume_shape_).any():
             raise ValueError(
                 f"Volumes of shape {self.volume_shape_} have no voxel outside the sphere: use "
                 "region='volume'."
             )
+        self.region_ = self.region
 
-    def _transform_volumes(self, volumes: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _function(self) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
         mask = np.ones(self.volume_shape_, dtype=bool)
-        if self.region == "background":
+        if self.region_ == "background":
             mask = background_mask(self.volume_shape_)
-        return normalize(volumes, mask)
+        return partial(normalize, mask=mask)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from numbers import Integral
+import reprlib
 from typing import ClassVar
 
-from sklearn.utils._param_validation import Interval
-
-from sksubtomo._utils._volumes import Shape3d, check_volume_shape
-from sksubtomo.preprocessing._base import VolumeTransformer
+from sksubtomo._utils._params import EDGES
+from sksubtomo._utils._volumes import check_volume_shape
+from sksubtomo.preprocessing._base import VolumeTransformer, voxel_names
 
 
 class SmallerBoxTransformer(VolumeTransformer):
@@ -24,21 +23,43 @@ class SmallerBoxTransformer(VolumeTransformer):
 
     _parameter_constraints: ClassVar[dict[str, list]] = {
         **VolumeTransformer._parameter_constraints,
-        "box_size": [None, Interval(Integral, 1, None, closed="left"), "array-like"],
+        "box_size": EDGES,
     }
 
     def __init__(self, box_size=None, *, volume_shape=None):
         super().__init__(volume_shape=volume_shape)
         self.box_size = box_size
 
-    def _new_shape(self) -> Shape3d:
-        if self.box_size is None:
-            return self.volume_shape_
-        return check_volume_shape(self.box_size, name="box_size")
-
-    def _check_parameters(self) -> None:
-        if any(new > old for new, old in zip(self._new_shape(), self.volume_shape_, strict=True)):
+    def _fit_parameters(self) -> None:
+        box_size = self.volume_shape_
+        if self.box_size is not None:
+            box_size = check_volume_shape(self.box_size, name="box_size")
+        if any(new > old for new, old in zip(box_size, self.volume_shape_, strict=True)):
             raise ValueError(
-                f"box_size={self.box_size!r} of {type(self).__name__} is larger than the volumes, "
-                f"which have {self.volume_shape_} voxels."
+                f"box_size={reprlib.repr(self.box_size)} of {type(self).__name__} is larger than "
+                f"the volumes, which have {self.volume_shape_} voxels."
             )
+        self.box_size_ = box_size
+
+    def get_feature_names_out(self, input_features=None):
+        """Return the names of the columns of flat rows.
+
+        Parameters
+        ----------
+        input_features : array-like of shape (n_voxels,) of str, optional
+            Names of the columns that come in; by default those of the data frame in :meth:`fit`.
+
+        Returns
+        -------
+        names : ndarray of str
+            ``voxel_z_y_x`` for every voxel of the new box, counted from its own corner. A box that
+            stays keeps its names.
+
+        Raises
+        ------
+        ValueError
+            If `input_features` are not as many as there were columns, or others than in
+            :meth:`fit`.
+        """
+        names = super().get_feature_names_out(input_features)
+        return names if self.box_size_ == self.volume_shape_ else voxel_names(self.box_size_)

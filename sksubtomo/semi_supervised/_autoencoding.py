@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 
+from sksubtomo._utils._params import NumberInterval
 from sksubtomo.base import BaseVolumeClassifier, ReconstructionMixin, make_corruption
 from sksubtomo.fourier import missing_wedge_mask
 from sksubtomo.networks import AutoencodingNetwork
@@ -106,10 +107,10 @@ class AutoencodingClassifier(ReconstructionMixin, BaseVolumeClassifier):
         Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels.
     device : str, default="auto"
         "cpu", "cuda", "cuda:1"...; "auto" takes a GPU if there is one.
-    precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Of the network's arithmetic; weights, losses and results are float32. "auto" takes bfloat16
-        where the hardware multiplies it faster (GPUs from Ampere on, CPUs with AMX or
-        AVX512-BF16), else float32.
+    precision : {"auto", "float32", "tf32", "bfloat16"}, default="auto"
+        Of the products in the network's layers; weights, losses, probabilities and results are
+        float32. "auto" is float32 on CPUs and bfloat16 on GPUs from Ampere on. Reduced precision
+        is only used where a self-test of the device passes, and never for boxes with an edge of 1.
     random_state : int, RandomState instance or None, default=None
         Determines initial weights, the order of samples and what is held out. The
         same integer gives the same bits on a CPU with the same number of threads.
@@ -133,6 +134,10 @@ class AutoencodingClassifier(ReconstructionMixin, BaseVolumeClassifier):
         out with ``valid_``; and seconds, ``dur``.
     n_iter_ : int
         Epochs trained.
+    precision_ : {"float32", "tf32", "bfloat16"}
+        What products were computed in.
+    transduction_ : ndarray of shape (n_samples,)
+        Labels of all volumes of :meth:`fit`: those given, else those predicted.
     offset_, scale_ : float
         The two numbers of ``standardize``.
 
@@ -172,6 +177,7 @@ class AutoencodingClassifier(ReconstructionMixin, BaseVolumeClassifier):
     """
 
     _network = AutoencodingNetwork
+    _is_semi_supervised = True
     _criterion = AutoencodingLoss
     _network_defaults: ClassVar[dict[str, Any]] = {
         **BaseVolumeClassifier._network_defaults,
@@ -190,17 +196,17 @@ class AutoencodingClassifier(ReconstructionMixin, BaseVolumeClassifier):
     }
     _training_constraints: ClassVar[dict[str, list]] = {
         **BaseVolumeClassifier._training_constraints,
-        "sparsity": [Interval(Real, 0, None, closed="left")],
+        "sparsity": [NumberInterval(Real, 0, None, closed="left")],
         "measured_region": ["boolean"],
         "corruption": [dict, None],
-        "threshold": [StrOptions({"adaptive"}), Interval(Real, 0, 1, closed="both")],
+        "threshold": [StrOptions({"adaptive"}), NumberInterval(Real, 0, 1, closed="both")],
     }
     _parameter_constraints: ClassVar[dict[str, list]] = {
         **BaseVolumeClassifier._parameter_constraints,
-        "alpha": [Interval(Real, 0, None, closed="left")],
-        "beta": [Interval(Real, 0, None, closed="left")],
-        "unlabeled_weight": [Interval(Real, 0, None, closed="left"), None],
-        "consistency": [Interval(Real, 0, None, closed="left")],
+        "alpha": [NumberInterval(Real, 0, None, closed="left")],
+        "beta": [NumberInterval(Real, 0, None, closed="left")],
+        "unlabeled_weight": [NumberInterval(Real, 0, None, closed="left"), None],
+        "consistency": [NumberInterval(Real, 0, None, closed="left")],
     }
 
     def __init__(

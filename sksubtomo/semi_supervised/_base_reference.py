@@ -15,14 +15,17 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
 from sksubtomo._utils._allocator import keeping_freed_memory
+from sksubtomo._utils._doc_link import DocLinkMixin
 from sksubtomo._utils._labels import score_labeled
+from sksubtomo._utils._scoring import refuse_scoring_unlabeled
 from sksubtomo._utils._volumes import check_volumes
 from sksubtomo.networks._device import resolve_device
+from sksubtomo.networks._precision import holding_precision
 from sksubtomo.semi_supervised._pose_stages import all_coefficients
 from sksubtomo.training import Expectation, expectation, log_spectrum_ratio
 
 
-class BaseReferenceClassifier(ClassifierMixin, BaseEstimator):
+class BaseReferenceClassifier(DocLinkMixin, ClassifierMixin, BaseEstimator):
     """Base of a classifier that compares volumes with references in all poses.
 
     A subclass sets ``classes_``, ``references_``, ``noise_power_``, ``class_log_prior_``, and the
@@ -36,7 +39,7 @@ class BaseReferenceClassifier(ClassifierMixin, BaseEstimator):
     def _compare(self, coefficients: torch.Tensor) -> Expectation:
         """Return the E step of volumes with the references."""
         scale = math.sqrt(self.noise_power_.max())
-        with keeping_freed_memory():
+        with keeping_freed_memory(), holding_precision("float32"):
             return expectation(
                 self._finest,
                 coefficients / scale,
@@ -47,6 +50,7 @@ class BaseReferenceClassifier(ClassifierMixin, BaseEstimator):
             )
 
     def _scores(self, X: Any) -> NDArray[np.float64]:
+        refuse_scoring_unlabeled()
         evidence = self._compare(self._coefficients(X)).log_evidence
         return evidence.double().numpy() + self.class_log_prior_
 
@@ -180,10 +184,10 @@ class BaseReferenceClassifier(ClassifierMixin, BaseEstimator):
         score : float
             Share of correct predictions.
 
-        Raises
-        ------
-        ValueError
-            If no row is labelled.
+        Warns
+        -----
+        UndefinedMetricWarning
+            If no row is labeled; the score is NaN then.
         """
         check_is_fitted(self, "references_")
         return score_labeled(self.predict, X, y, sample_weight)

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils._param_validation import Interval
 
 from sksubtomo._utils._delegation import unfrozen
+from sksubtomo._utils._params import NumberInterval
 from sksubtomo.base import check_first_stage, fitted_first_stage
 from sksubtomo.decomposition import Autoencoder, ContrastiveEncoder
 from sksubtomo.neural_network import CNNClassifier
@@ -90,10 +90,10 @@ class FineTunedClassifier(CNNClassifier):
         Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels.
     device : str, default="auto"
         "cpu", "cuda", "cuda:1"...; "auto" takes a GPU if there is one.
-    precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Of the network's arithmetic; weights, losses and results are float32. "auto" takes bfloat16
-        where the hardware multiplies it faster (GPUs from Ampere on, CPUs with AMX or
-        AVX512-BF16), else float32.
+    precision : {"auto", "float32", "tf32", "bfloat16"}, default="auto"
+        Of the products in the network's layers; weights, losses, probabilities and results are
+        float32. "auto" is float32 on CPUs and bfloat16 on GPUs from Ampere on. Reduced precision
+        is only used where a self-test of the device passes, and never for boxes with an edge of 1.
     random_state : int, RandomState instance or None, default=None
         Determines initial weights, the order of samples and what is held out. The
         same integer gives the same bits on a CPU with the same number of threads.
@@ -117,6 +117,10 @@ class FineTunedClassifier(CNNClassifier):
         seconds, ``dur``.
     n_iter_ : int
         Epochs trained.
+    precision_ : {"float32", "tf32", "bfloat16"}
+        What products were computed in.
+    transduction_ : ndarray of shape (n_samples,)
+        Labels of all volumes of :meth:`fit`: those given, else those predicted.
     offset_, scale_ : float
         The two numbers of ``standardize``; those of the autoencoder, if there is one.
 
@@ -151,10 +155,11 @@ class FineTunedClassifier(CNNClassifier):
     """
 
     _network_defaults: ClassVar[dict[str, Any]] = Autoencoder._network_defaults
+    _is_semi_supervised = True
     _parameter_constraints: ClassVar[dict[str, list]] = {
         **CNNClassifier._parameter_constraints,
         "autoencoder": [*_FIRST_STAGES, FrozenEstimator, None],
-        "pretrain_epochs": [Interval(Integral, 0, None, closed="left"), None],
+        "pretrain_epochs": [NumberInterval(Integral, 0, None, closed="left"), None],
         "freeze_encoder": ["boolean"],
     }
 
@@ -227,6 +232,10 @@ class FineTunedClassifier(CNNClassifier):
                 )
             check_first_stage("autoencoder", self.autoencoder, _FIRST_STAGES, self.volume_shape_)
         return checked
+
+    def _fixed_params(self) -> dict[str, Any]:
+        pre_training = {"autoencoder": self.autoencoder, "pretrain_epochs": self.pretrain_epochs}
+        return {**super()._fixed_params(), **pre_training}
 
     def _check_use_of_tilt_ranges(self, X_val: Any) -> None:
         super()._check_use_of_tilt_ranges(X_val)

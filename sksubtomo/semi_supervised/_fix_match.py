@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 
+from sksubtomo._utils._params import NumberInterval
 from sksubtomo.base import make_corruption
 from sksubtomo.neural_network import CNNClassifier
 from sksubtomo.training import PseudoLabelConsistency, Views
@@ -97,10 +98,10 @@ class FixMatchClassifier(CNNClassifier):
         Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels.
     device : str, default="auto"
         "cpu", "cuda", "cuda:1"...; "auto" takes a GPU if there is one.
-    precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Of the network's arithmetic; weights, losses and results are float32. "auto" takes bfloat16
-        where the hardware multiplies it faster (GPUs from Ampere on, CPUs with AMX or
-        AVX512-BF16), else float32.
+    precision : {"auto", "float32", "tf32", "bfloat16"}, default="auto"
+        Of the products in the network's layers; weights, losses, probabilities and results are
+        float32. "auto" is float32 on CPUs and bfloat16 on GPUs from Ampere on. Reduced precision
+        is only used where a self-test of the device passes, and never for boxes with an edge of 1.
     random_state : int, RandomState instance or None, default=None
         Determines initial weights, the order of samples and what is held out. The
         same integer gives the same bits on a CPU with the same number of threads.
@@ -123,6 +124,10 @@ class FixMatchClassifier(CNNClassifier):
         out with ``valid_``; and seconds, ``dur``.
     n_iter_ : int
         Epochs trained.
+    precision_ : {"float32", "tf32", "bfloat16"}
+        What products were computed in.
+    transduction_ : ndarray of shape (n_samples,)
+        Labels of all volumes of :meth:`fit`: those given, else those predicted.
     offset_, scale_ : float
         The two numbers of ``standardize``.
 
@@ -154,6 +159,7 @@ class FixMatchClassifier(CNNClassifier):
     (40, 2)
     """
 
+    _is_semi_supervised = True
     _learns_from_unlabeled = True
     _training_defaults: ClassVar[dict[str, Any]] = {
         **CNNClassifier._training_defaults,
@@ -162,12 +168,12 @@ class FixMatchClassifier(CNNClassifier):
     }
     _training_constraints: ClassVar[dict[str, list]] = {
         **CNNClassifier._training_constraints,
-        "labeled_share": [None, Interval(Real, 0, 1, closed="neither")],
+        "labeled_share": [None, NumberInterval(Real, 0, 1, closed="neither")],
     }
     _parameter_constraints: ClassVar[dict[str, list]] = {
         **CNNClassifier._parameter_constraints,
-        "consistency": [Interval(Real, 0, None, closed="left")],
-        "threshold": [StrOptions({"adaptive"}), Interval(Real, 0, 1, closed="both")],
+        "consistency": [NumberInterval(Real, 0, None, closed="left")],
+        "threshold": [StrOptions({"adaptive"}), NumberInterval(Real, 0, 1, closed="both")],
         "distribution_alignment": ["boolean"],
         "strong_augmentation": [dict, None],
     }

@@ -24,6 +24,7 @@ from sksubtomo._utils._routing import routed_params, same_methods
 from sksubtomo._utils._volumes import check_volumes
 from sksubtomo.fourier import check_tilt_range
 from sksubtomo.networks._device import resolve_device
+from sksubtomo.networks._precision import holding_precision
 from sksubtomo.semi_supervised._base_reference import BaseReferenceClassifier
 from sksubtomo.semi_supervised._pose_stages import (
     Stage,
@@ -296,7 +297,7 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
             rows = starting_rows(codes, seeds, n_classes, rng)
             waiting = hidden & (rng.uniform(size=len(codes)) < 0.5) if start else None
             em = make(start=rows, waiting=waiting)
-            with keeping_freed_memory():
+            with keeping_freed_memory(), holding_precision("float32"):
                 em.run()
             yield em
 

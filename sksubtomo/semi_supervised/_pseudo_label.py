@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils._param_validation import Interval
 from skorch.callbacks import Callback
 
 from sksubtomo._utils._labels import UNLABELED, UNLABELED_STRINGS
+from sksubtomo._utils._params import NumberInterval
 from sksubtomo.neural_network import CNNClassifier
 from sksubtomo.training import PseudoLabels, VolumeDataset
 
@@ -87,10 +87,10 @@ class PseudoLabelClassifier(CNNClassifier):
         Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels.
     device : str, default="auto"
         "cpu", "cuda", "cuda:1"...; "auto" takes a GPU if there is one.
-    precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Of the network's arithmetic; weights, losses and results are float32. "auto" takes bfloat16
-        where the hardware multiplies it faster (GPUs from Ampere on, CPUs with AMX or
-        AVX512-BF16), else float32.
+    precision : {"auto", "float32", "tf32", "bfloat16"}, default="auto"
+        Of the products in the network's layers; weights, losses, probabilities and results are
+        float32. "auto" is float32 on CPUs and bfloat16 on GPUs from Ampere on. Reduced precision
+        is only used where a self-test of the device passes, and never for boxes with an edge of 1.
     random_state : int, RandomState instance or None, default=None
         Determines initial weights, the order of samples and what is held out. The
         same integer gives the same bits on a CPU with the same number of threads.
@@ -120,6 +120,8 @@ class PseudoLabelClassifier(CNNClassifier):
         seconds, ``dur``.
     n_iter_ : int
         Epochs trained.
+    precision_ : {"float32", "tf32", "bfloat16"}
+        What products were computed in.
     offset_, scale_ : float
         The two numbers of ``standardize``.
 
@@ -158,10 +160,10 @@ class PseudoLabelClassifier(CNNClassifier):
 
     _parameter_constraints: ClassVar[dict[str, list]] = {
         **CNNClassifier._parameter_constraints,
-        "threshold": [Interval(Real, 0, 1, closed="both")],
-        "warm_up_epochs": [Interval(Integral, 1, None, closed="left")],
-        "refresh_interval": [Interval(Integral, 1, None, closed="left")],
-        "max_per_class": [Interval(Integral, 0, None, closed="left"), None],
+        "threshold": [NumberInterval(Real, 0, 1, closed="both")],
+        "warm_up_epochs": [NumberInterval(Integral, 1, None, closed="left")],
+        "refresh_interval": [NumberInterval(Integral, 1, None, closed="left")],
+        "max_per_class": [NumberInterval(Integral, 0, None, closed="left"), None],
     }
 
     def __init__(

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils._param_validation import Interval
 
 from sksubtomo._utils._delegation import unfrozen
+from sksubtomo._utils._params import NumberInterval
 from sksubtomo.base import BaseVolumeClassifier, check_first_stage, fitted_first_stage
 from sksubtomo.decomposition import VariationalAutoencoder
 from sksubtomo.networks import ConditionalVariationalNetwork
@@ -101,10 +101,10 @@ class SemiSupervisedVAEClassifier(BaseVolumeClassifier):
         Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels.
     device : str, default="auto"
         "cpu", "cuda", "cuda:1"...; "auto" takes a GPU if there is one.
-    precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Of the network's arithmetic; weights, losses and results are float32. "auto" takes bfloat16
-        where the hardware multiplies it faster (GPUs from Ampere on, CPUs with AMX or
-        AVX512-BF16), else float32.
+    precision : {"auto", "float32", "tf32", "bfloat16"}, default="auto"
+        Of the products in the network's layers; weights, losses, probabilities and results are
+        float32. "auto" is float32 on CPUs and bfloat16 on GPUs from Ampere on. Reduced precision
+        is only used where a self-test of the device passes, and never for boxes with an edge of 1.
     random_state : int, RandomState instance or None, default=None
         Determines initial weights, the order of samples and what is held out. The
         same integer gives the same bits on a CPU with the same number of threads.
@@ -128,6 +128,10 @@ class SemiSupervisedVAEClassifier(BaseVolumeClassifier):
         ``valid_``, and seconds, ``dur``.
     n_iter_ : int
         Epochs trained.
+    precision_ : {"float32", "tf32", "bfloat16"}
+        What products were computed in.
+    transduction_ : ndarray of shape (n_samples,)
+        Labels of all volumes of :meth:`fit`: those given, else those predicted.
     offset_, scale_ : float
         The two numbers of ``standardize``.
 
@@ -167,13 +171,14 @@ class SemiSupervisedVAEClassifier(BaseVolumeClassifier):
     """
 
     _network = ConditionalVariationalNetwork
+    _is_semi_supervised = True
     _criterion = ConditionalVariationalLoss
     _network_defaults: ClassVar[dict[str, Any]] = VariationalAutoencoder._network_defaults
     _network_constraints: ClassVar[dict[str, list]] = VariationalAutoencoder._network_constraints
     _parameter_constraints: ClassVar[dict[str, list]] = {
         **BaseVolumeClassifier._parameter_constraints,
         "vae": [VariationalAutoencoder, FrozenEstimator, None],
-        "alpha": [Interval(Real, 0, None, closed="left")],
+        "alpha": [NumberInterval(Real, 0, None, closed="left")],
     }
 
     def __init__(
@@ -228,6 +233,9 @@ class SemiSupervisedVAEClassifier(BaseVolumeClassifier):
         if self.vae is not None:
             check_first_stage("vae", self.vae, VariationalAutoencoder, self.volume_shape_)
         return checked
+
+    def _fixed_params(self) -> dict[str, Any]:
+        return {**super()._fixed_params(), "vae": self.vae}
 
     def _train(
         self,

@@ -29,7 +29,7 @@ from sksubtomo.training._losses import (
     squared_errors,
 )
 from sksubtomo.training._multi_reference import MultiReferenceEM, annealed_shares, class_log_bias
-from sksubtomo.training._net import OPTIMIZERS, build_net
+from sksubtomo.training._net import OPTIMIZERS, build_net, set_progress_bar
 from sksubtomo.training._pseudo_labels import PseudoLabels, choose_confident
 from sksubtomo.training._reference_poses import (
     ReferencePoses,
@@ -90,6 +90,7 @@ __all__ = [
     "quotient",
     "residual_noise",
     "scaling_of",
+    "set_progress_bar",
     "shell_power",
     "shift_grid",
     "split_dataset",

@@ -166,12 +166,37 @@ class RampUp(Callback):
         net.criterion_.ramp = math.exp(-5 * left**2)
 
 
+class Tasks(Callback):
+    """Tell scikit-learn's callbacks of the epochs, by ``net.tasks_`` if that is not None."""
+
+    def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Tell that an epoch begins."""
+        if net.tasks_ is not None:
+            net.tasks_.begin_step()
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Tell that it has ended; stop if a callback says so."""
+        if net.tasks_ is not None and net.tasks_.end_step():
+            raise KeyboardInterrupt  # how skorch ends a training early
+
+
 class ProgressBar(Callback):
-    """Show a bar over the epochs with the current losses, on the standard error stream."""
+    """Show a bar over the epochs with the current losses, on the standard error stream.
+
+    Parameters
+    ----------
+    shown : bool, default=True
+        Whether to show it.
+    """
+
+    def __init__(self, shown: bool = True) -> None:
+        self.shown = shown
 
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Open the bar."""
-        self.bar_ = tqdm(total=net.max_epochs, desc="Training", unit="epoch")
+        self.bar_ = tqdm(
+            total=net.max_epochs, desc="Training", unit="epoch", disable=not self.shown
+        )
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Advance the bar."""

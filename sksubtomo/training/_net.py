@@ -7,10 +7,11 @@ from typing import Any
 import torch
 from skorch.callbacks import Callback
 
+from sksubtomo._utils._params import to_plain
 from sksubtomo.networks._device import resolve_device
 from sksubtomo.networks._processes import n_processes, process_index
 from sksubtomo.networks._random import seeded_cpu
-from sksubtomo.training._callbacks import BestWeights, EpochLog, OneCycle, ProgressBar
+from sksubtomo.training._callbacks import BestWeights, EpochLog, OneCycle, ProgressBar, Tasks
 from sksubtomo.training._data import split_dataset, volume_loader
 from sksubtomo.training._volume_net import Views, VolumeNet
 
@@ -56,8 +57,8 @@ def build_net(
         weights.
     device : str
         "auto", "cpu", "cuda" or "cuda:1".
-    precision : {"auto", "float32", "bfloat16"}
-        Of the network's arithmetic.
+    precision : {"auto", "float32", "tf32", "bfloat16"}
+        Of the products in the network's layers.
     verbose : int
         Whether to show progress.
     extra_callbacks : list of Callback
@@ -79,9 +80,9 @@ def build_net(
         optimizer__betas=tuple(training_params["betas"]),
         optimizer__weight_decay=training_params["weight_decay"],
         optimizer__fused=True,
-        lr=learning_rate,
-        max_epochs=max_epochs,
-        batch_size=batch_size * n_processes(),
+        lr=to_plain(learning_rate),
+        max_epochs=to_plain(max_epochs),
+        batch_size=to_plain(batch_size) * n_processes(),
         iterator_train=volume_loader,
         iterator_train__shuffle=True,
         iterator_train__generator=torch.Generator().manual_seed(shuffle_seed),
@@ -99,18 +100,25 @@ def build_net(
         callbacks__print_log=None,
         device=resolve_device(device),
         verbose=0,
-        **{f"module__{name}": value for name, value in module_params.items()},
-        **{f"criterion__{name}": value for name, value in criterion_params.items()},
+        **{f"module__{name}": to_plain(value) for name, value in module_params.items()},
+        **{f"criterion__{name}": to_plain(value) for name, value in criterion_params.items()},
     )
     with seeded_cpu(init_seed):
         net.initialize()
     return net
 
 
+def set_progress_bar(net: VolumeNet, verbose: int) -> None:
+    """Let a net show its progress from now on, or not."""
+    dict(net.callbacks_)[ProgressBar.__name__].shown = _shows_progress(verbose)
+
+
 def _callbacks(patience: int | None, verbose: int) -> list[Callback]:
-    callbacks: list[Callback] = [EpochLog()]
+    callbacks: list[Callback] = [EpochLog(), Tasks()]
     if patience is not None:
         callbacks.append(BestWeights(patience))
-    if verbose and process_index() == 0:
-        callbacks.append(ProgressBar())
-    return callbacks
+    return [*callbacks, ProgressBar(shown=_shows_progress(verbose))]
+
+
+def _shows_progress(verbose: int) -> bool:
+    return bool(verbose) and process_index() == 0

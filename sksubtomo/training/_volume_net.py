@@ -12,8 +12,15 @@ from skorch import NeuralNet
 from skorch.utils import to_tensor
 from torch import nn
 
+from sksubtomo._utils._callbacks import FitTasks
 from sksubtomo.networks._gaussian import GaussianNoise
-from sksubtomo.networks._precision import computing_in
+from sksubtomo.networks._map_edges import shortest_convolved_edge
+from sksubtomo.networks._precision import (
+    computing_in,
+    holding_precision,
+    preferred_precision,
+    resolve_precision,
+)
 from sksubtomo.networks._processes import average_gradients, process_index
 from sksubtomo.training._augmentation import TiltRange, WedgeAwareAugmentation
 from sksubtomo.training._data import read_ahead
@@ -67,8 +74,9 @@ class VolumeNet(NeuralNet):
         most (t - 1) / (t + 9).
     view_seed : int, default=0
         Seed of the random copies.
-    precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Of the network's arithmetic; what it gives is float32.
+    precision : {"auto", "float32", "tf32", "bfloat16"}, default="auto"
+        Of the products in the network's layers, see :func:`resolve_precision`; what it gives is
+        float32.
     *args, **kwargs
         Those of skorch's NeuralNet.
 
@@ -76,6 +84,8 @@ class VolumeNet(NeuralNet):
     ----------
     averaged_ : Module or None
         The network with averaged weights.
+    tasks_ : FitTasks or None
+        Whom to tell of the epochs of the fit in progress.
     """
 
     def __init__(
@@ -104,6 +114,8 @@ class VolumeNet(NeuralNet):
             if isinstance(part, GaussianNoise):
                 part.restart(process_index())
         self.n_steps_ = 0
+        self.shortest_edge_: int | None = None
+        self.tasks_: FitTasks | None = None
         self.averaged_ = None
         if self.average_decay:
             self.averaged_ = copy.deepcopy(self.module_).requires_grad_(False)
@@ -120,16 +132,13 @@ class VolumeNet(NeuralNet):
         """The network to predict with."""
         return self.module_ if self.averaged_ is None else self.averaged_
 
-    def response(
-        self, method: str, views: Views | None = None
-    ) -> Callable[[torch.Tensor], torch.Tensor]:
+    def response(self, method: str) -> Callable[[torch.Tensor], torch.Tensor]:
         """Return a method of the network to predict with, averaged over rotations if so asked.
 
         Rotations are the same in every call. What the network says of an orientation, such as a
         reconstruction, is not averaged.
         """
-        views = self.views if views is None else views
-        function = self._computing(getattr(self.predictor_, method))
+        views, function = self.views, self._function(method)
         if not views.n_test_rotations or method not in _ABOUT_THE_PARTICLE:
             return function
         augmentation = views.augmentation or WedgeAwareAugmentation()
@@ -142,6 +151,14 @@ class VolumeNet(NeuralNet):
             oversampling=augmentation.oversampling,
             outside=augmentation.outside,
         )
+
+    def _function(self, method: str) -> Callable[[torch.Tensor], torch.Tensor]:
+        """Return a method of the network to predict with, its softmax in float32."""
+        if method != "classify":
+            return self._computing(getattr(self.predictor_, method))
+        # Automatic mixed precision on a CPU would round the softmax to bfloat16.
+        logits = self._computing(self.predictor_.logits)
+        return lambda volumes: logits(volumes).softmax(dim=1)
 
     def run_single_epoch(
         self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
@@ -210,12 +227,29 @@ class VolumeNet(NeuralNet):
         with _evaluating(teacher):
             return self._computing(teacher.logits)(self._copy(volumes, tilts, self.generator_))
 
+    def products_in(self) -> str:
+        """Return the precision that products of the layers are computed in.
+
+        Returns
+        -------
+        precision : {"float32", "tf32", "bfloat16"}
+            `precision`, resolved for the device and for the maps of the network.
+        """
+        if preferred_precision(self.precision, self.device) == "float32":
+            return "float32"
+        if self.shortest_edge_ is None:
+            shape = self.module__volume_shape
+            self.shortest_edge_ = shortest_convolved_edge(self.module_, shape)
+        return resolve_precision(self.precision, self.device, shortest_edge=self.shortest_edge_)
+
     def _computing(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return the function as it is in the net's precision, its results in float32."""
 
         def computed(*inputs: torch.Tensor) -> Any:
-            with computing_in(self.precision, self.device):
-                return _as_float32(function(*inputs))
+            precision = self.products_in()
+            with holding_precision(precision), computing_in(precision, self.device):
+                output = function(*inputs)
+            return _as_float32(output)
 
         return computed
 

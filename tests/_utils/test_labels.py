@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sksubtomo._utils._labels import encode_labels, is_unlabeled
+from sksubtomo._utils._labels import encode_labels, hidden_labels, is_unlabeled
 
 
 @pytest.mark.parametrize(
@@ -55,8 +55,55 @@ def test_given_classes():
         (np.array(["a", 1], object), "mixes strings and numbers"),
         ([[0, 1], [1, 0]], "1d array"),
         ([1j, 2j], "Complex data not supported"),
+        (np.ma.array([0, 1, 2], mask=[0, 0, 1]), r"y has masked labels.*y.filled\(-1\)"),
     ],
 )
 def test_bad_labels(y, message):
     with pytest.raises(ValueError, match=message):
         encode_labels(y)
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        np.array([b"a", b"unlabeled"]),
+        [b"a", b"b"],
+        np.array([0, 1, b"unlabeled"], object),
+        np.array(["a", "b", b"unlabeled"], object),
+    ],
+)
+def test_bytes_are_refused_as_scikit_learn_does(y):
+    with pytest.raises(TypeError, match=r"y holds labels that are bytes, such as b'.*Decode"):
+        encode_labels(y)
+    assert np.char.decode(np.asarray([b"a", b"unlabeled"], dtype="S")).tolist() == [
+        "a",
+        "unlabeled",
+    ]
+
+
+@pytest.mark.parametrize(("y", "classes"), [([1, 2], ["1", "2"]), (["1", "2"], [1, 2])])
+def test_numbers_are_no_names(y, classes):
+    with pytest.raises(ValueError, match="labels that are not among the classes"):
+        encode_labels(y, classes)
+    assert encode_labels([-1, -1], classes)[0].tolist() == [-1, -1]
+
+
+@pytest.mark.parametrize(
+    ("like", "hidden"),
+    [
+        (np.array([3, 4]), [-1, -1]),
+        (np.array([3.0]), [-1.0, -1.0]),
+        (np.uint8([3]), [-1, -1]),
+        (np.array([True]), [-1, -1]),
+        (np.array(["a"]), ["unlabeled"] * 2),
+        (np.array(["a" * 12]), ["unlabeled"] * 2),
+        (np.array(["a"], object), ["unlabeled"] * 2),
+        (np.array([1], object), [-1, -1]),
+    ],
+)
+def test_hidden_labels_hold_labels_of_the_kind(like, hidden):
+    labels = hidden_labels(2, like)
+    assert labels.tolist() == hidden
+    assert is_unlabeled(labels).all()
+    labels[0] = like[0]
+    assert labels[0] == like[0]

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 
-from sksubtomo.decomposition import Autoencoder
+from sksubtomo.decomposition import Autoencoder, VariationalAutoencoder
+from sksubtomo.networks._float32 import read_flags, write_flags
 from sksubtomo.semi_supervised import AutoencodingClassifier, FixMatchClassifier
 
 SMALL = {"n_blocks": 1, "n_filters": 4, "latent_dim": 8}
@@ -62,6 +64,57 @@ def test_precision_can_change_between_fits(mostly_hidden):
     model.set_params(precision="bfloat16").fit(X, y)
     assert model.net_.precision == "bfloat16"
     assert model.n_iter_ == 2
+
+
+@pytest.mark.parametrize("precision", ["auto", "float32", "tf32"])
+def test_float32_on_a_cpu_unless_bfloat16_is_asked_for(mostly_hidden, precision):
+    X, y = mostly_hidden
+    model, exact = (fitted(Autoencoder(max_epochs=2), p, X, y) for p in (precision, "float32"))
+    assert model.precision_ == "float32"
+    assert np.array_equal(model.transform(X), exact.transform(X))
+
+
+@pytest.mark.parametrize(
+    ("shape", "n_blocks", "expected"),
+    [
+        ((1, 1, 512), 1, "float32"),
+        ((1, 16, 32), 1, "float32"),
+        ((2, 16, 16), 1, "float32"),
+        ((8, 8, 8), 2, "float32"),  # the decoder convolves maps of 2 voxels
+        ((8, 8, 8), 1, "bfloat16"),
+    ],
+)
+def test_short_edges_are_never_reduced(mostly_hidden, shape, n_blocks, expected):
+    X, y = mostly_hidden
+    sizes = {**SMALL, "n_blocks": n_blocks}
+    reshaped = X.reshape(len(X), *shape)
+    model = fitted(AutoencodingClassifier(max_epochs=2), "bfloat16", reshaped, y, sizes=sizes)
+    assert model.precision_ == expected
+    assert np.isfinite(model.reconstruct(reshaped)).all()
+
+
+def test_the_flags_of_the_user_are_left_alone(mostly_hidden):
+    before = read_flags()
+    torch.set_float32_matmul_precision("medium")
+    chosen = read_flags()
+    try:
+        model = fitted(Autoencoder(max_epochs=2), "float32", *mostly_hidden)
+        rounded = model.transform(mostly_hidden[0])
+        assert read_flags() == chosen
+    finally:
+        write_flags(before)
+    exact = fitted(Autoencoder(max_epochs=2), "float32", *mostly_hidden)
+    assert np.array_equal(exact.transform(mostly_hidden[0]), rounded)
+
+
+def test_draws_do_not_depend_on_precision(mostly_hidden):
+    # Standard normal draws in bfloat16 would be others than in float32.
+    X, y = mostly_hidden
+    errors = [
+        fitted(VariationalAutoencoder(max_epochs=1), precision, X, y).history_[0]["train_loss"]
+        for precision in ("float32", "bfloat16")
+    ]
+    assert errors[1] == pytest.approx(errors[0], rel=2e-3)  # a bfloat16 has 8 bits, 4e-3
 
 
 def test_unknown_precision_is_refused(mostly_hidden):

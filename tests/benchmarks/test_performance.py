@@ -287,8 +287,20 @@ def test_tables_and_figure(performance, options, launched):
 
 def test_latest_row_of_a_case_is_shown(performance, tmp_path):
     path = tmp_path / "rows.csv"
-    columns = "case,profile,cpu,device,threads,seconds\n"
-    same = "augment,fast,a processor,cpu,2"
-    path.write_text(f"{columns}{same},1.0\n{same},2.0\naugment,fast,a processor,cpu,1,3.0\n")
+    columns = "case,profile,cpu,instructions,device,precision,threads,seconds"
+    same = "augment,fast,a processor,AVX2,cpu"
+    rows = ("float32,2,1.0", "float32,2,2.0", "float32,1,3.0", "bfloat16,2,4.0")
+    path.write_text("\n".join([columns, *(f"{same},{row}" for row in rows), ""]))
     groups = performance("_render").latest(path)
-    assert [[row["seconds"] for row in rows] for rows in groups.values()] == [["2.0"], ["3.0"]]
+    found = [[row["seconds"] for row in rows] for rows in groups.values()]
+    assert found == [["2.0"], ["3.0"], ["4.0"]]
+
+
+def test_rows_say_the_precision_that_networks_compute_in(performance):
+    machine = performance("_machine").machine
+    assert machine(2, "cpu", "auto")["precision"] == "float32"
+    assert machine(2, "cpu", "bfloat16")["precision"] == "bfloat16"
+    case = performance("_cases").make_case("train_joint_28", "smoke", "cpu", "bfloat16")
+    case.setup()
+    case.warm_up()
+    assert case.fitted.precision_ == "bfloat16"

@@ -322,7 +322,7 @@ def test_fit_that_fails_leaves_the_last_one(in_one_group, meta):
     fitted = meta(Told(2.0)).fit(X, y)
     expected = fitted.predict_proba(X), fitted.predict(X)
     others = np.where(y < 0, -1, y + 5)
-    with pytest.raises(ValueError, match="training fold has no labelled volume"):
+    with pytest.raises(ValueError, match="training fold has no labell?ed volume"):
         fitted.set_params(estimator=Forgetful([5, 6, 7])).fit(X, others, groups=groups)
     assert np.array_equal(fitted.predict_proba(X), expected[0])
     assert np.array_equal(fitted.predict(X), expected[1])

@@ -15,7 +15,8 @@ def write_zarr(path, *, version="0.4", axes="zyx", unit="angstrom", data=VOLUME,
     """An OME-Zarr of two resolutions."""
     group = zarr.open_group(path, mode="w", zarr_format=2 if version == "0.4" else 3)
     for level in range(2):
-        group.create_array(str(level), data=data[..., :: level + 1])
+        values = data[..., :: level + 1]
+        group.create_array(str(level), shape=values.shape, dtype=values.dtype)[...] = values
     scales = [[2.0] * data.ndim, [*[2.0] * (data.ndim - 1), 4.0]]
     multiscale = {
         "axes": [{"name": name, **({"unit": unit} if unit else {})} for name in axes],

@@ -92,6 +92,16 @@ def test_binary_probabilities_and_scorer(calibrated):
     assert scorer(Told(), both, two) == pytest.approx(-expected)
 
 
+def test_rows_without_a_result_are_left_out(calibrated):
+    y, p = (values[:500] for values in calibrated)
+    hidden = np.where(np.arange(500) % 3, y, -1)
+    expected = expected_calibration_error(hidden, p)
+    without = np.where(hidden[:, np.newaxis] >= 0, p, np.nan)
+    assert expected_calibration_error(hidden, without, n_bins=np.int64(15)) == expected
+    with pytest.raises(ValueError, match="y_prob contains NaN"):
+        expected_calibration_error(y, without)
+
+
 def test_bad_input():
     p = np.full((4, 2), 0.5)
     with pytest.raises(ValueError, match="every label in y_true is hidden"):
@@ -106,5 +116,7 @@ def test_bad_input():
         reliability_curve([0, 1, 0, 5], p, labels=[0, 1])
     with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[3, 4\]"):
         reliability_curve([0, 1, 0], p)
+    with pytest.raises(ValueError, match="n_bins=True must be an integer"):
+        reliability_curve([0, 1, 0, 1], p, n_bins=True)
     with pytest.raises(ValueError, match="'strategy' parameter"):
         reliability_curve([0, 1, 0, 1], p, strategy="other")

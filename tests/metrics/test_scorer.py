@@ -1,13 +1,21 @@
 import pickle
+import warnings
 
+import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import sklearn
 from sklearn.base import clone
+from sklearn.dummy import DummyClassifier
+from sklearn.exceptions import ConvergenceWarning, UndefinedMetricWarning
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.metrics import (
     accuracy_score,
     average_precision_score,
+    balanced_accuracy_score,
     check_scoring,
     fbeta_score,
     get_scorer,
@@ -15,10 +23,30 @@ from sklearn.metrics import (
     make_scorer,
     roc_auc_score,
 )
-from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score, cross_validate
+from sklearn.model_selection import (
+    FixedThresholdClassifier,
+    GridSearchCV,
+    HalvingGridSearchCV,
+    LearningCurveDisplay,
+    StratifiedKFold,
+    TunedThresholdClassifierCV,
+    ValidationCurveDisplay,
+    cross_val_score,
+    cross_validate,
+)
 from sklearn.semi_supervised import LabelSpreading
 
 from sksubtomo.metrics import get_labeled_scorer, get_labeled_scorer_names, make_labeled_scorer
+from sksubtomo.model_selection import SemiSupervisedSplit
+from sksubtomo.semi_supervised import WithUnlabeled
+
+mpl.use("Agg")
+
+
+@pytest.fixture(autouse=True)
+def _closed_figures():
+    yield
+    plt.close("all")
 
 
 @pytest.fixture
@@ -97,14 +125,90 @@ def test_scores_that_need_probabilities(noisy, name, n_classes):
         get_labeled_scorer(name)(ridge, X[rows], y[rows])
 
 
-def test_missing_classes(noisy):
+@pytest.mark.parametrize("name", ["roc_auc", "average_precision"])
+@pytest.mark.parametrize("kept", [(0, 1), (2,)])
+def test_a_class_without_rows_makes_ranks_undefined(noisy, name, kept):
+    classifier, X, y = noisy
+    rows = np.flatnonzero(np.isin(y, [-1, *kept]))
+    lacking = sorted({0, 1, 2} - set(kept))
+    if name == "roc_auc" and len(kept) == 1:
+        lacking = [0, 1, 2]  # the rest of the class that there is has no rows, either
+    message = rf"not defined for the classes \{lacking}".replace("]", r"\]")
+    with pytest.warns(UndefinedMetricWarning, match=message) as caught:
+        score = get_labeled_scorer(name)(classifier, X[rows], y[rows])
+    assert np.isnan(score)
+    assert caught[0].filename == __file__
+    # scikit-learn's own says the same, where it is told the classes.
+    if name == "roc_auc":
+        labeled = rows[y[rows] >= 0]
+        with pytest.warns(UndefinedMetricWarning):
+            expected = roc_auc_score(
+                y[labeled],
+                classifier.predict_proba(X[labeled]),
+                labels=[0, 1, 2],
+                multi_class="ovr",
+            )
+        assert np.isnan(expected)
+
+
+def test_one_of_two_classes(noisy):
+    _, X, y = noisy
+    labeled = (y == 0) | (y == 1)
+    classifier = LogisticRegression().fit(X[labeled], y[labeled])
+    for code in (0, 1):
+        rows = np.flatnonzero(y == code)
+        with pytest.warns(UndefinedMetricWarning, match=r"not defined for the classes \[1\]"):
+            assert np.isnan(get_labeled_scorer("roc_auc")(classifier, X[rows], y[rows]))
+    # Of rows that are all of the class, the precision is 1 at every threshold.
+    assert get_labeled_scorer("average_precision")(classifier, X[rows], y[rows]) == pytest.approx(1)
+    assert np.isfinite(get_labeled_scorer("neg_log_loss")(classifier, X[rows], y[rows]))
+
+
+def test_a_classifier_of_one_class(noisy):
+    _, X, y = noisy
+    rows = np.flatnonzero(y == 1)
+    classifier = DummyClassifier().fit(X[rows], y[rows])
+    with pytest.warns(UndefinedMetricWarning, match=r"not defined for the classes \[1\]"):
+        assert np.isnan(get_labeled_scorer("roc_auc")(classifier, X[rows], y[rows]))
+
+
+def test_log_loss_needs_no_row_of_every_class(noisy):
     classifier, X, y = noisy
     rows = np.flatnonzero(y != 2)
-    assert np.isfinite(get_labeled_scorer("neg_log_loss")(classifier, X[rows], y[rows]))
-    assert 0.5 < get_labeled_scorer("roc_auc")(classifier, X[rows], y[rows]) <= 1
-    rows = np.flatnonzero(y < 1)
-    with pytest.raises(ValueError, match="roc_auc_score needs rows of at least two classes"):
-        get_labeled_scorer("roc_auc")(classifier, X[rows], y[rows])
+    labeled = rows[y[rows] >= 0]
+    expected = -log_loss(y[labeled], classifier.predict_proba(X[labeled]), labels=[0, 1, 2])
+    assert get_labeled_scorer("neg_log_loss")(classifier, X[rows], y[rows]) == expected
+
+
+@pytest.mark.parametrize("name", ["roc_auc", "average_precision", "neg_log_loss"])
+@pytest.mark.parametrize("named", [False, True])
+def test_labels_that_the_estimator_does_not_know(noisy, name, named):
+    _, X, y = noisy
+    labels = np.array(["a", "b", "c", "unlabeled"])[y] if named else y
+    known = (y == 0) | (y == 1)
+    classifier = LogisticRegression().fit(X[known], labels[known])
+    unknown = "'c'" if named else "2"
+    with pytest.raises(ValueError, match=rf"y has labels \[{unknown}\] that the estimator has no"):
+        get_labeled_scorer(name)(classifier, X, labels)
+    with pytest.raises(ValueError, match="y has labels .* that the estimator has no column for"):
+        get_labeled_scorer(name)(classifier, X[known], y[known].astype("U1" if not named else int))
+    # Of predicted labels, an unknown class is an error that counts.
+    accuracy = get_labeled_scorer("accuracy")(classifier, X, labels)
+    assert accuracy < (y < 2)[y >= 0].mean()
+
+
+def test_a_class_that_was_never_seen_does_not_pass_for_a_score_in_cross_validation(noisy):
+    _, X, y = noisy
+    X, y = X[y >= 0], y[y >= 0]
+    with pytest.warns(UndefinedMetricWarning, match=r"classes \[2\]"):
+        scores = cross_val_score(
+            LogisticRegression(),
+            X,
+            y,
+            cv=[(np.arange(len(y)), np.flatnonzero(y < 2)), (np.arange(len(y)), np.arange(len(y)))],
+            scoring=get_labeled_scorer("roc_auc"),
+        )
+    assert np.isnan(scores).tolist() == [True, False]
 
 
 def test_perfect_model_scores_one_with_plain_folds(mostly_hidden):
@@ -184,7 +288,9 @@ def test_sample_weight_is_routed(noisy, name):
         assert scorer.get_metadata_routing().score.requests["sample_weight"] is True
         assert scorer(classifier, X, y, sample_weight=weight) == expected
         X, y, weight = (values[y >= 0] for values in (X, y, weight))
-        with pytest.raises(sklearn.exceptions.UnsetMetadataPassedError, match="sample_weight"):
+        # Before scikit-learn 1.8, scorers had no request to leave unset.
+        errors = (sklearn.exceptions.UnsetMetadataPassedError, TypeError)
+        with pytest.raises(errors, match="sample_weight"):
             cross_validate(
                 LogisticRegression().set_fit_request(sample_weight=False),
                 X,
@@ -213,10 +319,184 @@ def test_scorers_of_other_makers_are_routed_nothing(noisy):
         assert cross_val_score(LogisticRegression(), X, y, scoring=scorer).sum() == (y >= 0).sum()
 
 
+def test_metadata_that_is_not_one_value_a_sample(noisy):
+    classifier, X, y = noisy
+    seen = {}
+
+    def score(estimator, X, y, **params):
+        seen.update(params)
+        return 1.0
+
+    make_labeled_scorer(score)(classifier, X, y, beta=2, name="word", groups=list(range(120)))
+    assert seen["groups"] == np.flatnonzero(y >= 0).tolist()
+    assert (seen["beta"], seen["name"]) == (2, "word")
+
+
+def test_a_labelled_scorer_is_not_wrapped_again():
+    scorer = get_labeled_scorer("accuracy")
+    assert make_labeled_scorer(scorer) is scorer
+
+
+# Tools of scikit-learn that look into scorers -------------------------------------------------
+
+
+@pytest.fixture
+def unbalanced():
+    """Rows of two classes that overlap, one of them five times as frequent."""
+    rng = np.random.default_rng(0)
+    y = (np.arange(180) % 6 == 0).astype(int)
+    return y[:, np.newaxis] + rng.normal(scale=0.7, size=(180, 2)), y
+
+
+@pytest.mark.parametrize("name", get_labeled_scorer_names())
+@pytest.mark.parametrize("response_method", ["predict_proba", "decision_function"])
+def test_tuned_threshold(unbalanced, name, response_method):
+    X, y = unbalanced
+    ours, theirs = (
+        TunedThresholdClassifierCV(
+            LogisticRegression(),
+            scoring=scoring,
+            cv=3,
+            thresholds=20,
+            response_method=response_method,
+        ).fit(X, y)
+        for scoring in (get_labeled_scorer(name), name)
+    )
+    assert ours.best_threshold_ == theirs.best_threshold_
+    assert ours.best_score_ == theirs.best_score_
+    assert np.array_equal(ours.predict(X), theirs.predict(X))
+    if name == "balanced_accuracy":
+        assert ours.best_threshold_ != 0.5
+    pickle.loads(pickle.dumps(ours))
+
+
+def test_tuned_threshold_of_any_metric(unbalanced):
+    X, y = unbalanced
+    inner = make_scorer(fbeta_score, beta=2, pos_label=0)
+    ours, theirs = (
+        TunedThresholdClassifierCV(LogisticRegression(), scoring=scoring, cv=3, thresholds=20).fit(
+            X, y
+        )
+        for scoring in (make_labeled_scorer(inner), inner)
+    )
+    assert ours.best_threshold_ == theirs.best_threshold_
+    with pytest.raises(AttributeError, match="not made of a metric of labels.*make_scorer"):
+        TunedThresholdClassifierCV(
+            LogisticRegression(), scoring=make_labeled_scorer(lambda est, X, y: 1.0)
+        ).fit(X, y)
+
+
+def test_tuned_threshold_of_a_classifier_with_unlabelled_rows(unbalanced):
+    X, y = unbalanced
+    hidden = np.where(np.random.default_rng(1).random(180) < 0.7, y, -1)
+    rows = hidden >= 0
+    classifier = WithUnlabeled(LabelSpreading(gamma=1.0), X[~rows])
+    tuned = TunedThresholdClassifierCV(
+        classifier, scoring=get_labeled_scorer("balanced_accuracy"), cv=3, thresholds=20
+    ).fit(X[rows], y[rows])
+    stock = clone(tuned).set_params(scoring="balanced_accuracy")
+    assert tuned.best_threshold_ == stock.fit(X[rows], y[rows]).best_threshold_
+    score = get_labeled_scorer("balanced_accuracy")(tuned, X, hidden)
+    assert score == balanced_accuracy_score(y[rows], tuned.predict(X[rows]))
+
+
+@pytest.mark.parametrize("name", ["accuracy", "roc_auc"])
+def test_tuned_threshold_with_routed_weights(unbalanced, name):
+    X, y = unbalanced
+    weight = np.where(y, 9.0, 1.0)
+    with sklearn.config_context(enable_metadata_routing=True):
+        ours, theirs = (
+            TunedThresholdClassifierCV(
+                LogisticRegression().set_fit_request(sample_weight=True),
+                scoring=scorer.set_score_request(sample_weight=True),
+                cv=3,
+                thresholds=20,
+            ).fit(X, y, sample_weight=weight)
+            for scorer in (get_labeled_scorer(name), get_scorer(name))
+        )
+    plain = TunedThresholdClassifierCV(LogisticRegression(), scoring=name, cv=3, thresholds=20)
+    plain.fit(X, y)
+    assert ours.best_threshold_ == theirs.best_threshold_ != plain.best_threshold_
+
+
+def test_fixed_threshold(unbalanced):
+    X, y = unbalanced
+    hidden = np.where(np.random.default_rng(1).random(180) < 0.7, y, -1)
+    fixed = FixedThresholdClassifier(LogisticRegression(), threshold=0.2).fit(X, y)
+    rows = hidden >= 0
+    for name in ("accuracy", "roc_auc"):
+        expected = get_scorer(name)(fixed, X[rows], y[rows])
+        assert get_labeled_scorer(name)(fixed, X, hidden) == pytest.approx(expected)
+
+
+def test_permutation_importance(noisy):
+    classifier, X, y = noisy
+    labeled = y >= 0
+    params = {"n_repeats": 3, "random_state": 0}
+    scoring = {name: get_labeled_scorer(name) for name in ("accuracy", "roc_auc")}
+    weight = np.arange(120.0)
+    for sample_weight in (None, weight):
+        result = permutation_importance(
+            classifier, X, y, scoring=scoring, sample_weight=sample_weight, **params
+        )
+        for name in scoring:
+            alone = permutation_importance(
+                classifier, X, y, scoring=scoring[name], sample_weight=sample_weight, **params
+            )
+            assert np.array_equal(result[name].importances, alone.importances)
+    without = permutation_importance(
+        classifier, X[labeled], y[labeled], scoring="accuracy", **params
+    )
+    assert without.importances_mean.shape == (2,)
+    assert result["accuracy"].importances_mean.max() > 0
+
+
+def test_halving(noisy):
+    _, X, y = noisy
+    search = HalvingGridSearchCV(
+        LabelSpreading(),
+        {"gamma": [1e-3, 1.0]},
+        resource="max_iter",
+        min_resources=20,
+        max_resources=40,
+        factor=2,
+        cv=SemiSupervisedSplit(3),
+        scoring=get_labeled_scorer("neg_log_loss"),
+        error_score="raise",
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        search.fit(X, y)
+    assert search.best_params_["gamma"] == 1.0
+    assert np.isfinite(search.cv_results_["mean_train_score"]).all()
+
+
+@pytest.mark.parametrize("display", [LearningCurveDisplay, ValidationCurveDisplay])
+def test_displays_of_curves_name_their_axis(noisy, display):
+    _, X, y = noisy
+    params = {"param_name": "gamma", "param_range": [0.5, 1.0]}
+    shown = display.from_estimator(
+        LabelSpreading(),
+        X,
+        y,
+        cv=SemiSupervisedSplit(3),
+        scoring=get_labeled_scorer("balanced_accuracy"),
+        **(params if display is ValidationCurveDisplay else {"train_sizes": [0.9, 1.0]}),
+    )
+    assert shown.ax_.get_ylabel() == "Balanced accuracy"
+    assert np.isfinite(shown.test_scores).all()
+
+
 def test_bad_input(noisy):
-    classifier, X, _ = noisy
-    with pytest.raises(ValueError, match="no labelled row to score"):
-        get_labeled_scorer("accuracy")(classifier, X, np.full(120, -1))
+    classifier, X, y = noisy
+    with pytest.warns(UndefinedMetricWarning, match="every label in y is hidden"):
+        assert np.isnan(get_labeled_scorer("accuracy")(classifier, X, np.full(120, -1)))
+    with pytest.raises(ValueError, match="y is None"):
+        get_labeled_scorer("accuracy")(classifier, X, None)
+    for params in ({"X": X[:-1], "y": y}, {"X": X, "y": y, "sample_weight": np.ones(60)}):
+        with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+            get_labeled_scorer("accuracy")(classifier, **params)
+    assert not hasattr(get_labeled_scorer("accuracy"), "other")
     with pytest.raises(ValueError, match="no labeled scorer 'acuracy'"):
         get_labeled_scorer("acuracy")
     with pytest.raises(ValueError, match=r"is a metric.*make_scorer\(accuracy_score\)"):

@@ -60,6 +60,26 @@ def test_depends_on_the_seed_only_and_copies():
 
 
 @pytest.mark.parametrize(
+    ("numpy", "python"),
+    [
+        ({"n_per_class": np.int64(3)}, {"n_per_class": 3}),
+        ({"n_per_class": np.uint8(3)}, {"n_per_class": 3}),
+        ({"labeled_fraction": np.float32(0.25)}, {"labeled_fraction": 0.25}),
+        ({"labeled_fraction": np.float64(0.1)}, {"labeled_fraction": 0.1}),
+        ({"labeled_fraction": np.int64(1)}, {"labeled_fraction": 1}),
+        (
+            {"labeled_fraction": 0.1, "stratify": np.False_},
+            {"labeled_fraction": 0.1, "stratify": False},
+        ),
+    ],
+)
+def test_numbers_of_numpy(numpy, python):
+    assert np.array_equal(
+        mask_labels(Y, **numpy, random_state=np.int64(0)), mask_labels(Y, **python, random_state=0)
+    )
+
+
+@pytest.mark.parametrize(
     ("y", "params", "message"),
     [
         (Y, {}, "labeled_fraction or n_per_class, and not both"),
@@ -68,6 +88,13 @@ def test_depends_on_the_seed_only_and_copies():
         (Y, {"labeled_fraction": 1.5}, r"must be in \(0, 1\]"),
         (Y, {"labeled_fraction": 0.02}, "keeps 2, fewer than one for each of 3 classes"),
         (Y, {"n_per_class": 0}, "n_per_class=0 must be at least 1"),
+        (Y, {"n_per_class": True}, "n_per_class=True must be an integer"),
+        (Y, {"n_per_class": 2.0}, "n_per_class=2.0 must be an integer"),
+        (Y, {"n_per_class": "2"}, "n_per_class='2' must be an integer"),
+        (Y, {"labeled_fraction": True}, r"labeled_fraction=True must be in \(0, 1\]"),
+        (Y, {"labeled_fraction": "0.5"}, r"labeled_fraction='0.5' must be in \(0, 1\]"),
+        (Y, {"labeled_fraction": np.nan}, r"must be in \(0, 1\]"),
+        (Y, {"n_per_class": 1, "stratify": "yes"}, "stratify='yes' must be True or False"),
         (Y, {"n_per_class": 21}, "class 2 has 20 labelled samples"),
         (Y.astype(np.uint8), {"n_per_class": 1}, "uint8, which cannot hold -1"),
         (Y.astype(bool), {"n_per_class": 1}, "bool, which cannot hold -1"),

@@ -4,8 +4,35 @@ import torch
 from sksubtomo.networks._device import resolve_device
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_device_without_a_gpu():
+@pytest.fixture
+def gpu(monkeypatch):
+    """Pretend to have a GPU, or none, and no environment variable."""
+
+    def pretend(available):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: available)
+
+    monkeypatch.delenv("SKSUBTOMO_DEVICE")
+    return pretend
+
+
+def test_auto_takes_a_gpu_if_there_is_one(gpu):
+    gpu(True)
+    assert resolve_device("auto") == "cuda"
+    assert resolve_device("cpu") == "cpu"
+    gpu(False)
     assert resolve_device("auto") == "cpu"
-    with pytest.raises(ValueError, match="sees no CUDA device"):
+    with pytest.raises(ValueError, match="device='cuda:0', but PyTorch sees no CUDA device"):
         resolve_device("cuda:0")
+
+
+def test_the_environment_says_what_auto_is(gpu, monkeypatch):
+    gpu(True)
+    monkeypatch.setenv("SKSUBTOMO_DEVICE", "cpu")
+    assert resolve_device("auto") == "cpu"
+    assert resolve_device("cuda:1") == "cuda:1"
+    gpu(False)
+    monkeypatch.setenv("SKSUBTOMO_DEVICE", "cuda")
+    with pytest.raises(ValueError, match="SKSUBTOMO_DEVICE=cuda, but PyTorch sees no CUDA device"):
+        resolve_device("auto")
+    monkeypatch.setenv("SKSUBTOMO_DEVICE", "")
+    assert resolve_device("auto") == "cpu"

@@ -1,62 +1,84 @@
 import pytest
 import torch
 
-from sksubtomo.networks import _precision
+from sksubtomo.exceptions import PrecisionWarning
+from sksubtomo.networks import _precision, _self_test
 from sksubtomo.networks._precision import computing_in, resolve_precision
 
 
 @pytest.fixture
-def hardware(monkeypatch):
-    """Pretend to have some hardware."""
+def gpu(monkeypatch):
+    """Pretend to have a GPU of a compute capability, on which the self-test passes or not."""
 
-    def pretend(capability=(7, 5), **units):
+    def pretend(capability=(9, 0), passes=True):
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: units, raising=False)
-        _precision._multiplies_bfloat16.cache_clear()
+        monkeypatch.setattr(_precision, "passes_self_test", lambda *args: passes)
+        _precision._has_tensor_cores.cache_clear()
 
     yield pretend
-    _precision._multiplies_bfloat16.cache_clear()
+    _precision._has_tensor_cores.cache_clear()
 
 
-@pytest.mark.parametrize(
-    ("units", "expected"),
-    [
-        ({}, "float32"),
-        ({"avx512_f": True, "amx_bf16": False}, "float32"),
-        ({"amx_bf16": True}, "bfloat16"),
-        ({"avx512_bf16": True}, "bfloat16"),
-    ],
-)
-def test_auto_asks_the_processor(hardware, units, expected):
-    hardware(**units)
-    assert resolve_precision("auto", "cpu") == expected
+@pytest.mark.parametrize("units", [{}, {"avx512_bf16": True}, {"amx_bf16": True}])
+def test_auto_is_float32_on_every_processor(units, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: units, raising=False)
+    assert resolve_precision("auto", "cpu") == "float32"
+    assert resolve_precision("tf32", "cpu") == "float32"
     assert resolve_precision("float32", "cpu") == "float32"
     assert resolve_precision("bfloat16", "cpu") == "bfloat16"
 
 
 @pytest.mark.parametrize(
-    ("capability", "expected"), [((7, 5), "float32"), ((8, 0), "bfloat16"), ((9, 0), "bfloat16")]
+    ("capability", "auto", "tf32"),
+    [((7, 5), "float32", "float32"), ((8, 0), "bfloat16", "tf32"), ((9, 0), "bfloat16", "tf32")],
 )
-def test_auto_asks_the_gpu(hardware, capability, expected):
-    hardware(capability)
-    assert resolve_precision("auto", "cuda:1") == expected
+def test_auto_asks_the_gpu(gpu, capability, auto, tf32):
+    gpu(capability)
+    assert resolve_precision("auto", "cuda:1") == auto
+    assert resolve_precision("tf32", "cuda:1") == tf32
+    assert resolve_precision("float32", "cuda:1") == "float32"
 
 
-def test_auto_without_an_answer_is_float32(hardware, monkeypatch):
-    hardware()
-    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
-    assert resolve_precision("auto", "cpu") == "float32"
+@pytest.mark.parametrize("precision", ["auto", "tf32", "bfloat16"])
+def test_float32_where_the_self_test_fails(gpu, precision):
+    gpu(passes=False)
+    assert resolve_precision(precision, "cuda:0") == "float32"
+
+
+@pytest.mark.parametrize(("device", "shortest"), [("cpu", 3), ("cuda", 2)])
+def test_short_edges_are_never_reduced(gpu, device, shortest):
+    gpu()
+    for edge in range(1, 5):
+        expected = "float32" if edge < shortest else "bfloat16"
+        assert resolve_precision("bfloat16", device, shortest_edge=edge) == expected
+
+
+def test_one_warning_names_the_wrong_layer(monkeypatch):
+    def wrong(maps, weight):
+        result = torch.nn.functional.linear(maps, weight)
+        return result * 1.5 if result.dtype == torch.bfloat16 else result
+
+    layer = _self_test._Layer("dense layer", wrong, (3, 4), (5, 4))
+    monkeypatch.setattr(_self_test, "_layers", lambda device_type: [layer])
+    monkeypatch.setattr(_self_test, "_PASSED", {})
+    message = "On cpu, the result of a dense layer is off by 0.5 .* in bfloat16: computing in float"
+    with pytest.warns(PrecisionWarning, match=message) as record:
+        assert resolve_precision("bfloat16", "cpu") == "float32"
+    assert len(record) == 1
+    assert resolve_precision("bfloat16", "cpu") == "float32"  # without a second warning
 
 
 def test_unknown_precision():
-    with pytest.raises(ValueError, match="'half' must be one of auto, float32, bfloat16"):
+    message = "'half' must be one of auto, float32, tf32, bfloat16"
+    with pytest.raises(ValueError, match=message):
         resolve_precision("half", "cpu")
 
 
 def test_products_are_rounded_in_bfloat16_only():
     one = torch.full((1, 1), 1 + 2**-12)
-    with computing_in("float32", "cpu"):
-        assert (one @ one).dtype == torch.float32
+    for precision in ("float32", "tf32"):
+        with computing_in(precision, "cpu"):
+            assert (one @ one).dtype == torch.float32
     with computing_in("bfloat16", "cpu"):
         product = one @ one
     assert product.dtype == torch.bfloat16

@@ -8,6 +8,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 from sklearn.base import clone
+from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -21,6 +22,7 @@ from sksubtomo.fourier import (
 )
 from sksubtomo.geometry import rotate_volume
 from sksubtomo.model_selection import SemiSupervisedSplit
+from sksubtomo.networks._float32 import read_flags, write_flags
 from sksubtomo.preprocessing import GaussianLowPass, VolumeFlattener
 from sksubtomo.semi_supervised import MultiReferenceClassifier
 from sksubtomo.semi_supervised._pose_stages import starting_rows
@@ -234,6 +236,20 @@ def test_same_seed_same_bits_whatever_the_global_seeds(data, fitted):
     )
 
 
+def test_flags_for_matrix_products_have_no_effect(data, fitted):
+    X, _, hidden = data
+    expected = fitted.predict_proba(X[:20])
+    before = read_flags()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        again = clone(fitted).fit(X, hidden)
+        assert np.array_equal(again.references_, fitted.references_)
+        assert np.array_equal(again.predict_proba(X[:20]), expected)
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        write_flags(before)
+
+
 def test_results_do_not_depend_on_their_neighbours(data, fitted):
     X, _, _ = data
     scores = fitted.decision_function(X)
@@ -413,8 +429,8 @@ def test_bad_data_are_refused(data, change, message):
 
 
 def test_score_without_any_label(data, fitted):
-    with pytest.raises(ValueError, match="every label in y is hidden"):
-        fitted.score(data[0], np.full(90, -1))
+    with pytest.warns(UndefinedMetricWarning, match="every label in y is hidden"):
+        assert np.isnan(fitted.score(data[0], np.full(90, -1)))
 
 
 def test_a_wrong_label_is_kept_but_not_believed(data, fitted):

@@ -10,6 +10,7 @@ from sklearn.ensemble import (
     StackingClassifier,
     VotingClassifier,
 )
+from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 from sklearn.multiclass import OneVsRestClassifier
@@ -162,8 +163,8 @@ def test_score_leaves_hidden_rows_out(volumes):
     weight = np.ones(60)
     weight[1], weight[0] = 30.0, 1e9
     assert outer.score(X_all, wrong, sample_weight=weight) == pytest.approx(29 / 59)
-    with pytest.raises(ValueError, match="every label in y is hidden"):
-        outer.score(X_all, np.full(60, -1))
+    with pytest.warns(UndefinedMetricWarning, match="every label in y is hidden"):
+        assert np.isnan(outer.score(X_all, np.full(60, -1)))
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         outer.score(X_all, hidden, sample_weight=weight[1:])
 

@@ -1,0 +1,50 @@
+"""Fits and predictions are the same with all instructions of the processor and with fewer."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+FOLDER = Path(__file__).parent
+# MKL, which multiplies matrices, has a switch of its own.
+FEWER = {
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "MKL_CBWR": "COMPATIBLE",
+    "OPENBLAS_CORETYPE": "Haswell",
+}
+
+# Float32 sums in another order differ by some 1e-7 of their size. Over ten epochs that grows, since
+# each step starts from what the last one gave, but has to stay below what would change a result.
+TOLERANCE = 1e-3
+
+
+def record(path, environment):
+    folders = os.pathsep.join([str(FOLDER.parent), str(FOLDER.parents[1])])
+    inherited = {name: value for name, value in os.environ.items() if name not in FEWER}
+    subprocess.run(
+        [sys.executable, FOLDER / "record_fits.py", path],
+        env={**inherited, **environment, "PYTHONPATH": folders},
+        check=True,
+    )
+    with np.load(path) as found:
+        return dict(found)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_fits_do_not_depend_on_the_instruction_set(tmp_path):
+    full = record(tmp_path / "full.npz", {})
+    fewer = record(tmp_path / "fewer.npz", FEWER)
+    assert full.keys() == fewer.keys()
+    differences = {}
+    for name, expected in full.items():
+        scale = max(1.0, float(np.abs(expected).max()))
+        differences[name] = float(np.abs(fewer[name] - expected).max()) / scale
+    print("largest differences:")  # shown by make test-isa
+    for name, difference in sorted(differences.items(), key=lambda item: -item[1]):
+        print(f"  {difference:.1e}  {name}")
+    assert max(differences.values()) <= TOLERANCE, differences
