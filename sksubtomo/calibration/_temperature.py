@@ -18,7 +18,8 @@ from sklearn.utils._param_validation import HasMethods
 
 from sksubtomo._utils._delegation import inner_has
 from sksubtomo._utils._labels import check_labels, encode_labels
-from sksubtomo._utils._meta_classifier import as_rows, fit_clone
+from sksubtomo._utils._meta_classifier import fit_classifier
+from sksubtomo._utils._rows import as_rows
 from sksubtomo.calibration._base import BaseHeldOutClassifier
 from sksubtomo.calibration._folds import labeled_rows, make_folds, respond_out_of_fold
 
@@ -179,7 +180,7 @@ class TemperatureScaledClassifier(BaseHeldOutClassifier):
         groups, routed = self._route_fit(groups, params)
         frozen = isinstance(self.estimator, FrozenEstimator)
         folds = None if frozen else make_folds(self.estimator, self.cv, X, y, groups)
-        fitted = fit_clone(self.estimator, X, y, routed)
+        fitted = fit_classifier(self.estimator, X, y, routed)
         if folds is None:
             probabilities = fitted.predict_proba(_safe_indexing(X, rows))
         else:

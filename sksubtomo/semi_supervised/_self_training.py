@@ -15,9 +15,10 @@ from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import _num_samples
 
 from sksubtomo._utils._labels import decode_labels, encode_labels
-from sksubtomo._utils._meta_classifier import BaseMetaClassifier, as_rows
+from sksubtomo._utils._meta_classifier import BaseMetaClassifier
 from sksubtomo._utils._params import NumberInterval
-from sksubtomo._utils._routing import routed_params, take_rows
+from sksubtomo._utils._routing import routed_params
+from sksubtomo._utils._rows import as_rows, take_rows
 
 
 class SelfTrainingClassifier(BaseMetaClassifier):
