@@ -22,6 +22,7 @@ from sksubtomo._utils._labels import (
     is_unlabeled,
 )
 from sksubtomo._utils._meta_classifier import fit_classifier
+from sksubtomo._utils._near_misses import warning_once
 from sksubtomo._utils._params import NumberInterval
 from sksubtomo._utils._rows import as_rows
 from sksubtomo._utils._scoring import refuse_scoring_unlabeled
@@ -147,6 +148,7 @@ class RejectingClassifier(BaseHeldOutClassifier):
         self.n_jobs = n_jobs
 
     @_fit_context(prefer_skip_nested_validation=False)
+    @warning_once()
     def fit(self, X, y, *, groups=None, **params):
         """Fit the classifier to everything, and choose the threshold on held-out labels.
 

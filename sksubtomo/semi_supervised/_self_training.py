@@ -16,6 +16,7 @@ from sklearn.utils.validation import _num_samples
 
 from sksubtomo._utils._labels import decode_labels, encode_labels
 from sksubtomo._utils._meta_classifier import BaseMetaClassifier
+from sksubtomo._utils._near_misses import warning_once
 from sksubtomo._utils._params import NumberInterval
 from sksubtomo._utils._routing import routed_params
 from sksubtomo._utils._rows import as_rows, take_rows
@@ -115,6 +116,7 @@ class SelfTrainingClassifier(BaseMetaClassifier):
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=False)
+    @warning_once()
     def fit(self, X, y, **params):
         """Fit to labeled and unlabeled volumes.
 

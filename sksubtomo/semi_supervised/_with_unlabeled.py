@@ -13,6 +13,7 @@ from sklearn.utils.validation import _num_samples
 
 from sksubtomo._utils._labels import UNLABELED, decode_labels, encode_labels
 from sksubtomo._utils._meta_classifier import BaseMetaClassifier, fit_classifier
+from sksubtomo._utils._near_misses import warning_once
 from sksubtomo._utils._routing import routed_params
 from sksubtomo._utils._rows import as_rows, is_per_row
 from sksubtomo.semi_supervised._joined import join_volumes
@@ -89,6 +90,7 @@ class WithUnlabeled(BaseMetaClassifier):
         self.unlabeled_metadata = unlabeled_metadata
 
     @_fit_context(prefer_skip_nested_validation=False)
+    @warning_once()
     def fit(self, X, y, **params):
         """Fit a clone of the estimator to the given and the unlabeled volumes.
 
