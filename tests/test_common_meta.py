@@ -1,6 +1,7 @@
 """What every classifier around another one must do, and what every unfitted estimator must say."""
 
 import inspect
+import warnings
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import check_estimator
+
+from sksubtomo.exceptions import SuspiciousLabelWarning
 
 # Of scikit-learn's own common checks, those that check_estimator leaves out.
 EXTRA_CHECKS = [
@@ -66,6 +69,26 @@ def test_extra_scikit_learn_checks(key):
     transforms = hasattr(METAS[key], "transform")
     for name in EXTRA_CHECKS + EXTRA_TRANSFORMER_CHECKS * transforms:
         getattr(estimator_checks, name)(key[0], METAS[key])
+
+
+# --- Labels --------------------------------------------------------------------------------------
+
+
+@quiet
+@pytest.mark.parametrize("key", [key for key in METAS if key[1] != "network"], ids="-".join)
+def test_misspelled_sentinel_is_warned_of_once(key):
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 3
+    X = rng.normal(size=(60, 4)) + 4 * np.eye(3, 4)[y]
+    names = np.array([*"ab", "unlabelled"])[y]
+    if "spreading" in key:  # takes numbers only
+        names = np.where(y == 2, 255, y).astype(np.uint8)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        clone(METAS[key]).fit(X, names)
+    found = [w for w in caught if issubclass(w.category, SuspiciousLabelWarning)]
+    assert len(found) == 1
+    assert found[0].filename == __file__
 
 
 # --- Before fitting ------------------------------------------------------------------------------

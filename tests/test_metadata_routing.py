@@ -14,6 +14,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import VotingClassifier
 from sklearn.exceptions import UnsetMetadataPassedError
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import get_scorer
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.metadata_routing import MetadataRouter
@@ -336,10 +337,12 @@ def test_through_pipelines_searches_and_voting(data, routing):
     metadata = metadata_of(range(N))
     del metadata["groups"]
     meta = TemperatureScaledClassifier(requesting(metadata), cv=2)
-    meta.set_score_request(sample_weight=True)
+    scoring = get_scorer("accuracy").set_score_request(sample_weight=True)
     pipeline = make_pipeline("passthrough", meta)
     grid = {"temperaturescaledclassifier__estimator__shift": [0.0, 1.0]}
-    search = GridSearchCV(pipeline, grid, cv=SemiSupervisedSplit(2), error_score="raise")
+    search = GridSearchCV(
+        pipeline, grid, cv=SemiSupervisedSplit(2), scoring=scoring, error_score="raise"
+    )
     search.fit(X, y, **metadata)
     voting = VotingClassifier([("a", SelfTrainingClassifier(requesting(metadata)))])
     voting.fit(X[:40], y[:40], **metadata_of_first(40, metadata))

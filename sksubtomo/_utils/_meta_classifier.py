@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
-import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
@@ -16,17 +15,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from sksubtomo._utils._delegation import inner_has
 from sksubtomo._utils._doc_link import DocLinkMixin
-from sksubtomo._utils._labels import is_unlabeled, score_labeled
+from sksubtomo._utils._labels import score_labeled
 from sksubtomo._utils._routing import routed_params, same_methods
+from sksubtomo._utils._rows import as_rows, fit_clone
 from sksubtomo._utils._scoring import refuse_scoring_unlabeled
 
 
-def as_rows(X: Any) -> Any:
-    """Return lists of volumes as an array, of which rows can be taken; the rest as it is."""
-    return np.asarray(X) if isinstance(X, list | tuple) else X
-
-
-def fit_clone(estimator: Any, X: Any, y: NDArray, params: Mapping[str, Any] | None = None) -> Any:
+def fit_classifier(estimator: Any, X: Any, y: NDArray, params: Mapping[str, Any]) -> Any:
     """Return a fitted clone of a classifier that takes hidden labels for what they are.
 
     Parameters
@@ -37,7 +32,7 @@ def fit_clone(estimator: Any, X: Any, y: NDArray, params: Mapping[str, Any] | No
         Volumes.
     y : ndarray of shape (n_samples,)
         Labels, of which some may be hidden.
-    params : mapping, optional
+    params : mapping
         Metadata for its ``fit``.
 
     Returns
@@ -50,16 +45,10 @@ def fit_clone(estimator: Any, X: Any, y: NDArray, params: Mapping[str, Any] | No
     ValueError
         If the classifier took the label that means "unlabeled" for a class, or is none.
     """
-    fitted = clone(estimator).fit(X, y, **(params or {}))
-    name = type(estimator).__name__
+    fitted = fit_clone(estimator, X, y, **params)
     if not hasattr(fitted, "classes_"):
-        raise ValueError(f"{name} is not a classifier: fitted, it has no classes_.")
-    sentinels = fitted.classes_[is_unlabeled(fitted.classes_)]
-    if len(sentinels):
         raise ValueError(
-            f"{name} took {sentinels.tolist()[0]!r}, which means 'unlabeled', for a class. Pass a "
-            f"semi-supervised classifier, such as SelfTrainingClassifier({name}(...)), or labeled "
-            "volumes only."
+            f"{type(estimator).__name__} is not a classifier: fitted, it has no classes_."
         )
     return fitted
 
@@ -271,7 +260,12 @@ class BaseMetaClassifier(DocLinkMixin, MetaEstimatorMixin, ClassifierMixin, Base
         Raises
         ------
         ValueError
-            If lengths differ, or no row is labeled.
+            If lengths differ.
+
+        Warns
+        -----
+        UndefinedMetricWarning
+            If no row is labeled; the score is NaN then.
         """
         check_is_fitted(self)
         return score_labeled(self.predict, as_rows(X), y, sample_weight)

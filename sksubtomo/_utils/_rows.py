@@ -6,10 +6,40 @@ from collections.abc import Mapping
 from typing import Any
 
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn.base import clone
 from sklearn.utils import _safe_indexing
 
+from sksubtomo._utils._arrays import as_array
 from sksubtomo._utils._labels import is_unlabeled
+
+# Metadata of other volumes than those of X, whose number may happen to be the same.
+_WHOLE = ("X_val", "y_val")
+
+
+def as_rows(X: Any) -> Any:
+    """Return volumes as something that rows can be taken of; data frames stay what they are."""
+    return X if hasattr(X, "columns") else as_array(X)
+
+
+def is_per_row(name: str, value: Any, n_samples: int) -> bool:
+    """Tell whether a parameter of a method has an entry for each sample.
+
+    Parameters
+    ----------
+    name : str
+        Of the parameter; that of validation volumes never has.
+    value : object
+        Its value.
+    n_samples : int
+        How many samples there are.
+    """
+    if name in _WHOLE or isinstance(value, str | bytes | Mapping):
+        return False
+    shape = getattr(value, "shape", None)
+    if shape is not None:
+        return len(shape) > 0 and shape[0] == n_samples
+    return hasattr(value, "__len__") and len(value) == n_samples
 
 
 def take_rows(params: Mapping[str, Any], rows: NDArray, n_samples: int) -> dict[str, Any]:
@@ -30,15 +60,11 @@ def take_rows(params: Mapping[str, Any], rows: NDArray, n_samples: int) -> dict[
         The entries of these samples, and the other values as they are.
     """
     return {
-        name: _safe_indexing(value, rows) if _has_entries(value, n_samples) else value
+        name: _safe_indexing(value.tocsr() if issparse(value) else value, rows)
+        if is_per_row(name, value, n_samples)
+        else value
         for name, value in params.items()
     }
-
-
-def _has_entries(value: Any, n_samples: int) -> bool:
-    if isinstance(value, (str, bytes, Mapping)) or not hasattr(value, "__len__"):
-        return False
-    return len(value) == n_samples if getattr(value, "ndim", 1) else False
 
 
 def fit_clone(estimator: Any, X: Any, y: NDArray, **params: Any) -> Any:
@@ -63,9 +89,13 @@ def fit_clone(estimator: Any, X: Any, y: NDArray, **params: Any) -> Any:
     fitted = clone(estimator).fit(X, y, **params)
     hidden = is_unlabeled(getattr(fitted, "classes_", ()))
     if hidden.any():
+        name = type(estimator).__name__
+        # Without probabilities, self-training can only fit to the labeled rows.
+        options = "" if hasattr(estimator, "predict_proba") else ", max_iter=0"
         raise ValueError(
-            f"{type(estimator).__name__} took {fitted.classes_[hidden].tolist()[0]!r}, which means "
-            "'unlabeled', for a class. Pass a semi-supervised classifier, or leave the unlabeled "
-            "rows out, for example by cv=SemiSupervisedSplit(5, unlabeled='drop')."
+            f"{name} took {fitted.classes_[hidden].tolist()[0]!r}, which means 'unlabeled', for a "
+            "class. Pass a semi-supervised classifier, such as "
+            f"SelfTrainingClassifier({name}(...){options}), or leave the unlabeled rows out, in "
+            "cross-validation by cv=SemiSupervisedSplit(5, unlabeled='drop')."
         )
     return fitted

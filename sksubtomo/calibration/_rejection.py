@@ -21,8 +21,10 @@ from sksubtomo._utils._labels import (
     encode_labels,
     is_unlabeled,
 )
-from sksubtomo._utils._meta_classifier import as_rows, fit_clone
+from sksubtomo._utils._meta_classifier import fit_classifier
+from sksubtomo._utils._near_misses import warning_once
 from sksubtomo._utils._params import NumberInterval
+from sksubtomo._utils._rows import as_rows
 from sksubtomo._utils._scoring import refuse_scoring_unlabeled
 from sksubtomo.calibration._base import BaseHeldOutClassifier
 from sksubtomo.calibration._folds import labeled_rows, make_folds, respond_out_of_fold
@@ -146,6 +148,7 @@ class RejectingClassifier(BaseHeldOutClassifier):
         self.n_jobs = n_jobs
 
     @_fit_context(prefer_skip_nested_validation=False)
+    @warning_once()
     def fit(self, X, y, *, groups=None, **params):
         """Fit the classifier to everything, and choose the threshold on held-out labels.
 
@@ -181,7 +184,7 @@ class RejectingClassifier(BaseHeldOutClassifier):
         unknown_label = _check_unknown_label(self.unknown_label, y)
         frozen = isinstance(self.estimator, FrozenEstimator) and self.method != "mahalanobis"
         folds = None if frozen else make_folds(self.estimator, self.cv, X, y, groups)
-        fitted = fit_clone(self.estimator, X, y, routed)
+        fitted = fit_classifier(self.estimator, X, y, routed)
         # As many volumes a reference as in the folds: the covariance of fewer volumes than
         # features depends on their number, and with it the scale of the distances.
         folds_of_references = folds if folds and self.method == "mahalanobis" else []

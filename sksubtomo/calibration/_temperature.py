@@ -18,7 +18,9 @@ from sklearn.utils._param_validation import HasMethods
 
 from sksubtomo._utils._delegation import inner_has
 from sksubtomo._utils._labels import check_labels, encode_labels
-from sksubtomo._utils._meta_classifier import as_rows, fit_clone
+from sksubtomo._utils._meta_classifier import fit_classifier
+from sksubtomo._utils._near_misses import warning_once
+from sksubtomo._utils._rows import as_rows
 from sksubtomo.calibration._base import BaseHeldOutClassifier
 from sksubtomo.calibration._folds import labeled_rows, make_folds, respond_out_of_fold
 
@@ -147,6 +149,7 @@ class TemperatureScaledClassifier(BaseHeldOutClassifier):
         self.n_jobs = n_jobs
 
     @_fit_context(prefer_skip_nested_validation=False)
+    @warning_once()
     def fit(self, X, y, *, groups=None, **params):
         """Choose the temperature on held-out labels, and fit the classifier to everything.
 
@@ -179,7 +182,7 @@ class TemperatureScaledClassifier(BaseHeldOutClassifier):
         groups, routed = self._route_fit(groups, params)
         frozen = isinstance(self.estimator, FrozenEstimator)
         folds = None if frozen else make_folds(self.estimator, self.cv, X, y, groups)
-        fitted = fit_clone(self.estimator, X, y, routed)
+        fitted = fit_classifier(self.estimator, X, y, routed)
         if folds is None:
             probabilities = fitted.predict_proba(_safe_indexing(X, rows))
         else:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Iterator
-from numbers import Integral
 from typing import Any
 
 import joblib
@@ -18,6 +17,8 @@ from sklearn.utils.validation import _num_samples, check_is_fitted
 from sksubtomo._utils._arrays import is_lazy
 from sksubtomo._utils._batches import rows_per_batch
 from sksubtomo._utils._delegation import unfrozen
+from sksubtomo._utils._params import is_integer
+from sksubtomo._utils._rows import as_rows
 from sksubtomo.parallel._dask import large_tasks
 from sksubtomo.parallel._mapped import MappedArray, by_reference
 
@@ -103,17 +104,15 @@ def parallel_predict(
     check_is_fitted(estimator)
     estimator = unfrozen(estimator)
     _check_method(estimator, method)
-    if issparse(X):
-        X = X.tocsr()  # not every format has rows to take
-    elif not (hasattr(X, "shape") and hasattr(X, "__getitem__")):
-        X = np.asarray(X)
+    # Not every sparse format has rows to take.
+    X = X.tocsr() if issparse(X) else as_rows(X)
     n_rows = _num_samples(X)
     if n_rows == 0:
         name = type(estimator).__name__
         raise ValueError(f"Found array with 0 sample(s) while {name} requires a minimum of 1.")
     if shard_size is None:
         shard_size = _default_shard_size(estimator, X, joblib.effective_n_jobs(n_jobs))
-    elif not isinstance(shard_size, Integral) or shard_size < 1:
+    elif not is_integer(shard_size) or shard_size < 1:
         raise ValueError(f"shard_size={shard_size!r} must be a whole number from 1, or None.")
     with large_tasks():
         parts = joblib.Parallel(n_jobs=n_jobs)(
@@ -124,8 +123,9 @@ def parallel_predict(
 
 
 def _shards(X: Any, n_rows: int, size: int) -> Iterator[Shard]:
+    rows = X.iloc if hasattr(X, "iloc") else X  # pandas may take slices for labels
     for start in range(0, n_rows, size):
-        yield Shard(X[start : start + size])
+        yield Shard(rows[start : start + size])
 
 
 def _predict_shard(estimator: Any, method: str, shard: Shard) -> NDArray:

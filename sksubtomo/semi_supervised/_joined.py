@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse, vstack
 
-from sksubtomo._utils._meta_classifier import as_rows
+from sksubtomo._utils._rows import as_rows
 from sksubtomo._utils._volumes import is_lazy
 
 

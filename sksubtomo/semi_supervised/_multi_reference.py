@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sksubtomo._utils._allocator import keeping_freed_memory
 from sksubtomo._utils._labels import check_enough_classes, encode_labels, is_text
+from sksubtomo._utils._near_misses import warning_once
 from sksubtomo._utils._params import NumberInterval
 from sksubtomo._utils._routing import routed_params, same_methods
 from sksubtomo._utils._volumes import check_volumes
@@ -220,6 +221,7 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=False)
+    @warning_once()
     def fit(self, X, y, **params):
         """Fit references to volumes and their labels, where known.
 

@@ -15,9 +15,11 @@ from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import _num_samples
 
 from sksubtomo._utils._labels import decode_labels, encode_labels
-from sksubtomo._utils._meta_classifier import BaseMetaClassifier, as_rows
+from sksubtomo._utils._meta_classifier import BaseMetaClassifier
+from sksubtomo._utils._near_misses import warning_once
 from sksubtomo._utils._params import NumberInterval
-from sksubtomo._utils._routing import routed_params, take_rows
+from sksubtomo._utils._routing import routed_params
+from sksubtomo._utils._rows import as_rows, take_rows
 
 
 class SelfTrainingClassifier(BaseMetaClassifier):
@@ -32,7 +34,7 @@ class SelfTrainingClassifier(BaseMetaClassifier):
     Parameters
     ----------
     estimator : classifier
-        Has ``fit`` and ``predict_proba``.
+        Has ``fit`` and, unless ``max_iter=0``, ``predict_proba``.
     threshold : float, default=0.75
         Probability above which a predicted label is taken, with ``criterion="threshold"``.
     criterion : {"threshold", "k_best"}, default="threshold"
@@ -40,7 +42,8 @@ class SelfTrainingClassifier(BaseMetaClassifier):
     k_best : int, default=10
         Predictions to take an iteration, with ``criterion="k_best"``.
     max_iter : int or None, default=10
-        Iterations at most; None goes on while labels are added.
+        Iterations at most; None goes on while labels are added. With 0, the classifier is fitted
+        to the labeled volumes only.
     verbose : bool, default=False
         Whether to print the number of labels added.
 
@@ -88,7 +91,7 @@ class SelfTrainingClassifier(BaseMetaClassifier):
     """
 
     _parameter_constraints: ClassVar[dict[str, list]] = {
-        "estimator": [HasMethods(["fit", "predict_proba"])],
+        "estimator": [HasMethods(["fit", "predict"])],
         "threshold": [NumberInterval(Real, 0, 1, closed="left")],
         "criterion": [StrOptions({"threshold", "k_best"})],
         "k_best": [NumberInterval(Integral, 1, None, closed="left")],
@@ -113,6 +116,7 @@ class SelfTrainingClassifier(BaseMetaClassifier):
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=False)
+    @warning_once()
     def fit(self, X, y, **params):
         """Fit to labeled and unlabeled volumes.
 
@@ -134,7 +138,7 @@ class SelfTrainingClassifier(BaseMetaClassifier):
         Raises
         ------
         ValueError
-            If `y` is malformed, or no volume is labeled.
+            If `y` is malformed, no volume is labeled, or `estimator` lacks ``predict_proba``.
         """
         codes, classes = encode_labels(y)
         X, codes = indexable(as_rows(X), codes)
@@ -142,6 +146,13 @@ class SelfTrainingClassifier(BaseMetaClassifier):
             raise ValueError(
                 "SelfTrainingClassifier needs labeled volumes of at least one class, but every "
                 "label in y means 'unlabeled'."
+            )
+        iterates = self.max_iter != 0 and (codes < 0).any()
+        if iterates and not hasattr(self.estimator, "predict_proba"):
+            raise ValueError(
+                f"{type(self.estimator).__name__} has no predict_proba, by which predicted labels "
+                "are chosen. Take a classifier that has it, or max_iter=0 to fit it to the labeled "
+                "volumes only."
             )
         routed = routed_params(self, "fit", params)["estimator"]["fit"]
         rows = _OnRows(clone(self.estimator), X, classes, routed)

@@ -12,8 +12,10 @@ from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import _num_samples
 
 from sksubtomo._utils._labels import UNLABELED, decode_labels, encode_labels
-from sksubtomo._utils._meta_classifier import BaseMetaClassifier, as_rows, fit_clone
-from sksubtomo._utils._routing import is_per_row, routed_params
+from sksubtomo._utils._meta_classifier import BaseMetaClassifier, fit_classifier
+from sksubtomo._utils._near_misses import warning_once
+from sksubtomo._utils._routing import routed_params
+from sksubtomo._utils._rows import as_rows, is_per_row
 from sksubtomo.semi_supervised._joined import join_volumes
 from sksubtomo.semi_supervised._shared_volumes import SharedVolumes
 
@@ -88,6 +90,7 @@ class WithUnlabeled(BaseMetaClassifier):
         self.unlabeled_metadata = unlabeled_metadata
 
     @_fit_context(prefer_skip_nested_validation=False)
+    @warning_once()
     def fit(self, X, y, **params):
         """Fit a clone of the estimator to the given and the unlabeled volumes.
 
@@ -124,7 +127,7 @@ class WithUnlabeled(BaseMetaClassifier):
         if n_unlabeled:
             X = join_volumes(X, unlabeled)
             y = decode_labels(np.append(codes, np.full(n_unlabeled, UNLABELED)), classes)
-        self._record(fit_clone(self.estimator, X, y, routed))
+        self._record(fit_classifier(self.estimator, X, y, routed))
         return self
 
     def _with_metadata_of_unlabeled(

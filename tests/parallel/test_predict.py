@@ -1,8 +1,10 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse
+import torch
 from joblib import parallel_config
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
@@ -43,8 +45,17 @@ def test_stacks_memory_maps_pipelines_and_lists(fitted, stack, many_volumes, tmp
     pipeline.steps.append(("lr", LogisticRegression()))
     pipeline.fit(many_volumes, np.repeat(["a", "bc"], 75))
     expected = pipeline.predict(many_volumes)
-    rows = parallel_predict(pipeline, list(many_volumes), method="predict", shard_size=7)
-    assert rows.tolist() == expected.tolist()
+    for lists in (list(many_volumes), many_volumes.tolist(), torch.tensor(many_volumes)):
+        rows = parallel_predict(pipeline, lists, method="predict", shard_size=70)
+        assert rows.tolist() == expected.tolist()
+
+
+def test_data_frames_keep_their_columns(many_volumes):
+    frame = pd.DataFrame(many_volumes[:, 0, 0], columns=[*"abcdefgh"])
+    clf = LogisticRegression().fit(frame, np.arange(150) % 3)
+    for index in (np.arange(150), np.arange(150) / 10, np.arange(150)[::-1]):
+        rows = parallel_predict(clf, frame.set_axis(index), shard_size=40)
+        np.testing.assert_allclose(rows, clf.predict_proba(frame))
 
 
 @pytest.mark.parametrize("method", ["predict_proba", "decision_function", "predict"])
@@ -139,7 +150,7 @@ def test_what_is_wrong_is_said_before_work(fitted, many_volumes):
         parallel_predict(FrozenEstimator(fitted), many_volumes, method="transform")
     with pytest.raises(ValueError, match="CNNClassifier has no method 'transform'; it has"):
         parallel_predict(fitted, many_volumes, method="transform")
-    for size in (0, -3, 2.5):
+    for size in (0, -3, 2.5, True):
         with pytest.raises(ValueError, match=f"shard_size={size} must be a whole number from 1"):
             parallel_predict(fitted, many_volumes, shard_size=size)
     with pytest.raises(ValueError, match=r"0 sample\(s\) while CNNClassifier"):

@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
-from sklearn.svm import SVC
+from sklearn.svm import LinearSVC
 
 from sksubtomo.io import SubtomogramStack, write_mrc
 from sksubtomo.model_selection import SemiSupervisedSplit, encode_labels
@@ -274,7 +274,6 @@ def test_no_label_at_all(mostly_hidden):
         {"threshold": 1.0},
         {"criterion": "best"},
         {"estimator": None},
-        {"estimator": SVC()},
     ],
     ids=str,
 )
@@ -282,6 +281,17 @@ def test_bad_parameters(mostly_hidden, params):
     X, y = mostly_hidden
     with pytest.raises(ValueError, match=f"'{next(iter(params))}' parameter"):
         SelfTrainingClassifier(FLAT).set_params(**params).fit(X, y)
+
+
+def test_a_classifier_without_probabilities_is_fitted_to_the_labeled_rows(mostly_hidden):
+    X, y = mostly_hidden
+    rows, linear = X.reshape(60, -1), LinearSVC(random_state=0)
+    expected = clone(linear).fit(rows[:12], y[:12])
+    clf = SelfTrainingClassifier(linear, max_iter=0).fit(rows, y)
+    assert np.array_equal(clf.decision_function(rows), expected.decision_function(rows))
+    assert np.array_equal(clf.transduction_, y)
+    with pytest.raises(ValueError, match=r"LinearSVC has no predict_proba.*max_iter=0"):
+        SelfTrainingClassifier(linear).fit(rows, y)
 
 
 def test_numbers_of_numpy(mostly_hidden):
