@@ -7,7 +7,7 @@ import pytest
 import torch
 from estimators import NETWORKS, VOLUME_CLASSIFIERS
 from sklearn.base import clone, is_classifier
-from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.exceptions import NotFittedError, UndefinedMetricWarning
 
 from sksubtomo.decomposition import Autoencoder, VariationalAutoencoder
 from sksubtomo.exceptions import VolumeShapeWarning
@@ -206,6 +206,41 @@ def test_a_fit_that_is_refused_leaves_the_last_one(network, mostly_hidden):
     assert np.array_equal(outputs(network, X), expected)
 
 
+def test_a_training_that_fails_leaves_the_last_fit(network, mostly_hidden):
+    X, y = mostly_hidden
+    expected = outputs(network.set_params(max_epochs=2).fit(X, y), X)
+    rate = network.learning_rate
+    with pytest.raises(ValueError, match="training diverged"):
+        network.set_params(learning_rate=1e30).fit(X[:, :6, :6, :6], y)
+    assert np.array_equal(outputs(network, X), expected)
+    # One that went on from it has changed its weights.
+    with pytest.raises(ValueError, match="training diverged"):
+        network.set_params(warm_start=True).fit(X, y)
+    with pytest.raises(NotFittedError):
+        outputs(network, X)
+    again = network.set_params(learning_rate=rate).fit(X, y)
+    assert np.array_equal(outputs(again, X), expected)
+
+
+def test_a_first_fit_that_diverges_is_no_fit(network, mostly_hidden):
+    with pytest.raises(ValueError, match="training diverged"):
+        network.set_params(learning_rate=1e30, max_epochs=3).fit(*mostly_hidden)
+    with pytest.raises(NotFittedError):
+        outputs(network, mostly_hidden[0])
+
+
+def test_modes_of_pytorch_around_have_no_effect(network, mostly_hidden):
+    X, y = mostly_hidden
+    expected = outputs(network.set_params(max_epochs=2).fit(X, y), X)
+    for mode in (
+        torch.autocast("cpu", dtype=torch.bfloat16),
+        torch.inference_mode(),
+        torch.no_grad(),
+    ):
+        with mode:
+            assert np.array_equal(outputs(clone(network).fit(X, y), X), expected)
+
+
 def test_what_does_not_fit_the_net_is_refused_when_it_goes_on(classifier, mostly_hidden):
     X, y = mostly_hidden
     X = X.reshape(60, -1)
@@ -218,6 +253,7 @@ def test_what_does_not_fit_the_net_is_refused_when_it_goes_on(classifier, mostly
     for first_stage in {"vae", "autoencoder"} & set(classifier.get_params(deep=False)):
         kind = {"vae": VariationalAutoencoder, "autoencoder": Autoencoder}[first_stage]
         changed.append(({first_stage: kind()}, f"{first_stage}=None, not "))
+    changed.append(({"training_params": {"betas": (0.5, 0.9)}}, r"betas=\(0.9, 0.99\), not"))
     for params, message in changed:
         before = classifier.get_params()
         with pytest.raises(ValueError, match=message):
@@ -322,6 +358,8 @@ def test_bad_labels_are_refused_before_training(
         ({"network_params": {"n_filters": 0}}, "'n_filters' parameter"),
         ({"network_params": {"n_blocks": 7}}, "too small for n_blocks=7"),
         ({"training_params": {"standardize": "yes"}}, "'standardize' parameter"),
+        ({"training_params": {"betas": (0.9,)}}, "betas=.*in training_params must be two numbers"),
+        ({"training_params": {"betas": (1.9, 0.9)}}, "betas=.*in training_params must be two"),
         ({"volume_shape": 9}, r"volumes of shape \(8, 8, 8\), but volume_shape=9"),
         ({"device": "abacus"}, "abacus"),
     ],

@@ -17,8 +17,10 @@ PRECISIONS = ["float32", "bfloat16"]
 def threads_of(n_threads):
     before = torch.get_num_threads()
     torch.set_num_threads(n_threads)
-    yield
-    torch.set_num_threads(before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.fixture(params=[1, 2], ids=lambda n: f"{n}-threads")

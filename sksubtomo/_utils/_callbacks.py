@@ -39,6 +39,11 @@ class FitTasks:
             self._fit = estimator._init_callback_context(max_subtasks=n_steps)
             self._fit.call_on_fit_task_begin(estimator=estimator, **data)
 
+    @property
+    def in_step(self) -> bool:
+        """Whether a step has begun and not ended."""
+        return self._step is not None
+
     def begin_step(self) -> None:
         """Tell that a step begins."""
         if self._fit is not None:
@@ -53,7 +58,8 @@ class FitTasks:
         stop : bool
             Whether a callback asks for the end of the fit.
         """
-        return self._end(self._step)
+        step, self._step = self._step, None
+        return self._end(step)
 
     def end(self) -> None:
         """Tell that the fit has ended."""

@@ -37,6 +37,8 @@ def to_plain(value: Any) -> Any:
 
     PyTorch takes the latter only in many places, and searches over NumPy ranges give the former.
     """
+    if isinstance(value, np.ndarray):
+        return tuple(value.tolist())
     if isinstance(value, np.generic):
         # item() of a long double is a long double.
         return float(value) if isinstance(value, np.floating) else value.item()

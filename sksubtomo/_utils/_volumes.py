@@ -21,6 +21,8 @@ Shape3d = tuple[int, int, int]
 
 # A line of this many columns is more likely a flattened volume than a table.
 _LONGEST_SILENT_LINE = 512
+# Attributes by which scikit-learn's callbacks go with a fit.
+_OF_CALLBACKS = ("_skl_callbacks", "_callback_fit_ctx")
 
 
 def check_volume_shape(volume_shape: Any, name: str = "volume_shape") -> Shape3d:
@@ -110,8 +112,10 @@ def unchanged_on_error(estimator: Any) -> Iterator[None]:
     try:
         yield
     except Exception:
+        # scikit-learn ends the callbacks of the fit afterwards.
+        callbacks = {n: v for n, v in vars(estimator).items() if n.startswith(_OF_CALLBACKS)}
         vars(estimator).clear()
-        vars(estimator).update(before)
+        vars(estimator).update({**before, **callbacks})
         raise
 
 

@@ -5,6 +5,7 @@ from sksubtomo.base._classifier import BaseVolumeClassifier
 from sksubtomo.base._encoding import EncodingMixin
 from sksubtomo.base._estimator import BaseVolumeEstimator
 from sksubtomo.base._first_stage import check_first_stage, fitted_first_stage
+from sksubtomo.base._parameters import with_params
 from sksubtomo.base._reconstruction import ReconstructionMixin
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "fitted_first_stage",
     "make_augmentation",
     "make_corruption",
+    "with_params",
 ]

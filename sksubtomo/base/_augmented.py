@@ -24,14 +24,14 @@ AUGMENTATION_DEFAULTS: dict[str, Any] = {
     **_CORRUPTION_DEFAULTS,
 }
 _CONSTRAINTS: dict[str, list] = {
-    "tilt_range_deg": [Real, tuple, list, None],
+    "tilt_range_deg": [Real, "array-like", None],
     "rotate": ["boolean"],
     "max_shift_voxels": [NumberInterval(Real, 0, None, closed="left")],
     "oversampling": [NumberInterval(Integral, 1, 4, closed="both")],
     "outside": [StrOptions({"wrap", "zeros"})],
     "noise_std": [NumberInterval(Real, 0, None, closed="left")],
     "contrast": [NumberInterval(Real, 0, 1, closed="left")],
-    "low_pass": [tuple, list, None],
+    "low_pass": ["array-like", None],
 }
 
 

@@ -16,6 +16,7 @@ from sksubtomo.base._parameters import (
     NETWORK_DEFAULTS,
     TRAINING_CONSTRAINTS,
     TRAINING_DEFAULTS,
+    check_betas,
     check_unchanged,
     fixed_params,
 )
@@ -138,13 +139,14 @@ class ChecksMixin:
         )
 
     def _checked_training_params(self) -> dict[str, Any]:
-        return merge_mapping(
+        merged = merge_mapping(
             type(self).__name__,
             "training_params",
             self.training_params,
             self._training_defaults,
             self._training_constraints,
         )
+        return {**merged, "betas": check_betas(merged["betas"])}
 
     def _needs_cubes(self) -> bool:
         """Whether copies are more than noise and contrast, which any box can have."""

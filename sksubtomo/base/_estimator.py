@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
@@ -126,14 +126,13 @@ class BaseVolumeEstimator(
             too small for the network; before any training.
         """
         resume = self.warm_start and hasattr(self, "net_")
-        with unchanged_on_error(self):
+        with self._undone_on_error(), self._processes():
             X, codes = self._check_data(X, y, resume=resume, classes=None)
             if tilt_ranges is not None:
                 self._check_use_of_tilt_ranges(X_val)
                 tilt_ranges = check_tilt_ranges(tilt_ranges, len(X))
             validation = self._check_validation(X_val, y_val)
-        tasks = FitTasks(self, to_plain(self.max_epochs), "epoch", X=X, y=y)
-        with self._processes():
+            tasks = FitTasks(self, to_plain(self.max_epochs), "epoch", X=X, y=y)
             self._train(
                 X,
                 codes,
@@ -144,7 +143,7 @@ class BaseVolumeEstimator(
                 validation=validation,
                 tilt_ranges=tilt_ranges,
             )
-        self._conclude(X, codes)
+            self._conclude(X, codes)
         tasks.end()
         return self
 
@@ -173,11 +172,23 @@ class BaseVolumeEstimator(
 
     def _partial_fit(self, X: Any, y: Any, classes: Any = None) -> BaseVolumeEstimator:
         resume = hasattr(self, "net_")
-        with unchanged_on_error(self):
+        with self._undone_on_error(), self._processes():
             X, codes = self._check_data(X, y, resume=resume, classes=classes, partial=True)
-        with self._processes():
             self._train(X, codes, resume=resume, epochs=1, held_out=0.0)
         return self
+
+    @contextmanager
+    def _undone_on_error(self) -> Iterator[None]:
+        """Leave the last fit as it was if this one fails; or none, if its net has gone on."""
+        net = getattr(self, "net_", None)
+        n_epochs = 0 if net is None else len(net.history)
+        try:
+            with unchanged_on_error(self):
+                yield
+        except Exception:
+            if net is not None and len(net.history) > n_epochs:
+                del self.net_
+            raise
 
     def _processes(self) -> AbstractContextManager[None]:
         """Let processes train together, if they are to."""
@@ -195,6 +206,9 @@ class BaseVolumeEstimator(
     def _criterion_params(self, codes: NDArray[np.int64]) -> dict[str, Any]:
         """Arguments of the loss."""
 
+    # Whatever mode the caller is in: no tensor that is made here may be one of inference.
+    @torch.inference_mode(False)
+    @torch.enable_grad()
     def _train(
         self,
         X: NDArray[np.float32],
@@ -237,7 +251,10 @@ class BaseVolumeEstimator(
         # Backward passes, too, need the precision that the layers compute in.
         self.net_.tasks_ = tasks
         try:
-            with keeping_freed_memory(), holding_precision(self.net_.products_in()):
+            with (
+                keeping_freed_memory(),
+                holding_precision(self.net_.products_in(), self.net_.device),
+            ):
                 self.net_.partial_fit(dataset)
         finally:
             self.net_.tasks_ = None

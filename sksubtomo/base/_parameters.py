@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import reprlib
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
 from sklearn.utils._param_validation import StrOptions
 
 from sksubtomo._utils._params import NumberInterval
@@ -35,7 +37,7 @@ TRAINING_DEFAULTS: dict[str, Any] = {
     "accelerate": False,
 }
 TRAINING_CONSTRAINTS: dict[str, list] = {
-    "betas": [tuple, list],
+    "betas": ["array-like"],
     "weight_decay": [NumberInterval(Real, 0, None, closed="left")],
     "n_iter_no_change": [NumberInterval(Integral, 1, None, closed="left")],
     "standardize": ["boolean"],
@@ -77,7 +79,37 @@ def fixed_params(
 ) -> dict[str, Any]:
     """Return what a net is made with for good; the two mappings are complete."""
     training = {name: training_params[name] for name in _FIXED_IN_TRAINING}
-    return {**named, **network_params, **training, "betas": tuple(training["betas"])}
+    return {**named, **network_params, **training}
+
+
+def check_betas(betas: Any) -> tuple[float, float]:
+    """Return Adam's two decay rates.
+
+    Raises
+    ------
+    ValueError
+        If they are not two numbers from 0 to below 1.
+    """
+    try:
+        first, second = (float(beta) for beta in betas)
+    except (TypeError, ValueError):
+        first = second = np.nan
+    if not (0 <= first < 1 and 0 <= second < 1):
+        raise ValueError(
+            f"betas={reprlib.repr(betas)} in training_params must be two numbers, from 0 to below "
+            "1, such as (0.9, 0.99)."
+        )
+    return first, second
+
+
+def with_params(name: str, estimator: Any) -> dict[str, Any]:
+    """Return an estimator inside of another one and its parameters, by the name it has there."""
+    params = {} if estimator is None else estimator.get_params(deep=True)
+    return {name: estimator, **{f"{name}__{key}": value for key, value in params.items()}}
+
+
+def _same(one: Any, other: Any) -> bool:
+    return one is other or bool(np.all(one == other))
 
 
 def check_unchanged(fixed: dict[str, Any], now: dict[str, Any]) -> None:
@@ -88,9 +120,9 @@ def check_unchanged(fixed: dict[str, Any], now: dict[str, Any]) -> None:
     ValueError
         If one of :func:`fixed_params` is another one now.
     """
-    changed = [n for n, value in fixed.items() if now[n] is not value and now[n] != value]
+    changed = [n for n, value in fixed.items() if not _same(value, now.get(n))]
     if changed:
-        was = ", ".join(f"{name}={fixed[name]!r}, not {now[name]!r}" for name in changed)
+        was = ", ".join(f"{name}={fixed[name]!r}, not {now.get(name)!r}" for name in changed)
         raise ValueError(
             f"A fit that goes on (warm_start, partial_fit) keeps its network, optimizer and early "
             f"stopping, and was begun with {was}. Set that again, or begin anew: fit with "

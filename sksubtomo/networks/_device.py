@@ -19,7 +19,7 @@ def resolve_device(device: str) -> str:
     Raises
     ------
     ValueError
-        If a CUDA device is asked for and there is none.
+        If there is no such device.
     """
     origin, remedy = f"device={device!r}", "Use device='cpu' or 'auto'."
     if device == "auto":
@@ -27,6 +27,10 @@ def resolve_device(device: str) -> str:
         origin, remedy = f"{DEVICE_VARIABLE}={device}", "Set it to cpu, or unset it."
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    if str(device).startswith("cuda") and not torch.cuda.is_available():
+    try:
+        kind = torch.device(device).type
+    except RuntimeError as error:
+        raise ValueError(f"{origin} is no device of PyTorch. {remedy}") from error
+    if kind == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"{origin}, but PyTorch sees no CUDA device. {remedy}")
     return device

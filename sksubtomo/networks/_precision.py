@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cache
 
 import torch
@@ -91,20 +92,28 @@ def computing_in(precision: str, device: str) -> AbstractContextManager[None]:
     )
 
 
-def holding_precision(precision: str) -> AbstractContextManager[None]:
-    """Return a context in which products of float32 are float32, or TF32 if that is asked for.
+@contextmanager
+def holding_precision(precision: str, device: str) -> Iterator[None]:
+    """Compute products of float32 in float32 inside, or in TF32 if that is asked for.
 
     PyTorch's flags for this are global to the process, and by default let GPUs round what goes
-    into float32 convolutions to TF32. They are put back as they were at the end. Backward passes
-    belong inside.
+    into float32 convolutions to TF32; automatic mixed precision that a user has switched on around
+    reaches everything inside. Both are as they were at the end. Backward passes belong inside.
 
     Parameters
     ----------
     precision : {"float32", "tf32", "bfloat16"}
         As :func:`resolve_precision` returns it. With bfloat16, what is computed outside the
         layers is float32.
+    device : str
+        "cpu", "cuda" or "cuda:1".
     """
-    return PRODUCT_FLAGS.hold(tf32=precision == "tf32")
+    kind = torch.device(device).type
+    with ExitStack() as stack:
+        stack.enter_context(PRODUCT_FLAGS.hold(tf32=precision == "tf32", device_type=kind))
+        for name in {"cpu", kind}:
+            stack.enter_context(torch.autocast(name, enabled=False))
+        yield
 
 
 @cache

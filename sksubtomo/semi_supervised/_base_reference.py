@@ -44,14 +44,15 @@ class BaseReferenceClassifier(DocLinkMixin, ClassifierMixin, BaseEstimator):
     def _compare(self, coefficients: torch.Tensor) -> Expectation:
         """Return the E step of volumes with the references."""
         scale = math.sqrt(self.noise_power_.max())
-        with keeping_freed_memory(), holding_precision("float32"):
+        device = resolve_device(self.device)
+        with keeping_freed_memory(), holding_precision("float32", device):
             return expectation(
                 self._finest,
                 coefficients / scale,
                 self._finest.from_references(self.references_ / np.float32(scale)),
                 torch.from_numpy(self.noise_power_ / scale**2).float(),
                 keep_poses=False,
-                device=resolve_device(self.device),
+                device=device,
             )
 
     def _scores(self, X: Any) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from sklearn.frozen import FrozenEstimator
 
 from sksubtomo._utils._delegation import unfrozen
 from sksubtomo._utils._params import NumberInterval
-from sksubtomo.base import check_first_stage, fitted_first_stage
+from sksubtomo.base import check_first_stage, fitted_first_stage, with_params
 from sksubtomo.decomposition import Autoencoder, ContrastiveEncoder
 from sksubtomo.neural_network import CNNClassifier
 
@@ -234,8 +234,9 @@ class FineTunedClassifier(CNNClassifier):
         return checked
 
     def _fixed_params(self) -> dict[str, Any]:
-        pre_training = {"autoencoder": self.autoencoder, "pretrain_epochs": self.pretrain_epochs}
-        return {**super()._fixed_params(), **pre_training}
+        pre_training = {"pretrain_epochs": self.pretrain_epochs}
+        inner = with_params("autoencoder", self.autoencoder)
+        return {**super()._fixed_params(), **pre_training, **inner}
 
     def _check_use_of_tilt_ranges(self, X_val: Any) -> None:
         super()._check_use_of_tilt_ranges(X_val)

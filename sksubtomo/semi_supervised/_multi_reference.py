@@ -299,7 +299,7 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
             rows = starting_rows(codes, seeds, n_classes, rng)
             waiting = hidden & (rng.uniform(size=len(codes)) < 0.5) if start else None
             em = make(start=rows, waiting=waiting)
-            with keeping_freed_memory(), holding_precision("float32"):
+            with keeping_freed_memory(), holding_precision("float32", resolve_device(self.device)):
                 em.run()
             yield em
 

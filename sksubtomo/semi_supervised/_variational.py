@@ -12,7 +12,12 @@ from sklearn.frozen import FrozenEstimator
 
 from sksubtomo._utils._delegation import unfrozen
 from sksubtomo._utils._params import NumberInterval
-from sksubtomo.base import BaseVolumeClassifier, check_first_stage, fitted_first_stage
+from sksubtomo.base import (
+    BaseVolumeClassifier,
+    check_first_stage,
+    fitted_first_stage,
+    with_params,
+)
 from sksubtomo.decomposition import VariationalAutoencoder
 from sksubtomo.networks import ConditionalVariationalNetwork
 from sksubtomo.training import ConditionalVariationalLoss, Views
@@ -235,7 +240,7 @@ class SemiSupervisedVAEClassifier(BaseVolumeClassifier):
         return checked
 
     def _fixed_params(self) -> dict[str, Any]:
-        return {**super()._fixed_params(), "vae": self.vae}
+        return {**super()._fixed_params(), **with_params("vae", self.vae)}
 
     def _train(
         self,

@@ -179,6 +179,11 @@ class Tasks(Callback):
         if net.tasks_ is not None and net.tasks_.end_step():
             raise KeyboardInterrupt  # how skorch ends a training early
 
+    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Tell that the epoch has ended in which early stopping ended the training."""
+        if net.tasks_ is not None and net.tasks_.in_step:
+            net.tasks_.end_step()
+
 
 class ProgressBar(Callback):
     """Show a bar over the epochs with the current losses, on the standard error stream.

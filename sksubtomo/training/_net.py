@@ -114,10 +114,11 @@ def set_progress_bar(net: VolumeNet, verbose: int) -> None:
 
 
 def _callbacks(patience: int | None, verbose: int) -> list[Callback]:
-    callbacks: list[Callback] = [EpochLog(), Tasks()]
+    callbacks: list[Callback] = [EpochLog()]
     if patience is not None:
         callbacks.append(BestWeights(patience))
-    return [*callbacks, ProgressBar(shown=_shows_progress(verbose))]
+    # Last, since nothing comes after a callback that ends the training.
+    return [*callbacks, ProgressBar(shown=_shows_progress(verbose)), Tasks()]
 
 
 def _shows_progress(verbose: int) -> bool:

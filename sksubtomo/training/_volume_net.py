@@ -247,7 +247,10 @@ class VolumeNet(NeuralNet):
 
         def computed(*inputs: torch.Tensor) -> Any:
             precision = self.products_in()
-            with holding_precision(precision), computing_in(precision, self.device):
+            with (
+                holding_precision(precision, self.device),
+                computing_in(precision, self.device),
+            ):
                 output = function(*inputs)
             return _as_float32(output)
 

@@ -57,6 +57,24 @@ def test_a_callback_can_end_the_fit(network, mostly_hidden):
     assert listener.heard == ["setup", "begin fit", *2 * EPOCH, "end fit", "teardown"]
 
 
+def test_the_last_epoch_counts_where_a_callback_ends_the_fit(network, mostly_hidden):
+    X, y = mostly_hidden
+    network.set_params(early_stopping=True)
+    response = "predict_proba" if is_classifier(network) else "transform"
+    short = clone(network).set_params(max_epochs=2).fit(X, y)
+    stopped = clone(network).set_callbacks(Listener(stop_after=2)).fit(X, y)
+    assert stopped.history_[-1]["epoch"] == 2
+    assert np.array_equal(getattr(stopped, response)(X), getattr(short, response)(X))
+
+
+def test_callbacks_are_torn_down_after_a_failure(network, mostly_hidden):
+    listener = Listener()
+    with pytest.raises(ValueError, match="diverged"):
+        network.set_params(learning_rate=1e30).set_callbacks(listener).fit(*mostly_hidden)
+    assert listener.heard[0] == "setup"
+    assert listener.heard[-1] == "teardown"
+
+
 def test_results_are_the_same_without_callbacks(network, mostly_hidden):
     X, y = mostly_hidden
     heard = clone(network).set_callbacks(Listener()).fit(X, y)

@@ -103,4 +103,5 @@ if __name__ == "__main__":
     found = {}
     for part in (record_table, record_demo, record_references, record_picks):
         part(found)
+    found["instructions"] = torch.backends.cpu.get_cpu_capability()
     np.savez(sys.argv[1], **found)

@@ -39,6 +39,8 @@ def record(path, environment):
 def test_fits_do_not_depend_on_the_instruction_set(tmp_path):
     full = record(tmp_path / "full.npz", {})
     fewer = record(tmp_path / "fewer.npz", FEWER)
+    assert str(fewer.pop("instructions")) == "AVX2"
+    del full["instructions"]
     assert full.keys() == fewer.keys()
     differences = {}
     for name, expected in full.items():
@@ -47,4 +49,4 @@ def test_fits_do_not_depend_on_the_instruction_set(tmp_path):
     print("largest differences:")  # shown by make test-isa
     for name, difference in sorted(differences.items(), key=lambda item: -item[1]):
         print(f"  {difference:.1e}  {name}")
-    assert max(differences.values()) <= TOLERANCE, differences
+    assert all(difference <= TOLERANCE for difference in differences.values()), differences

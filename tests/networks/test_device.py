@@ -25,6 +25,14 @@ def test_auto_takes_a_gpu_if_there_is_one(gpu):
         resolve_device("cuda:0")
 
 
+def test_what_is_no_device(gpu, monkeypatch):
+    with pytest.raises(ValueError, match="device='gpu' is no device of PyTorch. Use device='cpu'"):
+        resolve_device("gpu")
+    monkeypatch.setenv("SKSUBTOMO_DEVICE", "gpu")
+    with pytest.raises(ValueError, match="SKSUBTOMO_DEVICE=gpu is no device of PyTorch. Set it"):
+        resolve_device("auto")
+
+
 def test_the_environment_says_what_auto_is(gpu, monkeypatch):
     gpu(True)
     monkeypatch.setenv("SKSUBTOMO_DEVICE", "cpu")

@@ -67,6 +67,14 @@ def test_frozen_encoder_stays(mostly_hidden, fitted_autoencoder):
     assert not same(blocks(tuned), blocks(fitted_autoencoder))
 
 
+def test_another_first_stage_is_refused_when_a_fit_goes_on(mostly_hidden):
+    X, y = mostly_hidden
+    clf = quick(Autoencoder(**COMMON, **SIZES), warm_start=True).fit(X, y)
+    with pytest.raises(ValueError, match="autoencoder__network_params=.*'n_filters': 4.*not"):
+        clf.set_params(autoencoder__network_params={"n_filters": 8}).fit(X, y)
+    assert clf.set_params(autoencoder__network_params=SIZES["network_params"]).fit(X, y)
+
+
 def test_thawing_by_warm_start(mostly_hidden, fitted_autoencoder):
     X, y = mostly_hidden
     clf = quick(fitted_autoencoder, freeze_encoder=True, warm_start=True).fit(X, y)

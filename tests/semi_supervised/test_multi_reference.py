@@ -236,6 +236,15 @@ def test_same_seed_same_bits_whatever_the_global_seeds(data, fitted):
     )
 
 
+def test_a_refused_fit_leaves_the_last_one(data, fitted):
+    X, _, hidden = data
+    expected = fitted.predict(X[:10])
+    refused = pickle.loads(pickle.dumps(fitted)).set_params(class_prior=[0.5, 0.5])
+    with pytest.raises(ValueError, match="class_prior"):
+        refused.fit(X[:, :10, :10, :10], hidden)
+    assert np.array_equal(refused.predict(X[:10]), expected)
+
+
 def test_flags_for_matrix_products_have_no_effect(data, fitted):
     X, _, hidden = data
     expected = fitted.predict_proba(X[:20])
