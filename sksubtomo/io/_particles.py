@@ -121,6 +121,7 @@ def read_particles(
     pixel_size_angstrom: float | None = None,
     tomograms: Mapping[str, str | os.PathLike[str]] | str | os.PathLike[str] | None = None,
     binning: float | None = None,
+    tomogram_files: Mapping[str, str | os.PathLike[str]] | None = None,
 ) -> ParticleTable:
     """Read particles of RELION 3 to 5, Warp, M, STOPGAP, Dynamo, copick, napari and others.
 
@@ -169,6 +170,9 @@ def read_particles(
         Edge of a voxel of the tomogram in pixels of the coordinates. The first voxel stays the
         first, as in Fourier cropping. By default, for RELION's coordinates what
         ``rlnTomoTomogramBinning`` of `tomograms` says, otherwise 1.
+    tomogram_files : dict of str to path-like, optional
+        Files to be used in place of those that RELION's ``tomograms.star`` names. Their voxels
+        must be those that it says; where it does not say the binning, their headers do.
 
     Returns
     -------
@@ -186,7 +190,7 @@ def read_particles(
         be one; if most particles are outside their tomogram, or more than a few where nothing says
         in which pixels they are.
     ValueError
-        If an argument is out of range.
+        If an argument is out of range, or `tomogram_files` is given without ``tomograms.star``.
     ImportError
         If pandas is not installed; it comes with ``pip install 'sksubtomo[data]'``.
     """
@@ -206,11 +210,13 @@ def read_particles(
             tomograms = require_file(named, set_file)
         blocks = read_blocks(path)
     given = _given(shifts, pixel_size_angstrom, tomograms, binning)
+    if tomogram_files is not None and given.tomograms_file is None:
+        raise ValueError("tomogram_files need a tomograms.star; give files alone as tomograms.")
     block, dialect = _particle_block(path, blocks, given)
     particles = ParticleTable(blocks, block)
     _check_table(path, particles.table, block)
     names = particles.tomogram_names
-    given = _by_names_of_table(path, names, given)
+    given = _by_names_of_table(path, names, given, tomogram_files)
     positions = resolve_positions(path, blocks, block, dialect, names, given)
     return ParticleTable(blocks, block, positions, _tomogram_files(given))
 
@@ -280,14 +286,23 @@ def _given(
     return Given(shifts, pixel_size_angstrom, read_tomograms(table), table, binning)
 
 
-def _by_names_of_table(path: Path, names: NDArray | None, given: Given) -> Given:
+def _by_names_of_table(
+    path: Path,
+    names: NDArray | None,
+    given: Given,
+    files: Mapping[str, str | os.PathLike[str]] | None,
+) -> Given:
     """Return what was given with the tomograms by the names that the table has for them."""
     if names is None or given.tomograms is None:
         return given
     try:
         found = find_tomograms(names, given.tomograms, missing="ignore")
+        chosen = find_tomograms(names, files or {}, missing="ignore")
     except ValueError as error:
         raise FileFormatError(f"{path}: {error}") from error
+    for name, file in chosen.items():
+        if name in found:
+            found[name] = found[name]._replace(file=Path(file))
     return given._replace(tomograms=found)
 
 

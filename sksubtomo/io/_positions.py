@@ -159,8 +159,11 @@ def _pixels_and_binning(
     if pixels.size is None:
         pixels = pixels._replace(size=tilt_series, source=of_table)
     binning = frames.table.binnings
-    if np.isnan(binning).any():
-        return pixels, wanted[:, None]
+    if (np.isnan(binning) & ~frames.unreadable).any():
+        raise FileFormatError(
+            f"{path} counts in pixels of the tilt series, and {given.tomograms_file} does not say "
+            f"{_BINNING}. Give the binning of the tomograms as binning=, or their files."
+        )
     if dialect.binned and pixels.size is not None:
         binning = binning * tilt_series / pixels.size
     if given.binning is not None:
@@ -213,10 +216,10 @@ def _from_center_of_table(
     given: Given,
 ) -> tuple[_Columns, _Columns]:
     """Return voxels as RELION does, from what its table of tomograms says."""
-    if np.isnan(frames.voxels).any():
+    if (np.isnan(frames.voxels).any(axis=1) & ~frames.unreadable).any():
         raise FileFormatError(
             f"{path}: {given.tomograms_file} does not say {_BINNING}. Give the binning of the "
-            "tomograms as binning."
+            "tomograms as binning=, or their files."
         )
     if np.isnan(table.edges).any():
         raise FileFormatError(
