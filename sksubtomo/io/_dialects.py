@@ -328,7 +328,7 @@ def find_dialect(
     table : DataFrame or dict
         One of them.
     are_pixels : bool
-        Whether the caller says the binning, so that coordinates are no fractions.
+        Whether the caller says that coordinates are no fractions.
 
     Raises
     ------

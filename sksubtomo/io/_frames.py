@@ -156,7 +156,7 @@ def _files_of(
         # Without a name, only one tomogram can be meant.
         distinct = list({Path(file) for file in tomograms.values()})
         return [(distinct[0], np.ones(n_particles, dtype=bool))] if len(distinct) == 1 else []
-    labels, codes = _factorize(names)
+    labels, codes = factorize(names)
     found = [(code, tomograms.get(str(name))) for code, name in enumerate(labels)]
     return [(Path(file), codes == code) for code, file in found if file is not None]
 
@@ -178,7 +178,7 @@ def _of_table(path: Path, names: NDArray | None, tomograms: Mapping, given: Give
         raise FileFormatError(
             f"{path} does not say of which tomogram its particles are; add rlnTomoName."
         )
-    labels, codes = _factorize(names)
+    labels, codes = factorize(names)
     missing = [str(name) for name in labels if str(name) not in tomograms]
     if missing:
         raise FileFormatError(
@@ -207,7 +207,7 @@ def _of_table(path: Path, names: NDArray | None, tomograms: Mapping, given: Give
     )
 
 
-def _factorize(names: NDArray) -> tuple[NDArray, NDArray[np.intp]]:
+def factorize(names: NDArray) -> tuple[NDArray, NDArray[np.intp]]:
     """Return each name once, and which of them is at each place."""
     import pandas as pd
 

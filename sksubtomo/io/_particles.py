@@ -24,7 +24,7 @@ from sksubtomo.io._classes import (
 from sksubtomo.io._dialects import Dialect, find_dialect, known_columns
 from sksubtomo.io._frames import Given
 from sksubtomo.io._names import find_tomograms
-from sksubtomo.io._positions import are_pixels, resolve_positions
+from sksubtomo.io._positions import resolve_positions
 from sksubtomo.io._relion import Tomogram, read_set, read_tomograms, require_file
 from sksubtomo.io._tables import check_writable, read_blocks, row_name, write_blocks
 
@@ -350,7 +350,7 @@ def _has_particles(path: Path, blocks: dict[str, Any]) -> bool:
 
 def _particle_block(path: Path, blocks: dict[str, Any], given: Given) -> tuple[str, Dialect]:
     found = {
-        name: find_dialect(path, blocks, block, are_pixels=are_pixels(block, given))
+        name: find_dialect(path, blocks, block, are_pixels=given.binning == 1)
         for name, block in blocks.items()
     }
     known = {name: dialect for name, dialect in found.items() if dialect is not None}

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sksubtomo._utils._messages import shorten
 from sksubtomo.exceptions import FileFormatError
-from sksubtomo.io._dialects import TILT_SERIES_PIXEL, Dialect, are_fractions
+from sksubtomo.io._dialects import TILT_SERIES_PIXEL, Dialect
 from sksubtomo.io._extent import check_extent
 from sksubtomo.io._frames import (
     Frames,
     Given,
     TomogramTable,
     check_known,
+    factorize,
     find_frames,
     warn_odd,
 )
@@ -23,12 +25,12 @@ from sksubtomo.io._numbers import read_numbers
 from sksubtomo.io._pixels import Pixels, check_same, find_binning, find_pixels
 from sksubtomo.io._shifts import shift_positions
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 _Columns = NDArray[np.float64]
 _BINNING = "rlnTomoTomogramBinning"
 _STEP_OF_WHOLE = 1e-3
+# How far fractions of edges may be beyond the edges, and the share of a tomogram's particles from
+# which they are a sign of fractions.
+_BEYOND, _FEW_FRACTIONS = 0.1, 0.1
 
 
 def resolve_positions(
@@ -56,14 +58,14 @@ def resolve_positions(
     is_certain = given.binning is not None or pixels.size is not None or bool(pixels.stated)
     binning = np.ones((len(table), 1))
     if dialect.unit == "fraction":
-        positions, voxels = _from_fractions(path, coordinates, frames, names), frames.voxels
+        positions, voxels = _from_fractions(path, coordinates, frames, names, given), frames.voxels
     elif dialect.is_centered:
         positions, voxels = _from_center(path, coordinates, dialect, pixels, frames, names, given)
     elif dialect.unit == "angstrom":
         voxels = _voxels_of_angstrom(path, pixels, frames, names, given)
         positions = coordinates / voxels
     else:
-        _check_no_fractions(path, table, dialect, given)
+        _check_no_fractions(path, coordinates, names, given)
         pixels, binning = _pixels_and_binning(path, dialect, pixels, frames, given)
         positions = (coordinates - dialect.first_voxel) / binning
         voxels = frames.voxels if pixels.size is None else pixels.size[:, None] * binning
@@ -71,23 +73,23 @@ def resolve_positions(
     positions = shift_positions(
         path, table, block, dialect, positions, voxels, scale, pixels, frames, given
     )
-    check_extent(
-        path, positions, frames.file_shapes, is_certain=is_certain or dialect.unit != "pixel"
-    )
+    is_certain = is_certain or dialect.unit != "pixel"
+    # A pixel size in the table may be that of anything.
+    sized = pixels.size is not None and bool(np.isfinite(frames.voxels).any())
+    is_scaled = given.binning is not None or dialect.unit != "pixel" or sized
+    check_extent(path, positions, frames.file_shapes, is_certain=is_certain, is_scaled=is_scaled)
     return positions
 
 
-def are_pixels(table: Any, given: Given) -> bool:
-    """Tell whether coordinates are no fractions of edges, whatever they are.
-
-    The binning says so. Of a single particle without a tomogram, coordinates say too little.
-    """
-    return given.binning is not None or (given.tomograms is None and len(table) == 1)
-
-
 def _from_fractions(
-    path: Path, fractions: _Columns, frames: Frames, names: NDArray | None
+    path: Path, fractions: _Columns, frames: Frames, names: NDArray | None, given: Given
 ) -> _Columns:
+    if given.binning is not None:
+        raise FileFormatError(
+            f"{path} has coordinates that are all in [0, 1]: fractions of the edges of the "
+            f"tomogram, which have no binning. Leave out binning={given.binning!r}, or give "
+            "binning=1 if they are voxels."
+        )
     if frames.error is None and not np.isfinite(frames.shapes).any():
         raise FileFormatError(
             f"{path} has coordinates that are all in [0, 1], as Warp's template matching writes "
@@ -98,12 +100,30 @@ def _from_fractions(
     return fractions * frames.shapes
 
 
-def _check_no_fractions(path: Path, table: pd.DataFrame, dialect: Dialect, given: Given) -> None:
-    if not are_pixels(table, given) and are_fractions(table, dialect.coordinates):
+def _check_no_fractions(
+    path: Path, coordinates: _Columns, names: NDArray | None, given: Given
+) -> None:
+    """Refuse pixels that look like fractions of the edges, in any of the tomograms.
+
+    Some may be a little beyond the edges; and pixels that are all so near to the first corner
+    have no box. Whole numbers are pixels.
+    """
+    if given.binning == 1:
+        return
+    near = ((coordinates >= -_BEYOND) & (coordinates <= 1 + _BEYOND)).all(axis=1)
+    broken = near & (coordinates % 1 != 0).any(axis=1)
+    codes = np.zeros(len(near), dtype=np.intp) if names is None else factorize(names)[1]
+    n_particles, n_near, n_broken = (np.bincount(codes, one) for one in (None, near, broken))
+    wrong = (n_broken > 0) & (n_near > _FEW_FRACTIONS * n_particles)
+    if wrong.any():
+        first = int(wrong.argmax())
+        row = int((broken & (codes == first)).argmax())
+        where = "" if names is None else f" of tomogram {shorten(str(names[row]), 80)}"
+        what = "all" if near.all() else f"{n_near[first]:.0f} of {n_particles[first]:.0f}{where}"
         raise FileFormatError(
-            f"{path} has coordinates that are all in [0, 1]: fractions of the edges of the "
-            "tomogram, or voxels in its corner. Multiply fractions by the edges; if they are "
-            "voxels, give binning=1."
+            f"{path} has coordinates that are {what} in [0, 1] or nearly: fractions of the edges "
+            "of the tomogram, or voxels in its corner. Multiply fractions by the edges, or leave "
+            "out those beyond the edges; if they are voxels, give binning=1."
         )
 
 
