@@ -27,6 +27,7 @@ from sksubtomo.io._names import find_tomograms
 from sksubtomo.io._positions import resolve_positions
 from sksubtomo.io._relion import Tomogram, read_set, read_tomograms, require_file
 from sksubtomo.io._tables import check_writable, read_blocks, row_name, write_blocks
+from sksubtomo.io._voxels import Voxels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,12 +56,15 @@ class ParticleTable:
         say.
     tomogram_files : dict of str to Path, optional
         File of each tomogram, by name, as far as it was said on reading; it may be elsewhere.
+    voxels : Voxels, optional
+        What is known of the voxels of positions; they are compared with tomograms that are cut.
     """
 
     blocks: dict[str, Any]
     block: str
     positions: NDArray[np.float64] | None = None
     tomogram_files: dict[str, Path] | None = None
+    voxels: Voxels | None = None
 
     @property
     def table(self) -> pd.DataFrame:
@@ -108,7 +112,8 @@ class ParticleTable:
         chosen = self.table.iloc[rows].reset_index(drop=True)
         positions = None if self.positions is None else self.positions[rows]
         blocks = {**self.blocks, self.block: chosen}
-        return ParticleTable(blocks, self.block, positions, self.tomogram_files)
+        voxels = None if self.voxels is None else self.voxels.subset(rows)
+        return ParticleTable(blocks, self.block, positions, self.tomogram_files, voxels)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -217,8 +222,8 @@ def read_particles(
     _check_table(path, particles.table, block)
     names = particles.tomogram_names
     given = _by_names_of_table(path, names, given, tomogram_files)
-    positions = resolve_positions(path, blocks, block, dialect, names, given)
-    return ParticleTable(blocks, block, positions, _tomogram_files(given))
+    positions, voxels = resolve_positions(path, blocks, block, dialect, names, given)
+    return ParticleTable(blocks, block, positions, _tomogram_files(given), voxels)
 
 
 def write_particles(

@@ -24,6 +24,7 @@ from sksubtomo.io._frames import (
 from sksubtomo.io._numbers import read_numbers
 from sksubtomo.io._pixels import Pixels, check_same, find_binning, find_pixels
 from sksubtomo.io._shifts import shift_positions
+from sksubtomo.io._voxels import Voxels
 
 _Columns = NDArray[np.float64]
 _BINNING = "rlnTomoTomogramBinning"
@@ -40,8 +41,8 @@ def resolve_positions(
     dialect: Dialect,
     names: NDArray | None,
     given: Given,
-) -> _Columns:
-    """Return centers z, y, x in voxels of the tomogram, from 0.
+) -> tuple[_Columns, Voxels | None]:
+    """Return centers z, y, x in voxels of the tomogram, from 0, and what these voxels are.
 
     Raises
     ------
@@ -51,7 +52,7 @@ def resolve_positions(
     """
     table = blocks[block]
     if not len(table):
-        return np.empty((0, 3))
+        return np.empty((0, 3)), None
     coordinates = read_numbers(path, table, block, dialect.coordinates)
     frames = find_frames(path, names, len(table), given)
     pixels = find_pixels(path, blocks, block, dialect, given.pixel_size_angstrom)
@@ -78,7 +79,20 @@ def resolve_positions(
     sized = pixels.size is not None and bool(np.isfinite(frames.voxels).any())
     is_scaled = given.binning is not None or dialect.unit != "pixel" or sized
     check_extent(path, positions, frames.file_shapes, is_certain=is_certain, is_scaled=is_scaled)
-    return positions
+    return positions, _voxels_of(dialect, voxels, pixels, frames, given)
+
+
+def _voxels_of(
+    dialect: Dialect, voxels: _Columns, pixels: Pixels, frames: Frames, given: Given
+) -> Voxels | None:
+    if given.binning is not None and frames.table is None:
+        return None
+    if dialect.unit != "pixel" or np.isfinite(frames.voxels).any():
+        return Voxels({"what it was read with": voxels[:, -1]})
+    sizes = dict(pixels.stated)
+    if pixels.size is not None:
+        sizes = {pixels.source: pixels.size}
+    return Voxels(sizes, is_open=dialect.pixel is not None)
 
 
 def _from_fractions(
@@ -110,7 +124,7 @@ def _check_no_fractions(
     """
     if given.binning == 1:
         return
-    near = ((coordinates >= -_BEYOND) & (coordinates <= 1 + _BEYOND)).all(axis=1)
+    near = np.logical_and.reduce((coordinates >= -_BEYOND) & (coordinates <= 1 + _BEYOND), axis=1)
     broken = near & (coordinates % 1 != 0).any(axis=1)
     codes = np.zeros(len(near), dtype=np.intp) if names is None else factorize(names)[1]
     n_particles, n_near, n_broken = (np.bincount(codes, one) for one in (None, near, broken))
@@ -138,7 +152,8 @@ def _voxels_of_angstrom(
         known = np.isfinite(voxels[:, 2])
         if known.any():
             of_file = f"the voxel size of {frames.files[int(known.argmax())]}"
-            check_same(path, "pixel_size_angstrom", size[known], of_file, voxels[known, 2])
+            sizes = np.repeat(size[known, None], 3, axis=1)
+            check_same(path, "pixel_size_angstrom", sizes, of_file, voxels[known])
         return np.where(known[:, None], voxels, size[:, None])
     if frames.error is None and not np.isfinite(voxels).any():
         raise FileFormatError(
@@ -167,7 +182,9 @@ def _pixels_and_binning(
     # A table of tomograms is RELION's, and its pixels are those of the tilt series.
     if frames.table is None or not dialect.coordinates[2].startswith("rln"):
         if given.binning is None:
-            wanted = find_binning(path, dialect, pixels, frames.voxels[:, 2], frames.files)
+            wanted = find_binning(
+                path, dialect, pixels, frames.voxels, frames.files, frames.unreadable
+            )
         return pixels, wanted[:, None]
     tilt_series = frames.table.pixels
     of_table = f"{TILT_SERIES_PIXEL} of {given.tomograms_file}"
