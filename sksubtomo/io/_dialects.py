@@ -39,12 +39,15 @@ class Shift:
         With which the shift is added to the coordinate.
     frame : {"tomogram", "subtomogram"}
         Whose axes: a subtomogram's are turned by ``rlnTomoSubtomogramRot``, ``Tilt`` and ``Psi``.
+    may_miss : bool
+        Whether a missing value is no shift.
     """
 
     columns: Columns
     unit: Literal["pixel", "angstrom"]
     sign: Literal[-1, 1]
     frame: Literal["tomogram", "subtomogram"]
+    may_miss: bool = False
 
 
 @dataclass(frozen=True)
@@ -157,6 +160,8 @@ _RELION_SHIFTS = (
     Shift(_axes("rlnOrigin"), "pixel", -1, "subtomogram"),
 )
 _MOTL_SHIFTS = (Shift(("z_shift", "y_shift", "x_shift"), "pixel", 1, "tomogram"),)
+# Of a point's matrix, rows x, y, z.
+_TRANSLATION = ("transformation_23", "transformation_13", "transformation_03")
 _RELION = "RELION 5, src/jaz/tomography/particle_set.cpp (getPosition)"
 _EXPORT = "WarpTools/Commands/Tiltseries/ExportParticlesTiltseries.cs"
 
@@ -286,6 +291,7 @@ DIALECTS = (
         "angstrom",
         "first voxel is 0",
         "copick, src/copick/models.py (CopickPoint)",
+        (Shift(_TRANSLATION, "angstrom", 1, "tomogram", may_miss=True),),
     ),
     Dialect(
         "napari, points",
