@@ -5,6 +5,7 @@ Reading is driven by this list; a test compares it with the table in the user gu
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from sksubtomo.io._tables import kind_of
 if TYPE_CHECKING:
     import pandas as pd
 
+_MORE_AXES = re.compile(r"axis-([3-9]|[1-9][0-9]+)")
 Columns = tuple[str, str, str]
 #: Pixel sizes of RELION and Warp.
 TILT_SERIES_PIXEL = "rlnTomoTiltSeriesPixelSize"
@@ -351,6 +353,13 @@ def find_dialect(
         raise FileFormatError(
             f"{path} has coordinates of several kinds, {names}, which may mean different places. "
             "Remove all but one."
+        )
+    more = sorted(column for column in columns if _MORE_AXES.fullmatch(column))
+    if more and "axis-2" in columns:
+        raise FileFormatError(
+            f"{path} has points of more than three axes ({more[0]}), of which it is not known "
+            "which are z, y and x. Remove the column of the other axis, and name those of z, y and "
+            "x axis-0, axis-1 and axis-2."
         )
     if are_pixels:
         found = [one for one in found if one.unit != "fraction"]

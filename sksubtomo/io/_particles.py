@@ -27,15 +27,13 @@ from sksubtomo.io._names import find_tomograms
 from sksubtomo.io._positions import resolve_positions
 from sksubtomo.io._relion import Tomogram, read_set, read_tomograms, require_file
 from sksubtomo.io._tables import check_writable, read_blocks, row_name, write_blocks
+from sksubtomo.io._tomogram_column import check_one_tomogram, tomogram_column
 from sksubtomo.io._voxels import Voxels
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _COORDINATES = ("rlnCoordinateZ", "rlnCoordinateY", "rlnCoordinateX")
-_TOMOGRAMS = (
-    *("rlnTomoName", "rlnMicrographName", "wrpSourceName", "tomo_num", "tomo", "run_name"),
-)
 _CONFIDENCE = "rlnMaxValueProbDistribution"
 # RELION has a place for the largest only.
 _PROBABILITY = "sksubtomoProbability"
@@ -219,7 +217,7 @@ def read_particles(
         raise ValueError("tomogram_files need a tomograms.star; give files alone as tomograms.")
     block, dialect = _particle_block(path, blocks, given)
     particles = ParticleTable(blocks, block)
-    _check_table(path, particles.table, block)
+    _check_table(path, particles.table, block, tomograms is not None)
     names = particles.tomogram_names
     given = _by_names_of_table(path, names, given, tomogram_files)
     positions, voxels = resolve_positions(path, blocks, block, dialect, names, given)
@@ -373,13 +371,15 @@ def _particle_block(path: Path, blocks: dict[str, Any], given: Given) -> tuple[s
 
 
 def _tomogram_column(table: pd.DataFrame) -> str | None:
-    return next((column for column in _TOMOGRAMS if column in table), None)
+    return tomogram_column(map(str, table))
 
 
-def _check_table(path: Path, table: Any, block: str) -> None:
+def _check_table(path: Path, table: Any, block: str, is_cut: bool) -> None:
     if not hasattr(table, "columns"):
         raise FileFormatError(f"{path} has no particles: its coordinates are no table of rows.")
     column = _tomogram_column(table)
+    if column is None and is_cut:
+        check_one_tomogram(path, table)
     missing: Any = [] if column is None else np.flatnonzero(table[column].isna())
     if len(missing):
         raise FileFormatError(
