@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -37,14 +36,8 @@ def class_numbers(table: pd.DataFrame) -> NDArray[np.int64] | None:
     column = class_column(table)
     if column not in table:
         return None
-    values = np.array(
-        [np.nan if gone else one for one, gone in _fields(table[column])], dtype=float
-    )
+    values = table[column].astype(np.float64).to_numpy()
     return np.nan_to_num(values, nan=UNCLASSIFIED).astype(np.int64)
-
-
-def _fields(column: pd.Series) -> Iterable[tuple[Any, bool]]:
-    return zip(column, column.isna(), strict=True)
 
 
 def check_class_column(path: Path, table: pd.DataFrame, block: str) -> None:
