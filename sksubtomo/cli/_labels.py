@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sksubtomo.cli._options import read_table
 from sksubtomo.cli._tomograms import locate_tomograms
+
+if TYPE_CHECKING:
+    from sksubtomo.io import ParticleTable
 
 
 class Labels(NamedTuple):
@@ -55,11 +58,22 @@ def read_labels(options: argparse.Namespace, files: dict[str, Path]) -> Labels:
     return Labels(*(np.concatenate(values) for values in zip(*parts, strict=True)))
 
 
+def _read_table(path: Path, options: argparse.Namespace) -> ParticleTable:
+    """Read labels as the options say; points of viewers are in voxels whatever particles are."""
+    of_viewers = path.suffix.lower() in (".csv", ".coords") and path.is_file()
+    if of_viewers:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            of_viewers = "rlnCoordinateX" not in file.readline()
+    if of_viewers:
+        options = argparse.Namespace(**{**vars(options), "binning": None, "pixel_size": None})
+    return read_table(path, options)
+
+
 def _read(given: str, options: argparse.Namespace, files: dict[str, Path]) -> Labels:
     text, equals, rest = given.partition("=")
     of_one_class = bool(equals) and text.isdecimal() and not Path(given).exists()
     path = Path(rest if of_one_class else given)
-    labels = read_table(path, options)
+    labels = _read_table(path, options)
     numbers = labels.class_numbers
     if of_one_class:
         if int(text) < 1:

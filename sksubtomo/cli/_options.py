@@ -134,6 +134,7 @@ def read_table(path: Path, options: argparse.Namespace) -> ParticleTable:
             pixel_size_angstrom=options.pixel_size,
             tomograms=given.star or given.files or None,
             binning=options.binning,
+            tomogram_files=given.files if given.star is not None else None,
         )
     except FileFormatError as error:
         wanted = [option for argument, option in _OPTION_OF.items() if argument in str(error)]

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sksubtomo._utils._messages import shorten
 from sksubtomo.exceptions import FileFormatError
-from sksubtomo.io._numbers import check_numeric
+from sksubtomo.io._numbers import as_numbers
 from sksubtomo.io._tables import row_name
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def class_numbers(table: pd.DataFrame) -> NDArray[np.int64] | None:
     column = class_column(table)
     if column not in table:
         return None
-    values = table[column].to_numpy(dtype=np.float64)
+    values = table[column].astype(np.float64).to_numpy()
     return np.nan_to_num(values, nan=UNCLASSIFIED).astype(np.int64)
 
 
@@ -51,8 +51,7 @@ def check_class_column(path: Path, table: pd.DataFrame, block: str) -> None:
     column = class_column(table)
     if column not in table or not len(table):
         return
-    check_numeric(path, table, block, column)
-    values = table[column].to_numpy(dtype=np.float64)
+    values = as_numbers(path, table, block, column)
     fine = (np.trunc(values) == values) & (values >= _SMALLEST) & (values <= _LARGEST)
     wrong = ~(fine | np.isnan(values))
     if wrong.any():

@@ -5,6 +5,7 @@ Reading is driven by this list; a test compares it with the table in the user gu
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from sksubtomo.io._tables import kind_of
 if TYPE_CHECKING:
     import pandas as pd
 
+_MORE_AXES = re.compile(r"axis-([3-9]|[1-9][0-9]+)")
 Columns = tuple[str, str, str]
 #: Pixel sizes of RELION and Warp.
 TILT_SERIES_PIXEL = "rlnTomoTiltSeriesPixelSize"
@@ -39,12 +41,15 @@ class Shift:
         With which the shift is added to the coordinate.
     frame : {"tomogram", "subtomogram"}
         Whose axes: a subtomogram's are turned by ``rlnTomoSubtomogramRot``, ``Tilt`` and ``Psi``.
+    may_miss : bool
+        Whether a missing value is no shift.
     """
 
     columns: Columns
     unit: Literal["pixel", "angstrom"]
     sign: Literal[-1, 1]
     frame: Literal["tomogram", "subtomogram"]
+    may_miss: bool = False
 
 
 @dataclass(frozen=True)
@@ -157,6 +162,8 @@ _RELION_SHIFTS = (
     Shift(_axes("rlnOrigin"), "pixel", -1, "subtomogram"),
 )
 _MOTL_SHIFTS = (Shift(("z_shift", "y_shift", "x_shift"), "pixel", 1, "tomogram"),)
+# Of a point's matrix, rows x, y, z.
+_TRANSLATION = ("transformation_23", "transformation_13", "transformation_03")
 _RELION = "RELION 5, src/jaz/tomography/particle_set.cpp (getPosition)"
 _EXPORT = "WarpTools/Commands/Tiltseries/ExportParticlesTiltseries.cs"
 
@@ -286,6 +293,7 @@ DIALECTS = (
         "angstrom",
         "first voxel is 0",
         "copick, src/copick/models.py (CopickPoint)",
+        (Shift(_TRANSLATION, "angstrom", 1, "tomogram", may_miss=True),),
     ),
     Dialect(
         "napari, points",
@@ -328,7 +336,7 @@ def find_dialect(
     table : DataFrame or dict
         One of them.
     are_pixels : bool
-        Whether the caller says the binning, so that coordinates are no fractions.
+        Whether the caller says that coordinates are no fractions.
 
     Raises
     ------
@@ -345,6 +353,13 @@ def find_dialect(
         raise FileFormatError(
             f"{path} has coordinates of several kinds, {names}, which may mean different places. "
             "Remove all but one."
+        )
+    more = sorted(column for column in columns if _MORE_AXES.fullmatch(column))
+    if more and "axis-2" in columns:
+        raise FileFormatError(
+            f"{path} has points of more than three axes ({more[0]}), of which it is not known "
+            "which are z, y and x. Remove the column of the other axis, and name those of z, y and "
+            "x axis-0, axis-1 and axis-2."
         )
     if are_pixels:
         found = [one for one in found if one.unit != "fraction"]

@@ -13,6 +13,7 @@ from sksubtomo.exceptions import FileFormatError
 # Largest share of particles outside their tomogram. Picks at an edge are few; more are a sign of
 # another unit, binning or order of axes, and most of them belong to another tomogram.
 _FEW, _MOST = 0.1, 0.5
+_FEWEST_OUTSIDE = 2
 # Particles in one corner of the tomogram only, as wide as this on every axis, and at least so many,
 # are a sign of larger pixels: chance puts a particle there one time in eight.
 _CORNER, _FEWEST_IN_CORNER = 0.5, 20
@@ -62,6 +63,7 @@ def check_extent(
     shapes: NDArray[np.float64],
     *,
     is_certain: bool,
+    is_scaled: bool | None = None,
 ) -> None:
     """Check that particles are in their tomograms, and not in one corner of them only.
 
@@ -75,7 +77,10 @@ def check_extent(
         Edges of each particle's tomogram; NaN where it is not known.
     is_certain : bool
         Whether the unit of the coordinates is known. Otherwise, more than a few particles
-        outside, or all in a corner, are a sign of another.
+        outside are a sign of another.
+    is_scaled : bool, optional
+        Whether it is known how many pixels are a voxel, by default as `is_certain`. Otherwise, all
+        particles in a corner are a sign of another number.
 
     Raises
     ------
@@ -87,7 +92,9 @@ def check_extent(
     if not known.any():
         return
     wrong = known & (outside > 0.5)
-    if wrong.sum() > (_MOST if is_certain else _FEW) * known.sum():
+    # One of a few may be a particle at an edge.
+    share = _MOST if is_certain or wrong.sum() < _FEWEST_OUTSIDE else _FEW
+    if wrong.sum() > share * known.sum():
         row = int(wrong.argmax())
         raise FileFormatError(
             f"{path} has {wrong.sum()} of {plural(int(known.sum()), 'particle')} outside their "
@@ -97,7 +104,8 @@ def check_extent(
             "binning=; it is 1 if coordinates are in voxels of the tomogram."
         )
     reach = (coordinates[known] / shapes[known]).max(axis=0)
-    if not is_certain and known.sum() >= _FEWEST_IN_CORNER and (reach < _CORNER).all():
+    is_scaled = is_certain if is_scaled is None else is_scaled
+    if not is_scaled and known.sum() >= _FEWEST_IN_CORNER and (reach < _CORNER).all():
         raise FileFormatError(
             f"{path} has all of its {plural(int(known.sum()), 'particle')} in one corner of their "
             f"tomograms, within {_place(reach)} of the edges (z, y, x): coordinates may be in "

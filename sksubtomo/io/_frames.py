@@ -42,7 +42,7 @@ class TomogramTable(NamedTuple):
     edges : ndarray of shape (n_particles, 3)
         Edges z, y, x in such pixels.
     binnings : ndarray of shape (n_particles,)
-        Edge of a voxel in such pixels.
+        Edge of a voxel in such pixels, by the table or else by the header of the file.
     """
 
     pixels: _Columns
@@ -156,7 +156,7 @@ def _files_of(
         # Without a name, only one tomogram can be meant.
         distinct = list({Path(file) for file in tomograms.values()})
         return [(distinct[0], np.ones(n_particles, dtype=bool))] if len(distinct) == 1 else []
-    labels, codes = _factorize(names)
+    labels, codes = factorize(names)
     found = [(code, tomograms.get(str(name))) for code, name in enumerate(labels)]
     return [(Path(file), codes == code) for code, file in found if file is not None]
 
@@ -178,7 +178,7 @@ def _of_table(path: Path, names: NDArray | None, tomograms: Mapping, given: Give
         raise FileFormatError(
             f"{path} does not say of which tomogram its particles are; add rlnTomoName."
         )
-    labels, codes = _factorize(names)
+    labels, codes = factorize(names)
     missing = [str(name) for name in labels if str(name) not in tomograms]
     if missing:
         raise FileFormatError(
@@ -192,19 +192,22 @@ def _of_table(path: Path, names: NDArray | None, tomograms: Mapping, given: Give
     binnings = np.array([row.binning or np.nan for row in rows], dtype=np.float64)
     binning = binnings if given.binning is None else np.where(binnings > 0, binnings, given.binning)
     voxels = np.repeat((pixels * binning)[:, None], 3, axis=1)
-    measured = [_checked_file(path, *one, given) for one in zip(rows, voxels, strict=True)]
-    n_particles = len(names)
+    found = [_checked_file(path, *one, given) for one in zip(rows, voxels, strict=True)]
+    measured, sizes, unreadable = (np.array(values) for values in zip(*found, strict=True))
+    # Where the table does not say the binning, the header of the file does.
+    voxels = np.where(np.isnan(voxels), sizes, voxels)
+    binning = voxels[:, 2] / pixels
     return Frames(
         (edges / binning[:, None])[codes],
-        np.array(measured)[codes],
+        measured[codes],
         voxels[codes],
-        np.full(n_particles, str(given.tomograms_file), dtype=object),
-        np.zeros(n_particles, dtype=bool),
-        table=TomogramTable(pixels[codes], edges[codes], binnings[codes]),
+        np.full(len(names), str(given.tomograms_file), dtype=object),
+        unreadable[codes],
+        table=TomogramTable(pixels[codes], edges[codes], binning[codes]),
     )
 
 
-def _factorize(names: NDArray) -> tuple[NDArray, NDArray[np.intp]]:
+def factorize(names: NDArray) -> tuple[NDArray, NDArray[np.intp]]:
     """Return each name once, and which of them is at each place."""
     import pandas as pd
 
@@ -212,19 +215,24 @@ def _factorize(names: NDArray) -> tuple[NDArray, NDArray[np.intp]]:
     return labels, codes
 
 
-def _checked_file(path: Path, row: Tomogram, voxel: _Columns, given: Given) -> tuple[float, ...]:
-    """Return the shape of a reconstruction, whose voxels must be those that its table says."""
+def _checked_file(
+    path: Path, row: Tomogram, voxel: _Columns, given: Given
+) -> tuple[tuple[float, ...], tuple[float, ...], bool]:
+    """Return shape and voxels of a reconstruction, and whether it cannot be read.
+
+    Its voxels must be those that its table says.
+    """
     nothing = (np.nan,) * 3
     if row.file is None or not row.file.exists():
-        return nothing
+        return nothing, nothing, False
     try:
         shape, sizes = _header(row.file)
     except (FileFormatError, OSError):
-        return nothing
-    if np.isfinite(sizes).all() and given.binning is None:
+        return nothing, nothing, True
+    if given.binning is None:
         says = f"the voxel size by rlnTomoTomogramBinning of {given.tomograms_file}"
-        check_same(path, says, voxel[2:], f"that of {row.file}", np.array(sizes)[2:])
-    return shape
+        check_same(path, says, voxel, f"that of {row.file}", np.array(sizes))
+    return shape, sizes, False
 
 
 def warn_odd(frames: Frames, stacklevel: int) -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # Of coordinates and shifts in pixels or angstrom: no tomogram is as large.
 _LARGEST = 1e7
+# Files without a line that names the columns.
+_HEADLESS = (".coords", ".tbl")
 
 
 def read_numbers(
@@ -45,9 +47,7 @@ def read_numbers(
     FileFormatError
         If there is anything else; the message names the first row.
     """
-    for column in columns:
-        check_numeric(path, table, block, column)
-    values = table[list(columns)].to_numpy(dtype=np.float64)
+    values = np.stack([as_numbers(path, table, block, column) for column in columns], axis=1)
     wrong = ~(np.abs(values) <= _LARGEST).all(axis=1)
     if wrong.any():
         row = int(wrong.argmax())
@@ -62,18 +62,26 @@ def read_numbers(
     return values
 
 
-def check_numeric(path: Path, table: pd.DataFrame, block: str, column: str) -> None:
-    """Check that a column has numbers only.
+def as_numbers(path: Path, table: pd.DataFrame, block: str, column: str) -> NDArray[np.float64]:
+    """Return a column of numbers, NaN where they are missing.
+
+    Numbers in quotes, with leading zeros or of many digits are text in the table, and numbers here.
 
     Raises
     ------
     FileFormatError
         If it has text; the message names the first row.
     """
-    if table[column].dtype.kind in "iuf":
-        return
-    row = next((row for row, one in enumerate(table[column]) if not is_number(one)), 0)
+    values = table[column]
+    if values.dtype.kind in "iuf":
+        return values.to_numpy(dtype=np.float64)
+    missing = values.isna().to_numpy(dtype=bool)
+    fields = [np.nan if gone else one for one, gone in zip(values, missing, strict=True)]
+    row = next((row for row, one in enumerate(fields) if not is_number(one)), None)
+    if row is None:
+        return np.array([float(one) for one in fields], dtype=np.float64)
+    heading = " Remove the line of headings." if row == 0 and path.suffix in _HEADLESS else ""
     raise FileFormatError(
         f"{path} has text in the column {column}; it must be numbers. "
-        f"{row_name(path, block, row)} has {shorten(repr(table[column].iloc[row]), 60)}."
+        f"{row_name(path, block, row)} has {shorten(repr(fields[row]), 60)}.{heading}"
     )

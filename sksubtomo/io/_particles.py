@@ -24,17 +24,16 @@ from sksubtomo.io._classes import (
 from sksubtomo.io._dialects import Dialect, find_dialect, known_columns
 from sksubtomo.io._frames import Given
 from sksubtomo.io._names import find_tomograms
-from sksubtomo.io._positions import are_pixels, resolve_positions
+from sksubtomo.io._positions import resolve_positions
 from sksubtomo.io._relion import Tomogram, read_set, read_tomograms, require_file
 from sksubtomo.io._tables import check_writable, read_blocks, row_name, write_blocks
+from sksubtomo.io._tomogram_column import check_one_tomogram, tomogram_column
+from sksubtomo.io._voxels import Voxels
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _COORDINATES = ("rlnCoordinateZ", "rlnCoordinateY", "rlnCoordinateX")
-_TOMOGRAMS = (
-    *("rlnTomoName", "rlnMicrographName", "wrpSourceName", "tomo_num", "tomo", "run_name"),
-)
 _CONFIDENCE = "rlnMaxValueProbDistribution"
 # RELION has a place for the largest only.
 _PROBABILITY = "sksubtomoProbability"
@@ -55,12 +54,15 @@ class ParticleTable:
         say.
     tomogram_files : dict of str to Path, optional
         File of each tomogram, by name, as far as it was said on reading; it may be elsewhere.
+    voxels : Voxels, optional
+        What is known of the voxels of positions; they are compared with tomograms that are cut.
     """
 
     blocks: dict[str, Any]
     block: str
     positions: NDArray[np.float64] | None = None
     tomogram_files: dict[str, Path] | None = None
+    voxels: Voxels | None = None
 
     @property
     def table(self) -> pd.DataFrame:
@@ -108,7 +110,8 @@ class ParticleTable:
         chosen = self.table.iloc[rows].reset_index(drop=True)
         positions = None if self.positions is None else self.positions[rows]
         blocks = {**self.blocks, self.block: chosen}
-        return ParticleTable(blocks, self.block, positions, self.tomogram_files)
+        voxels = None if self.voxels is None else self.voxels.subset(rows)
+        return ParticleTable(blocks, self.block, positions, self.tomogram_files, voxels)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -121,6 +124,7 @@ def read_particles(
     pixel_size_angstrom: float | None = None,
     tomograms: Mapping[str, str | os.PathLike[str]] | str | os.PathLike[str] | None = None,
     binning: float | None = None,
+    tomogram_files: Mapping[str, str | os.PathLike[str]] | None = None,
 ) -> ParticleTable:
     """Read particles of RELION 3 to 5, Warp, M, STOPGAP, Dynamo, copick, napari and others.
 
@@ -169,6 +173,9 @@ def read_particles(
         Edge of a voxel of the tomogram in pixels of the coordinates. The first voxel stays the
         first, as in Fourier cropping. By default, for RELION's coordinates what
         ``rlnTomoTomogramBinning`` of `tomograms` says, otherwise 1.
+    tomogram_files : dict of str to path-like, optional
+        Files to be used in place of those that RELION's ``tomograms.star`` names. Their voxels
+        must be those that it says; where it does not say the binning, their headers do.
 
     Returns
     -------
@@ -186,7 +193,7 @@ def read_particles(
         be one; if most particles are outside their tomogram, or more than a few where nothing says
         in which pixels they are.
     ValueError
-        If an argument is out of range.
+        If an argument is out of range, or `tomogram_files` is given without ``tomograms.star``.
     ImportError
         If pandas is not installed; it comes with ``pip install 'sksubtomo[data]'``.
     """
@@ -206,13 +213,15 @@ def read_particles(
             tomograms = require_file(named, set_file)
         blocks = read_blocks(path)
     given = _given(shifts, pixel_size_angstrom, tomograms, binning)
+    if tomogram_files is not None and given.tomograms_file is None:
+        raise ValueError("tomogram_files need a tomograms.star; give files alone as tomograms.")
     block, dialect = _particle_block(path, blocks, given)
     particles = ParticleTable(blocks, block)
-    _check_table(path, particles.table, block)
+    _check_table(path, particles.table, block, tomograms is not None)
     names = particles.tomogram_names
-    given = _by_names_of_table(path, names, given)
-    positions = resolve_positions(path, blocks, block, dialect, names, given)
-    return ParticleTable(blocks, block, positions, _tomogram_files(given))
+    given = _by_names_of_table(path, names, given, tomogram_files)
+    positions, voxels = resolve_positions(path, blocks, block, dialect, names, given)
+    return ParticleTable(blocks, block, positions, _tomogram_files(given), voxels)
 
 
 def write_particles(
@@ -280,14 +289,23 @@ def _given(
     return Given(shifts, pixel_size_angstrom, read_tomograms(table), table, binning)
 
 
-def _by_names_of_table(path: Path, names: NDArray | None, given: Given) -> Given:
+def _by_names_of_table(
+    path: Path,
+    names: NDArray | None,
+    given: Given,
+    files: Mapping[str, str | os.PathLike[str]] | None,
+) -> Given:
     """Return what was given with the tomograms by the names that the table has for them."""
     if names is None or given.tomograms is None:
         return given
     try:
         found = find_tomograms(names, given.tomograms, missing="ignore")
+        chosen = find_tomograms(names, files or {}, missing="ignore")
     except ValueError as error:
         raise FileFormatError(f"{path}: {error}") from error
+    for name, file in chosen.items():
+        if name in found:
+            found[name] = found[name]._replace(file=Path(file))
     return given._replace(tomograms=found)
 
 
@@ -335,7 +353,7 @@ def _has_particles(path: Path, blocks: dict[str, Any]) -> bool:
 
 def _particle_block(path: Path, blocks: dict[str, Any], given: Given) -> tuple[str, Dialect]:
     found = {
-        name: find_dialect(path, blocks, block, are_pixels=are_pixels(block, given))
+        name: find_dialect(path, blocks, block, are_pixels=given.binning == 1)
         for name, block in blocks.items()
     }
     known = {name: dialect for name, dialect in found.items() if dialect is not None}
@@ -353,13 +371,15 @@ def _particle_block(path: Path, blocks: dict[str, Any], given: Given) -> tuple[s
 
 
 def _tomogram_column(table: pd.DataFrame) -> str | None:
-    return next((column for column in _TOMOGRAMS if column in table), None)
+    return tomogram_column(map(str, table))
 
 
-def _check_table(path: Path, table: Any, block: str) -> None:
+def _check_table(path: Path, table: Any, block: str, is_cut: bool) -> None:
     if not hasattr(table, "columns"):
         raise FileFormatError(f"{path} has no particles: its coordinates are no table of rows.")
     column = _tomogram_column(table)
+    if column is None and is_cut:
+        check_one_tomogram(path, table)
     missing: Any = [] if column is None else np.flatnonzero(table[column].isna())
     if len(missing):
         raise FileFormatError(

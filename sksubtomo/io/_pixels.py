@@ -70,7 +70,7 @@ def find_pixels(
     FileFormatError
         If they contradict each other, or it cannot be told which pixel size is whose.
     """
-    stated = stated_pixels(path, blocks, block, dialect.pixel)
+    stated = stated_pixels(path, blocks, block)
     said = stated.get(dialect.pixel) if dialect.pixel is not None else None
     if given is not None:
         size = np.full(len(blocks[block]), float(given))
@@ -82,9 +82,7 @@ def find_pixels(
     return Pixels(said, f"{dialect.pixel} of {path}", stated, False)
 
 
-def stated_pixels(
-    path: Path, blocks: dict[str, Any], block: str, required: str | None = None
-) -> dict[str, _Column]:
+def stated_pixels(path: Path, blocks: dict[str, Any], block: str) -> dict[str, _Column]:
     """Return all pixel sizes that a file states, in angstrom, one for each particle.
 
     Parameters
@@ -95,24 +93,18 @@ def stated_pixels(
         All blocks.
     block : str
         That of the particles.
-    required : str, optional
-        Column whose values matter; what is odd about others leaves them out.
 
     Raises
     ------
     FileFormatError
-        If `required` is there and not a positive number for each particle.
+        If one is there and not a positive number for each particle: who drops it cannot compare it
+        with the tomograms.
     """
     found = {}
     for column in _STATED:
-        try:
-            values = _of_particles(path, blocks, block, column)
-            if values is not None and column == _DETECTOR_PIXEL:
-                values = values * _scale_of_detector(path, blocks, block)
-        except FileFormatError:
-            if column == required:
-                raise
-            continue
+        values = _of_particles(path, blocks, block, column)
+        if values is not None and column == _DETECTOR_PIXEL:
+            values = values * _scale_of_detector(path, blocks, block)
         if values is not None:
             found[column] = values
     if _MICROGRAPH_PIXEL in found:
@@ -141,13 +133,19 @@ def check_same(path: Path, name: str, one: _Column, other_name: str, other: _Col
     if differ.any():
         row = int(np.argmax(differ))
         raise FileFormatError(
-            f"{path} is ambiguous: {name} is {one[row]:g}, but {other_name} is {other[row]:g}; "
+            f"{path} is ambiguous: {name} is {one.flat[row]:g}, but {other_name} is "
+            f"{other.flat[row]:g}; "
             "correct one, or leave it out."
         )
 
 
 def find_binning(
-    path: Path, dialect: Dialect, pixels: Pixels, voxels: _Column, files: NDArray | None
+    path: Path,
+    dialect: Dialect,
+    pixels: Pixels,
+    voxels: _Column,
+    files: NDArray,
+    unreadable: NDArray[np.bool_],
 ) -> _Column:
     """Return how many pixels of the coordinates are a voxel, where neither caller nor table says.
 
@@ -159,10 +157,12 @@ def find_binning(
         Its program.
     pixels : Pixels
         Of the coordinates.
-    voxels : ndarray of shape (n_particles,)
-        Edge of a voxel along x in angstrom, as tomograms' headers say; NaN where unknown.
-    files : ndarray of shape (n_particles,), optional
-        Tomogram of each particle, for messages.
+    voxels : ndarray of shape (n_particles, 3)
+        Edges z, y, x of a voxel in angstrom, as tomograms' headers say; NaN where unknown.
+    files : ndarray of shape (n_particles,) of object
+        Tomogram of each particle; None where it is not given.
+    unreadable : ndarray of shape (n_particles,) of bool
+        Whether the tomogram is there and cannot be read.
 
     Returns
     -------
@@ -174,6 +174,12 @@ def find_binning(
     FileFormatError
         If there is more than one reading.
     """
+    if pixels.size is None and not pixels.stated:
+        return np.ones(len(voxels))
+    _check_cubes(path, voxels, files)
+    if dialect.pixel is not None and pixels.size is not None:
+        _check_voxels_known(path, dialect, pixels.size, voxels, files, unreadable)
+    voxels = voxels[:, 2]
     known = np.isfinite(voxels)
     binning = np.ones(len(voxels))
     if not known.any():
@@ -191,11 +197,42 @@ def find_binning(
     return binning
 
 
-def _ask_binning(
-    path: Path, pixels: Pixels, voxels: _Column, files: NDArray | None, row: int
-) -> str:
-    file = "the tomogram" if files is None else str(files[row])
-    voxel = f"{file} has voxels of {voxels[row]:g} A"
+def _check_cubes(path: Path, voxels: _Column, files: NDArray) -> None:
+    with np.errstate(invalid="ignore"):
+        odd = (np.abs(voxels / voxels[:, 2:] - 1) > _TOLERANCE).any(axis=1)
+    if odd.any():
+        row = int(odd.argmax())
+        shown = " x ".join(f"{edge:g}" for edge in voxels[row])
+        raise FileFormatError(
+            f"{files[row]} has voxels of {shown} A (z, y, x), but the pixels of {path} have one "
+            "size. Correct the header, or give the edge of a voxel in pixels of the coordinates "
+            "as binning=."
+        )
+
+
+def _check_voxels_known(
+    path: Path,
+    dialect: Dialect,
+    size: _Column,
+    voxels: _Column,
+    files: NDArray,
+    unreadable: NDArray[np.bool_],
+) -> None:
+    """Refuse pixels of a known size in given tomograms of unknown voxels."""
+    given = np.array([file is not None for file in files], dtype=bool)
+    unknown = np.isnan(voxels[:, 2]) & ~unreadable & given.any()
+    if unknown.any():
+        row = int(unknown.argmax())
+        what = f"{files[row]} does not say its voxel size" if given[row] else "not all are given"
+        raise FileFormatError(
+            f"{path} counts in pixels of {size[row]:g} A, those of {dialect.pixel_of}, and of the "
+            f"tomograms {what}. Give the edge of a voxel in pixels of the coordinates as binning=; "
+            "it is 1 if coordinates are in voxels of the tomogram."
+        )
+
+
+def _ask_binning(path: Path, pixels: Pixels, voxels: _Column, files: NDArray, row: int) -> str:
+    voxel = f"{files[row]} has voxels of {voxels[row]:g} A"
     stated = {column: values[[row]] for column, values in pixels.stated.items()}
     several = not all(_agree(one, two) for one in stated.values() for two in stated.values())
     if pixels.size is not None and (pixels.is_given or not several):
@@ -218,10 +255,11 @@ def _agree(one: _Column, other: _Column) -> bool:
 def _of_particles(path: Path, blocks: dict[str, Any], block: str, column: str) -> _Column | None:
     """Return a column of particles, or that of their optics groups, for each particle."""
     particles = blocks[block]
-    if column in particles:
+    # A column without any value says nothing.
+    if column in particles and not particles[column].isna().all():
         return positive_numbers(path, particles, column)
     optics = as_table(blocks["optics"]) if "optics" in blocks else None
-    if optics is None or column not in optics:
+    if optics is None or column not in optics or optics[column].isna().all():
         return None
     values = positive_numbers(path, optics, column)
     if len(values) and (values == values[0]).all():

@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sksubtomo._utils._messages import shorten
 from sksubtomo.exceptions import FileFormatError
-from sksubtomo.io._dialects import TILT_SERIES_PIXEL, Dialect, are_fractions
+from sksubtomo.io._dialects import TILT_SERIES_PIXEL, Dialect
 from sksubtomo.io._extent import check_extent
 from sksubtomo.io._frames import (
     Frames,
     Given,
     TomogramTable,
     check_known,
+    factorize,
     find_frames,
     warn_odd,
 )
 from sksubtomo.io._numbers import read_numbers
 from sksubtomo.io._pixels import Pixels, check_same, find_binning, find_pixels
 from sksubtomo.io._shifts import shift_positions
-
-if TYPE_CHECKING:
-    import pandas as pd
+from sksubtomo.io._voxels import Voxels
 
 _Columns = NDArray[np.float64]
 _BINNING = "rlnTomoTomogramBinning"
 _STEP_OF_WHOLE = 1e-3
+# How far fractions of edges may be beyond the edges, and the share of a tomogram's particles from
+# which they are a sign of fractions.
+_BEYOND, _FEW_FRACTIONS = 0.1, 0.1
 
 
 def resolve_positions(
@@ -38,8 +41,8 @@ def resolve_positions(
     dialect: Dialect,
     names: NDArray | None,
     given: Given,
-) -> _Columns:
-    """Return centers z, y, x in voxels of the tomogram, from 0.
+) -> tuple[_Columns, Voxels | None]:
+    """Return centers z, y, x in voxels of the tomogram, from 0, and what these voxels are.
 
     Raises
     ------
@@ -49,21 +52,21 @@ def resolve_positions(
     """
     table = blocks[block]
     if not len(table):
-        return np.empty((0, 3))
+        return np.empty((0, 3)), None
     coordinates = read_numbers(path, table, block, dialect.coordinates)
     frames = find_frames(path, names, len(table), given)
     pixels = find_pixels(path, blocks, block, dialect, given.pixel_size_angstrom)
     is_certain = given.binning is not None or pixels.size is not None or bool(pixels.stated)
     binning = np.ones((len(table), 1))
     if dialect.unit == "fraction":
-        positions, voxels = _from_fractions(path, coordinates, frames, names), frames.voxels
+        positions, voxels = _from_fractions(path, coordinates, frames, names, given), frames.voxels
     elif dialect.is_centered:
         positions, voxels = _from_center(path, coordinates, dialect, pixels, frames, names, given)
     elif dialect.unit == "angstrom":
         voxels = _voxels_of_angstrom(path, pixels, frames, names, given)
         positions = coordinates / voxels
     else:
-        _check_no_fractions(path, table, dialect, given)
+        _check_no_fractions(path, coordinates, names, given)
         pixels, binning = _pixels_and_binning(path, dialect, pixels, frames, given)
         positions = (coordinates - dialect.first_voxel) / binning
         voxels = frames.voxels if pixels.size is None else pixels.size[:, None] * binning
@@ -71,23 +74,36 @@ def resolve_positions(
     positions = shift_positions(
         path, table, block, dialect, positions, voxels, scale, pixels, frames, given
     )
-    check_extent(
-        path, positions, frames.file_shapes, is_certain=is_certain or dialect.unit != "pixel"
-    )
-    return positions
+    is_certain = is_certain or dialect.unit != "pixel"
+    # A pixel size in the table may be that of anything.
+    sized = pixels.size is not None and bool(np.isfinite(frames.voxels).any())
+    is_scaled = given.binning is not None or dialect.unit != "pixel" or sized
+    check_extent(path, positions, frames.file_shapes, is_certain=is_certain, is_scaled=is_scaled)
+    return positions, _voxels_of(dialect, voxels, pixels, frames, given)
 
 
-def are_pixels(table: Any, given: Given) -> bool:
-    """Tell whether coordinates are no fractions of edges, whatever they are.
-
-    The binning says so. Of a single particle without a tomogram, coordinates say too little.
-    """
-    return given.binning is not None or (given.tomograms is None and len(table) == 1)
+def _voxels_of(
+    dialect: Dialect, voxels: _Columns, pixels: Pixels, frames: Frames, given: Given
+) -> Voxels | None:
+    if given.binning is not None and frames.table is None:
+        return None
+    if dialect.unit != "pixel" or np.isfinite(frames.voxels).any():
+        return Voxels({"what it was read with": voxels[:, -1]})
+    sizes = dict(pixels.stated)
+    if pixels.size is not None:
+        sizes = {pixels.source: pixels.size}
+    return Voxels(sizes, is_open=dialect.pixel is not None)
 
 
 def _from_fractions(
-    path: Path, fractions: _Columns, frames: Frames, names: NDArray | None
+    path: Path, fractions: _Columns, frames: Frames, names: NDArray | None, given: Given
 ) -> _Columns:
+    if given.binning is not None:
+        raise FileFormatError(
+            f"{path} has coordinates that are all in [0, 1]: fractions of the edges of the "
+            f"tomogram, which have no binning. Leave out binning={given.binning!r}, or give "
+            "binning=1 if they are voxels."
+        )
     if frames.error is None and not np.isfinite(frames.shapes).any():
         raise FileFormatError(
             f"{path} has coordinates that are all in [0, 1], as Warp's template matching writes "
@@ -98,12 +114,30 @@ def _from_fractions(
     return fractions * frames.shapes
 
 
-def _check_no_fractions(path: Path, table: pd.DataFrame, dialect: Dialect, given: Given) -> None:
-    if not are_pixels(table, given) and are_fractions(table, dialect.coordinates):
+def _check_no_fractions(
+    path: Path, coordinates: _Columns, names: NDArray | None, given: Given
+) -> None:
+    """Refuse pixels that look like fractions of the edges, in any of the tomograms.
+
+    Some may be a little beyond the edges; and pixels that are all so near to the first corner
+    have no box. Whole numbers are pixels.
+    """
+    if given.binning == 1:
+        return
+    near = np.logical_and.reduce((coordinates >= -_BEYOND) & (coordinates <= 1 + _BEYOND), axis=1)
+    broken = near & (coordinates % 1 != 0).any(axis=1)
+    codes = np.zeros(len(near), dtype=np.intp) if names is None else factorize(names)[1]
+    n_particles, n_near, n_broken = (np.bincount(codes, one) for one in (None, near, broken))
+    wrong = (n_broken > 0) & (n_near > _FEW_FRACTIONS * n_particles)
+    if wrong.any():
+        first = int(wrong.argmax())
+        row = int((broken & (codes == first)).argmax())
+        where = "" if names is None else f" of tomogram {shorten(str(names[row]), 80)}"
+        what = "all" if near.all() else f"{n_near[first]:.0f} of {n_particles[first]:.0f}{where}"
         raise FileFormatError(
-            f"{path} has coordinates that are all in [0, 1]: fractions of the edges of the "
-            "tomogram, or voxels in its corner. Multiply fractions by the edges; if they are "
-            "voxels, give binning=1."
+            f"{path} has coordinates that are {what} in [0, 1] or nearly: fractions of the edges "
+            "of the tomogram, or voxels in its corner. Multiply fractions by the edges, or leave "
+            "out those beyond the edges; if they are voxels, give binning=1."
         )
 
 
@@ -118,7 +152,8 @@ def _voxels_of_angstrom(
         known = np.isfinite(voxels[:, 2])
         if known.any():
             of_file = f"the voxel size of {frames.files[int(known.argmax())]}"
-            check_same(path, "pixel_size_angstrom", size[known], of_file, voxels[known, 2])
+            sizes = np.repeat(size[known, None], 3, axis=1)
+            check_same(path, "pixel_size_angstrom", sizes, of_file, voxels[known])
         return np.where(known[:, None], voxels, size[:, None])
     if frames.error is None and not np.isfinite(voxels).any():
         raise FileFormatError(
@@ -147,7 +182,9 @@ def _pixels_and_binning(
     # A table of tomograms is RELION's, and its pixels are those of the tilt series.
     if frames.table is None or not dialect.coordinates[2].startswith("rln"):
         if given.binning is None:
-            wanted = find_binning(path, dialect, pixels, frames.voxels[:, 2], frames.files)
+            wanted = find_binning(
+                path, dialect, pixels, frames.voxels, frames.files, frames.unreadable
+            )
         return pixels, wanted[:, None]
     tilt_series = frames.table.pixels
     of_table = f"{TILT_SERIES_PIXEL} of {given.tomograms_file}"
@@ -159,8 +196,11 @@ def _pixels_and_binning(
     if pixels.size is None:
         pixels = pixels._replace(size=tilt_series, source=of_table)
     binning = frames.table.binnings
-    if np.isnan(binning).any():
-        return pixels, wanted[:, None]
+    if (np.isnan(binning) & ~frames.unreadable).any():
+        raise FileFormatError(
+            f"{path} counts in pixels of the tilt series, and {given.tomograms_file} does not say "
+            f"{_BINNING}. Give the binning of the tomograms as binning=, or their files."
+        )
     if dialect.binned and pixels.size is not None:
         binning = binning * tilt_series / pixels.size
     if given.binning is not None:
@@ -213,10 +253,10 @@ def _from_center_of_table(
     given: Given,
 ) -> tuple[_Columns, _Columns]:
     """Return voxels as RELION does, from what its table of tomograms says."""
-    if np.isnan(frames.voxels).any():
+    if (np.isnan(frames.voxels).any(axis=1) & ~frames.unreadable).any():
         raise FileFormatError(
             f"{path}: {given.tomograms_file} does not say {_BINNING}. Give the binning of the "
-            "tomograms as binning."
+            "tomograms as binning=, or their files."
         )
     if np.isnan(table.edges).any():
         raise FileFormatError(

@@ -76,7 +76,8 @@ def shift_positions(
             f"{path} shifts the particles' centers by {', '.join(present)}. Say what to do: "
             "shifts='apply' moves the centers, shifts='ignore' leaves them."
         )
-    shift, values = _choose(path, found, pixels)
+    sizes = _candidates(pixels, voxels, binning)
+    shift, values = _choose(path, found, sizes)
     values = _to_tomogram(path, table, block, shift, values)
     if shift.unit == "pixel":
         if binning is None:
@@ -84,6 +85,8 @@ def shift_positions(
                 f"{path} has shifts in pixels ({shift.columns[2]}), but coordinates that are not "
                 "in pixels. Remove those columns, or give shifts='ignore'."
             )
+        if not dialect.binned:
+            _check_one_pixel(path, shift, sizes)
         return positions + shift.sign * values / binning
     unknown = ~np.isfinite(voxels).all(axis=1) & values.any(axis=1) & ~frames.unreadable
     if unknown.any():
@@ -99,19 +102,53 @@ def shift_positions(
 def _find_shifts(
     path: Path, table: pd.DataFrame, block: str, dialect: Dialect
 ) -> dict[Shift, _Columns]:
-    """Return those shifts of a table that are not 0."""
+    """Return the shifts of a table, or none where all are 0."""
     found = {}
     for shift in dialect.shifts:
+        if not set(shift.columns) & set(table):
+            continue
         values = np.zeros((len(table), 3))
         for axis, column in enumerate(shift.columns):
-            if column in table:
+            if column not in table:
+                # Of a shift of 0, it does not matter.
+                values[:, axis] = np.nan
+            elif shift.may_miss and table[column].isna().any():
+                filled = table.fillna({column: 0.0})
+                values[:, axis] = read_numbers(path, filled, block, (column,))[:, 0]
+            else:
                 values[:, axis] = read_numbers(path, table, block, (column,))[:, 0]
-        if values.any():
-            found[shift] = values
-    return found
+        found[shift] = values
+    return found if any(np.nan_to_num(values).any() for values in found.values()) else {}
 
 
-def _choose(path: Path, found: dict[Shift, _Columns], pixels: Pixels) -> tuple[Shift, _Columns]:
+def _candidates(
+    pixels: Pixels, voxels: _Columns, binning: _Columns | None
+) -> dict[str, NDArray[np.float64]]:
+    """Return all sizes, by what says so, that pixels of shifts may have."""
+    sizes = dict(pixels.stated)
+    if pixels.size is not None:
+        sizes[pixels.source] = pixels.size
+    if binning is not None and np.isfinite(voxels).all():
+        sizes["coordinates"] = voxels[:, -1] / binning[:, 0]
+    return sizes
+
+
+def _check_one_pixel(path: Path, shift: Shift, sizes: dict[str, NDArray[np.float64]]) -> None:
+    """Refuse shifts in pixels that may be of several sizes."""
+    same = all(
+        np.allclose(one, other, rtol=0.01) for one in sizes.values() for other in sizes.values()
+    )
+    if not same:
+        raise FileFormatError(
+            f"{path} has shifts in pixels ({shift.columns[2]}), which may be those of "
+            f"{describe(sizes)} angstrom. Write the shifts in angstrom (rlnOriginXAngst) instead, "
+            "or give shifts='ignore'."
+        )
+
+
+def _choose(
+    path: Path, found: dict[Shift, _Columns], sizes: dict[str, NDArray[np.float64]]
+) -> tuple[Shift, _Columns]:
     """Return the one shift that two columns may say in two units.
 
     Raises
@@ -119,13 +156,21 @@ def _choose(path: Path, found: dict[Shift, _Columns], pixels: Pixels) -> tuple[S
     FileFormatError
         If they say different shifts by every pixel size that is known.
     """
+    for shift, values in found.items():
+        lacking = [
+            column
+            for column, one in zip(shift.columns, values.T, strict=True)
+            if np.isnan(one).any()
+        ]
+        if lacking:
+            raise FileFormatError(
+                f"{path} shifts the particles' centers, but has no {', '.join(lacking)}. Add it, "
+                "with 0 where there is no such shift, or give shifts='ignore'."
+            )
     if len(found) == 1:
         return next(iter(found.items()))
     by_unit = {shift.unit: (shift, values) for shift, values in found.items()}
     angstrom, in_pixels = by_unit["angstrom"], by_unit["pixel"]
-    sizes = dict(pixels.stated)
-    if pixels.size is not None:
-        sizes[pixels.source] = pixels.size
     for size in sizes.values():
         if np.allclose(
             in_pixels[1] * size[:, None], angstrom[1], rtol=_RELATIVE, atol=_ABSOLUTE_ANGSTROM

@@ -27,6 +27,7 @@ from sksubtomo.io._extract import (
 from sksubtomo.io._names import find_tomograms
 from sksubtomo.io._particles import ParticleTable
 from sksubtomo.io._volume import open_volume
+from sksubtomo.io._voxels import check_voxels
 
 # Files that are kept open.
 _MOST_OPEN_FILES = 64
@@ -173,17 +174,21 @@ class SubtomogramStack:
         Raises
         ------
         ValueError
-            If the table names no tomograms, one without a file, or one that may be several.
+            If the table names no tomograms, one without a file, or one that may be several; or if
+            the voxels of a file are not those that the particles' coordinates are in.
         """
         names = particles.tomogram_names
         if names is None:
             raise ValueError("The particles do not say which tomogram they are in (rlnTomoName).")
         files = find_tomograms(names, tomograms)
         number_of = {name: number for number, name in enumerate(files)}
+        which = np.array([number_of[str(name)] for name in names], dtype=np.intp)
+        if particles.voxels is not None:
+            check_voxels(particles.voxels, list(files.values()), which)
         return cls(
             list(files.values()),
             particles.coordinates,
-            [number_of[str(name)] for name in names],
+            which,
             box_size,
             border=border,
             normalize=normalize,

@@ -37,6 +37,20 @@ def test_points_of_viewers_are_labels(picks, fit_arguments, caplog):
     assert "class 1: 9, class 2: 9" in caplog.text
 
 
+def test_points_of_viewers_are_voxels_whatever_particles_are(picks, fit_arguments, caplog):
+    particles = read_particles(picks / "picks.star")
+    unbinned = make_particle_table(
+        4 * particles.coordinates,
+        tomogram_names=particles.tomogram_names,
+        columns={"rlnTomoTiltSeriesPixelSize": 2.5},
+    )
+    write_particles(picks / "unbinned.star", unbinned)
+    given = [f"1={picks}/one.csv", f"2={picks}/two.coords"]
+    more = ["--binning", "4", "--pixel-size", "2.5", "--dry-run"]
+    assert fit(picks, fit_arguments, *given, *more, particles="unbinned.star") == 0
+    assert "class 1: 9, class 2: 9" in caplog.text
+
+
 @pytest.mark.parametrize(("name", "number"), [("one.csv", 1), ("two.coords", 2)])
 def test_points_of_viewers_are_picks(picks, name, number):
     truth = read_particles(picks / "particles.star").subset(range(18))

@@ -47,3 +47,39 @@ def test_columns_of_other_programs(tmp_path):
     assert particles.class_numbers.tolist() == [2, 0]
     write_particles(tmp_path / "b.csv", particles, class_numbers=[1, 3])
     assert read_particles(tmp_path / "b.csv").class_numbers.tolist() == [1, 3]
+
+
+@pytest.mark.parametrize("missing", ["<NA>", "nan", '""'])
+def test_a_column_without_any_class_is_unlabeled(tmp_path, missing):
+    head = "".join(f"_rlnCoordinate{axis}\n" for axis in "XYZ")
+    rows = f"50 40 30 {missing}\n" * 2
+    path = tmp_path / "a.star"
+    if missing == '""':
+        path = tmp_path / "a.csv"
+        path.write_text("x,y,z,rlnClassNumber\n50,40,30,\n51,40,30,\n")
+    else:
+        path.write_text(f"data_\n\nloop_\n{head}_rlnClassNumber\n{rows}")
+    assert read_particles(path).class_numbers.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("value", "number"), [("99999999999999999999", None), ("02", 2), ('"3"', 3)]
+)
+def test_numbers_that_are_text_in_the_table(tmp_path, value, number):
+    head = "".join(f"_rlnCoordinate{axis}\n" for axis in "XYZ")
+    path = tmp_path / "a.star"
+    path.write_text(f"data_\n\nloop_\n{head}_rlnClassNumber\n50 40 30 1\n50 40 30 {value}\n")
+    if number is None:
+        with pytest.raises(FileFormatError, match=r"row 2 \(line 9\) has 1e\+20"):
+            read_particles(path)
+        return
+    assert read_particles(path).class_numbers.tolist() == [1, number]
+    path.write_text(f"data_\n\nloop_\n{head}50 40 30\n50 40 {value}\n")
+    assert read_particles(path).coordinates[:, 0].tolist() == [30, number]
+
+
+def test_a_heading_in_a_file_of_coordinates_is_named(tmp_path):
+    path = tmp_path / "a.coords"
+    path.write_text("X Y Z\n50 40 30\n")
+    with pytest.raises(FileFormatError, match=r"row 1 \(line 1\) has 'Z'. Remove the line of head"):
+        read_particles(path)

@@ -39,7 +39,7 @@ def path(tmp_path):
 
 
 def test_all_that_a_file_says_comes_back(path, tmp_path):
-    particles = read_particles(path, pixel_size_angstrom=10.0)
+    particles = read_particles(path, pixel_size_angstrom=10.0, shifts="ignore")
     assert particles.coordinates.tolist() == [[3.0, 2.05, 4.0], [0.3, 0.2, 0.1]]
     write_particles(tmp_path / "b.json", particles)
     assert json.loads((tmp_path / "b.json").read_text()) == CONTENT
@@ -50,12 +50,14 @@ def test_all_that_a_file_says_comes_back(path, tmp_path):
 
 def test_the_given_file_comes_back(shared_data, tmp_path):
     path = shared_data / "star/portal/copick.json"
-    write_particles(tmp_path / "b.json", read_particles(path, pixel_size_angstrom=10.0))
+    write_particles(
+        tmp_path / "b.json", read_particles(path, pixel_size_angstrom=10.0, shifts="ignore")
+    )
     assert json.loads((tmp_path / "b.json").read_text()) == json.loads(path.read_text())
 
 
 def test_points_become_other_tables(path, tmp_path):
-    particles = read_particles(path, pixel_size_angstrom=10.0)
+    particles = read_particles(path, pixel_size_angstrom=10.0, shifts="ignore")
     for name in ("b.star", "b.csv"):
         write_particles(tmp_path / name, particles, class_numbers=[2, 1])
         assert (tmp_path / name).exists()
@@ -73,14 +75,14 @@ def test_points_become_other_tables(path, tmp_path):
 def test_parts_that_would_be_lost_are_refused(path, change, message):
     path.write_text(json.dumps(CONTENT | change))
     with pytest.raises(FileFormatError, match=f"a.json.*{message}"):
-        read_particles(path, pixel_size_angstrom=10.0)
+        read_particles(path, pixel_size_angstrom=10.0, shifts="ignore")
 
 
 def test_what_copick_has_no_place_for(path, tmp_path):
     other = make_particle_table([[1, 2, 3]])
     with pytest.raises(ValueError, match="only points of copick"):
         write_particles(tmp_path / "b.json", other)
-    particles = read_particles(path, pixel_size_angstrom=10.0)
+    particles = read_particles(path, pixel_size_angstrom=10.0, shifts="ignore")
     particles.table["run_name"] = ["TS_01", "TS_02"]
     with pytest.raises(ValueError, match="has one run_name"):
         write_particles(tmp_path / "b.json", particles)
@@ -102,10 +104,10 @@ def test_what_is_written_is_read_again(tmp_path_factory, points):
     }
     folder = tmp_path_factory.mktemp("copick")
     (folder / "a.json").write_text(json.dumps(written))
-    particles = read_particles(folder / "a.json", pixel_size_angstrom=10.0)
+    particles = read_particles(folder / "a.json", pixel_size_angstrom=10.0, shifts="ignore")
     write_particles(folder / "b.json", particles)
     assert json.loads((folder / "b.json").read_text()) == written
-    again = read_particles(folder / "b.json", pixel_size_angstrom=10.0)
+    again = read_particles(folder / "b.json", pixel_size_angstrom=10.0, shifts="ignore")
     assert again.table.equals(particles.table)
     assert len(again) == len(points)
 
@@ -114,7 +116,7 @@ def test_a_point_that_is_wrong_is_named(path):
     wrong = [CONTENT["points"][0], {"location": {"x": 1.0, "y": 2.0}}]
     path.write_text(json.dumps(CONTENT | {"points": wrong}))
     with pytest.raises(FileFormatError, match=r"a.json .*point 2: KeyError\('z'\)"):
-        read_particles(path, pixel_size_angstrom=10.0)
+        read_particles(path, pixel_size_angstrom=10.0, shifts="ignore")
 
 
 def test_voxels_of_a_tomogram_in_ome_zarr(path, tmp_path):
@@ -128,5 +130,5 @@ def test_voxels_of_a_tomogram_in_ome_zarr(path, tmp_path):
             "datasets": [{"path": "0", "coordinateTransformations": scale}],
         }
     ]
-    particles = read_particles(path, tomograms={"TS_01": tmp_path / "TS_01.zarr"})
+    particles = read_particles(path, tomograms={"TS_01": tmp_path / "TS_01.zarr"}, shifts="ignore")
     assert particles.coordinates.tolist() == [[6.0, 1.025, 0.8], [0.6, 0.1, 0.02]]

@@ -192,7 +192,7 @@ PLACES = {"rlnCoordinateX": [1.0, 2.0], "rlnCoordinateY": [3, 4], "rlnCoordinate
 def test_round_trip_is_lossless(tmp_path_factory, ending, data):
     rows = data.draw(st.integers(0, 4))
     table = pd.DataFrame(
-        {column: np.arange(rows) + 0.1 for column in PLACES} | data.draw(columns(rows))
+        {column: np.arange(rows) + 5.1 for column in PLACES} | data.draw(columns(rows))
     )
     blocks = {"particles": table}
     if ending == ".star":

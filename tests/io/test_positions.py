@@ -107,9 +107,12 @@ DIALECTS = {
         ),
         {"tomograms": True, "shifts": "apply"},
     ),
-    "one shift in two columns, one of them 0": (
-        star([*RELION_PIXELS, *ORIGIN, *ORIGIN_ANGST], [X + 2, Y - 3, Z + 4, 2, -3, 4, 0, 0, 0]),
-        {"shifts": "apply"},
+    "one shift in two columns, pixels of the header": (
+        star(
+            [*RELION_PIXELS, *ORIGIN, *ORIGIN_ANGST],
+            [X + 2, Y - 3, Z + 4, 2, -3, 4, 2 * VOXEL, -3 * VOXEL, 4 * VOXEL],
+        ),
+        {"tomograms": True, "shifts": "apply"},
     ),
     "shifts in angstrom, voxels of the file": (
         star([*RELION_PIXELS, *ORIGIN_ANGST], [X + 2, Y, Z - 1, 2 * VOXEL, 0, -VOXEL]),
