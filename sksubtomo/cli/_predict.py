@@ -134,9 +134,9 @@ def _check_keep(options: argparse.Namespace, numbers: NDArray) -> None:
 
 def _check_ending(output: Path, particles: ParticleTable, options: argparse.Namespace) -> None:
     """Check that the output can hold the particles, before they are classified."""
-    from sksubtomo.io._tables import check_writable
+    from sksubtomo.io._particles import writable_table
 
-    check_writable(output, particles.blocks, particles.table)
+    writable_table(output, particles)
     if output.suffix.lower() in _WITHOUT_CLASSES and options.keep is None:
         kind = "copick files" if output.suffix.lower() == ".json" else "TomoTwin's files"
         raise ValueError(
