@@ -59,9 +59,9 @@ def run(options: argparse.Namespace) -> int:
     if options.output.exists():
         raise FileExistsError(f"{options.output} exists. Choose another name.")
     particles = read_table(options.particles, options)
-    names, files = locate_tomograms(options.particles, particles, options)
+    names, files, absent = locate_tomograms(options.particles, particles, options)
     folders = folder_names(sorted(files))
-    outcomes = Outcomes(options.particles, names, particles.coordinates, options.border)
+    outcomes = Outcomes(options.particles, names, particles.coordinates, options.border, absent)
     if options.dry_run:
         return _look(particles.coordinates, outcomes, files, options)
     images = np.full(len(particles), "", dtype=object)

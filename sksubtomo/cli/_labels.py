@@ -72,7 +72,9 @@ def _read(given: str, options: argparse.Namespace, files: dict[str, Path]) -> La
         )
     elif not (numbers > 0).any():
         raise ValueError(f"{path} has no particle with an rlnClassNumber above 0.")
-    names, label_files = locate_tomograms(path, labels, options)
+    names, label_files, absent = locate_tomograms(path, labels, options)
+    if absent:
+        raise ValueError(next(iter(absent.values())))
     # Two tables may spell the name of a tomogram in two ways.
     name_of = {os.path.realpath(file): name for name, file in files.items()}
     spelled = {

@@ -91,13 +91,13 @@ def _run(options: argparse.Namespace) -> int:
     output = _output(options)
     model = load_model(options.model)
     particles = read_table(options.particles, options)
-    names, files = locate_tomograms(options.particles, particles, options)
+    names, files, absent = locate_tomograms(options.particles, particles, options)
     numbers = np.asarray(model.classifier.classes_)
     _check_keep(options, numbers)
     _check_ending(output, particles, options)
     if options.o is None or not options.dry_run:
         check_output(output, overwrite=options.overwrite or options.o is not None)
-    outcomes = Outcomes(options.particles, names, particles.coordinates, options.border)
+    outcomes = Outcomes(options.particles, names, particles.coordinates, options.border, absent)
     with workers(options):
         probabilities = _classify(model, particles, outcomes, files, options)
     code = outcomes.finish()
