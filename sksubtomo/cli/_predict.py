@@ -20,7 +20,7 @@ from sksubtomo.cli._options import (
     read_table,
 )
 from sksubtomo.cli._outcomes import Outcomes
-from sksubtomo.cli._relion import relion_job, write_output_nodes
+from sksubtomo.cli._relion import PARTICLES, relion_job, write_output_nodes
 from sksubtomo.cli._tomograms import locate_tomograms, over_tomograms
 from sksubtomo.cli._workers import add_workers, lost_workers_told, workers
 
@@ -119,7 +119,7 @@ def _run(options: argparse.Namespace) -> int:
 def _output(options: argparse.Namespace) -> Path:
     if (options.o is None) == (options.output is None):
         raise ValueError("Give either --output, or --o as RELION does.")
-    return options.output if options.o is None else options.o / "particles.star"
+    return options.output if options.o is None else options.o / PARTICLES
 
 
 def _check_keep(options: argparse.Namespace, numbers: NDArray) -> None:
