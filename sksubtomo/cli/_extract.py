@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,14 +54,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the subcommand and return the exit code."""
     from sksubtomo._utils._files import atomic_folder
-    from sksubtomo.io import ParticleTable, write_particles
+    from sksubtomo.io import write_particles
 
     if options.output.exists():
         raise FileExistsError(f"{options.output} exists. Choose another name.")
     particles = read_table(options.particles, options)
-    names, files = locate_tomograms(options.particles, particles, options)
+    names, files, absent = locate_tomograms(options.particles, particles, options)
     folders = folder_names(sorted(files))
-    outcomes = Outcomes(options.particles, names, particles.coordinates, options.border)
+    outcomes = Outcomes(options.particles, names, particles.coordinates, options.border, absent)
     if options.dry_run:
         return _look(particles.coordinates, outcomes, files, options)
     images = np.full(len(particles), "", dtype=object)
@@ -81,9 +82,7 @@ def run(options: argparse.Namespace) -> int:
         chosen = particles.subset(kept)
         table = chosen.table.assign(rlnImageName=images[kept])
         blocks = {**chosen.blocks, chosen.block: table}
-        write_particles(
-            folder / "particles.star", ParticleTable(blocks, chosen.block, chosen.coordinates)
-        )
+        write_particles(folder / "particles.star", replace(chosen, blocks=blocks))
     logger.info(
         "%s: %s of %s.",
         *(options.output, plural(len(kept), "box", "boxes")),

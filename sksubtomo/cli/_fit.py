@@ -14,6 +14,7 @@ from sksubtomo.cli._labels import read_labels
 from sksubtomo.cli._model import (
     Model,
     check_same_voxel_size,
+    is_same_voxel_size,
     save_model,
 )
 from sksubtomo.cli._model import voxel_size as stated_voxel_size
@@ -28,7 +29,7 @@ from sksubtomo.cli._options import (
     read_table,
 )
 from sksubtomo.cli._outcomes import Outcomes
-from sksubtomo.cli._tomograms import locate_tomograms
+from sksubtomo.cli._tomograms import LocatedTomograms, locate_tomograms
 from sksubtomo.exceptions import FileFormatError
 
 if TYPE_CHECKING:
@@ -107,13 +108,14 @@ def run(options: argparse.Namespace) -> int:
     """Run the subcommand and return the exit code."""
     check_output(options.output, overwrite=options.overwrite)
     particles = read_table(options.particles, options)
-    names, files = locate_tomograms(options.particles, particles, options)
-    y = _labels(particles, names, files, options)
-    stack, voxel_size, code = _stack(particles, names, files, options)
-    n_lost = int((np.delete(y, stack.index) != _UNLABELED).sum())
+    located = locate_tomograms(options.particles, particles, options)
+    files = located.files
+    y = _labels(particles, located.names, files, options)
+    stack, rows, voxel_size, code = _stack(particles, located, options)
+    n_lost = int((np.delete(y, rows) != _UNLABELED).sum())
     if n_lost:
         logger.warning("Left out with their particles: %s.", plural(n_lost, "label"))
-    y = y[stack.index]
+    y = y[rows]
     known, counts = np.unique(y[y != _UNLABELED], return_counts=True)
     if len(known) < 2:
         raise ValueError(
@@ -164,38 +166,58 @@ def _classifier(options: argparse.Namespace) -> Any:
 
 
 def _stack(
-    particles: ParticleTable,
-    names: NDArray,
-    files: dict[str, Path],
-    options: argparse.Namespace,
-) -> tuple[Any, float | None, int]:
-    """Return the lazy stack of usable boxes, the one voxel size, and the exit code."""
+    particles: ParticleTable, located: LocatedTomograms, options: argparse.Namespace
+) -> tuple[Any, NDArray[np.intp], float | None, int]:
+    """Return the lazy stack of usable boxes, their rows, the one voxel size, and the exit code."""
     from sksubtomo.io import SubtomogramStack
 
-    order = sorted(files)
-    voxel_size: float | None = None
-    for name in order:
+    names, files, absent = located
+    outcomes = Outcomes(options.particles, names, particles.coordinates, options.border, absent)
+    voxel_size, others = _one_voxel_size(names, files)
+    for name, error in others.items():
+        outcomes.fail(name, error)
+    order = sorted(set(files) - set(others))
+    rows = np.flatnonzero(np.isin(names, order))
+    stack = SubtomogramStack(
+        [files[name] for name in order],
+        particles.coordinates[rows],
+        np.searchsorted(order, names[rows]),
+        options.box_size,
+        border=options.border,
+        on_bad="skip",
+    )
+    outcomes.codes[rows] = stack.outcomes
+    for number, error in stack.file_errors.items():
+        outcomes.fail(order[number], error)
+    return stack, rows[stack.index], voxel_size, outcomes.finish()
+
+
+def _one_voxel_size(
+    names: NDArray, files: dict[str, Path]
+) -> tuple[float | None, dict[str, ValueError]]:
+    """Return the voxel size of most particles, and what is wrong with tomograms of another one."""
+    sizes: dict[str, float] = {}
+    for name in sorted(files):
         try:
             found = stated_voxel_size(files[name])
         except (FileFormatError, OSError):
             # The stack meets it, too, and says what is wrong.
             continue
         if found is not None:
-            check_same_voxel_size(files[name], found, voxel_size)
-            voxel_size = found
-    stack = SubtomogramStack(
-        [files[name] for name in order],
-        particles.coordinates,
-        np.searchsorted(order, names),
-        options.box_size,
-        border=options.border,
-        on_bad="skip",
-    )
-    outcomes = Outcomes(options.particles, names, particles.coordinates, options.border)
-    outcomes.codes[:] = stack.outcomes
-    for number, error in stack.file_errors.items():
-        outcomes.fail(order[number], error)
-    return stack, voxel_size, outcomes.finish()
+            sizes[name] = found
+    most, n_most = None, 0
+    for size in dict.fromkeys(sizes.values()):
+        alike = [name for name, other in sizes.items() if is_same_voxel_size(other, size)]
+        n_particles = int(np.isin(names, alike).sum())
+        if n_particles > n_most:
+            most, n_most = size, n_particles
+    others: dict[str, ValueError] = {}
+    for name, size in sizes.items():
+        try:
+            check_same_voxel_size(files[name], size, most)
+        except ValueError as error:
+            others[name] = error
+    return most, others
 
 
 def _labels(

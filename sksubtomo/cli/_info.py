@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from sksubtomo._utils._messages import plural
+from sksubtomo._utils._messages import plural, shorten
 from sksubtomo.cli._options import OK, add_tomograms, positive_float, read_table
 
 EPILOG = "Files are told apart by their endings. A file that cannot be read is told, and exits 1."
 _TABLES = {".star", ".tbl", ".csv", ".json", ".coords"}
+# Characters of a list of names.
+_LONGEST = 2000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +33,8 @@ def run(options: argparse.Namespace) -> int:
     for path in options.files:
         if not path.exists():
             raise FileNotFoundError(f"There is no file {path}.")
+        if path.is_dir() and path.suffix.lower() != ".zarr":
+            raise IsADirectoryError(f"{path} is a folder. Give the files in it.")
         print(path)
         for line in _describe(path, options):
             print(f"  {line}")
@@ -75,8 +79,8 @@ def _table(path: Path, options: argparse.Namespace) -> list[str]:
     options.shifts, options.binning = "ignore", None
     particles = read_table(path, options)
     lines = [
-        f"{plural(len(particles), 'particle')}; blocks {list(particles.blocks)}",
-        f"columns {list(particles.table.columns)}",
+        f"{plural(len(particles), 'particle')}; blocks {shorten(list(particles.blocks), _LONGEST)}",
+        f"columns {shorten(list(particles.table.columns), _LONGEST)}",
     ]
     names, classes = particles.tomogram_names, particles.class_numbers
     if names is not None:
@@ -88,7 +92,9 @@ def _table(path: Path, options: argparse.Namespace) -> list[str]:
 
 def _counts(what: str, values: np.ndarray) -> str:
     known, counts = np.unique(values, return_counts=True)
-    shown = ", ".join(f"{value}: {n}" for value, n in zip(known[:10], counts[:10], strict=True))
+    shown = ", ".join(
+        f"{shorten(value, 80)}: {n}" for value, n in zip(known[:10], counts[:10], strict=True)
+    )
     more = f", and {len(known) - 10} more" if len(known) > 10 else ""
     return f"particles by {what}: {shown}{more}"
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sksubtomo._utils._messages import shorten
 from sksubtomo.cli._options import read_table
 from sksubtomo.cli._tomograms import locate_tomograms
 
@@ -71,14 +72,13 @@ def _read_table(path: Path, options: argparse.Namespace) -> ParticleTable:
 
 def _read(given: str, options: argparse.Namespace, files: dict[str, Path]) -> Labels:
     text, equals, rest = given.partition("=")
-    of_one_class = bool(equals) and text.isdecimal() and not Path(given).exists()
+    of_one_class = bool(equals) and text.isdecimal() and not os.path.exists(given)
     path = Path(rest if of_one_class else given)
+    of_all = _class_number(text, given) if of_one_class else 0
     labels = _read_table(path, options)
     numbers = labels.class_numbers
     if of_one_class:
-        if int(text) < 1:
-            raise ValueError(f"--labels {given}: classes are numbered from 1.")
-        numbers = np.full(len(labels), int(text))
+        numbers = np.full(len(labels), of_all)
     elif numbers is None:
         raise ValueError(
             f"{path} has no class numbers. Add a column rlnClassNumber, or say which class all of "
@@ -86,7 +86,9 @@ def _read(given: str, options: argparse.Namespace, files: dict[str, Path]) -> La
         )
     elif not (numbers > 0).any():
         raise ValueError(f"{path} has no particle with an rlnClassNumber above 0.")
-    names, label_files = locate_tomograms(path, labels, options)
+    names, label_files, absent = locate_tomograms(path, labels, options)
+    if absent:
+        raise ValueError(next(iter(absent.values())))
     # Two tables may spell the name of a tomogram in two ways.
     name_of = {os.path.realpath(file): name for name, file in files.items()}
     spelled = {
@@ -95,3 +97,19 @@ def _read(given: str, options: argparse.Namespace, files: dict[str, Path]) -> La
     known = numbers > 0
     own_names = np.array([spelled[name] for name in names[known]], dtype=str)
     return Labels(labels.coordinates[known], own_names, numbers[known])
+
+
+def _class_number(text: str, given: str) -> int:
+    """Return a number that tables have a place for as a class."""
+    from sksubtomo.io._classes import check_new_classes
+
+    try:
+        number = int(check_new_classes([int(text)], 1)[0])
+    # Of thousands of digits, too.
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise ValueError(
+            f"--labels {shorten(given, 200)}: classes are numbered from 1, to 100000 at most."
+        )
+    return number

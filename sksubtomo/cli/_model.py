@@ -111,8 +111,13 @@ def check_same_voxel_size(path: Path, found: float | None, expected: float | Non
     """
     if found is None or expected is None:
         return
-    if abs(found / expected - 1) > _VOXEL_SIZE_TOLERANCE:
+    if not is_same_voxel_size(found, expected):
         raise ValueError(
             f"{path} has voxels of {found:g} A, but {expected:g} A are expected. Bin it to "
             "that voxel size first."
         )
+
+
+def is_same_voxel_size(found: float, expected: float) -> bool:
+    """Tell whether two voxel sizes are one, written with more or fewer digits."""
+    return abs(found / expected - 1) <= _VOXEL_SIZE_TOLERANCE

@@ -155,6 +155,8 @@ def check_output(path: Path, *, overwrite: bool) -> None:
     FileExistsError, FileNotFoundError
         If it is there and must not be replaced, or its folder is not.
     """
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder. Name a file in it.")
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists. Choose another name, or pass --overwrite.")
     if not path.parent.is_dir():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,8 @@ class Outcomes:
         Centers z, y, x in voxels.
     border : str
         What is done about boxes that reach beyond the tomogram; "drop" leaves them out on purpose.
+    absent : mapping of str to str
+        Tomograms without a file, which fail at once, and why.
 
     Attributes
     ----------
@@ -42,7 +45,12 @@ class Outcomes:
     """
 
     def __init__(
-        self, table: Path, names: NDArray, coordinates: NDArray[np.float64], border: str
+        self,
+        table: Path,
+        names: NDArray,
+        coordinates: NDArray[np.float64],
+        border: str,
+        absent: Mapping[str, str],
     ) -> None:
         self._table, self._names, self._coordinates = table, names, coordinates
         self._reasons = {
@@ -52,6 +60,8 @@ class Outcomes:
         }
         self._failed: list[str] = []
         self.codes: NDArray[np.str_] = np.full(len(names), "ok", dtype="<U10")
+        for name, error in absent.items():
+            self.fail(name, error)
 
     def rows(self, name: str) -> NDArray[np.intp]:
         """Return the rows of the particles of a tomogram."""

@@ -20,7 +20,7 @@ from sksubtomo.cli._options import (
     read_table,
 )
 from sksubtomo.cli._outcomes import Outcomes
-from sksubtomo.cli._relion import relion_job, write_output_nodes
+from sksubtomo.cli._relion import PARTICLES, relion_job, write_output_nodes
 from sksubtomo.cli._tomograms import locate_tomograms, over_tomograms
 from sksubtomo.cli._workers import add_workers, lost_workers_told, workers
 
@@ -91,13 +91,13 @@ def _run(options: argparse.Namespace) -> int:
     output = _output(options)
     model = load_model(options.model)
     particles = read_table(options.particles, options)
-    names, files = locate_tomograms(options.particles, particles, options)
+    names, files, absent = locate_tomograms(options.particles, particles, options)
     numbers = np.asarray(model.classifier.classes_)
     _check_keep(options, numbers)
     _check_ending(output, particles, options)
     if options.o is None or not options.dry_run:
         check_output(output, overwrite=options.overwrite or options.o is not None)
-    outcomes = Outcomes(options.particles, names, particles.coordinates, options.border)
+    outcomes = Outcomes(options.particles, names, particles.coordinates, options.border, absent)
     with workers(options):
         probabilities = _classify(model, particles, outcomes, files, options)
     code = outcomes.finish()
@@ -119,7 +119,7 @@ def _run(options: argparse.Namespace) -> int:
 def _output(options: argparse.Namespace) -> Path:
     if (options.o is None) == (options.output is None):
         raise ValueError("Give either --output, or --o as RELION does.")
-    return options.output if options.o is None else options.o / "particles.star"
+    return options.output if options.o is None else options.o / PARTICLES
 
 
 def _check_keep(options: argparse.Namespace, numbers: NDArray) -> None:
@@ -134,9 +134,9 @@ def _check_keep(options: argparse.Namespace, numbers: NDArray) -> None:
 
 def _check_ending(output: Path, particles: ParticleTable, options: argparse.Namespace) -> None:
     """Check that the output can hold the particles, before they are classified."""
-    from sksubtomo.io._tables import check_writable
+    from sksubtomo.io._particles import writable_table
 
-    check_writable(output, particles.blocks, particles.table)
+    writable_table(output, particles)
     if output.suffix.lower() in _WITHOUT_CLASSES and options.keep is None:
         kind = "copick files" if output.suffix.lower() == ".json" else "TomoTwin's files"
         raise ValueError(

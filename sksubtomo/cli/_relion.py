@@ -9,6 +9,7 @@ from pathlib import Path
 from sksubtomo._utils._files import atomic_path
 
 SUCCESS, FAILURE = "RELION_JOB_EXIT_SUCCESS", "RELION_JOB_EXIT_FAILURE"
+PARTICLES, EARLIER = "particles.star", "particles_earlier.star"
 _NODES = "RELION_OUTPUT_NODES.star"
 # RELION 3 tells kinds of output by number, RELION 4 and 5 by label. Readers look for their column.
 _PARTICLES_NUMBER, _PARTICLES_LABEL = 3, "ParticleGroupMetadata.star.relion"
@@ -17,6 +18,8 @@ _PARTICLES_NUMBER, _PARTICLES_LABEL = 3, "ParticleGroupMetadata.star.relion"
 @contextmanager
 def relion_job(folder: Path | None) -> Iterator[None]:
     """Tell RELION by marks in the job's folder how it went.
+
+    If it fails, particles of an earlier run are kept as particles_earlier.star.
 
     Parameters
     ----------
@@ -27,12 +30,16 @@ def relion_job(folder: Path | None) -> Iterator[None]:
         yield
         return
     folder.mkdir(parents=True, exist_ok=True)
-    for mark in (SUCCESS, FAILURE):
+    for mark in (SUCCESS, FAILURE, _NODES):
         (folder / mark).unlink(missing_ok=True)
     try:
         yield
     # Whatever it is, RELION waits for one of the two files.
     except BaseException:
+        # What an earlier run of the job wrote is not what this one did.
+        (folder / _NODES).unlink(missing_ok=True)
+        if (folder / PARTICLES).exists():
+            (folder / PARTICLES).replace(folder / EARLIER)
         (folder / FAILURE).touch()
         raise
     (folder / SUCCESS).touch()

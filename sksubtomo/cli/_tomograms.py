@@ -64,9 +64,27 @@ def _given_tomograms(options: argparse.Namespace) -> GivenTomograms:
     return GivenTomograms(star, left | by_name)
 
 
+class LocatedTomograms(NamedTuple):
+    """Tomograms of a table of particles.
+
+    Parameters
+    ----------
+    names : ndarray of shape (n_particles,) of str
+        Tomogram of each particle.
+    files : dict of str to Path
+        File of each tomogram that has one.
+    absent : dict of str to str
+        Of each that has none, what to say about it.
+    """
+
+    names: NDArray
+    files: dict[str, Path]
+    absent: dict[str, str]
+
+
 def locate_tomograms(
     table: Path, particles: ParticleTable, options: argparse.Namespace
-) -> tuple[NDArray, dict[str, Path]]:
+) -> LocatedTomograms:
     """Find the file of every particle's tomogram.
 
     Parameters
@@ -80,15 +98,13 @@ def locate_tomograms(
 
     Returns
     -------
-    names : ndarray of shape (n_particles,) of str
-        Tomogram of each particle.
-    files : dict of str to Path
-        File of each.
+    located : LocatedTomograms
 
     Raises
     ------
     ValueError
-        If the table or the options do not tell, files are missing, or names may mean several.
+        If the table or the options do not tell, the files of most particles are absent, or names
+        may mean several.
     """
     from sksubtomo.io import find_tomograms, tomogram_stem
 
@@ -102,7 +118,7 @@ def locate_tomograms(
                 "for one tomogram only."
             )
         name = tomogram_stem(files[0])
-        return np.full(len(particles), name), {name: files[0]}
+        return LocatedTomograms(np.full(len(particles), name), {name: files[0]}, {})
     said = dict(particles.tomogram_files or {})
     if not said and not given.files:
         raise ValueError(
@@ -112,9 +128,29 @@ def locate_tomograms(
         if given.star is not None:
             # Files that are given go before those that RELION's table names.
             known = said | find_tomograms(names, given.files, missing="ignore")
-        return names, find_tomograms(names, known or said)
+        found = find_tomograms(names, known or said, missing="ignore")
+        if 2 * np.isin(names, list(found)).sum() < len(names):
+            find_tomograms(names, known or said)
     except ValueError as error:
-        raise ValueError(f"{table}: {error} A mapping is given by --tomogram-map.") from error
+        raise _with_remedy(table, error) from error
+    absent = dict.fromkeys(name for name in names.tolist() if name not in found)
+    return LocatedTomograms(
+        names, found, {name: _why_absent(table, name, known or said) for name in absent}
+    )
+
+
+def _why_absent(table: Path, name: str, files: Mapping[str, Path]) -> str:
+    from sksubtomo.io import find_tomograms
+
+    try:
+        find_tomograms([name], files)
+    except ValueError as error:
+        return str(_with_remedy(table, error))
+    return f"{table}: no file of it is given."
+
+
+def _with_remedy(table: Path, error: ValueError) -> ValueError:
+    return ValueError(f"{table}: {error} A mapping is given by --tomogram-map.")
 
 
 def folder_names(names: Iterable[str]) -> dict[str, str]:

@@ -44,7 +44,10 @@ def read_copick(path: Path) -> pd.DataFrame:
     """
     import pandas as pd
 
-    content = json.loads(path.read_text(encoding="utf-8-sig"))
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply for a list of points") from error
     if not isinstance(content, dict) or not isinstance(content.get("points"), list):
         raise ValueError("it has no list of points")
     points = content.pop("points")

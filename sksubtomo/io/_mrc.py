@@ -27,7 +27,9 @@ from sksubtomo.io._scale import VoxelSize, plausible_voxel_size
 _HEADER_BYTES = HEADER_DTYPE.itemsize
 # bzip2 does not shrink anything by more.
 _LARGEST_COMPRESSION = 50_000
-_CHUNK_BYTES = 2**24
+_CHUNK_BYTES, _REST_CHUNK_BYTES = 2**24, 2**20
+# Bytes behind the voxels of a compressed file that are unpacked to reach its checksum.
+_LARGEST_REST = 2**29
 _MAP_PLACE, _MAP = 208, b"MAP "
 _OPENERS: tuple[tuple[bytes, Callable[..., Any]], ...] = (
     (b"\x1f\x8b", gzip.open),
@@ -282,7 +284,7 @@ def _voxel_size(header: np.void, oddities: list[str]) -> VoxelSize | None:
 def _decompress(path: Path, opener: Callable[..., Any], layout: Layout) -> tuple[NDArray, bool]:
     """Return the voxels of a compressed file, and whether there is more after them.
 
-    No more is unpacked than the header says, and no more memory taken than is unpacked.
+    No more memory is taken than the header says, and than is unpacked.
     """
     n_bytes = layout.n_voxels * layout.dtype.itemsize
     with opener(path, "rb") as stream:
@@ -301,10 +303,22 @@ def _decompress(path: Path, opener: Callable[..., Any], layout: Layout) -> tuple
                     f"has {len(content)}"
                 )
             content += chunk
-        # At its end, the checksum is compared.
-        more = bool(stream.read(1))
+        more = _unpack_rest(stream)
     data = np.frombuffer(content, layout.dtype).reshape(layout.shape)
     return data.transpose(layout.order), more
+
+
+def _unpack_rest(stream: Any) -> bool:
+    """Unpack a compressed file to its end, where its checksum is; tell whether there was more."""
+    n_bytes = 0
+    while chunk := stream.read(_REST_CHUNK_BYTES):
+        n_bytes += len(chunk)
+        if n_bytes > _LARGEST_REST:
+            raise ValueError(
+                f"it goes on for more than {_LARGEST_REST} bytes beyond what its header says, and "
+                "was not unpacked to its end"
+            )
+    return n_bytes > 0
 
 
 def write_mrc(

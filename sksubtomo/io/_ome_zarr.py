@@ -162,6 +162,8 @@ def _check_chunks(path: Path, array: Any, missing_chunks: str) -> None:
         If there are fewer, or they cannot hold as much.
     """
     stored = array.shards or array.chunks
+    if min(stored, default=1) < 1 or min(array.chunks, default=1) < 1:
+        raise ValueError(f"its metadata say chunks of {tuple(array.chunks)} voxels")
     grid = [math.ceil(edge / chunk) for edge, chunk in zip(array.shape, stored, strict=True)]
     sizes = _file_sizes(path / array.path)
     if missing_chunks == "raise":
@@ -171,8 +173,9 @@ def _check_chunks(path: Path, array: Any, missing_chunks: str) -> None:
         if n_found < n_chunks:
             raise FileFormatError(
                 f"{path} has {n_found} of {plural(n_chunks, 'chunk')}. Copy it again; or, if what "
-                "is missing was never written, give missing_chunks='fill' to read_volume, which "
-                f"takes it for {array.fill_value}."
+                "is missing was never written, read it in Python by read_volume(path, "
+                f"missing_chunks='fill'), which takes it for {array.fill_value}, and write it "
+                "as MRC."
             )
     largest, n_bytes = max(sizes.values(), default=0), array.size * array.dtype.itemsize
     in_a_chunk = math.prod(stored) * array.dtype.itemsize

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,9 +26,10 @@ from sksubtomo.io._frames import Given
 from sksubtomo.io._names import find_tomograms
 from sksubtomo.io._positions import resolve_positions
 from sksubtomo.io._relion import Tomogram, read_set, read_tomograms, require_file
-from sksubtomo.io._tables import check_writable, read_blocks, row_name, write_blocks
+from sksubtomo.io._tables import check_writable, kind_of, read_blocks, row_name, write_blocks
 from sksubtomo.io._tomogram_column import check_one_tomogram, tomogram_column
 from sksubtomo.io._voxels import Voxels
+from sksubtomo.io._written import written_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,6 +57,8 @@ class ParticleTable:
         File of each tomogram, by name, as far as it was said on reading; it may be elsewhere.
     voxels : Voxels, optional
         What is known of the voxels of positions; they are compared with tomograms that are cut.
+    file_kind : str, optional
+        Ending that tells the kind of file that they were read from, such as ``.star``.
     """
 
     blocks: dict[str, Any]
@@ -63,6 +66,7 @@ class ParticleTable:
     positions: NDArray[np.float64] | None = None
     tomogram_files: dict[str, Path] | None = None
     voxels: Voxels | None = None
+    file_kind: str | None = None
 
     @property
     def table(self) -> pd.DataFrame:
@@ -111,7 +115,7 @@ class ParticleTable:
         positions = None if self.positions is None else self.positions[rows]
         blocks = {**self.blocks, self.block: chosen}
         voxels = None if self.voxels is None else self.voxels.subset(rows)
-        return ParticleTable(blocks, self.block, positions, self.tomogram_files, voxels)
+        return replace(self, blocks=blocks, positions=positions, voxels=voxels)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -221,7 +225,8 @@ def read_particles(
     names = particles.tomogram_names
     given = _by_names_of_table(path, names, given, tomogram_files)
     positions, voxels = resolve_positions(path, blocks, block, dialect, names, given)
-    return ParticleTable(blocks, block, positions, _tomogram_files(given), voxels)
+    files = _tomogram_files(given)
+    return ParticleTable(blocks, block, positions, files, voxels, kind_of(path))
 
 
 def write_particles(
@@ -235,7 +240,11 @@ def write_particles(
 ) -> None:
     """Write particles with their classes, whole or not at all.
 
-    All blocks, columns and the order of the rows stay.
+    All blocks, columns and the order of the rows stay. In a STAR or CSV file in which the columns
+    of coordinates would not be read, or would be taken for those of another program (such as a
+    table of Dynamo as STAR or CSV), the coordinates are written as ``rlnCoordinateX``, ``Y`` and
+    ``Z`` in voxels, the tomogram as ``rlnTomoName`` and the class as ``rlnClassNumber``; columns
+    that would be read as other coordinates, or as shifts, are left out.
 
     Parameters
     ----------
@@ -264,7 +273,7 @@ def write_particles(
     ImportError
         If pandas is not installed; it comes with ``pip install 'sksubtomo[data]'``.
     """
-    table = particles.table.copy()
+    table = writable_table(Path(path), particles)
     if class_numbers is not None:
         table[class_column(table)] = check_new_classes(class_numbers, len(table))
     if probabilities is not None:
@@ -275,6 +284,26 @@ def write_particles(
     check_writable(Path(path), blocks, table)
     with atomic_path(path, overwrite=overwrite) as temporary:
         write_blocks(blocks, temporary)
+
+
+def writable_table(path: Path, particles: ParticleTable) -> pd.DataFrame:
+    """Return a copy of the table as it is to be written to a file, after checking that it can be.
+
+    Raises
+    ------
+    ValueError
+        If the kind of file has no place for it, or would say other coordinates.
+    """
+    check_writable(path, particles.blocks, particles.table)
+    table = written_table(
+        path,
+        particles.blocks,
+        particles.block,
+        kind=particles.file_kind,
+        positions=particles.positions,
+        names=particles.tomogram_names,
+    )
+    return table.copy()
 
 
 def _given(

@@ -122,6 +122,12 @@ def _parse(block: _Block) -> Any:
     numbers = [number for number, _ in rows]
     if ["loop_"] in [fields for _, fields in rows]:
         raise ValueError(f"line {block.line}: {_LOST}")
+    labels = [number for number, fields in rows if fields and _is_label(fields[0])]
+    if labels:
+        raise ValueError(
+            f"line {labels[0]} begins with _ as labels do, but stands among the rows of a loop; "
+            "put text that begins with _ in quotes"
+        )
     columns = transpose([fields for _, fields in rows], len(block.labels), numbers)
     return as_table(block.labels, columns)
 
@@ -196,10 +202,10 @@ def _block(text: str, start: int, stop: int, line: int) -> _Block:
             if in_loop or labels:
                 raise ValueError(f"line {line}: {_LOST}")
             in_loop = True
-        elif in_loop and fields and not (len(fields) == 1 and fields[0][0] == "_"):
+        elif in_loop and fields and not (len(fields) == 1 and _is_label(fields[0])):
             break
         elif fields:
-            if not in_loop and (len(fields) != 2 or fields[0][:1] != "_"):
+            if not in_loop and (len(fields) != 2 or not _is_label(fields[0])):
                 raise ValueError(
                     f"line {line} is no label with one value: {shorten(row, 60)!r}; put text "
                     "with spaces in quotes"
@@ -218,6 +224,10 @@ def _next_line(text: str, start: int, stop: int) -> tuple[str, int]:
     end = text.find("\n", start, stop)
     end = stop if end < 0 else end
     return text[start:end].strip(), end + 1
+
+
+def _is_label(field: str) -> bool:
+    return field.startswith("_") and type(field) is not Quoted
 
 
 def _is_word(text: str) -> bool:

@@ -139,6 +139,8 @@ def test_a_job_of_relion(fitted, monkeypatch):
     assert main(relion) == 1
     marks = [path.name for path in job.iterdir() if "EXIT" in path.name]
     assert marks == ["RELION_JOB_EXIT_FAILURE"]
+    left = {path.name for path in job.iterdir()} - {"RELION_JOB_EXIT_FAILURE"}
+    assert left == {"particles_earlier.star"}
 
 
 def test_a_job_of_relion_with_wrong_arguments_fails_for_relion_too(tmp_path, capsys):
@@ -208,3 +210,21 @@ def test_evaluation_of_predictions(fitted, capsys):
     assert "precision" in capsys.readouterr().out
     assert main([*command, "--any-class", "--overwrite"]) == 0
     assert json.loads(figures.read_text())["all"]["recall"] == 0.5
+
+
+def test_an_output_that_is_a_folder_is_told_before_work(fitted, fit_arguments, capsys):
+    (fitted / "out.star").mkdir()
+    for more in ([], ["--overwrite"]):
+        assert predict(fitted, "--output", f"{fitted}/out.star", "--dry-run", *more) == 1
+        assert "out.star is a folder. Name a file in it" in capsys.readouterr().err
+        assert main([*fit_arguments, "--dry-run", "--output", f"{fitted}/out.star", *more]) == 1
+        assert "out.star is a folder. Name a file in it" in capsys.readouterr().err
+
+
+def test_what_is_told_of_a_table_is_bounded(project, capsys):
+    assert main(["info", f"{project}/tomograms"]) == 1
+    assert "tomograms is a folder. Give the files in it" in capsys.readouterr().err
+    path = project / "particles.star"
+    path.write_text(path.read_text().replace("TS_1", "TS_" + "1" * 10**5))
+    assert main(["info", f"{path}"]) == 0
+    assert len(capsys.readouterr().out) < 5000

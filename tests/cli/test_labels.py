@@ -73,11 +73,23 @@ def test_points_of_viewers_are_picks(picks, name, number):
     [
         (["one.csv"], "no class numbers. Add a column rlnClassNumber, or .* --labels 1="),
         (["0=one.csv"], "classes are numbered from 1"),
+        (["1=two.coords", "100001=one.csv"], "100001=.*one.csv: classes are .* 100000 at most"),
+        ([f"{'9' * 30}=one.csv"], "classes are numbered from 1, to 100000 at most"),
+        ([f"{'9' * 5000}=one.csv"], "classes are numbered from 1, to 100000 at most"),
         (["1=none.csv"], "no file .*none.csv"),
         (["1=one.csv"], "at least two classes"),
     ],
 )
 def test_labels_without_classes_are_asked_for(picks, fit_arguments, capsys, labels, message):
-    given = [re.sub(r"(\w+\.csv)", rf"{picks}/\1", label) for label in labels]
+    given = [re.sub(r"(\w+\.(?:csv|coords))", rf"{picks}/\1", label) for label in labels]
     assert fit(picks, fit_arguments, *given) == 1
     assert re.search(message, capsys.readouterr().err)
+
+
+def test_the_largest_class_is_one_that_can_be_written(picks, fit_arguments):
+    given = [f"100000={picks}/one.csv", f"2={picks}/two.coords"]
+    assert fit(picks, [*fit_arguments, "--epochs", "1"], *given) == 0
+    where = ["--particles", f"{picks}/picks.star", "--tomograms", f"{picks}/tomograms/TS_1.mrc"]
+    model = ["--model", f"{picks}/model.joblib", "--output", f"{picks}/out.star"]
+    assert main(["predict", *where, *model, "--quiet"]) == 0
+    assert set(read_particles(picks / "out.star").class_numbers) <= {2, 100_000}

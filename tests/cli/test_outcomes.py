@@ -213,6 +213,66 @@ def test_a_tomogram_fails_when_its_file_does(project, capsys):
     assert (read_particles(project / "out.star").class_numbers[40:] == 0).all()
 
 
+def test_an_absent_tomogram_costs_its_own_particles(project, capsys):
+    two_tomograms(project)
+    assert fit(project) == 0
+    (project / "tomograms/TS_2.mrc").unlink()
+    for command in (fit, predict, extract):
+        more = ["--overwrite"] if command == fit else []
+        for dry in (["--dry-run"], []):
+            assert command(project, *more, *dry) == 3
+            shown = capsys.readouterr().err
+            assert "TS_2 is left out, with its 40 particles: " in shown
+            assert "1 tomogram without a file: 'TS_2'. Given is 'TS_1.mrc'." in shown
+            assert "--tomogram-map" in shown
+            assert ("Left out with their particles: 40 labels" in shown) == (command == fit)
+    written = read_particles(project / "out.star").class_numbers
+    assert (written[:40] > 0).all()
+    assert (written[40:] == 0).all()
+    names = read_particles(project / "boxes/particles.star").tomogram_names
+    assert names.tolist() == ["TS_1.tomostar"] * 40
+    # Where most are absent, something else is wrong.
+    names = np.repeat(["TS_1.tomostar", "TS_2"], [39, 41])
+    save(project, read_particles(project / "particles.star").coordinates, names=names)
+    for command in (fit, predict, extract):
+        more = ["--overwrite"] if command == fit else []
+        more += ["--dry-run"] if command != extract else []
+        assert command(project, *more, **({"output": "x"} if command == extract else {})) == 1
+        assert "particles.star: 1 tomogram without a file: 'TS_2'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("n_other", [20, 40])
+def test_a_tomogram_of_another_voxel_size_costs_its_own_particles(project, capsys, n_other):
+    two_tomograms(project)
+    names = np.repeat(["TS_1", "TS_2"], [N_PARTICLES - n_other, n_other])
+    centers = read_particles(project / "particles.star").coordinates
+    table = make_particle_table(centers, tomogram_names=names)
+    classes = np.arange(N_PARTICLES) % 2 + 1
+    write_particles(project / "particles.star", table, class_numbers=classes, overwrite=True)
+    voxels = read_mrc(project / "tomograms/TS_2.mrc").data
+    write_mrc(project / "tomograms/TS_2.mrc", voxels, 12.0, overwrite=True)
+    assert fit(project) == 3
+    shown = capsys.readouterr().err
+    assert f"TS_2 is left out, with its {n_other} particles: " in shown
+    assert "TS_2.mrc has voxels of 12 A, but 10 A are expected" in shown
+    assert predict(project) == 3
+    written = read_particles(project / "out.star").class_numbers
+    assert (written == 0).tolist() == (names == "TS_2").tolist()
+
+
+def test_the_voxel_size_of_a_model_is_that_of_most_particles(project, capsys):
+    two_tomograms(project)
+    names = np.repeat(["TS_1", "TS_2"], [20, 60])
+    centers = read_particles(project / "particles.star").coordinates
+    table = make_particle_table(centers, tomogram_names=names)
+    classes = np.arange(N_PARTICLES) % 2 + 1
+    write_particles(project / "particles.star", table, class_numbers=classes, overwrite=True)
+    voxels = read_mrc(project / "tomograms/TS_1.mrc").data
+    write_mrc(project / "tomograms/TS_1.mrc", voxels, 12.0, overwrite=True)
+    assert fit(project, "--dry-run") == 3
+    assert "TS_1.mrc has voxels of 12 A, but 10 A are expected" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("suffix", [".gz", ".bz2"])
 def test_damaged_compressed_tomograms_are_named(project, capsys, suffix):
     content = two_tomograms(project)

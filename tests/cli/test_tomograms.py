@@ -44,7 +44,9 @@ def read_from(project, output="boxes"):
 def test_a_particle_is_never_cut_from_a_tomogram_of_a_longer_name(project, capsys):
     names = ["Position_1.tomostar", "Position_1_2.tomostar"]
     folder = project(["t/Position_1_2.mrc"], names)
-    assert extract(folder, "--tomograms", folder / "t") == 1
+    assert extract(folder, "--tomograms", folder / "t", output="one") == 3
+    written = read_particles(folder / "one/particles.star")
+    assert written.tomogram_names.tolist() == ["Position_1_2.tomostar"]
     shown = capsys.readouterr().err
     assert "1 tomogram without a file: 'Position_1.tomostar'" in shown
     assert "--tomogram-map" in shown

@@ -132,3 +132,9 @@ def test_voxels_of_a_tomogram_in_ome_zarr(path, tmp_path):
     ]
     particles = read_particles(path, tomograms={"TS_01": tmp_path / "TS_01.zarr"}, shifts="ignore")
     assert particles.coordinates.tolist() == [[6.0, 1.025, 0.8], [0.6, 0.1, 0.02]]
+
+
+def test_json_that_is_nested_deeply_is_told(tmp_path):
+    (tmp_path / "a.json").write_text("[" * 10**6)
+    with pytest.raises(FileFormatError, match=r"a.json cannot be read .*nested too deeply"):
+        read_particles(tmp_path / "a.json")

@@ -343,9 +343,57 @@ def test_damaged_compressed_files_are_named(tmp_path, volume, compress):
 
 
 @pytest.mark.parametrize("compress", [gzip.compress, bz2.compress])
-def test_no_more_is_unpacked_than_the_header_says(tmp_path, volume, compress):
+@pytest.mark.parametrize("n_more", [0, 1, 5000])
+def test_checksums_are_compared_even_behind_more_than_the_header_says(
+    tmp_path, volume, compress, n_more
+):
+    """A damaged header may say fewer voxels; the checksum at the end of the file tells."""
     path = header_with(tmp_path / "a.mrc", volume, [])
-    n_more = 2**28
+    content = path.read_bytes() + bytes(n_more)
+    whole = compress(content, 1)
+    if compress is gzip.compress:
+        # The checksum itself, and the length behind it.
+        damaged = [bytearray(whole), bytearray(whole)]
+        damaged[0][-8] ^= 1
+        damaged[1][-4] ^= 1
+    else:
+        damaged = [bytearray(whole)]
+        damaged[0][10] ^= 1
+    for one in damaged:
+        path.write_bytes(one)
+        with pytest.raises(FileFormatError, match=r"a.mrc cannot be read as an MRC file"):
+            read_mrc(path)
+    # A member of its own, whose checksum comes last.
+    path.write_bytes(whole + compress(b"end")[:-3])
+    with pytest.raises(FileFormatError, match=r"a.mrc cannot be read as an MRC file"):
+        read_mrc(path)
+
+
+def test_flipped_bits_of_stored_voxels_are_noticed(tmp_path):
+    """gzip stores noise as it is: most damage changes voxels or the header, and nothing else."""
+    rng = np.random.default_rng(0)
+    path = header_with(tmp_path / "a.mrc", rng.normal(size=(8, 9, 10)).astype(np.float32), [])
+    whole = gzip.compress(path.read_bytes(), 1)
+    for place in rng.integers(10, len(whole), size=200):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(damaged)
+        with pytest.raises(FileFormatError, match=r"a.mrc"):
+            read_mrc(path)
+
+
+def test_a_compressed_file_that_goes_on_and_on_is_refused(tmp_path, volume, monkeypatch):
+    monkeypatch.setattr("sksubtomo.io._mrc._LARGEST_REST", 1000)
+    path = header_with(tmp_path / "a.mrc", volume, [])
+    path.write_bytes(gzip.compress(path.read_bytes() + bytes(1001)))
+    with pytest.raises(FileFormatError, match="goes on for more than 1000 bytes beyond"):
+        read_mrc(path)
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress])
+def test_no_more_is_kept_than_the_header_says(tmp_path, volume, compress):
+    path = header_with(tmp_path / "a.mrc", volume, [])
+    n_more = 2**27
     path.write_bytes(compress(path.read_bytes() + bytes(n_more)))
     assert path.stat().st_size < n_more / 900
     tracemalloc.start()

@@ -270,6 +270,7 @@ def metadata(path, version, **changes):
         ({"shape": [10**6] * 3}, "of [0-9]+ chunks"),
         ({"shape": [10**6] * 3, "chunks": [10**6] * 3}, "metadata say chunks of 4[0]+ bytes"),
         ({"chunks": [10**6, 4, 10**6]}, "metadata say chunks of"),
+        ({"chunks": [0, 1, 1]}, r"metadata say chunks of \(0, 1, 1\) voxels"),
         ({"shape": [3, 4, 0]}, "is empty|cannot be read"),
         ({"shape": [3, 4, -5]}, "cannot be read|is empty"),
         ({"shape": [3, 4]}, "cannot be read|has axes"),
