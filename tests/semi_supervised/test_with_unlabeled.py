@@ -78,22 +78,6 @@ def test_meta_estimators_are_right(volumes, name):
     assert meta.score(X_all, y_all) == 1.0
 
 
-@pytest.mark.parametrize("name", ["voting, hard", "voting, soft", "one-vs-rest"])
-def test_hidden_labels_given_to_meta_estimators_go_wrong(mostly_hidden, easy_volumes, name):
-    # Why WithUnlabeled exists: scikit-learn turns -1 into a class of its own.
-    X, y = mostly_hidden
-    meta = meta_estimators(clone(AUTOENCODING))[name].fit(X, y)
-    assert -1 in meta.classes_
-    assert meta.score(*easy_volumes) < 0.5
-
-
-@pytest.mark.parametrize("name", ["voting, hard", "voting, soft"])
-def test_naming_the_classes_makes_them_refuse(mostly_hidden, name):
-    meta = meta_estimators(clone(AUTOENCODING).set_params(classes=[0, 1, 2]))[name]
-    with pytest.raises(ValueError, match=r"not among the classes.*WithUnlabeled"):
-        meta.fit(*mostly_hidden)
-
-
 def test_equals_fitting_the_stack(volumes):
     X, y, unlabeled, X_all, _ = volumes
     outer = WithUnlabeled(AUTOENCODING, unlabeled).fit(X, y)
