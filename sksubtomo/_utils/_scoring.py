@@ -127,8 +127,8 @@ def _read_fit(variables: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     owner = variables.get("self", variables.get("ensemble"))
     if owner is None:  # one-vs-rest, whose y is class indices already
         if variables.get("classes") is not None:
-            labels = np.array(to_plain(variables["classes"]), dtype=object)
-            yield "scikit-learn's one-vs-rest or one-vs-one", labels
+            sides = np.array(to_plain(variables["classes"]), dtype=object)
+            yield "scikit-learn's one-vs-rest or one-vs-one", sides
         return
     who = type(owner).__name__
     if who in _HANDS_ON or not is_classifier(owner):

@@ -415,3 +415,46 @@ def test_requests_of_metadata():
 def test_bad_input(splitter, y, groups, message):
     with pytest.raises(ValueError, match=message):
         next(splitter.split(np.zeros(6 if y is None else len(y)), y, groups))
+
+
+# --- What is no splitter --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cv", [KFold, StratifiedKFold, LeaveOneGroupOut, SemiSupervisedSplit])
+def test_classes_of_splitters_are_refused(cv):
+    with pytest.raises(ValueError, match=rf"is a class. Pass an instance, {cv.__name__}\(...\)"):
+        SemiSupervisedSplit(cv)
+
+
+def test_objects_that_only_split_are_refused():
+    class Splits:
+        def split(self, X, y=None, groups=None):
+            yield np.arange(3), np.arange(3, 6)
+
+    with pytest.raises(ValueError, match="A splitter has split and get_n_splits"):
+        SemiSupervisedSplit(Splits())
+
+
+@pytest.mark.parametrize(
+    "cv",
+    [
+        KFold(3),
+        StratifiedKFold(2),
+        RepeatedKFold(n_splits=2, n_repeats=2, random_state=0),
+        ShuffleSplit(2, random_state=0),
+        StratifiedShuffleSplit(2, test_size=3, random_state=0),
+        TimeSeriesSplit(2),
+        LeaveOneOut(),
+    ],
+    ids=lambda cv: type(cv).__name__,
+)
+def test_groups_of_the_unlabeled_are_used_beside_splitters_without_groups(table, cv):
+    _, y = table
+    groups = np.arange(60) // 5
+    found = folds(SemiSupervisedSplit(cv, unlabeled="groups"), y, groups)  # a warning is an error
+    plain = folds(SemiSupervisedSplit(cv, unlabeled="drop"), y)
+    for (train, test), (labeled, same) in zip(found, plain, strict=True):
+        assert test.tolist() == same.tolist()
+        near = np.isin(groups, groups[test])
+        expected = np.union1d(labeled, np.flatnonzero((y == -1) & ~near))
+        assert train.tolist() == expected.tolist()

@@ -210,9 +210,8 @@ def test_transduction_has_the_labels_of_all(volumes):
         np.array([-1.0, 0.0, 1.0, -1.0] * 3),
         np.array([None, 5, 2, -1] * 3, object),
         np.array([0, 1, 1, 0] * 3, np.uint8),
-        np.array([False, True, True, False] * 3),
     ],
-    ids=["strings", "int8", "float", "objects", "uint8", "bool"],
+    ids=["strings", "int8", "float", "objects", "uint8"],
 )
 def test_kinds_of_labels(y):
     class Fitted(LabelSpreading):
@@ -227,6 +226,18 @@ def test_kinds_of_labels(y):
     assert found.tolist() == [*codes, -1, -1, -1]
     assert same.tolist() == classes.tolist()
     assert len(np.unique(given)) == len(classes) + 1  # sorts: of one kind
+
+
+@pytest.mark.filterwarnings("ignore:y contains no unlabeled samples:UserWarning")
+def test_labels_true_and_false_are_kept_or_refused():
+    X, y = np.arange(12.0)[:, np.newaxis], np.arange(12) >= 6
+    around = SelfTrainingClassifier(GaussianNB(), max_iter=0)
+    for labels in (y, y.tolist(), y.astype(object)):
+        with pytest.raises(ValueError, match=r"True and False.*Convert it: y.astype\(int\)"):
+            WithUnlabeled(around, X).fit(X, labels)
+        alone = WithUnlabeled(around).fit(X, labels)
+        assert alone.classes_.dtype == alone.predict(X).dtype == alone.transduction_.dtype == bool
+    assert WithUnlabeled(around, X).fit(X, y.astype(int)).classes_.tolist() == [0, 1]
 
 
 # --- Forms of volumes ----------------------------------------------------------------------------
