@@ -166,7 +166,7 @@ def _check_known(known: NDArray, classes: NDArray, input_name: str) -> None:
             f"{input_name} holds labels that are not among the classes "
             f"{classes[:_MOST_NAMED].tolist()}: {unknown[:_MOST_NAMED].tolist()}. "
             + (f"{describe(misspelled)} " if misspelled else "")
-            + "(A meta-estimator that re-encodes y turns -1 into a class; give it labelled volumes "
+            + "(A meta-estimator that re-encodes y turns -1 into a class; give it labeled volumes "
             "only, see WithUnlabeled.)"
         )
 

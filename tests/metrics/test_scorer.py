@@ -104,7 +104,7 @@ def test_a_classifier_that_rejects_is_scored(noisy):
         ),
     ],
 )
-def test_equals_scikit_learn_on_the_labelled_rows(noisy, ours, theirs):
+def test_equals_scikit_learn_on_the_labeled_rows(noisy, ours, theirs):
     classifier, X, y = noisy
     labeled = y != -1
     expected = check_scoring(classifier, theirs)(classifier, X[labeled], y[labeled])
@@ -362,7 +362,7 @@ def test_metadata_that_is_not_one_value_a_sample(noisy):
     assert (seen["beta"], seen["name"]) == (2, "word")
 
 
-def test_a_labelled_scorer_is_not_wrapped_again():
+def test_a_labeled_scorer_is_not_wrapped_again():
     scorer = get_labeled_scorer("accuracy")
     assert make_labeled_scorer(scorer) is scorer
 
@@ -416,7 +416,7 @@ def test_tuned_threshold_of_any_metric(unbalanced):
         ).fit(X, y)
 
 
-def test_tuned_threshold_of_a_classifier_with_unlabelled_rows(unbalanced):
+def test_tuned_threshold_of_a_classifier_with_unlabeled_rows(unbalanced):
     X, y = unbalanced
     hidden = np.where(np.random.default_rng(1).random(180) < 0.7, y, -1)
     rows = hidden >= 0

@@ -45,7 +45,7 @@ def folds(splitter, y, groups=None):
 
 
 @pytest.mark.parametrize("cv", [2, 4, KFold(3), StratifiedKFold(3, shuffle=True, random_state=0)])
-def test_test_folds_partition_the_labelled_and_training_has_all_unlabelled(table, cv):
+def test_test_folds_partition_the_labeled_and_training_has_all_unlabeled(table, cv):
     _, y = table
     splits = folds(SemiSupervisedSplit(cv), y)
     labeled, unlabeled = np.flatnonzero(y != -1), np.flatnonzero(y == -1)
@@ -59,7 +59,7 @@ def test_test_folds_partition_the_labelled_and_training_has_all_unlabelled(table
     assert SemiSupervisedSplit(cv).get_n_splits(None, y) == len(splits)
 
 
-def test_folds_are_those_of_the_labelled_alone(table):
+def test_folds_are_those_of_the_labeled_alone(table):
     _, y = table
     labeled = np.flatnonzero(y != -1)
     expected = [labeled[test] for _, test in StratifiedKFold(3).split(labeled, y[labeled])]
@@ -67,7 +67,7 @@ def test_folds_are_those_of_the_labelled_alone(table):
         assert np.array_equal(test, other)
 
 
-def test_dropping_the_unlabelled_keeps_the_test_folds(table):
+def test_dropping_the_unlabeled_keeps_the_test_folds(table):
     _, y = table
     with_them, without = (
         folds(SemiSupervisedSplit(3, unlabeled=policy), y) for policy in ("train", "drop")
@@ -77,7 +77,7 @@ def test_dropping_the_unlabelled_keeps_the_test_folds(table):
         assert np.array_equal(other_train, train[y[train] != -1])
 
 
-def test_unlabelled_of_held_out_tomograms_stay_out():
+def test_unlabeled_of_held_out_tomograms_stay_out():
     y = np.array([0, 1, -1, -1] * 6)
     groups = np.repeat(["A", "B", "C"], 8)
     for train, test in folds(SemiSupervisedSplit(3, unlabeled="groups"), y, groups):
@@ -232,7 +232,7 @@ CODES = np.arange(12) % 4
         (StratifiedGroupKFold(2), True),
     ],
 )
-def test_splitters_see_the_labelled_alone(cv, needs_groups):
+def test_splitters_see_the_labeled_alone(cv, needs_groups):
     labeled, unlabeled = np.flatnonzero(SPARSE >= 0), np.flatnonzero(SPARSE < 0)
     groups = GROUPS if needs_groups else None
     own = GROUPS[labeled] if needs_groups else None
@@ -272,7 +272,7 @@ def test_splitter_of_another_maker_gets_labels():
         splitter.get_n_splits()
 
 
-def test_predefined_split_of_all_or_of_the_labelled_samples():
+def test_predefined_split_of_all_or_of_the_labeled_samples():
     test_fold = np.array([5, 0, 0, 1, 5, 5, 1, 0, -1, 0, 5, 5])  # hidden samples have entries, too
     labeled = SPARSE >= 0
     test_fold[~labeled] = [0, 1, 0, 7]
@@ -327,7 +327,7 @@ def test_pairs_of_all_samples(kind):
         assert labeled[train].all()
 
 
-def test_pairs_of_labelled_samples_only_and_slices():
+def test_pairs_of_labeled_samples_only_and_slices():
     train, test = np.array([1, 2, 3]), np.array([6, 7])
     ((own_train, own_test),) = folds(SemiSupervisedSplit([(train, test)]), SPARSE)
     assert own_test.tolist() == [6, 7]
