@@ -55,6 +55,7 @@ def test_table_of_metas_is_complete():
 
 @quiet
 @pytest.mark.parametrize("key", METAS_TO_CHECK, ids="-".join)
+@pytest.mark.filterwarnings("ignore:.*better than by chance:sklearn.exceptions.ConvergenceWarning")
 def test_scikit_learn_checks(key):
     results = check_estimator(METAS[key], on_fail=None, on_skip=None)
     failed = {r["check_name"]: repr(r["exception"]) for r in results if r["status"] == "failed"}
@@ -65,6 +66,7 @@ def test_scikit_learn_checks(key):
 
 @quiet
 @pytest.mark.parametrize("key", METAS_TO_CHECK, ids="-".join)
+@pytest.mark.filterwarnings("ignore:.*better than by chance:sklearn.exceptions.ConvergenceWarning")
 def test_extra_scikit_learn_checks(key):
     transforms = hasattr(METAS[key], "transform")
     for name in EXTRA_CHECKS + EXTRA_TRANSFORMER_CHECKS * transforms:

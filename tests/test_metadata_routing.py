@@ -178,8 +178,8 @@ def test_requests_have_to_be_made(make, data, routing):
     X, y, _ = data
     with pytest.raises(UnsetMetadataPassedError, match="sample_weight"):
         make(Recorder()).fit(X, y, sample_weight=np.ones(N))
-    with pytest.raises(TypeError, match="colour"):
-        make(Recorder()).fit(X, y, colour=np.ones(N))
+    with pytest.raises(TypeError, match="color"):
+        make(Recorder()).fit(X, y, color=np.ones(N))
     assert not Recorder.calls
 
 

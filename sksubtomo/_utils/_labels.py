@@ -146,7 +146,11 @@ def encode_labels(
     else:
         class_values = np.unique(uniform_labels(np.asarray(classes)))
         if is_unlabeled(class_values).any():
-            raise ValueError(f"classes={classes!r} holds a label that means 'unlabelled'.")
+            label = class_values[is_unlabeled(class_values)].tolist()[0]
+            raise ValueError(
+                f"classes={classes!r} holds {label!r}, which means 'unlabeled'. Leave it out of "
+                "classes; if it is a class, name it otherwise, in y as well."
+            )
         _check_known(known, class_values, input_name)
     codes = np.full(len(y), UNLABELED, dtype=np.int64)
     codes[labeled] = np.searchsorted(class_values, known)
@@ -162,7 +166,7 @@ def _check_known(known: NDArray, classes: NDArray, input_name: str) -> None:
             f"{input_name} holds labels that are not among the classes "
             f"{classes[:_MOST_NAMED].tolist()}: {unknown[:_MOST_NAMED].tolist()}. "
             + (f"{describe(misspelled)} " if misspelled else "")
-            + "(A meta-estimator that re-encodes y turns -1 into a class; give it labelled volumes "
+            + "(A meta-estimator that re-encodes y turns -1 into a class; give it labeled volumes "
             "only, see WithUnlabeled.)"
         )
 
@@ -221,13 +225,16 @@ def decode_labels(codes: NDArray[np.int64], classes: NDArray) -> NDArray:
     Returns
     -------
     labels : ndarray of shape (n_samples,)
-        Numbers, -1 where there is no label; or strings, "unlabeled" where there is none.
+        Numbers, -1 where there is no label; or strings, "unlabeled" where there is none. Of the
+        type of `classes`, unless there are volumes without a label and it cannot hold -1.
 
     Examples
     --------
     >>> decode_labels(np.array([1, -1, 0]), np.array(["apoferritin", "ribosome"])).tolist()
     ['ribosome', 'unlabeled', 'apoferritin']
     """
+    if (codes >= 0).all():
+        return classes[codes]
     labels = hidden_labels(len(codes), classes)
     labels[codes >= 0] = classes[codes[codes >= 0]]
     return labels

@@ -285,6 +285,8 @@ class BaseMetaClassifier(DocLinkMixin, MetaEstimatorMixin, ClassifierMixin, Base
     def __sklearn_tags__(self) -> Any:
         """Return the tags of the classifier inside, as far as they concern the input."""
         tags = super().__sklearn_tags__()
+        if self.estimator is None:
+            return tags
         inner = get_tags(self.estimator)
         tags.input_tags = inner.input_tags
         tags.transformer_tags = inner.transformer_tags

@@ -27,11 +27,6 @@ class NumberInterval(Interval):
 EDGES: list[Any] = [None, NumberInterval(Integral, 1, None, closed="left"), "array-like"]
 
 
-def is_integer(value: Any) -> bool:
-    """Tell whether a value is an integer of Python or of NumPy, which True and False are not."""
-    return isinstance(value, Integral) and not isinstance(value, bool)
-
-
 def to_plain(value: Any) -> Any:
     """Return numbers of NumPy as numbers of Python, also inside of mappings, lists and tuples.
 

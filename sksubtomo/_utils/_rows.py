@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.base import clone
@@ -87,15 +88,33 @@ def fit_clone(estimator: Any, X: Any, y: NDArray, **params: Any) -> Any:
         If a classifier took the label that means "unlabeled" for a class.
     """
     fitted = clone(estimator).fit(X, y, **params)
-    hidden = is_unlabeled(getattr(fitted, "classes_", ()))
+    refuse_unlabeled_class(fitted)
+    return fitted
+
+
+def refuse_unlabeled_class(fitted: Any) -> None:
+    """Refuse a classifier that has learned the label that means "unlabeled" as a class.
+
+    Parameters
+    ----------
+    fitted : estimator
+        Without ``classes_``, there is nothing to refuse.
+
+    Raises
+    ------
+    ValueError
+        If it has.
+    """
+    # MultiOutputClassifier has a list of classes for every output.
+    classes = getattr(fitted, "classes_", ())
+    hidden = np.zeros(0, dtype=bool) if isinstance(classes, list) else is_unlabeled(classes)
     if hidden.any():
-        name = type(estimator).__name__
+        name = type(fitted).__name__
         # Without probabilities, self-training can only fit to the labeled rows.
-        options = "" if hasattr(estimator, "predict_proba") else ", max_iter=0"
+        options = "" if hasattr(fitted, "predict_proba") else ", max_iter=0"
         raise ValueError(
-            f"{name} took {fitted.classes_[hidden].tolist()[0]!r}, which means 'unlabeled', for a "
-            "class. Pass a semi-supervised classifier, such as "
+            f"{name} took {np.asarray(classes)[hidden].tolist()[0]!r}, which means 'unlabeled', "
+            "for a class. Pass a semi-supervised classifier, such as "
             f"SelfTrainingClassifier({name}(...){options}), or leave the unlabeled rows out, in "
             "cross-validation by cv=SemiSupervisedSplit(5, unlabeled='drop')."
         )
-    return fitted

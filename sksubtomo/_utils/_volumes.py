@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import validate_data
 
 from sksubtomo._utils._arrays import as_array, is_lazy, without_data
-from sksubtomo._utils._params import is_integer
+from sksubtomo._utils._numbers import is_integer
 from sksubtomo.exceptions import VolumeShapeWarning
 
 Shape3d = tuple[int, int, int]

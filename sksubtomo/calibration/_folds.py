@@ -24,7 +24,7 @@ Respond = Callable[[Any, Any, NDArray, Any], NDArray]
 _MOST_FOLDS = 5
 
 
-def labeled_rows(y: NDArray) -> NDArray[np.intp]:
+def rows_to_calibrate_on(y: NDArray) -> NDArray[np.intp]:
     """Return the numbers of the labelled rows.
 
     Raises

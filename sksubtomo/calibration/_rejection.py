@@ -27,7 +27,7 @@ from sksubtomo._utils._params import NumberInterval
 from sksubtomo._utils._rows import as_rows
 from sksubtomo._utils._scoring import refuse_scoring_unlabeled
 from sksubtomo.calibration._base import BaseHeldOutClassifier
-from sksubtomo.calibration._folds import labeled_rows, make_folds, respond_out_of_fold
+from sksubtomo.calibration._folds import make_folds, respond_out_of_fold, rows_to_calibrate_on
 from sksubtomo.calibration._novelty import METHODS, check_method, fit_reference, score_volumes
 
 
@@ -179,7 +179,7 @@ class RejectingClassifier(BaseHeldOutClassifier):
         """
         check_method(self.estimator, self.method)
         X, y, groups = indexable(as_rows(X), check_labels(y), groups)
-        rows = labeled_rows(y)
+        rows = rows_to_calibrate_on(y)
         groups, routed = self._route_fit(groups, params)
         unknown_label = _check_unknown_label(self.unknown_label, y)
         frozen = isinstance(self.estimator, FrozenEstimator) and self.method != "mahalanobis"

@@ -22,9 +22,11 @@ from sksubtomo._utils._meta_classifier import fit_classifier
 from sksubtomo._utils._near_misses import warning_once
 from sksubtomo._utils._rows import as_rows
 from sksubtomo.calibration._base import BaseHeldOutClassifier
-from sksubtomo.calibration._folds import labeled_rows, make_folds, respond_out_of_fold
+from sksubtomo.calibration._folds import make_folds, respond_out_of_fold, rows_to_calibrate_on
 
 _LARGEST_LOG_TEMPERATURE = 10.0
+# The search never tries a bound itself; where the loss falls up to it, it ends about 1e-10 away.
+_NEAR_BOUND = 1e-3
 
 
 def to_logits(probabilities: ArrayLike) -> NDArray[np.float64]:
@@ -47,7 +49,8 @@ def fit_temperature(logits: NDArray[np.float64], codes: NDArray[np.int64]) -> fl
     Returns
     -------
     temperature : float
-        Between exp(-10) and exp(10); 1, with a warning, if every row is right.
+        Between exp(-10) and exp(10), with a warning at these; 1, with a warning, if every row is
+        right.
     """
     truth = logits[np.arange(len(codes)), codes]
     others = np.where(np.arange(logits.shape[1]) == codes[:, np.newaxis], -np.inf, logits)
@@ -67,7 +70,22 @@ def fit_temperature(logits: NDArray[np.float64], codes: NDArray[np.int64]) -> fl
 
     bounds = (-_LARGEST_LOG_TEMPERATURE, _LARGEST_LOG_TEMPERATURE)
     found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-10})
-    return float(np.exp(found.x))
+    temperature = float(np.exp(found.x))
+    if abs(found.x) > _LARGEST_LOG_TEMPERATURE - _NEAR_BOUND:
+        why = (
+            "they are predicted no better than by chance"
+            if found.x > 0
+            else ("their probabilities are almost equal")
+        )
+        warnings.warn(
+            f"The temperature, {temperature:.3g}, is at an end of the range that is searched: the "
+            f"likelihood of the {len(codes)} labeled volumes that it is chosen on has no maximum "
+            f"in it, since {why}. Do not trust these probabilities. Calibrate on more volumes, or "
+            "with another classifier.",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
+    return temperature
 
 
 class TemperatureScaledClassifier(BaseHeldOutClassifier):
@@ -118,7 +136,8 @@ class TemperatureScaledClassifier(BaseHeldOutClassifier):
     -----
     Probabilities below the resolution of their floating-point type count as that, so that none
     is 0. Where every held-out volume is predicted rightly, no temperature is best; it is then
-    left at 1, with a warning.
+    left at 1, with a warning. A temperature at an end of the range that is searched, from
+    exp(-10) to exp(10), is warned of, too: the best one, if there is any, is beyond it.
 
     References
     ----------
@@ -178,7 +197,7 @@ class TemperatureScaledClassifier(BaseHeldOutClassifier):
             training fold, or the classifier takes hidden labels for a class.
         """
         X, y, groups = indexable(as_rows(X), check_labels(y), groups)
-        rows = labeled_rows(y)
+        rows = rows_to_calibrate_on(y)
         groups, routed = self._route_fit(groups, params)
         frozen = isinstance(self.estimator, FrozenEstimator)
         folds = None if frozen else make_folds(self.estimator, self.cv, X, y, groups)

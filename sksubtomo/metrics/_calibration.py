@@ -140,7 +140,7 @@ def _confidence_and_hits(
     codes, classes = encode_labels(y_true, labels)
     labeled = np.flatnonzero(codes >= 0)
     if not len(labeled):
-        raise ValueError("Calibration needs labelled rows, but every label in y_true is hidden.")
+        raise ValueError("Calibration needs labeled rows, but every label in y_true is hidden.")
     # Unlabeled rows may be NaN, as those of cross_val_predict are.
     y_prob = check_array(
         _safe_indexing(y_prob, labeled), dtype=np.float64, ensure_2d=False, input_name="y_prob"

@@ -17,7 +17,7 @@ from sklearn.utils.metadata_routing import MetadataRequest, get_routing_for_obje
 from sklearn.utils.validation import check_consistent_length
 
 from sksubtomo._utils._labels import labeled_rows, undefined_score, unknown_labels
-from sksubtomo._utils._rows import take_rows
+from sksubtomo._utils._rows import refuse_unlabeled_class, take_rows
 from sksubtomo._utils._warnings import level_of_caller
 
 # What TunedThresholdClassifierCV makes a scorer of its own from, which it calls with thresholded
@@ -66,13 +66,15 @@ class LabeledScorer:
         Raises
         ------
         ValueError
-            If lengths differ.
+            If lengths differ, or the estimator has learned the label that means "unlabeled" as a
+            class.
 
         Warns
         -----
         UndefinedMetricWarning
             If no row is labeled; the score is NaN then.
         """
+        refuse_unlabeled_class(estimator)
         rows, labels = labeled_rows(y, known=getattr(estimator, "classes_", None))
         check_consistent_length(X, y, params.get("sample_weight"))
         if not len(rows):

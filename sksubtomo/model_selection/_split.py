@@ -110,7 +110,9 @@ class SemiSupervisedSplit(GroupsConsumerMixin, BaseCrossValidator):
             folds = rows_of_pairs(self.cv, codes >= 0, all_or_none=keep_all)
         else:
             splitter = self._splitter(codes, classes, groups)
-            if isinstance(splitter, PredefinedSplit):  # which would warn that it ignores groups
+            if self.unlabeled == "groups" and not _takes_groups(splitter):
+                own_groups = None  # they are used below; it would warn that they are ignored
+            if isinstance(splitter, PredefinedSplit):
                 own_groups = None
             folds = (
                 (labeled[train], labeled[test])
@@ -178,12 +180,21 @@ def _check_cv(cv: Any) -> Any:
         if cv < 2:
             raise ValueError(f"cv={cv!r} must be at least 2 folds.")
         return cv
-    if isinstance(cv, (str, bytes)) or not (hasattr(cv, "split") or np.iterable(cv)):
+    if isinstance(cv, type):
+        raise ValueError(f"cv={cv!r} is a class. Pass an instance, {cv.__name__}(...).")
+    splits = hasattr(cv, "split") and hasattr(cv, "get_n_splits")
+    if isinstance(cv, (str, bytes)) or not (splits or np.iterable(cv)):
         raise ValueError(
             f"cv={cv!r} must be an integer of at least 2, a cross-validation splitter, or an "
-            "iterable of (train, test) row numbers."
+            "iterable of (train, test) row numbers. A splitter has split and get_n_splits."
         )
-    return cv if hasattr(cv, "split") else check_pairs(cv)
+    return cv if splits else check_pairs(cv)
+
+
+def _takes_groups(splitter: Any) -> bool:
+    """Tell whether groups change the folds; of splitters of others, it is not known."""
+    own = type(splitter).__module__.startswith("sklearn.")
+    return isinstance(splitter, GroupsConsumerMixin) or not own
 
 
 def _check_groups(groups: Any, *, needed: bool) -> NDArray | None:

@@ -17,7 +17,7 @@ from sklearn.utils.validation import _num_samples, check_is_fitted
 from sksubtomo._utils._arrays import is_lazy
 from sksubtomo._utils._batches import rows_per_batch
 from sksubtomo._utils._delegation import unfrozen
-from sksubtomo._utils._params import is_integer
+from sksubtomo._utils._numbers import is_integer
 from sksubtomo._utils._rows import as_rows
 from sksubtomo.parallel._dask import large_tasks
 from sksubtomo.parallel._mapped import MappedArray, by_reference

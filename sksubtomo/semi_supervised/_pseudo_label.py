@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skorch.callbacks import Callback
 
-from sksubtomo._utils._labels import UNLABELED, UNLABELED_STRINGS
+from sksubtomo._utils._labels import decode_labels
 from sksubtomo._utils._params import NumberInterval
 from sksubtomo.neural_network import CNNClassifier
 from sksubtomo.training import PseudoLabels, VolumeDataset
@@ -235,12 +235,7 @@ class PseudoLabelClassifier(CNNClassifier):
             setattr(callback, name, value)
 
     def _record(self, dataset: VolumeDataset) -> None:
-        is_text = self.classes_.dtype.kind in "USO"
-        sentinel = UNLABELED_STRINGS[0] if is_text else UNLABELED
-        labels = np.append(self.classes_.astype(object), sentinel)
-        self.transduction_ = labels[dataset.codes]
-        if not is_text:
-            self.transduction_ = self.transduction_.astype(np.result_type(self.classes_, np.int8))
+        self.transduction_ = decode_labels(dataset.codes, self.classes_)
         self.labeled_iter_ = dataset.labeled_iter
         callback = dict(self.net_.callbacks_)[PseudoLabels.__name__]
         if (dataset.codes >= 0).all():

@@ -114,7 +114,8 @@ class WithUnlabeled(BaseMetaClassifier):
         ------
         ValueError
             If the unlabeled volumes have another shape or other columns than `X`, their metadata
-            are not known, or the estimator takes hidden labels for a class.
+            are not known; the estimator takes hidden labels for a class; or labels are True and
+            False, which -1 would turn into integers.
         """
         codes, classes = encode_labels(y)
         X, codes = indexable(as_rows(X), codes)
@@ -125,6 +126,11 @@ class WithUnlabeled(BaseMetaClassifier):
         n_unlabeled = 0 if unlabeled is None else _num_samples(unlabeled)
         routed = self._with_metadata_of_unlabeled(routed, len(codes), n_unlabeled)
         if n_unlabeled:
+            if classes.dtype.kind == "b":
+                raise ValueError(
+                    "y holds labels True and False, beside which unlabeled volumes cannot have the "
+                    "label -1. Convert it: y.astype(int)."
+                )
             X = join_volumes(X, unlabeled)
             y = decode_labels(np.append(codes, np.full(n_unlabeled, UNLABELED)), classes)
         self._record(fit_classifier(self.estimator, X, y, routed))

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sksubtomo._utils._labels import encode_labels, hidden_labels, is_unlabeled
+from sksubtomo._utils._labels import decode_labels, encode_labels, hidden_labels, is_unlabeled
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,29 @@ from sksubtomo._utils._labels import encode_labels, hidden_labels, is_unlabeled
 )
 def test_what_is_unlabeled(y, expected):
     assert is_unlabeled(y).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("classes", "label"),
+    [
+        ([-1, 0, 1], "-1"),
+        (np.array([0.0, -1.0]), "-1.0"),
+        (["a", "unlabeled"], "'unlabeled'"),
+        (np.array(["a", "-1"]), "'-1'"),
+    ],
+)
+def test_classes_without_the_label_that_hides(classes, label):
+    with pytest.raises(ValueError, match=f"holds {label}, which .* Leave it out of classes; if it"):
+        encode_labels(np.asarray(classes), classes)
+
+
+def test_decoded_labels_have_the_type_of_the_classes():
+    for classes in ([False, True], np.array([3, 5], np.uint8), ["a", "b"], [0.5, 1.5]):
+        classes = np.array(classes)
+        labels = decode_labels(np.array([1, 0, 1]), classes)
+        assert labels.dtype == classes.dtype
+        assert labels.tolist() == classes[[1, 0, 1]].tolist()
+    assert decode_labels(np.array([1, -1]), np.array([3, 5], np.uint8)).tolist() == [5, -1]
 
 
 @pytest.mark.parametrize(

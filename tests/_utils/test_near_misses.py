@@ -165,6 +165,7 @@ def test_warning_once_spans_nested_calls():
         check_labels(Y)
 
 
+@pytest.mark.filterwarnings("ignore:.*better than by chance:sklearn.exceptions.ConvergenceWarning")
 def test_meta_estimators_warn():
     inner = AutoencodingClassifier(
         max_epochs=1, network_params={"n_filters": 2, "latent_dim": 2}, early_stopping=False

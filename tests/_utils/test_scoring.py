@@ -282,7 +282,7 @@ def test_displays(easy_volumes, mostly_hidden, display):
     display.from_estimator(classifier, X[y >= 0], y[y >= 0])
 
 
-def test_displays_of_curves_that_train_on_unlabelled_rows_are_not_refused(mostly_hidden):
+def test_displays_of_curves_that_train_on_unlabeled_rows_are_not_refused(mostly_hidden):
     classifier = CLASSIFIERS["self_training"]
     params = {"cv": SemiSupervisedSplit(2), "error_score": "raise"}
     for scoring in (None, get_labeled_scorer("accuracy")):
@@ -329,7 +329,7 @@ def test_cross_val_predict_in_other_processes(mostly_hidden):
 # What is not refused --------------------------------------------------------------------------
 
 
-def test_test_folds_of_labelled_rows(mostly_hidden):
+def test_test_folds_of_labeled_rows(mostly_hidden):
     scores = cross_val_score(
         CLASSIFIERS["with_unlabeled"],
         *mostly_hidden,
@@ -340,7 +340,7 @@ def test_test_folds_of_labelled_rows(mostly_hidden):
     assert scores.tolist() == [1.0, 1.0]
 
 
-def test_metrics_that_know_unlabelled_rows(spreading, mostly_hidden):
+def test_metrics_that_know_unlabeled_rows(spreading, mostly_hidden):
     scorer = make_scorer(
         expected_calibration_error, response_method="predict_proba", greater_is_better=False
     )

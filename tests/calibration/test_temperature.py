@@ -20,6 +20,7 @@ from sklearn.semi_supervised import LabelSpreading
 from sklearn.utils.fixes import parse_version
 
 from sksubtomo.calibration import RejectingClassifier, TemperatureScaledClassifier
+from sksubtomo.calibration._temperature import fit_temperature
 from sksubtomo.metrics import get_labeled_scorer
 from sksubtomo.model_selection import SemiSupervisedSplit
 
@@ -269,6 +270,9 @@ class _OneClassOut:
     def split(self, X, y, groups=None):
         yield np.flatnonzero(y < 2), np.flatnonzero(y == 2)
 
+    def get_n_splits(self, X=None, y=None, groups=None):
+        return 1
+
 
 # --- As other classifiers do ---------------------------------------------------------------------
 
@@ -289,6 +293,9 @@ def test_logarithms_and_decisions_go_with_the_probabilities(overlapping):
     assert not hasattr(TemperatureScaledClassifier(KNeighborsClassifier()), "decision_function")
 
 
+@pytest.mark.filterwarnings(
+    "ignore:.*no better than by chance:sklearn.exceptions.ConvergenceWarning"
+)
 def test_logarithms_are_finite_where_probabilities_are_rounded():
     X = np.array([[0.0, 1.0], [1.0, 0.0]] * 20)
     y = np.where(np.arange(40) < 2, [1, 0] * 20, [0, 1] * 20)
@@ -342,3 +349,32 @@ def test_numbers_of_numpy(overlapping, meta):
     one = meta(LogisticRegression(), cv=3, n_jobs=1).fit(X, y)
     two = meta(LogisticRegression(), cv=np.int64(3), n_jobs=np.int8(1)).fit(X, y)
     assert np.array_equal(one.predict(X), two.predict(X))
+
+
+@pytest.mark.parametrize(
+    ("logits", "codes", "temperature", "reason"),
+    [
+        # Every volume is predicted wrongly: probabilities should be equal.
+        (np.eye(3)[[0, 1, 2, 0]], [1, 2, 0, 2], np.exp(10), "no better than by chance"),
+        # Steps of 1e-9 that are right three times of four: T is 1e-9 / log 3.
+        (np.eye(2)[[0, 0, 0, 0]] * 1e-9, [0, 0, 0, 1], np.exp(-10), "almost equal"),
+    ],
+)
+def test_an_end_of_the_range_is_warned_of(logits, codes, temperature, reason):
+    with pytest.warns(ConvergenceWarning, match=f"at an end of the range.*{reason}"):
+        found = fit_temperature(logits, np.array(codes))
+    assert found == pytest.approx(temperature)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_within_the_range_nothing_is_warned_of(scale):
+    logits = np.eye(2)[[0, 0, 0, 0]] * scale
+    # Three of four are right: softmax(scale / T) = 3 / 4.
+    assert fit_temperature(logits, np.array([0, 0, 0, 1])) == pytest.approx(scale / np.log(3))
+
+
+def test_a_classifier_that_is_always_wrong_is_warned_of(logits):
+    hidden = logits[2][:300]
+    wrong = np.where(hidden >= 0, (hidden + 1) % 3, 0)
+    with pytest.warns(ConvergenceWarning, match="no better than by chance"):
+        TemperatureScaledClassifier(Told()).fit(10 * np.eye(3)[wrong], hidden)

@@ -36,10 +36,10 @@ def xyz(name, ending=""):
 
 
 RELION_PIXELS = xyz("rlnCoordinate")
-CENTRED = xyz("rlnCenteredCoordinate", "Angst")
+CENTERED = xyz("rlnCenteredCoordinate", "Angst")
 ORIGIN, ORIGIN_ANGST = xyz("rlnOrigin"), xyz("rlnOrigin", "Angst")
 X, Y, Z = BEAD[::-1]
-OFF_CENTRE = [
+OFF_CENTER = [
     VOXEL * (place - edge / 2) for place, edge in zip(BEAD[::-1], SHAPE[::-1], strict=True)
 ]
 
@@ -67,20 +67,20 @@ FRACTIONS = [place / edge for place, edge in zip(BEAD[::-1], SHAPE[::-1], strict
 DIALECTS = {
     "RELION 5, shifted, turned by a quarter": (
         star(
-            [*CENTRED, *ORIGIN_ANGST, *SUBTOMOGRAM],
-            [*(np.array(OFF_CENTRE) + TURNED @ [10, 15, -5]), 10, 15, -5, *QUARTER],
+            [*CENTERED, *ORIGIN_ANGST, *SUBTOMOGRAM],
+            [*(np.array(OFF_CENTER) + TURNED @ [10, 15, -5]), 10, 15, -5, *QUARTER],
         ),
         {"tomograms": True, "shifts": "apply"},
     ),
     "RELION 5, shifted, turned": (
         star(
-            [*CENTRED, *ORIGIN_ANGST, *SUBTOMOGRAM],
-            [*(np.array(OFF_CENTRE) + off_by([12, -35, 40], SKEW)), 12, -35, 40, *SKEW],
+            [*CENTERED, *ORIGIN_ANGST, *SUBTOMOGRAM],
+            [*(np.array(OFF_CENTER) + off_by([12, -35, 40], SKEW)), 12, -35, 40, *SKEW],
         ),
         {"tomograms": True, "shifts": "apply"},
     ),
     "RELION 5, turned, shifts that are none of ours": (
-        star([*CENTRED, *ORIGIN_ANGST, *SUBTOMOGRAM], [*OFF_CENTRE, 12, -35, 40, *SKEW]),
+        star([*CENTERED, *ORIGIN_ANGST, *SUBTOMOGRAM], [*OFF_CENTER, 12, -35, 40, *SKEW]),
         {"tomograms": True, "shifts": "ignore"},
     ),
     "RELION 4, shifted, turned": (
@@ -177,8 +177,8 @@ DIALECTS = {
     ),
     "pytom-match-pick for RELION 5": (
         star(
-            [*CENTRED, "rlnLCCmax", "rlnCutOff", "rlnSearchStd", "rlnTomoTiltSeriesPixelSize"],
-            [*OFF_CENTRE, 0.3, 0.1, 0.02, VOXEL],
+            [*CENTERED, "rlnLCCmax", "rlnCutOff", "rlnSearchStd", "rlnTomoTiltSeriesPixelSize"],
+            [*OFF_CENTER, 0.3, 0.1, 0.02, VOXEL],
         ),
         {"tomograms": True},
     ),
@@ -204,11 +204,11 @@ DIALECTS = {
         star([*RELION_PIXELS, *ORIGIN_ANGST], [2 * X + 2, 2 * Y, 2 * Z, VOXEL, 0, 0]),
         {"shifts": "apply", "pixel_size_angstrom": VOXEL / 2, "binning": 2},
     ),
-    "RELION 5": (star(CENTRED, OFF_CENTRE), {"tomograms": True}),
+    "RELION 5": (star(CENTERED, OFF_CENTER), {"tomograms": True}),
     "RELION 5, shifted": (
         star(
-            [*CENTRED, *ORIGIN_ANGST],
-            [OFF_CENTRE[0] + 7.5, OFF_CENTRE[1], OFF_CENTRE[2] - 5, 7.5, 0, -5],
+            [*CENTERED, *ORIGIN_ANGST],
+            [OFF_CENTER[0] + 7.5, OFF_CENTER[1], OFF_CENTER[2] - 5, 7.5, 0, -5],
         ),
         {"tomograms": True, "shifts": "apply"},
     ),
@@ -445,7 +445,7 @@ def test_picks_of_pytom_are_whole_voxels(tmp_path, release):
         pixel * (binning * place - (binning * edge / 2 - less))
         for place, edge in zip(BEAD[::-1], SHAPE[::-1], strict=True)
     ]
-    columns = [*CENTRED, "rlnLCCmax", "rlnCutOff", "rlnSearchStd", "rlnTomoTiltSeriesPixelSize"]
+    columns = [*CENTERED, "rlnLCCmax", "rlnCutOff", "rlnSearchStd", "rlnTomoTiltSeriesPixelSize"]
     (tmp_path / "a.star").write_text(star(columns, [*centered, 0.3, 0.1, 0.02, VOXEL]))
     edges = [round(binning * edge) for edge in SHAPE[::-1]]
     (tmp_path / "tomograms.star").write_text(
@@ -510,7 +510,7 @@ def test_two_shifts_that_differ_are_refused(tmp_path):
 def test_tomograms_that_do_not_say_their_voxels(tmp_path):
     emfile = pytest.importorskip("emfile")
     emfile.write(tmp_path / "TS_01.em", np.zeros(SHAPE, dtype=np.float32))
-    (tmp_path / "a.star").write_text(star(CENTRED, OFF_CENTRE))
+    (tmp_path / "a.star").write_text(star(CENTERED, OFF_CENTER))
     given = {"path": tmp_path / "a.star", "tomograms": {"TS_01": tmp_path / "TS_01.em"}}
     with pytest.raises(FileFormatError, match=r"TS_01.em does not say its voxel size. Give it as"):
         read_particles(**given)
@@ -520,7 +520,7 @@ def test_tomograms_that_do_not_say_their_voxels(tmp_path):
 
 
 def test_shifts_in_pixels_of_nothing_are_refused(tmp_path):
-    for columns, values in ((CENTRED, OFF_CENTRE), (RELION_PIXELS, FRACTIONS)):
+    for columns, values in ((CENTERED, OFF_CENTER), (RELION_PIXELS, FRACTIONS)):
         given = with_tomogram(tmp_path, star([*columns, *ORIGIN], [*values, 1, 2, 3]))
         with pytest.raises(
             FileFormatError, match=r"shifts in pixels \(rlnOriginX\), but .* not in"
@@ -546,7 +546,7 @@ def test_angles_that_turn_shifts_are_complete_and_finite(tmp_path):
 
 def relion_rule(table, edges, pixel, binning):
     """Return centers z, y, x as RELION's ParticleSet::getPosition does, in binned voxels."""
-    position = table[CENTRED].to_numpy() / pixel + np.array(edges) / 2
+    position = table[CENTERED].to_numpy() / pixel + np.array(edges) / 2
     for row in range(len(table)):
         rot, tilt, psi = np.radians(table[SUBTOMOGRAM].iloc[row])
         (sr, st, sp), (cr, ct, cp) = np.sin([rot, tilt, psi]), np.cos([rot, tilt, psi])

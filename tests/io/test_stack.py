@@ -345,7 +345,7 @@ def test_single_particles_are_left_out(data, border):
     assert np.array_equal(stack, whole[stack.index])
     assert list(stack.file_errors) == [2]
     assert "TS_02.mrc cannot be read as an MRC file" in stack.file_errors[2]
-    # The same after travelling, and through functions; a part tells of itself only.
+    # The same after traveling, and through functions; a part tells of itself only.
     for copy in (pickle.loads(pickle.dumps(stack)), stack.map(np.negative)):
         assert copy.outcomes.tolist() == expected.tolist()
         assert copy.index.tolist() == stack.index.tolist()

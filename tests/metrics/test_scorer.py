@@ -34,8 +34,10 @@ from sklearn.model_selection import (
     cross_val_score,
     cross_validate,
 )
+from sklearn.pipeline import make_pipeline
 from sklearn.semi_supervised import LabelSpreading
 
+from sksubtomo.calibration import RejectingClassifier
 from sksubtomo.metrics import get_labeled_scorer, get_labeled_scorer_names, make_labeled_scorer
 from sksubtomo.model_selection import SemiSupervisedSplit
 from sksubtomo.semi_supervised import WithUnlabeled
@@ -59,6 +61,34 @@ def noisy():
     return LogisticRegression().fit(X, y), X, hidden
 
 
+@pytest.mark.parametrize("names", [None, np.array(["a", "b", "c", "unlabeled"])])
+@pytest.mark.parametrize("name", get_labeled_scorer_names())
+def test_a_classifier_that_has_learned_hidden_labels_as_a_class_is_refused(noisy, name, names):
+    _, X, y = noisy
+    y = y if names is None else names[y]
+    scorer = get_labeled_scorer(name)
+    for classifier in (LogisticRegression(), make_pipeline(LogisticRegression())):
+        with pytest.raises(ValueError, match="which means 'unlabeled', for a class.*SelfTraining"):
+            scorer(classifier.fit(X, y), X, y)
+    with pytest.raises(ValueError, match="leave the unlabeled rows out"):
+        cross_val_score(
+            LogisticRegression(),
+            X,
+            y,
+            cv=SemiSupervisedSplit(3),
+            scoring=scorer,
+            error_score="raise",
+        )
+    cv = SemiSupervisedSplit(3, unlabeled="drop")  # the remedy
+    assert np.isfinite(cross_val_score(LogisticRegression(), X, y, cv=cv, scoring=scorer)).all()
+
+
+def test_a_classifier_that_rejects_is_scored(noisy):
+    _, X, y = noisy
+    rejecting = RejectingClassifier(LabelSpreading(), cv=2, quantile=0.2).fit(X, y)
+    assert 0 < get_labeled_scorer("accuracy")(rejecting, X, y) < 1
+
+
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [
@@ -74,7 +104,7 @@ def noisy():
         ),
     ],
 )
-def test_equals_scikit_learn_on_the_labelled_rows(noisy, ours, theirs):
+def test_equals_scikit_learn_on_the_labeled_rows(noisy, ours, theirs):
     classifier, X, y = noisy
     labeled = y != -1
     expected = check_scoring(classifier, theirs)(classifier, X[labeled], y[labeled])
@@ -316,7 +346,7 @@ def test_scorers_of_other_makers_are_routed_nothing(noisy):
     _, X, y = noisy
     with sklearn.config_context(enable_metadata_routing=True):
         scorer = make_labeled_scorer(lambda est, X, y: float(len(X)))
-        assert cross_val_score(LogisticRegression(), X, y, scoring=scorer).sum() == (y >= 0).sum()
+        assert cross_val_score(LabelSpreading(), X, y, scoring=scorer).sum() == (y >= 0).sum()
 
 
 def test_metadata_that_is_not_one_value_a_sample(noisy):
@@ -332,7 +362,7 @@ def test_metadata_that_is_not_one_value_a_sample(noisy):
     assert (seen["beta"], seen["name"]) == (2, "word")
 
 
-def test_a_labelled_scorer_is_not_wrapped_again():
+def test_a_labeled_scorer_is_not_wrapped_again():
     scorer = get_labeled_scorer("accuracy")
     assert make_labeled_scorer(scorer) is scorer
 
@@ -386,7 +416,7 @@ def test_tuned_threshold_of_any_metric(unbalanced):
         ).fit(X, y)
 
 
-def test_tuned_threshold_of_a_classifier_with_unlabelled_rows(unbalanced):
+def test_tuned_threshold_of_a_classifier_with_unlabeled_rows(unbalanced):
     X, y = unbalanced
     hidden = np.where(np.random.default_rng(1).random(180) < 0.7, y, -1)
     rows = hidden >= 0

@@ -81,7 +81,7 @@ def test_without_hidden_labels_it_is_scikit_learns(table, method, cv):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_supervised_on_the_labelled_rows_is_scikit_learns(table, method):
+def test_supervised_on_the_labeled_rows_is_scikit_learns(table, method):
     X, _, y = table
     labeled = y >= 0
     expected = stock.cross_val_predict(

@@ -45,7 +45,7 @@ def folds(splitter, y, groups=None):
 
 
 @pytest.mark.parametrize("cv", [2, 4, KFold(3), StratifiedKFold(3, shuffle=True, random_state=0)])
-def test_test_folds_partition_the_labelled_and_training_has_all_unlabelled(table, cv):
+def test_test_folds_partition_the_labeled_and_training_has_all_unlabeled(table, cv):
     _, y = table
     splits = folds(SemiSupervisedSplit(cv), y)
     labeled, unlabeled = np.flatnonzero(y != -1), np.flatnonzero(y == -1)
@@ -59,7 +59,7 @@ def test_test_folds_partition_the_labelled_and_training_has_all_unlabelled(table
     assert SemiSupervisedSplit(cv).get_n_splits(None, y) == len(splits)
 
 
-def test_folds_are_those_of_the_labelled_alone(table):
+def test_folds_are_those_of_the_labeled_alone(table):
     _, y = table
     labeled = np.flatnonzero(y != -1)
     expected = [labeled[test] for _, test in StratifiedKFold(3).split(labeled, y[labeled])]
@@ -67,7 +67,7 @@ def test_folds_are_those_of_the_labelled_alone(table):
         assert np.array_equal(test, other)
 
 
-def test_dropping_the_unlabelled_keeps_the_test_folds(table):
+def test_dropping_the_unlabeled_keeps_the_test_folds(table):
     _, y = table
     with_them, without = (
         folds(SemiSupervisedSplit(3, unlabeled=policy), y) for policy in ("train", "drop")
@@ -77,7 +77,7 @@ def test_dropping_the_unlabelled_keeps_the_test_folds(table):
         assert np.array_equal(other_train, train[y[train] != -1])
 
 
-def test_unlabelled_of_held_out_tomograms_stay_out():
+def test_unlabeled_of_held_out_tomograms_stay_out():
     y = np.array([0, 1, -1, -1] * 6)
     groups = np.repeat(["A", "B", "C"], 8)
     for train, test in folds(SemiSupervisedSplit(3, unlabeled="groups"), y, groups):
@@ -232,7 +232,7 @@ CODES = np.arange(12) % 4
         (StratifiedGroupKFold(2), True),
     ],
 )
-def test_splitters_see_the_labelled_alone(cv, needs_groups):
+def test_splitters_see_the_labeled_alone(cv, needs_groups):
     labeled, unlabeled = np.flatnonzero(SPARSE >= 0), np.flatnonzero(SPARSE < 0)
     groups = GROUPS if needs_groups else None
     own = GROUPS[labeled] if needs_groups else None
@@ -272,7 +272,7 @@ def test_splitter_of_another_maker_gets_labels():
         splitter.get_n_splits()
 
 
-def test_predefined_split_of_all_or_of_the_labelled_samples():
+def test_predefined_split_of_all_or_of_the_labeled_samples():
     test_fold = np.array([5, 0, 0, 1, 5, 5, 1, 0, -1, 0, 5, 5])  # hidden samples have entries, too
     labeled = SPARSE >= 0
     test_fold[~labeled] = [0, 1, 0, 7]
@@ -327,7 +327,7 @@ def test_pairs_of_all_samples(kind):
         assert labeled[train].all()
 
 
-def test_pairs_of_labelled_samples_only_and_slices():
+def test_pairs_of_labeled_samples_only_and_slices():
     train, test = np.array([1, 2, 3]), np.array([6, 7])
     ((own_train, own_test),) = folds(SemiSupervisedSplit([(train, test)]), SPARSE)
     assert own_test.tolist() == [6, 7]
@@ -415,3 +415,46 @@ def test_requests_of_metadata():
 def test_bad_input(splitter, y, groups, message):
     with pytest.raises(ValueError, match=message):
         next(splitter.split(np.zeros(6 if y is None else len(y)), y, groups))
+
+
+# --- What is no splitter --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cv", [KFold, StratifiedKFold, LeaveOneGroupOut, SemiSupervisedSplit])
+def test_classes_of_splitters_are_refused(cv):
+    with pytest.raises(ValueError, match=rf"is a class. Pass an instance, {cv.__name__}\(...\)"):
+        SemiSupervisedSplit(cv)
+
+
+def test_objects_that_only_split_are_refused():
+    class Splits:
+        def split(self, X, y=None, groups=None):
+            yield np.arange(3), np.arange(3, 6)
+
+    with pytest.raises(ValueError, match="A splitter has split and get_n_splits"):
+        SemiSupervisedSplit(Splits())
+
+
+@pytest.mark.parametrize(
+    "cv",
+    [
+        KFold(3),
+        StratifiedKFold(2),
+        RepeatedKFold(n_splits=2, n_repeats=2, random_state=0),
+        ShuffleSplit(2, random_state=0),
+        StratifiedShuffleSplit(2, test_size=3, random_state=0),
+        TimeSeriesSplit(2),
+        LeaveOneOut(),
+    ],
+    ids=lambda cv: type(cv).__name__,
+)
+def test_groups_of_the_unlabeled_are_used_beside_splitters_without_groups(table, cv):
+    _, y = table
+    groups = np.arange(60) // 5
+    found = folds(SemiSupervisedSplit(cv, unlabeled="groups"), y, groups)  # a warning is an error
+    plain = folds(SemiSupervisedSplit(cv, unlabeled="drop"), y)
+    for (train, test), (labeled, same) in zip(found, plain, strict=True):
+        assert test.tolist() == same.tolist()
+        near = np.isin(groups, groups[test])
+        expected = np.union1d(labeled, np.flatnonzero((y == -1) & ~near))
+        assert train.tolist() == expected.tolist()

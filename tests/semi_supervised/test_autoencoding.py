@@ -420,7 +420,7 @@ def test_settings_of_scikit_learn(mostly_hidden, setting):
         ({"training_params": {"standardize": "yes"}}, "'standardize' parameter"),
         ({"volume_shape": 9}, r"volumes of shape \(8, 8, 8\), but volume_shape=9"),
         ({"classes": [0, 1]}, r"not among the classes \[0, 1\]: \[2\]"),
-        ({"classes": [-1, 0, 1, 2]}, "holds a label that means 'unlabelled'"),
+        ({"classes": [-1, 0, 1, 2]}, "holds -1, which means 'unlabeled'. Leave it out"),
         ({"device": "abacus"}, "abacus"),
     ],
 )

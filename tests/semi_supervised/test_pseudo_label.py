@@ -92,6 +92,15 @@ def test_strings_and_their_sentinel(mostly_hidden):
     ints, strings = quick(threshold=0.6).fit(X, y), quick(threshold=0.6).fit(X, names[y])
     assert np.array_equal(strings.transduction_, names[ints.transduction_])
     assert ints.transduction_.dtype.kind == "i"
+    assert strings.transduction_.dtype == names.dtype
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int16])
+def test_labels_keep_their_type(easy_volumes, dtype):
+    X, y = easy_volumes[0], (easy_volumes[1] % 2).astype(dtype)
+    clf = quick(max_epochs=1).fit(X, y)
+    assert clf.transduction_.dtype == clf.classes_.dtype == clf.predict(X).dtype == dtype
+    assert np.array_equal(clf.transduction_, y)
 
 
 def test_warm_start_takes_a_changed_threshold(mostly_hidden):

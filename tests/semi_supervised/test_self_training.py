@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 import sklearn.semi_supervised
 from scipy.sparse import coo_array
-from sklearn.base import clone
+from sklearn.base import clone, is_classifier
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.exceptions import NotFittedError, UndefinedMetricWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 from sklearn.naive_bayes import GaussianNB
@@ -189,6 +189,7 @@ def test_labels_that_cannot_be_negative(mostly_hidden, easy_volumes, dtype):
     clf = SelfTrainingClassifier(FLAT).fit(X, y)
     assert clf.classes_.dtype == dtype
     assert np.array_equal(clf.transduction_, y)
+    assert clf.transduction_.dtype == dtype
     assert clf.labeled_iter_.tolist() == [0] * 60
 
 
@@ -305,3 +306,15 @@ def test_numbers_of_numpy(mostly_hidden):
     }
     one, two = (SelfTrainingClassifier(FLAT, **given).fit(X, y) for given in (params, as_numpy))
     assert_same_course(one, two)
+
+
+def test_without_an_estimator_it_has_tags_and_is_not_fitted():
+    clf = SelfTrainingClassifier()
+    assert is_classifier(clf)
+    assert "SelfTrainingClassifier" in clf._repr_html_()
+    for ask in (lambda: clf.predict(np.zeros((2, 1))), lambda: clf.score(np.zeros((2, 1)), [0, 1])):
+        with pytest.raises(NotFittedError):
+            ask()
+    assert not hasattr(clf, "predict_proba")
+    with pytest.raises(ValueError, match="must be an object implementing 'fit' and 'predict'"):
+        clf.fit(np.zeros((2, 1)), [0, 1])
