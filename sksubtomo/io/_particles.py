@@ -225,8 +225,8 @@ def read_particles(
     names = particles.tomogram_names
     given = _by_names_of_table(path, names, given, tomogram_files)
     positions, voxels = resolve_positions(path, blocks, block, dialect, names, given)
-    files = _tomogram_files(given)
-    return ParticleTable(blocks, block, positions, files, voxels, kind_of(path))
+    known_files = _tomogram_files(given)
+    return ParticleTable(blocks, block, positions, known_files, voxels, kind_of(path))
 
 
 def write_particles(
