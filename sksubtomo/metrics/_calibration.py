@@ -12,7 +12,6 @@ from sklearn.utils._param_validation import StrOptions, validate_params
 from sklearn.utils.validation import check_array, check_consistent_length
 
 from sksubtomo._utils._labels import encode_labels
-from sksubtomo._utils._numbers import check_integer
 from sksubtomo._utils._params import NumberInterval
 
 _CONSTRAINTS: dict[str, list] = {
@@ -69,7 +68,6 @@ def reliability_curve(y_true, y_prob, *, n_bins=15, strategy="uniform", labels=N
     >>> curve.confidence, curve.accuracy, curve.counts
     (array([0.75]), array([0.5]), array([2]))
     """
-    n_bins = check_integer("n_bins", n_bins, at_least=1)  # the constraint lets True pass
     confidence, correct = _confidence_and_hits(y_true, y_prob, labels)
     if strategy == "uniform":
         edges = np.linspace(0, 1, n_bins + 1)

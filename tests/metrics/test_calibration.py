@@ -116,7 +116,7 @@ def test_bad_input():
         reliability_curve([0, 1, 0, 5], p, labels=[0, 1])
     with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[3, 4\]"):
         reliability_curve([0, 1, 0], p)
-    with pytest.raises(ValueError, match="n_bins=True must be an integer"):
+    with pytest.raises(ValueError, match="'n_bins' parameter"):
         reliability_curve([0, 1, 0, 1], p, n_bins=True)
     with pytest.raises(ValueError, match="'strategy' parameter"):
         reliability_curve([0, 1, 0, 1], p, strategy="other")
