@@ -1,6 +1,7 @@
 """Fits and predictions are the same with all instructions of the processor and with fewer."""
 
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +36,7 @@ def record(path, environment):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="needs an x86 processor")
 @pytest.mark.timeout(600)
 def test_fits_do_not_depend_on_the_instruction_set(tmp_path):
     full = record(tmp_path / "full.npz", {})
