@@ -229,9 +229,11 @@ def test_a_first_fit_that_diverges_is_no_fit(network, mostly_hidden):
         outputs(network, mostly_hidden[0])
 
 
-def test_modes_of_pytorch_around_have_no_effect(network, mostly_hidden):
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_modes_of_pytorch_around_have_no_effect(network, mostly_hidden, precision):
     X, y = mostly_hidden
-    expected = outputs(network.set_params(max_epochs=2).fit(X, y), X)
+    network.set_params(max_epochs=2, precision=precision)
+    expected = outputs(network.fit(X, y), X)
     for mode in (
         torch.autocast("cpu", dtype=torch.bfloat16),
         torch.inference_mode(),

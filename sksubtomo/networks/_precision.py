@@ -87,8 +87,13 @@ def computing_in(precision: str, device: str) -> AbstractContextManager[None]:
     device : str
         "cpu", "cuda" or "cuda:1".
     """
+    # PyTorch forgets the rounded weights that it caches at the end of the outermost context only;
+    # in one around the whole training, all steps would go on with the weights of the first.
     return torch.autocast(
-        torch.device(device).type, dtype=torch.bfloat16, enabled=precision == "bfloat16"
+        torch.device(device).type,
+        dtype=torch.bfloat16,
+        enabled=precision == "bfloat16",
+        cache_enabled=False,
     )
 
 

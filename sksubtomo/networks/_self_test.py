@@ -139,7 +139,8 @@ def _results(layer: _Layer, layout: Any, device: str, precision: str) -> list[to
         weight.to(device).requires_grad_(),
     ]
     kind = torch.device(device).type
-    with torch.autocast(kind, dtype=torch.bfloat16, enabled=precision == "bfloat16"):
+    is_rounded = precision == "bfloat16"
+    with torch.autocast(kind, dtype=torch.bfloat16, enabled=is_rounded, cache_enabled=False):
         result = layer.function(*factors)
     slopes = torch.randn(result.shape, generator=generator).bfloat16().to(device, result.dtype)
     gradients = torch.autograd.grad(result, factors, slopes)

@@ -74,6 +74,16 @@ def test_unknown_precision():
         resolve_precision("half", "cpu")
 
 
+def test_weights_are_rounded_anew_after_each_step():
+    layer = torch.nn.Linear(1, 1, bias=False)
+    with torch.autocast("cpu", enabled=False):  # as around a whole training
+        for value in (1.0, 2.0):
+            with torch.no_grad():
+                layer.weight.fill_(value)
+            with computing_in("bfloat16", "cpu"):
+                assert layer(torch.ones(1, 1)).item() == value
+
+
 def test_products_are_rounded_in_bfloat16_only():
     one = torch.full((1, 1), 1 + 2**-12)
     for precision in ("float32", "tf32"):
