@@ -16,7 +16,7 @@ EXTRAS = PROJECT["optional-dependencies"]
 # Extras for users of the package; the others are for its developers.
 FOR_USERS = ("data", "zarr", "monai", "plot", "distributed", "accelerate")
 # Import names that are not the name of the distribution.
-DISTRIBUTIONS = {"sklearn": "scikit-learn"}
+DISTRIBUTIONS = {"sklearn": "scikit-learn", "array_api_strict": "array-api-strict"}
 # make test-oldest keeps the PyTorch that CI has; CONTRIBUTING.md says how its floor is tested.
 TESTED_VERSION = ("torch",)
 
@@ -58,6 +58,8 @@ def _imports(node, eager, own):
             names = [alias.name for alias in child.names]
         elif isinstance(child, ast.ImportFrom) and not child.level:
             names = [child.module]
+        elif isinstance(child, ast.Call) and ast.unparse(child.func) == "pytest.importorskip":
+            names = [arg.value for arg in child.args[:1] if isinstance(arg, ast.Constant)]
         for name in names:
             top = name.split(".")[0]
             if top not in sys.stdlib_module_names and top not in own:
@@ -80,6 +82,7 @@ def test_imports_are_found(tmp_path):
         "if TYPE_CHECKING:\n    import pandas\n"
         "try:\n    import torch\nexcept ImportError:\n    pass\n"
         "class A:\n    import joblib\n    def f(self):\n        from zarr.core import group\n"
+        "        pytest.importorskip('polars')\n"
     )
     assert list(imports_of(tmp_path / "a.py")) == [
         ("scipy", True),
@@ -88,6 +91,7 @@ def test_imports_are_found(tmp_path):
         ("torch", True),
         ("joblib", True),
         ("zarr", False),
+        ("polars", False),
     ]
 
 
@@ -187,8 +191,15 @@ def enter_dask():
     with use_dask():
         pass
 
-for ending in ("star", "tbl", "csv", "json", "em", "pdb", "zarr"):
-    open(f"a.{{ending}}", "w").close()
+contents = {{
+    "star": "data_\\nloop_\\n_rlnCoordinateX\\n_rlnCoordinateY\\n_rlnCoordinateZ\\n1 2 3\\n",
+    "csv": "x,y,z\\n1,2,3\\n",
+    "json": '{{"points": [{{"location": {{"x": 1, "y": 2, "z": 3}}}}]}}',
+    "tbl": " ".join("1" * 42) + "\\n",
+}}
+for ending in (*contents, "em", "pdb", "zarr"):
+    with open(f"a.{{ending}}", "w") as file:
+        file.write(contents.get(ending, ""))
 
 needs = {{
     "data": [
