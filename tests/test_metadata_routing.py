@@ -436,6 +436,7 @@ NETWORK_TOOLS = {
 
 
 @quiet
+@pytest.mark.filterwarnings("ignore:The temperature:sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("tool", NETWORK_TOOLS)
 def test_tilt_ranges_reach_networks(volumes, tool):
     X, y, tilts = volumes

@@ -22,7 +22,7 @@ from sksubtomo._utils._labels import check_enough_classes, encode_labels, is_tex
 from sksubtomo._utils._near_misses import warning_once
 from sksubtomo._utils._params import NumberInterval
 from sksubtomo._utils._routing import routed_params, same_methods
-from sksubtomo._utils._volumes import check_volumes
+from sksubtomo._utils._volumes import check_volumes, unchanged_on_error
 from sksubtomo.fourier import check_tilt_range
 from sksubtomo.networks._device import resolve_device
 from sksubtomo.networks._precision import holding_precision
@@ -246,6 +246,10 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
             If `X` or `y` is malformed, boxes are no cubes, no volume or only one class is labeled,
             or a parameter does not fit the data; before any work.
         """
+        with unchanged_on_error(self):
+            return self._fit(X, y, params)
+
+    def _fit(self, X: Any, y: Any, params: Mapping[str, Any]) -> MultiReferenceClassifier:
         device = resolve_device(self.device)
         torch.empty(0, device=device)  # one that does not exist fails here, not after work
         check_tilt_range(self.tilt_range_deg)
