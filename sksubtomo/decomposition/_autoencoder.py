@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sksubtomo._utils._params import NumberInterval
 from sksubtomo.base import BaseVolumeEstimator, ReconstructionMixin
 from sksubtomo.networks import AutoencodingNetwork
-from sksubtomo.training import AutoencodingLoss
+from sksubtomo.training import JointLoss
 
 
 class Autoencoder(ReconstructionMixin, BaseVolumeEstimator):
@@ -127,7 +127,7 @@ class Autoencoder(ReconstructionMixin, BaseVolumeEstimator):
     """
 
     _network = AutoencodingNetwork
-    _criterion = AutoencodingLoss
+    _criterion = JointLoss
     _training_defaults: ClassVar[dict[str, Any]] = {
         **BaseVolumeEstimator._training_defaults,
         "sparsity": 1e-4,
@@ -158,5 +158,5 @@ class Autoencoder(ReconstructionMixin, BaseVolumeEstimator):
     def _module_params(self) -> dict[str, Any]:
         return {**super()._module_params(), "n_classes": None}
 
-    def _criterion_params(self, codes: NDArray[np.int64]) -> dict[str, Any]:
+    def _criterion_params(self, targets: NDArray[np.int64]) -> dict[str, Any]:
         return {"sparsity": self._checked_training_params()["sparsity"]}

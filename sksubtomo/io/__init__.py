@@ -7,12 +7,14 @@ from sksubtomo.io._names import find_tomograms, list_tomograms, tomogram_stem
 from sksubtomo.io._new_table import make_particle_table
 from sksubtomo.io._particles import ParticleTable, read_particles, write_particles
 from sksubtomo.io._pickles import read_labeled_pickle
+from sksubtomo.io._shared_volumes import SharedVolumes
 from sksubtomo.io._stack import SubtomogramStack
 from sksubtomo.io._tomogram_map import read_tomogram_map
 from sksubtomo.io._volume import open_volume, read_volume, read_voxel_size
 
 __all__ = [
     "ParticleTable",
+    "SharedVolumes",
     "SubtomogramStack",
     "Volume",
     "box_outcomes",

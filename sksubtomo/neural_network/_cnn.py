@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sksubtomo.base import BaseVolumeClassifier
 from sksubtomo.networks import AutoencodingNetwork
-from sksubtomo.training import AutoencodingLoss
+from sksubtomo.training import JointLoss
 
 
 class CNNClassifier(BaseVolumeClassifier):
@@ -128,7 +128,7 @@ class CNNClassifier(BaseVolumeClassifier):
     """
 
     _network = AutoencodingNetwork
-    _criterion = AutoencodingLoss
+    _criterion = JointLoss
     _learns_from_unlabeled = False
     _training_constraints: ClassVar[dict[str, list]] = {
         **BaseVolumeClassifier._training_constraints,
@@ -186,5 +186,5 @@ class CNNClassifier(BaseVolumeClassifier):
     def _module_params(self) -> dict[str, Any]:
         return {**super()._module_params(), "latent_dim": None}
 
-    def _criterion_params(self, codes: NDArray[np.int64]) -> dict[str, Any]:
-        return {"class_weight": self._class_weights(codes)}
+    def _criterion_params(self, targets: NDArray[np.int64]) -> dict[str, Any]:
+        return {"class_weight": self._class_weights(targets)}

@@ -243,7 +243,7 @@ class FineTunedClassifier(CNNClassifier):
         stage = self._first_stage()
         if stage is not None and not hasattr(stage, "net_"):
             raise ValueError(
-                "tilt_ranges are not handed on to the first stage. Fit the autoencoder with them, "
+                "tilt_ranges_deg are not handed on to the first stage. Fit the autoencoder with them, "
                 "and pass it fitted, in a FrozenEstimator."
             )
 
@@ -269,8 +269,8 @@ class FineTunedClassifier(CNNClassifier):
             self._blocks().load_state_dict(trained.state_dict())
         self._blocks().requires_grad_(not self.freeze_encoder)
 
-    def _update_net(self, codes: NDArray[np.int64]) -> None:
-        super()._update_net(codes)
+    def _update_net(self, targets: NDArray[np.int64]) -> None:
+        super()._update_net(targets)
         self._blocks().requires_grad_(not self.freeze_encoder)
 
     def _blocks(self) -> torch.nn.Module:

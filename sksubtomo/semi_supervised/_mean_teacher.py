@@ -11,7 +11,7 @@ from skorch.callbacks import Callback
 
 from sksubtomo._utils._params import NumberInterval
 from sksubtomo.neural_network import CNNClassifier
-from sksubtomo.training import RampUp, SquaredErrorConsistency, Views
+from sksubtomo.training import RampUp, SquaredErrorConsistency, ViewPolicy
 
 
 class MeanTeacherClassifier(CNNClassifier):
@@ -210,19 +210,19 @@ class MeanTeacherClassifier(CNNClassifier):
     def _callbacks(self) -> list[Callback]:
         return [RampUp(self.ramp_up * self.max_epochs)]
 
-    def _update_net(self, codes: NDArray[np.int64]) -> None:
-        super()._update_net(codes)
+    def _update_net(self, targets: NDArray[np.int64]) -> None:
+        super()._update_net(targets)
         dict(self.net_.callbacks_)[RampUp.__name__].n_epochs = self.ramp_up * self.max_epochs
 
     def _validates_on_unlabeled(self) -> bool:
         return False
 
-    def _views(self) -> Views:
+    def _views(self) -> ViewPolicy:
         return super()._views()._replace(teacher="average")
 
-    def _criterion_params(self, codes: NDArray[np.int64]) -> dict[str, Any]:
+    def _criterion_params(self, targets: NDArray[np.int64]) -> dict[str, Any]:
         params = {
             "consistency_weight": self.consistency,
             "consistency": SquaredErrorConsistency(),
         }
-        return {**super()._criterion_params(codes), **params}
+        return {**super()._criterion_params(targets), **params}

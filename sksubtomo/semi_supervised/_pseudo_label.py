@@ -228,17 +228,17 @@ class PseudoLabelClassifier(CNNClassifier):
     def _callbacks(self) -> list[Callback]:
         return [PseudoLabels(**self._selection())]
 
-    def _update_net(self, codes: NDArray[np.int64]) -> None:
-        super()._update_net(codes)
+    def _update_net(self, targets: NDArray[np.int64]) -> None:
+        super()._update_net(targets)
         callback = dict(self.net_.callbacks_)[PseudoLabels.__name__]
         for name, value in self._selection().items():
             setattr(callback, name, value)
 
     def _record(self, dataset: VolumeDataset) -> None:
-        self.transduction_ = decode_labels(dataset.codes, self.classes_)
+        self.transduction_ = decode_labels(dataset.targets, self.classes_)
         self.labeled_iter_ = dataset.labeled_iter
         callback = dict(self.net_.callbacks_)[PseudoLabels.__name__]
-        if (dataset.codes >= 0).all():
+        if (dataset.targets >= 0).all():
             self.termination_condition_ = "all_labeled"
         else:
             self.termination_condition_ = "max_iter" if callback.n_added_ else "no_change"

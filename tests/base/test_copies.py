@@ -8,6 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.semi_supervised import LabelSpreading
 
+from sksubtomo.augmentation import average_over_rotations
 from sksubtomo.decomposition import Autoencoder, ContrastiveEncoder, VariationalAutoencoder
 from sksubtomo.neural_network import CNNClassifier
 from sksubtomo.semi_supervised import (
@@ -18,7 +19,6 @@ from sksubtomo.semi_supervised import (
     PseudoLabelClassifier,
     SemiSupervisedVAEClassifier,
 )
-from sksubtomo.training import average_over_rotations
 
 QUICK = {"max_epochs": 2, "batch_size": 16, "random_state": 0, "learning_rate": 1e-3}
 SMALL = {"network_params": {"n_filters": 4}}
@@ -98,8 +98,8 @@ def test_features_are_what_the_classifier_reads(easy_volumes):
 def test_tilt_ranges_of_single_volumes_change_the_training(mostly_hidden):
     X, y = mostly_hidden
     clf = CNNClassifier(**QUICK, **SMALL, augmentation="rotations")
-    same = clone(clf).fit(X, y, tilt_ranges=np.tile([-60.0, 60.0], (60, 1)))
-    other = clone(clf).fit(X, y, tilt_ranges=np.tile([-30.0, 50.0], (60, 1)))
+    same = clone(clf).fit(X, y, tilt_ranges_deg=np.tile([-60.0, 60.0], (60, 1)))
+    other = clone(clf).fit(X, y, tilt_ranges_deg=np.tile([-30.0, 50.0], (60, 1)))
     plain = clone(clf).fit(X, y)
     np.testing.assert_allclose(same.predict_proba(X), plain.predict_proba(X), rtol=1e-5)
     assert not np.allclose(other.predict_proba(X), plain.predict_proba(X), rtol=1e-3)
@@ -135,9 +135,13 @@ def test_fine_tuning_starts_from_a_contrastive_encoder(mostly_hidden):
         ({"augmentation": {"low_pass": (0.4, 0.1)}}, {}, "low_pass cutoffs"),
         ({"augmentation": "flips"}, {}, "augmentation"),
         ({"network": "vgg"}, {}, "network='vgg' is not known"),
-        ({}, {"tilt_ranges": np.zeros((60, 2))}, "augmentation, which is 'none'"),
-        ({"augmentation": "rotations"}, {"tilt_ranges": np.zeros((9, 2))}, r"need \(60, 2\)"),
-        ({"augmentation": "rotations"}, {"tilt_ranges": np.zeros((60, 2))}, r"tilt_ranges\[0\]"),
+        ({}, {"tilt_ranges_deg": np.zeros((60, 2))}, "augmentation, which is 'none'"),
+        ({"augmentation": "rotations"}, {"tilt_ranges_deg": np.zeros((9, 2))}, r"need \(60, 2\)"),
+        (
+            {"augmentation": "rotations"},
+            {"tilt_ranges_deg": np.zeros((60, 2))},
+            r"tilt_ranges_deg\[0\]",
+        ),
         ({"training_params": {"labeled_share": 1.5}}, {}, "labeled_share"),
     ],
 )
@@ -207,11 +211,13 @@ def test_first_stages_are_to_be_fitted_with_tilt_ranges(mostly_hidden):
     X, y = mostly_hidden
     tilts = np.tile([-60.0, 60.0], (60, 1))
     with pytest.raises(ValueError, match="first stage"):
-        FineTunedClassifier(**QUICK, **COPIES).fit(X, y, tilt_ranges=tilts)
+        FineTunedClassifier(**QUICK, **COPIES).fit(X, y, tilt_ranges_deg=tilts)
     with pytest.raises(ValueError, match="Codes are not rotated"):
-        SemiSupervisedVAEClassifier(VariationalAutoencoder(), **COPIES).fit(X, y, tilt_ranges=tilts)
+        SemiSupervisedVAEClassifier(VariationalAutoencoder(), **COPIES).fit(
+            X, y, tilt_ranges_deg=tilts
+        )
     with pytest.raises(ValueError, match="X_val has none"):
-        CNNClassifier(**QUICK, **COPIES).fit(X, y, X_val=X, y_val=y, tilt_ranges=tilts)
+        CNNClassifier(**QUICK, **COPIES).fit(X, y, X_val=X, y_val=y, tilt_ranges_deg=tilts)
 
 
 def test_equal_copies_teach_nothing(easy_volumes):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from sksubtomo._torch._float32 import read_flags, write_flags
 from sksubtomo.decomposition import Autoencoder, VariationalAutoencoder
-from sksubtomo.networks._float32 import read_flags, write_flags
 from sksubtomo.semi_supervised import AutoencodingClassifier, FixMatchClassifier
 
 SMALL = {"n_blocks": 1, "n_filters": 4, "latent_dim": 8}

@@ -20,7 +20,7 @@ PROGRAM = """
     import torch
     warnings.simplefilter("error")
     from sksubtomo import decomposition, semi_supervised
-    from sksubtomo.networks._processes import process_index
+    from sksubtomo._torch._distributed import process_index
 
     torch.set_num_threads(1)
     jobs, data, path = sys.argv[1:]
@@ -205,7 +205,7 @@ def test_a_device_that_processes_do_not_have(monkeypatch, device):
     monkeypatch.setattr(_processes, "resolve_device", lambda device: device)
     with (
         pytest.raises(ValueError, match=r"each of 2 processes has cuda:1. Pass device='cuda'"),
-        _processes.sharing_batches(True, device),
+        _processes.distributed_training(True, device),
     ):
         pass
 

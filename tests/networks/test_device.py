@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from sksubtomo.networks._device import resolve_device
+from sksubtomo._torch._device import resolve_device
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import threading
 import pytest
 import torch
 
-from sksubtomo.networks._float32 import ProductFlags, read_flags, write_flags
-from sksubtomo.networks._precision import holding_precision
+from sksubtomo._torch._float32 import ProductFlags, read_flags, write_flags
+from sksubtomo._torch._precision import holding_precision
 
 NEW = hasattr(torch.backends.cudnn, "conv")  # flags of single operations
 needs_new = pytest.mark.skipif(not NEW, reason="needs PyTorch 2.9")

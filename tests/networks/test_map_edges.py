@@ -1,9 +1,9 @@
 import pytest
 import torch
 
+from sksubtomo._torch._map_edges import shortest_convolved_edge
 from sksubtomo.networks import AutoencodingNetwork, ContrastiveNetwork
-from sksubtomo.networks._conditional import ConditionalVariationalNetwork
-from sksubtomo.networks._map_edges import shortest_convolved_edge
+from sksubtomo.networks._variational import ConditionalVariationalNetwork
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from sksubtomo.networks._random import PartSeeds, seeded_cpu
+from sksubtomo._torch._seeding import PartSeeds, seeded_cpu
 
 
 def test_seeding_is_reproducible_and_leaves_the_generator_alone():

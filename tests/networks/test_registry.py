@@ -5,6 +5,7 @@ import warnings
 import pytest
 import torch
 
+from sksubtomo._torch._seeding import PartSeeds
 from sksubtomo.networks import (
     NETWORKS,
     AutoencodingNetwork,
@@ -15,7 +16,6 @@ from sksubtomo.networks import (
     VariationalNetwork,
     resolve_backbone,
 )
-from sksubtomo.networks._random import PartSeeds
 
 
 def test_paper_is_what_its_parts_are():

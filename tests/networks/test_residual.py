@@ -10,7 +10,7 @@ from sksubtomo.networks import (
     ResidualDecoder3d,
     ResidualEncoder3d,
 )
-from sksubtomo.networks._residual_unit import ResidualUnit3d
+from sksubtomo.networks._resnet import ResidualUnit3d
 
 BOXES = [(12,) * 3, (16,) * 3, (17,) * 3, (28,) * 3, (9, 12, 5), (1, 1, 3), (1, 1, 1)]
 

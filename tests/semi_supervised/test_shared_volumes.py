@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from sksubtomo.semi_supervised import SharedVolumes, WithUnlabeled
+from sksubtomo.io import SharedVolumes
+from sksubtomo.semi_supervised import WithUnlabeled
 
 
 def test_copies_are_the_handle_itself():

@@ -5,10 +5,8 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from sksubtomo.datasets._blobs import render_blobs
-from sksubtomo.fourier import apply_fourier_filter, gaussian_low_pass, missing_wedge_mask
-from sksubtomo.geometry import rotate_volume
-from sksubtomo.training._augmentation import (
+from sksubtomo.augmentation._rotation_average import average_over_rotations
+from sksubtomo.augmentation._views import (
     WedgeAwareAugmentation,
     add_noise,
     apply_wedge,
@@ -19,7 +17,9 @@ from sksubtomo.training._augmentation import (
     rotate_volumes,
     shift_volumes,
 )
-from sksubtomo.training._rotation_average import average_over_rotations
+from sksubtomo.datasets._blobs import render_blobs
+from sksubtomo.fourier import apply_fourier_filter, gaussian_low_pass, missing_wedge_mask
+from sksubtomo.geometry import rotate_volume
 
 # x, y, z of three blobs that tell axes and hands apart.
 CORNER = np.array([[60.0, 0.0, 0.0], [0.0, 40.0, 0.0], [0.0, 40.0, 0.0], [0.0, 0.0, 50.0]])

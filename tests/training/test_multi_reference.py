@@ -7,13 +7,11 @@ from scipy import fft
 from scipy.spatial.transform import Rotation
 from scipy.stats import multivariate_normal
 
-from sksubtomo.fourier import apply_fourier_filter, missing_wedge_mask, squared_frequencies
-from sksubtomo.geometry import rotate_volume, rotation_grid
-from sksubtomo.training import (
+from sksubtomo.alignment import (
+    IdentityPose,
     MultiReferenceEM,
-    ReferencePoses,
-    StillPoses,
-    annealed_shares,
+    PoseGrid,
+    annealed_responsibilities,
     class_log_bias,
     expectation,
     measured_frequencies,
@@ -22,6 +20,8 @@ from sksubtomo.training import (
     shell_power,
     shift_grid,
 )
+from sksubtomo.fourier import apply_fourier_filter, missing_wedge_mask, squared_frequencies
+from sksubtomo.geometry import rotate_volume, rotation_grid
 from sksubtomo.training import _expectation as engine
 
 SIZE = 16
@@ -39,7 +39,7 @@ def make_poses(rotations, shifts=((0.0, 0.0, 0.0),), **params):
     params = {"n_shells": 5.0, "tilt_range_deg": 60.0, **params}
     size = params.pop("size", SIZE)
     inner = params.pop("inner", size)
-    return ReferencePoses(size, inner, rotations=rotations, shifts=np.array(shifts), **params)
+    return PoseGrid(size, inner, rotations=rotations, shifts=np.array(shifts), **params)
 
 
 def as_tensor(*maps):
@@ -83,7 +83,7 @@ def test_moments_of_the_rotations_are_those_of_uniform_ones():
 def test_white_noise_has_its_variance_in_every_coefficient():
     noise = np.random.default_rng(0).normal(scale=3.0, size=(400, 8, 8, 8)).astype(np.float32)
     poses = make_poses(Rotation.identity(1), size=8, n_shells=4.0)
-    values = poses.shifted(poses.coefficients(noise))[:, 0]
+    values = poses.unshift(poses.coefficients(noise))[:, 0]
     np.testing.assert_allclose(values.var(dim=0).mean(), 9.0, rtol=0.02)
     np.testing.assert_allclose(shell_power(poses, poses.coefficients(noise))[1:], 9.0, rtol=0.1)
 
@@ -96,7 +96,7 @@ def test_templates_are_rotated_maps(inner):
     templates = poses.templates(poses.from_references(reference[np.newaxis]))[0]
     for template, rotation in zip(templates, rotations, strict=True):
         rotated = rotate_volume(reference, rotation)
-        expected = poses.shifted(poses.coefficients(rotated[np.newaxis]))[0, 0]
+        expected = poses.unshift(poses.coefficients(rotated[np.newaxis]))[0, 0]
         error = (template - expected).norm() / expected.norm()
         assert error < 0.05
 
@@ -106,9 +106,9 @@ def test_a_shift_is_a_phase():
     reference = blobs(1)
     poses = make_poses(Rotation.identity(1), shifts)
     moved = np.stack([rotate_volume(reference, Rotation.identity(), shift=s) for s in shifts])
-    values = poses.shifted(poses.coefficients(moved))
+    values = poses.unshift(poses.coefficients(moved))
     undone = values[np.arange(27), np.arange(27)]
-    still = poses.shifted(poses.coefficients(reference[np.newaxis]))[0, 13]
+    still = poses.unshift(poses.coefficients(reference[np.newaxis]))[0, 13]
     assert ((undone - still).norm(dim=1) / still.norm()).max() < 0.02
 
 
@@ -119,7 +119,7 @@ def test_interpolation_and_its_adjoint():
     sampled = poses._sample(parts)
     values = torch.randn(sampled.shape, generator=generator)
     forth = (sampled.double() * values).sum()
-    back = (parts.double() * poses._spread(values, 2)).sum()
+    back = (parts.double() * poses._adjoint_sample(values, 2)).sum()
     assert float(forth) == pytest.approx(float(back), rel=1e-4)
 
 
@@ -177,7 +177,7 @@ def test_evidence_is_a_ratio_of_normal_densities():
     evidence = expectation(poses, data, maps, noise).log_evidence
     variance = np.diag(noise[poses.shells].numpy())
     templates = poses.templates(maps).numpy()
-    values = poses.shifted(data).numpy()
+    values = poses.unshift(data).numpy()
     for i in range(3):
         for c in range(2):
             terms = [
@@ -197,7 +197,7 @@ def test_sums_are_posterior_means():
     shares = torch.rand(5, 2, generator=torch.Generator().manual_seed(0))
     result = expectation(poses, data, maps, noise)
     sums, weights = posterior_sums(poses, data, noise, result, shares)
-    templates, values = poses.templates(maps), poses.shifted(data)
+    templates, values = poses.templates(maps), poses.unshift(data)
     match = torch.einsum("nsf,crf->nscr", values, templates) - templates.square().sum(2) / 2
     pose = match.transpose(1, 2).flatten(2).softmax(2).view(5, 2, *match.shape[1::2])
     joint = pose * shares[..., np.newaxis, np.newaxis]
@@ -247,11 +247,11 @@ def test_known_poses_give_back_the_map():
     reference = blobs(2)
     poses = make_poses(rotations)
     rotated = np.stack([rotate_volume(reference, rotation) for rotation in rotations])
-    values = poses.shifted(poses.coefficients(rotated))[:, 0]
+    values = poses.unshift(poses.coefficients(rotated))[:, 0]
     noise = 1e-4
     sums, weights = values[np.newaxis] / noise, torch.ones(1, len(rotations))
     precision = torch.full((len(poses.shells),), 1 / noise)
-    solved = poses.solve(sums, weights, precision, torch.ones(6))[0].numpy()
+    solved = poses.wiener_update(sums, weights, precision, torch.ones(6))[0].numpy()
     whole = make_poses(Rotation.identity(1), tilt_range_deg=90.0)
     expected = whole.to_maps(whole.coefficients(reference[np.newaxis]))[0].numpy()
     # Neither knows the mean of the map, which is not measured.
@@ -263,11 +263,11 @@ def test_known_poses_give_back_the_map():
 
 def test_maps_shrink_by_the_share_of_noise():
     # Of a line, the map is the mean of the rows, times S / (S + N / n).
-    poses = StillPoses((1, 1, 4))
+    poses = IdentityPose((1, 1, 4))
     rows = torch.tensor([[1.0, 2.0, 3.0, 4.0], [3.0, 2.0, 1.0, 0.0]])
     noise, signal = 0.5, torch.tensor([2.0])
     sums, weights = rows.sum(dim=0).view(1, 1, 4) / noise, torch.full((1, 1), 2.0)
-    solved = poses.solve(sums, weights, torch.full((4,), 1 / noise), signal)
+    solved = poses.wiener_update(sums, weights, torch.full((4,), 1 / noise), signal)
     torch.testing.assert_close(solved.flatten(), rows.mean(dim=0) * 2.0 / (2.0 + 0.5 / 2))
 
 
@@ -283,7 +283,7 @@ def test_class_without_volumes_stays_empty_and_finite():
     sums = torch.ones(2, n, len(poses.shells))
     weights = torch.ones(2, n)
     sums[1], weights[1] = 0, 0
-    maps = poses.solve(sums, weights, torch.ones(len(poses.shells)), torch.ones(6))
+    maps = poses.wiener_update(sums, weights, torch.ones(len(poses.shells)), torch.ones(6))
     assert maps.isfinite().all()
     assert not maps[1].any()
 
@@ -302,7 +302,7 @@ def test_iterations_raise_the_likelihood_and_find_the_noise():
         result = expectation(poses, data, maps, fixed)
         likelihoods.append(float(result.log_evidence.mean()))
         sums, weights = posterior_sums(poses, data, fixed, result, all_of_one(data))
-        maps = poses.solve(sums, weights, torch.ones(len(poses.shells)), signal)
+        maps = poses.wiener_update(sums, weights, torch.ones(len(poses.shells)), signal)
     gains = np.diff(likelihoods)
     # The prior of the maps is a part of what rises, and improbable poses are left out.
     assert gains[0] > 10
@@ -345,9 +345,9 @@ def test_bias_gives_classes_their_shares(prior):
 @pytest.mark.parametrize("prior", [None, np.array([0.4, 0.3, 0.2, 0.1])])
 def test_annealing_spreads_classes_as_asked(prior):
     evidence = 30 * torch.randn(200, 4, generator=torch.Generator().manual_seed(0))
-    sharp, temperature = annealed_shares(evidence, prior, 1.0)
+    sharp, temperature = annealed_responsibilities(evidence, prior, 1.0)
     assert temperature == 1.0
-    shares, temperature = annealed_shares(evidence, prior, 2.5)
+    shares, temperature = annealed_responsibilities(evidence, prior, 2.5)
     entropy = torch.special.entr(shares).sum(dim=1)
     assert float(entropy.mean().exp()) == pytest.approx(2.5, abs=0.01)
     assert temperature > 1
@@ -356,13 +356,13 @@ def test_annealing_spreads_classes_as_asked(prior):
         assert torch.equal(shares.argmax(dim=1), sharp.argmax(dim=1))
     else:
         np.testing.assert_allclose(shares.mean(dim=0), prior, atol=1e-3)
-    flat, temperature = annealed_shares(evidence / 1000, prior, 2.5)
+    flat, temperature = annealed_responsibilities(evidence / 1000, prior, 2.5)
     assert temperature == 1.0  # wide enough by itself
     assert flat.isfinite().all()
 
 
 def test_volumes_wait_for_the_last_stage(monkeypatch):
-    poses, codes = StillPoses((1, 1, 4)), np.arange(12) % 4 - 1
+    poses, codes = IdentityPose((1, 1, 4)), np.arange(12) % 4 - 1
     data = torch.randn(12, 4, generator=torch.Generator().manual_seed(0))
     waiting = (codes < 0) & (np.arange(12) < 8)
     shares = []
@@ -373,8 +373,8 @@ def test_volumes_wait_for_the_last_stage(monkeypatch):
         maximize(self, *args, **kwargs)
 
     monkeypatch.setattr(MultiReferenceEM, "_maximize", spy)
-    params = {"seeds": None, "start": np.arange(1, 4), "noise": 1.0, "by_shell": False}
-    params |= {"prior": None, "n_seeded": 1, "perplexity": 2.0, "waiting": waiting}
+    params = {"initial_proba": None, "start": np.arange(1, 4), "noise": 1.0, "by_shell": False}
+    params |= {"prior": None, "n_frozen": 1, "perplexity": 2.0, "held_back": waiting}
     MultiReferenceEM([(poses, 3), (poses, 2)], data, poses, codes, **params).run()
     taken = torch.stack([share.sum(dim=1) for share in shares])
     assert not taken[:3, waiting].any()
@@ -399,7 +399,7 @@ def test_lines_are_a_mixture_of_gaussians():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(50, 1, 1, 7)).astype(np.float32)
     maps = rng.normal(size=(2, 1, 1, 7)).astype(np.float32)
-    poses = StillPoses((1, 1, 7))
+    poses = IdentityPose((1, 1, 7))
     evidence = expectation(
         poses, poses.coefficients(X), torch.from_numpy(maps), torch.tensor([0.8])
     ).log_evidence
@@ -415,5 +415,5 @@ def test_half_space_holds_all_of_a_band_limited_volume():
     spectrum = np.abs(fft.fftn(volume[0])) ** 2 / volume.size
     radius = np.linalg.norm(np.stack(np.meshgrid(*[fft.fftfreq(SIZE, 1 / SIZE)] * 3)), axis=0)
     expected = spectrum[(radius < 8) & (radius > 0)].sum()
-    values = poses.shifted(poses.coefficients(volume))
+    values = poses.unshift(poses.coefficients(volume))
     assert float(values.square().sum()) == pytest.approx(expected, rel=1e-4)

@@ -43,7 +43,7 @@ class SharedVolumes:
     --------
     >>> import copy
     >>> import numpy as np
-    >>> from sksubtomo.semi_supervised import SharedVolumes
+    >>> from sksubtomo.io import SharedVolumes
     >>> handle = SharedVolumes(np.zeros((100, 8, 8, 8)))
     >>> copy.deepcopy(handle) is handle, len(handle)
     (True, 100)

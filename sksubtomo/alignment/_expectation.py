@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from sksubtomo.training._reference_poses import ReferencePoses
-from sksubtomo.training._still_poses import StillPoses
+from sksubtomo.alignment._identity_pose import IdentityPose
+from sksubtomo.alignment._pose_grid import PoseGrid
 
-Poses = ReferencePoses | StillPoses
+Poses = PoseGrid | IdentityPose
 
 # Log-likelihoods held at once, a bound on memory, and most volumes in a chunk.
 _VALUES_PER_CHUNK = 2**24
@@ -30,12 +30,12 @@ _LEAST_NOISE = 0.02
 class PosePosterior(NamedTuple):
     """Probable poses of volumes, if they were of a class; one entry a pose.
 
-    ``rows`` and ``codes`` say of which volume and which class, ``poses`` which pose (shift first),
+    ``rows`` and ``targets`` say of which volume and which class, ``poses`` which pose (shift first),
     and ``weights`` its probability, 1 in all for every volume and class.
     """
 
     rows: torch.Tensor
-    codes: torch.Tensor
+    targets: torch.Tensor
     poses: torch.Tensor
     weights: torch.Tensor
 
@@ -71,7 +71,7 @@ def expectation(
 
     Parameters
     ----------
-    poses : ReferencePoses or StillPoses
+    poses : PoseGrid or IdentityPose
         Rotations and shifts.
     coefficients : Tensor of shape (n, n_frequencies)
         Of the volumes, as from ``poses.coefficients``.
@@ -100,7 +100,7 @@ def expectation(
     size = min(_LARGEST_CHUNK, max(1, _VALUES_PER_CHUNK // n_poses))
     for start in range(0, len(coefficients), size):
         rows = slice(start, start + size)
-        values = poses.shifted(coefficients[rows].to(device)) * white
+        values = poses.unshift(coefficients[rows].to(device)) * white
         for k in range(n_classes):
             match = _log_likelihood(values, templates[k], half[k])
             top, where = match.max(dim=1, keepdim=True)
@@ -135,7 +135,7 @@ def posterior_sums(
     coefficients: torch.Tensor,
     noise: torch.Tensor,
     result: Expectation,
-    shares: torch.Tensor,
+    responsibilities: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Add up volumes by class and rotation, their shifts undone.
 
@@ -145,7 +145,7 @@ def posterior_sums(
         Those of the E step.
     result : Expectation
         The E step's.
-    shares : Tensor of shape (n, n_classes)
+    responsibilities : Tensor of shape (n, n_classes)
         Posterior of the classes.
 
     Returns
@@ -157,20 +157,20 @@ def posterior_sums(
     """
     n_classes, n_rotations, n_values = result.templates.shape
     assert result.posterior is not None
-    rows, codes, pose, weight = result.posterior
-    weight = weight * shares[rows, codes]
-    kept = (shares[rows, codes] > _NEGLIGIBLE_SHARE).nonzero()[:, 0]
+    rows, targets, pose, weight = result.posterior
+    weight = weight * responsibilities[rows, targets]
+    kept = (responsibilities[rows, targets] > _NEGLIGIBLE_SHARE).nonzero()[:, 0]
     kept = kept[rows[kept].argsort(stable=True)]
     rows, weight = rows[kept], weight[kept]
     shift, rotation = pose[kept] // n_rotations, pose[kept] % n_rotations
-    group = codes[kept] * n_rotations + rotation
+    group = targets[kept] * n_rotations + rotation
     weights = torch.zeros(n_classes * n_rotations).index_add_(0, group, weight)
     sums = torch.zeros(n_classes * n_rotations, n_values)
     white, n_shifts = noise[poses.shells].rsqrt(), len(poses.shifts)
     starts = range(0, len(coefficients), _LARGEST_CHUNK)
     edges = torch.searchsorted(rows, torch.tensor([*starts, len(coefficients)]))
     for start, low, high in zip(starts, edges[:-1], edges[1:], strict=True):
-        values = poses.shifted(coefficients[start : start + _LARGEST_CHUNK]) * white
+        values = poses.unshift(coefficients[start : start + _LARGEST_CHUNK]) * white
         values = values.flatten(0, 1)
         column = (rows[low:high] - start) * n_shifts + shift[low:high]
         share = torch.sparse_coo_tensor(
@@ -242,7 +242,7 @@ def residual_noise(
 
     Parameters
     ----------
-    poses : ReferencePoses or StillPoses
+    poses : PoseGrid or IdentityPose
         Those of the E step.
     power : Tensor of shape (n_shells,)
         Power of the volumes that took part.

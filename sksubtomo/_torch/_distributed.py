@@ -12,13 +12,13 @@ import torch
 from torch import distributed
 from torch.autograd.function import once_differentiable
 
-from sksubtomo.networks._device import resolve_device
+from sksubtomo._torch._device import resolve_device
 
 _sharing = False
 
 
 @contextmanager
-def sharing_batches(wanted: bool, device: str) -> Iterator[None]:
+def distributed_training(wanted: bool, device: str) -> Iterator[None]:
     """Let the processes that a launcher started train together inside; or each by itself.
 
     Parameters

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 
-class StillPoses:
-    """Stands in for :class:`ReferencePoses` where rows are lines, which cannot be turned.
+class IdentityPose:
+    """Stands in for :class:`PoseGrid` where rows are lines, which cannot be turned.
 
     The one pose is the row as it is; its values are the coefficients, all in one shell. Classes
     are then Gaussians around their means.
@@ -32,7 +32,7 @@ class StillPoses:
         """Return values, (n, n_values)."""
         return torch.from_numpy(volumes.reshape(len(volumes), -1).copy())
 
-    def shifted(self, coefficients: torch.Tensor) -> torch.Tensor:
+    def unshift(self, coefficients: torch.Tensor) -> torch.Tensor:
         """Return coefficients with a new axis for the one shift."""
         return coefficients[:, np.newaxis]
 
@@ -44,14 +44,14 @@ class StillPoses:
         """Return the power that maps have beforehand: no more is known than that of the rows."""
         return power
 
-    def solve(
+    def wiener_update(
         self,
         sums: torch.Tensor,
         weights: torch.Tensor,
         precision: torch.Tensor,
         signal: torch.Tensor,
     ) -> torch.Tensor:
-        """Return the most probable maps; see :meth:`ReferencePoses.solve`."""
+        """Return the most probable maps; see :meth:`PoseGrid.solve`."""
         maps = sums[:, 0] / (weights * precision + 1 / signal[self.shells])
         return self.to_maps(maps)
 

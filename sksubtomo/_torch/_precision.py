@@ -8,8 +8,8 @@ from functools import cache
 
 import torch
 
-from sksubtomo.networks._float32 import PRODUCT_FLAGS
-from sksubtomo.networks._self_test import passes_self_test
+from sksubtomo._torch._float32 import PRODUCT_FLAGS
+from sksubtomo._torch._self_test import passes_self_test
 
 PRECISIONS = ("auto", "float32", "tf32", "bfloat16")
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 
-from sksubtomo.training._augmentation import (
+from sksubtomo.augmentation._views import (
     Outside,
     TiltRange,
     apply_wedge,

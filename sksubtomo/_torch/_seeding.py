@@ -1,20 +1,18 @@
-"""Drawing initial weights reproducibly."""
+"""Reproducible random numbers: seeds, and PyTorch's global generator."""
 
 from __future__ import annotations
 
 import threading
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from functools import partial
 from typing import Any
 
 import torch
 from sklearn.utils import check_random_state
-from torch import nn
 
-from sksubtomo.networks._device import resolve_device
-from sksubtomo.networks._processes import of_first_process
+from sksubtomo._torch._device import resolve_device
+from sksubtomo._torch._distributed import of_first_process
 
 _LARGEST_SEED = 2**31 - 1
 
@@ -62,37 +60,3 @@ class PartSeeds:
     def of(self, part: str) -> AbstractContextManager[None]:
         """Return a context in which the part of that name is to be made."""
         return seeded_cpu(self._seed ^ zlib.crc32(part.encode()))
-
-
-def glorot_(network: nn.Module) -> None:
-    """Draw Glorot & Bengio's uniform weights and set biases to zero, in place.
-
-    Keras does so by default, and with it the paper's implementation. PyTorch's default, smaller
-    weights with random biases, lets the biases drown noisy volumes: all units of a
-    code then act alike, and die together.
-
-    References
-    ----------
-    Glorot & Bengio, "Understanding the difficulty of training deep feedforward neural networks",
-    AISTATS 2010.
-    """
-    _draw(network, nn.init.xavier_uniform_)
-
-
-def kaiming_(network: nn.Module) -> None:
-    """Draw He's normal weights, which keep the variance through ReLU, in place; biases are zero.
-
-    References
-    ----------
-    He et al., "Delving deep into rectifiers: surpassing human-level performance on ImageNet
-    classification", ICCV 2015.
-    """
-    _draw(network, partial(nn.init.kaiming_normal_, nonlinearity="relu"))
-
-
-def _draw(network: nn.Module, init: Callable[[torch.Tensor], torch.Tensor]) -> None:
-    for layer in network.modules():
-        if isinstance(layer, (nn.Conv3d, nn.Linear)):
-            init(layer.weight)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)

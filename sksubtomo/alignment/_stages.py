@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from sksubtomo.alignment import IdentityPose, PoseGrid, Poses, shift_grid
 from sksubtomo.geometry import rotation_grid
-from sksubtomo.training import Poses, ReferencePoses, StillPoses, shift_grid
 
 #: Shells, angular step in degrees, shifts along an axis, iterations.
 Stage = tuple[float, float, int, int]
@@ -24,7 +24,7 @@ _LEAST_BACKGROUND = 1e-3
 _ROWS_PER_BLOCK = 64
 
 
-def check_stages(stages: Any, n_seeded_iter: int) -> list[Stage]:
+def check_stages(stages: Any, n_frozen_iter: int) -> list[Stage]:
     """Return stages as tuples, coarse to fine."""
     try:
         table = np.asarray(stages, dtype=float)
@@ -44,35 +44,38 @@ def check_stages(stages: Any, n_seeded_iter: int) -> list[Stage]:
             )
     if (np.diff(table[:, 0]) < 0).any():
         raise ValueError(f"n_shells of the stages, {table[:, 0].tolist()}, must not fall.")
-    if n_seeded_iter > table[:, 3].sum():
+    if n_frozen_iter > table[:, 3].sum():
         raise ValueError(
-            f"n_seeded_iter={n_seeded_iter}, but the stages have {int(table[:, 3].sum())} "
+            f"n_frozen_iter={n_frozen_iter}, but the stages have {int(table[:, 3].sum())} "
             "iterations in all."
         )
     return [(a, b, int(c), int(d)) for a, b, c, d in table.tolist()]
 
 
 def check_class_prior(
-    class_prior: Any, codes: NDArray[np.int64], classes: NDArray
+    class_prior: Any, targets: NDArray[np.int64], classes: NDArray
 ) -> NDArray[np.float64] | None:
     """Return the proportion of each class, of sum 1; None where there is no constraint."""
     if class_prior is None:
         return None
     n_classes = len(classes)
     if isinstance(class_prior, str):
-        counts = np.bincount(codes[codes >= 0], minlength=n_classes)
-        shares = counts if class_prior == "labels" else np.ones(n_classes)
+        counts = np.bincount(targets[targets >= 0], minlength=n_classes)
+        proportions = counts if class_prior == "labels" else np.ones(n_classes)
     else:
         try:
-            shares = np.asarray(class_prior, dtype=float)
+            proportions = np.asarray(class_prior, dtype=float)
         except (TypeError, ValueError):
-            shares = np.full(n_classes, np.nan)
-    if shares.shape != (n_classes,) or not (np.isfinite(shares) & (shares > 0)).all():
+            proportions = np.full(n_classes, np.nan)
+    if (
+        proportions.shape != (n_classes,)
+        or not (np.isfinite(proportions) & (proportions > 0)).all()
+    ):
         raise ValueError(
             f"class_prior={reprlib.repr(class_prior)} must give each of the {n_classes} classes "
             f"{classes.tolist()[:10]} a positive share."
         )
-    return shares / shares.sum()
+    return proportions / proportions.sum()
 
 
 def check_cubes(name: str, shape: tuple[int, int, int]) -> None:
@@ -114,13 +117,13 @@ def stage_poses(
     finest : float
         Shells of the finest stage, which say how fine the maps are.
     max_shift, tilt_range_deg, mask_radius
-        See :class:`ReferencePoses`; lengths in voxels.
+        See :class:`PoseGrid`; lengths in voxels.
     """
     if volume_shape[:2] == (1, 1):
-        return StillPoses(volume_shape)
+        return IdentityPose(volume_shape)
     box_size = volume_shape[0]
     n_shells, angular_step, n_shifts, _ = stage
-    return ReferencePoses(
+    return PoseGrid(
         box_size,
         2 * min(math.ceil(finest), box_size // 2),
         n_shells=min(n_shells, box_size // 2),
@@ -137,9 +140,9 @@ def background_power(poses: Poses, volumes: Any, tilt_range_deg: Any) -> float:
     Far is the outer half of what is beyond, where there is little but noise.
     """
     whole = poses
-    if isinstance(poses, ReferencePoses):
+    if isinstance(poses, PoseGrid):
         edge = 2 * (poses.box_size // 2)
-        whole = ReferencePoses(
+        whole = PoseGrid(
             poses.box_size,
             edge,
             n_shells=edge // 2,
@@ -155,7 +158,7 @@ def background_power(poses: Poses, volumes: Any, tilt_range_deg: Any) -> float:
         beyond = whole.radii > whole.radii.max() - 1
     near = torch.from_numpy(whole.radii <= poses.radii.max())
     outside, inside = (float(total[where].mean()) for where in (torch.from_numpy(beyond), near))
-    if isinstance(poses, ReferencePoses) and outside <= _LEAST_BACKGROUND * inside:
+    if isinstance(poses, PoseGrid) and outside <= _LEAST_BACKGROUND * inside:
         raise ValueError(
             f"X has next to no power beyond {poses.radii.max():.3g} cycles per box, where noise "
             "is measured: volumes seem to be low-pass filtered or denoised (or constant). Give "
@@ -165,8 +168,8 @@ def background_power(poses: Poses, volumes: Any, tilt_range_deg: Any) -> float:
 
 
 def starting_rows(
-    codes: NDArray[np.int64],
-    seeds: NDArray[np.float64] | None,
+    targets: NDArray[np.int64],
+    initial_proba: NDArray[np.float64] | None,
     n_classes: int,
     rng: np.random.RandomState,
 ) -> NDArray[np.intp]:
@@ -176,11 +179,11 @@ def starting_rows(
     """
     rows: list[int] = []
     for code in range(n_classes):
-        own = np.flatnonzero(codes == code)
+        own = np.flatnonzero(targets == code)
         if not len(own):
-            hidden = np.flatnonzero(codes < 0)
-            own = np.setdiff1d(hidden if len(hidden) > len(rows) else np.arange(len(codes)), rows)
-            if seeds is not None and len(own):
-                own = own[[seeds[own, code].argmax()]]
-        rows.append(int(rng.choice(own if len(own) else len(codes))))
+            hidden = np.flatnonzero(targets < 0)
+            own = np.setdiff1d(hidden if len(hidden) > len(rows) else np.arange(len(targets)), rows)
+            if initial_proba is not None and len(own):
+                own = own[[initial_proba[own, code].argmax()]]
+        rows.append(int(rng.choice(own if len(own) else len(targets))))
     return np.array(rows)

@@ -10,7 +10,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sksubtomo.training._expectation import (
+from sksubtomo.alignment._annealing import (
+    annealed_responsibilities,
+    class_log_bias,
+    mean_perplexity,
+)
+from sksubtomo.alignment._expectation import (
     Expectation,
     Poses,
     expectation,
@@ -18,95 +23,6 @@ from sksubtomo.training._expectation import (
     residual_noise,
     shell_power,
 )
-
-
-def class_log_bias(log_evidence: torch.Tensor, prior: NDArray[np.float64]) -> torch.Tensor:
-    """Return what to add to log evidence for the mean posterior to be the prior.
-
-    Fixed point of Sinkhorn & Knopp, the sum over classes being 1 for every volume.
-
-    Parameters
-    ----------
-    log_evidence : Tensor of shape (n, n_classes)
-        Finite. Without a row, the bias is the prior's logarithm less its mean.
-    prior : ndarray of shape (n_classes,)
-        Positive, of sum 1.
-
-    Returns
-    -------
-    bias : Tensor of shape (n_classes,)
-        Of mean 0.
-
-    References
-    ----------
-    Sinkhorn & Knopp, "Concerning nonnegative matrices and doubly stochastic matrices", Pacific
-    Journal of Mathematics 21, 1967.
-    """
-    evidence = log_evidence.double()
-    target = torch.from_numpy(np.log(prior))
-    bias = target.clone()
-    for _ in range(500 if len(evidence) else 0):
-        log_share = (evidence + bias).log_softmax(dim=1).logsumexp(dim=0) - np.log(len(evidence))
-        step = target - log_share
-        bias += step
-        if step.abs().max() < 1e-5:
-            break
-    return (bias - bias.mean()).float()
-
-
-def annealed_shares(
-    log_evidence: torch.Tensor, prior: NDArray[np.float64] | None, perplexity: float
-) -> tuple[torch.Tensor, float]:
-    """Return posteriors of classes that are spread over a number of classes on average.
-
-    Log evidence is divided by the temperature, at least 1, at which the exponential of the mean
-    entropy is the perplexity asked for. Deterministic annealing: volumes that were put into a wrong
-    class at first can still leave it.
-
-    Parameters
-    ----------
-    log_evidence : Tensor of shape (n, n_classes)
-        Finite.
-    prior : ndarray of shape (n_classes,) or None
-        Mean of the posteriors, see :func:`class_log_bias`; None leaves it free.
-    perplexity : float
-        At least 1. If posteriors are spread over more at temperature 1, they stay as they are.
-
-    Returns
-    -------
-    shares : Tensor of shape (n, n_classes)
-        Posteriors.
-    temperature : float
-        At least 1.
-
-    References
-    ----------
-    Ueda & Nakano, "Deterministic annealing EM algorithm", Neural Networks 11, 1998.
-    """
-
-    def shares_at(temperature: float) -> torch.Tensor:
-        cooled = log_evidence / temperature
-        if prior is not None:
-            cooled = cooled + class_log_bias(cooled, prior)
-        return cooled.softmax(dim=1)
-
-    low, high = 0.0, 16.0
-    shares = shares_at(1.0)
-    if perplexity <= 1 or not len(shares) or _perplexity(shares) >= perplexity:
-        return shares, 1.0
-    for _ in range(16):
-        middle = (low + high) / 2
-        shares = shares_at(2**middle)
-        if _perplexity(shares) < perplexity:
-            low = middle
-        else:
-            high = middle
-    return shares, float(2**middle)
-
-
-def _perplexity(shares: torch.Tensor) -> float:
-    """Return the exponential of the mean entropy, nan without a row."""
-    return float(torch.special.entr(shares).sum(dim=1).mean().exp())
 
 
 class MultiReferenceEM:
@@ -118,11 +34,11 @@ class MultiReferenceEM:
         Grids of poses, coarse to fine, with iterations.
     coefficients : Tensor of shape (n, n_frequencies)
         Of all volumes, from the finest poses.
-    finest : ReferencePoses or StillPoses
+    finest : PoseGrid or IdentityPose
         Those that the coefficients are from.
-    codes : ndarray of shape (n,)
+    targets : ndarray of shape (n,)
         Class indices, -1 where unlabelled.
-    seeds : ndarray of shape (n, n_classes) or None
+    initial_proba : ndarray of shape (n, n_classes) or None
         Class probabilities to hold on to at first. None begins with the labelled volumes alone.
     start : ndarray of shape (n_classes,) of int
         Row that each reference begins as.
@@ -132,12 +48,12 @@ class MultiReferenceEM:
         Whether to estimate it anew, shell by shell, once classes are free.
     prior : ndarray of shape (n_classes,) or None
         Shares of the classes among unlabelled volumes; None leaves them free.
-    n_seeded : int
-        Iterations that hold on to the seeds.
+    n_frozen : int
+        Iterations that hold on to the initial_proba.
     perplexity : float
         Classes over which the posterior of an unlabelled volume is spread in the first iteration
         after; it falls to 1 geometrically until the last stage.
-    waiting : ndarray of shape (n,) of bool, optional
+    held_back : ndarray of shape (n,) of bool, optional
         Unlabelled volumes that take no part before the last stage; of a single stage, in the first
         half of its iterations.
     report : callable, optional
@@ -160,41 +76,41 @@ class MultiReferenceEM:
         stages: list[tuple[Poses, int]],
         coefficients: torch.Tensor,
         finest: Poses,
-        codes: NDArray[np.int64],
+        targets: NDArray[np.int64],
         *,
-        seeds: NDArray[np.float64] | None,
+        initial_proba: NDArray[np.float64] | None,
         start: NDArray[np.intp],
         noise: float,
         by_shell: bool,
         prior: NDArray[np.float64] | None,
-        n_seeded: int,
+        n_frozen: int,
         perplexity: float,
-        waiting: NDArray[np.bool_] | None = None,
+        held_back: NDArray[np.bool_] | None = None,
         report: Callable[[dict[str, Any]], None] = lambda entry: None,
         device: str = "cpu",
     ) -> None:
         self.stages, self.finest, self.device, self.report = stages, finest, device, report
         self.coefficients, self.prior, self.by_shell = coefficients, prior, by_shell
-        self.n_seeded, self.perplexity = n_seeded, perplexity
-        self.labeled = torch.from_numpy(codes >= 0)
+        self.n_frozen, self.perplexity = n_frozen, perplexity
+        self.labeled = torch.from_numpy(targets >= 0)
         self.n_classes = len(start)
-        known = np.eye(self.n_classes, dtype=np.float32)[codes] * (codes >= 0)[:, np.newaxis]
+        known = np.eye(self.n_classes, dtype=np.float32)[targets] * (targets >= 0)[:, np.newaxis]
         self.known = torch.from_numpy(known)
-        self.seeds = self.known if seeds is None else self._adjusted(seeds)
-        self.labels = torch.from_numpy(codes)
-        waiting = np.zeros(len(codes), dtype=bool) if waiting is None else waiting
-        self.waiting = torch.from_numpy(waiting)
+        self.initial_proba = self.known if initial_proba is None else self._adjusted(initial_proba)
+        self.labels = torch.from_numpy(targets)
+        held_back = np.zeros(len(targets), dtype=bool) if held_back is None else held_back
+        self.held_back = torch.from_numpy(held_back)
         rounds = [n_iter for _, n_iter in stages]
-        self.n_waited = sum(rounds[:-1]) or rounds[0] // 2
+        self.n_held_back_iter = sum(rounds[:-1]) or rounds[0] // 2
         self.log_likelihood = -np.inf
         self.history: list[dict[str, Any]] = []
         self._begin(start, noise)
 
-    def _adjusted(self, seeds: NDArray[np.float64]) -> torch.Tensor:
-        log_seeds = torch.from_numpy(np.log(np.maximum(seeds, 1e-6))).float()
+    def _adjusted(self, initial_proba: NDArray[np.float64]) -> torch.Tensor:
+        log_proba = torch.from_numpy(np.log(np.maximum(initial_proba, 1e-6))).float()
         if self.prior is not None:
-            log_seeds = log_seeds + class_log_bias(log_seeds[~self.labeled], self.prior)
-        adjusted = log_seeds.softmax(dim=1)
+            log_proba = log_proba + class_log_bias(log_proba[~self.labeled], self.prior)
+        adjusted = log_proba.softmax(dim=1)
         return torch.where(self.labeled[:, np.newaxis], self.known, adjusted)
 
     def _begin(self, start: NDArray[np.intp], noise: float) -> None:
@@ -209,7 +125,7 @@ class MultiReferenceEM:
     def run(self) -> None:
         """Iterate; then compare all volumes once more with the final references.
 
-        The prior's shares are imposed while references take shape, and not on the last comparison.
+        The prior's responsibilities are imposed while references take shape, and not on the last comparison.
         """
         for stage, (poses, n_iter) in enumerate(self.stages):
             data = self.coefficients[:, torch.from_numpy(self.finest.radii <= poses.radii.max())]
@@ -220,7 +136,7 @@ class MultiReferenceEM:
                 self.history[-1]["seconds"] = time.perf_counter() - began
                 self.report(self.history[-1])
         evidence = self._expect(poses, data, keep_poses=False).log_evidence
-        # Volumes drawn with the prior's probabilities do not have its shares: by now the evidence
+        # Volumes drawn with the prior's probabilities do not have its responsibilities: by now the evidence
         # is the better guide.
         prior = np.full(self.n_classes, 1 / self.n_classes) if self.prior is None else self.prior
         joint = evidence + torch.from_numpy(np.log(prior)).float()
@@ -230,12 +146,12 @@ class MultiReferenceEM:
         self.labels = torch.where(self.labeled, self.known.argmax(dim=1), joint.argmax(dim=1))
 
     def _perplexity_in(self, stage: int) -> float | None:
-        """Return how far classes are to be spread in the next iteration; None holds the seeds."""
-        done = len(self.history) - self.n_seeded
+        """Return how far classes are to be spread in the next iteration; None holds the initial_proba."""
+        done = len(self.history) - self.n_frozen
         if done < 0:
             return None
         annealed = [n_iter for _, n_iter in self.stages[:-1] or self.stages]
-        last = sum(annealed) - self.n_seeded - 1
+        last = sum(annealed) - self.n_frozen - 1
         if last < 1 or (stage and stage == len(self.stages) - 1):
             return 1.0
         return float(self.perplexity ** (1 - done / last))
@@ -248,25 +164,27 @@ class MultiReferenceEM:
     def _iterate(
         self, poses: Poses, data: torch.Tensor, power: torch.Tensor, perplexity: float | None
     ) -> None:
-        """Do one iteration; those without a perplexity hold on to the seeds."""
+        """Do one iteration; those without a perplexity hold on to the initial_proba."""
         result = self._expect(poses, data)
-        shares, temperature = self.seeds, np.nan
+        responsibilities, temperature = self.initial_proba, np.nan
         if perplexity is not None:
             hidden = ~self.labeled
-            shares = self.known.clone()
-            shares[hidden], temperature = annealed_shares(
+            responsibilities = self.known.clone()
+            responsibilities[hidden], temperature = annealed_responsibilities(
                 result.log_evidence[hidden], self.prior, perplexity
             )
-        if len(self.history) < self.n_waited:
-            shares = torch.where(self.waiting[:, np.newaxis], 0.0, shares)
-        self._maximize(poses, data, power, result, shares, seeded=perplexity is None)
-        terms = shares * result.log_evidence + torch.special.entr(shares)
-        labels = torch.where(shares.sum(dim=1) > 0, shares.argmax(dim=1), -1)
+        if len(self.history) < self.n_held_back_iter:
+            responsibilities = torch.where(self.held_back[:, np.newaxis], 0.0, responsibilities)
+        self._maximize(poses, data, power, result, responsibilities, seeded=perplexity is None)
+        terms = responsibilities * result.log_evidence + torch.special.entr(responsibilities)
+        labels = torch.where(responsibilities.sum(dim=1) > 0, responsibilities.argmax(dim=1), -1)
         self.history.append(
             {
-                "log_likelihood": float(terms.sum() / shares.sum()),
+                "log_likelihood": float(terms.sum() / responsibilities.sum()),
                 "changed": float((labels != self.labels).double().mean()),
-                "perplexity": _perplexity(shares[~self.labeled]) if perplexity else np.nan,
+                "perplexity": mean_perplexity(responsibilities[~self.labeled])
+                if perplexity
+                else np.nan,
                 "temperature": temperature,
             }
         )
@@ -278,15 +196,15 @@ class MultiReferenceEM:
         data: torch.Tensor,
         power: torch.Tensor,
         result: Expectation,
-        shares: torch.Tensor,
+        responsibilities: torch.Tensor,
         *,
         seeded: bool,
     ) -> None:
         noise = self.noise[: len(power)]
-        sums, weights = posterior_sums(poses, data, noise, result, shares)
+        sums, weights = posterior_sums(poses, data, noise, result, responsibilities)
         white = noise[poses.shells].rsqrt()
         signal = poses.signal_power(power, noise)
-        solved = poses.solve(sums * white, weights, white.square(), signal)
+        solved = poses.wiener_update(sums * white, weights, white.square(), signal)
         # Without a volume, a reference stays as it was.
         some = (weights.sum(dim=1) > 0).view(-1, 1, 1, 1)
         self.maps = torch.where(some, solved, self.maps)

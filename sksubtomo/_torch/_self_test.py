@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import torch
 from torch.nn import functional as F
 
+from sksubtomo._torch._float32 import PRODUCT_FLAGS
 from sksubtomo.exceptions import PrecisionWarning
-from sksubtomo.networks._float32 import PRODUCT_FLAGS
 
 # Factors are representable in bfloat16, so that products are exact and only sums and results are
 # rounded: by up to 2^-9 of a value for bfloat16, 2^-12 for TF32 where sums are kept in float32.

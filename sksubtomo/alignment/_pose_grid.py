@@ -76,7 +76,7 @@ def shift_grid(max_shift: float, n_steps: int) -> NDArray[np.float64]:
     return np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
 
 
-class ReferencePoses:
+class PoseGrid:
     """A grid of rotations and shifts of maps, and the coefficients to compare them by.
 
     Coefficients are scaled so that white noise of variance s**2 a voxel has s**2 in every
@@ -163,7 +163,7 @@ class ReferencePoses:
         spectra *= np.sqrt(2 / self.box_size**3)
         return torch.from_numpy(spectra.astype(np.complex64))
 
-    def shifted(self, coefficients: torch.Tensor) -> torch.Tensor:
+    def unshift(self, coefficients: torch.Tensor) -> torch.Tensor:
         """Return coefficients with every shift undone, (n, n_shifts, 2 n_frequencies), real."""
         moved = coefficients[:, np.newaxis] * self._phases.to(coefficients.device)
         return torch.cat([moved.real, moved.imag], dim=-1)
@@ -181,7 +181,7 @@ class ReferencePoses:
         values = functional.grid_sample(parts[np.newaxis], self._grid, align_corners=True)
         return torch.cat(list(values[0, ..., 0]), dim=-1)
 
-    def _spread(self, values: torch.Tensor, n_parts: int) -> torch.Tensor:
+    def _adjoint_sample(self, values: torch.Tensor, n_parts: int) -> torch.Tensor:
         """Apply the adjoint of :meth:`_sample`."""
         fine = self.inner_size * _OVERSAMPLING
         parts = torch.zeros(n_parts, fine, fine, fine, requires_grad=True)
@@ -195,7 +195,7 @@ class ReferencePoses:
         """
         return torch.maximum(power - noise, _LEAST_SIGNAL * noise)
 
-    def solve(
+    def wiener_update(
         self,
         sums: torch.Tensor,
         weights: torch.Tensor,
@@ -225,8 +225,8 @@ class ReferencePoses:
         one = precision[: len(self.frequencies)]
         numerators, denominators = [], []
         for total, weight in zip(sums, weights, strict=True):
-            num = torch.complex(*self._spread(total, 2))
-            den = self._spread(weight[:, np.newaxis] * one, 1)[0]
+            num = torch.complex(*self._adjoint_sample(total, 2))
+            den = self._adjoint_sample(weight[:, np.newaxis] * one, 1)[0]
             # The other half space.
             numerators.append(num + _mirrored(num).conj())
             denominators.append(den + _mirrored(den))

@@ -7,8 +7,8 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import nn
 
+from sksubtomo._torch import PartSeeds
 from sksubtomo._utils._volumes import Shape3d
-from sksubtomo.networks._random import PartSeeds
 from sksubtomo.networks._registry import resolve_backbone
 
 

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import nn
 
-from sksubtomo.networks._random import glorot_
+from sksubtomo.networks._initialization import glorot_
 
 
 class BaseEncoder3d(nn.Module):
