@@ -373,9 +373,7 @@ def test_other_metadata_of_unlabeled_rows_have_to_be_given(data, routing):
     X, y, unlabeled = data
     outer = WithUnlabeled(requesting(), unlabeled)
     tilts = metadata_of(range(N))["tilt_ranges_deg"]
-    message = (
-        r"not for the 24 unlabeled ones. Pass theirs as unlabeled_metadata=\{'tilt_ranges_deg'"
-    )
+    message = r"for the 24 unlabeled ones. Pass theirs as unlabeled_metadata=\{'tilt_ranges_deg'"
     with pytest.raises(ValueError, match=message):
         outer.fit(X, y, tilt_ranges_deg=tilts)
     outer.set_params(unlabeled_metadata={"tilt_ranges_deg": tilts[:5]})

@@ -79,11 +79,8 @@ def annealed_responsibilities(
 
     low, high = 0.0, 16.0
     responsibilities = responsibilities_at(1.0)
-    if (
-        perplexity <= 1
-        or not len(responsibilities)
-        or mean_perplexity(responsibilities) >= perplexity
-    ):
+    spread = mean_perplexity(responsibilities)
+    if perplexity <= 1 or not len(responsibilities) or spread >= perplexity:
         return responsibilities, 1.0
     for _ in range(16):
         middle = (low + high) / 2

@@ -125,7 +125,7 @@ class MultiReferenceEM:
     def run(self) -> None:
         """Iterate; then compare all volumes once more with the final references.
 
-        The prior's responsibilities are imposed while references take shape, and not on the last comparison.
+        The prior's proportions are imposed while references take shape, not on the last comparison.
         """
         for stage, (poses, n_iter) in enumerate(self.stages):
             data = self.coefficients[:, torch.from_numpy(self.finest.radii <= poses.radii.max())]
@@ -136,8 +136,8 @@ class MultiReferenceEM:
                 self.history[-1]["seconds"] = time.perf_counter() - began
                 self.report(self.history[-1])
         evidence = self._expect(poses, data, keep_poses=False).log_evidence
-        # Volumes drawn with the prior's probabilities do not have its responsibilities: by now the evidence
-        # is the better guide.
+        # Volumes drawn with the prior's probabilities do not have exactly its proportions: by now
+        # the evidence is the better guide.
         prior = np.full(self.n_classes, 1 / self.n_classes) if self.prior is None else self.prior
         joint = evidence + torch.from_numpy(np.log(prior)).float()
         given = (self.known * joint).sum(dim=1)
@@ -146,7 +146,7 @@ class MultiReferenceEM:
         self.labels = torch.where(self.labeled, self.known.argmax(dim=1), joint.argmax(dim=1))
 
     def _perplexity_in(self, stage: int) -> float | None:
-        """Return how far classes are to be spread in the next iteration; None holds the initial_proba."""
+        """Return how far classes are to be spread next; None holds the initial probabilities."""
         done = len(self.history) - self.n_frozen
         if done < 0:
             return None

@@ -30,8 +30,8 @@ _LEAST_NOISE = 0.02
 class PosePosterior(NamedTuple):
     """Probable poses of volumes, if they were of a class; one entry a pose.
 
-    ``rows`` and ``targets`` say of which volume and which class, ``poses`` which pose (shift first),
-    and ``weights`` its probability, 1 in all for every volume and class.
+    ``rows`` and ``targets`` say of which volume and which class, ``poses`` which pose (shift
+    first), and ``weights`` its probability, 1 in all for every volume and class.
     """
 
     rows: torch.Tensor

@@ -67,10 +67,8 @@ def check_class_prior(
             proportions = np.asarray(class_prior, dtype=float)
         except (TypeError, ValueError):
             proportions = np.full(n_classes, np.nan)
-    if (
-        proportions.shape != (n_classes,)
-        or not (np.isfinite(proportions) & (proportions > 0)).all()
-    ):
+    positive = np.isfinite(proportions) & (proportions > 0)
+    if proportions.shape != (n_classes,) or not positive.all():
         raise ValueError(
             f"class_prior={reprlib.repr(class_prior)} must give each of the {n_classes} classes "
             f"{classes.tolist()[:10]} a positive share."

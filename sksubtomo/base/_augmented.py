@@ -84,13 +84,13 @@ def check_tilt_ranges(tilt_ranges_deg: Any, n_volumes: int) -> NDArray[np.float6
     ranges = check_array(tilt_ranges_deg, dtype=np.float64, input_name="tilt_ranges_deg")
     if ranges.shape != (n_volumes, 2):
         raise ValueError(
-            f"tilt_ranges_deg has shape {ranges.shape}; {n_volumes} volumes need ({n_volumes}, 2): the "
-            "lowest and the highest tilt of each, in degrees."
+            f"tilt_ranges_deg has shape {ranges.shape}; {n_volumes} volumes need ({n_volumes}, 2): "
+            "the lowest and the highest tilt of each, in degrees."
         )
     wrong = np.flatnonzero(~((ranges[:, 0] < ranges[:, 1]) & (np.abs(ranges) <= 90).all(axis=1)))
     if len(wrong):
         raise ValueError(
-            f"tilt_ranges_deg[{wrong[0]}] = {ranges[wrong[0]].tolist()} must be two increasing angles "
-            "between -90 and 90 degrees."
+            f"tilt_ranges_deg[{wrong[0]}] = {ranges[wrong[0]].tolist()} must be two increasing "
+            "angles between -90 and 90 degrees."
         )
     return ranges

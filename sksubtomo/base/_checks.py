@@ -104,8 +104,8 @@ class ChecksMixin:
             raise ValueError("tilt_ranges_deg are for augmentation, which is 'none'.")
         if X_val is not None:
             raise ValueError(
-                "tilt_ranges_deg are those of X; X_val has none. Let validation_fraction take a part "
-                "of X instead."
+                "tilt_ranges_deg are those of X; X_val has none. Let validation_fraction take a "
+                "part of X instead."
             )
 
     def _check_same_shape(self) -> None:

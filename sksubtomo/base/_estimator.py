@@ -59,7 +59,7 @@ class BaseVolumeEstimator(
     def __init__(
         self,
         *,
-        network="paper",
+        network="liu2019",
         network_params=None,
         augmentation="none",
         test_time_rotations=0,

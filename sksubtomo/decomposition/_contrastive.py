@@ -30,7 +30,7 @@ class ContrastiveEncoder(EncodingMixin, BaseVolumeEstimator):
     Parameters
     ----------
     network : str, default="resnet"
-        "paper", that of Liu et al.; "resnet", residual, batch-normalised and globally pooled; or
+        "liu2019", that of Liu et al.; "resnet", residual, batch-normalised and globally pooled; or
         "monai:NAME", a classification network of MONAI, such as "monai:resnet18".
     network_params : dict, optional
         ``n_blocks`` and ``n_filters`` (32) of the encoder, ``latent_dim`` (128), the length of the

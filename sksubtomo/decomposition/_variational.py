@@ -31,8 +31,8 @@ class VariationalAutoencoder(ReconstructionMixin, BaseVolumeEstimator):
 
     Parameters
     ----------
-    network : str, default="paper"
-        "paper", that of Liu et al.; "resnet", residual, batch-normalised and globally pooled; or
+    network : str, default="liu2019"
+        "liu2019", that of Liu et al.; "resnet", residual, batch-normalised and globally pooled; or
         "monai:NAME", a classification network of MONAI, such as "monai:resnet18".
     network_params : dict, optional
         ``n_blocks`` (by default as many as leave no edge above 7 voxels, 2 for boxes of 28 and 4

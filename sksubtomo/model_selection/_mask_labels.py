@@ -72,8 +72,8 @@ def mask_labels(
             return _hide_all_but(y, random_state.permutation(known)[:n_kept])
         counts = _apportion(n_kept, np.bincount(targets))
     kept = [
-        random_state.permutation(known[targets == code])[:count]
-        for code, count in enumerate(counts)
+        random_state.permutation(known[targets == target])[:count]
+        for target, count in enumerate(counts)
     ]
     return _hide_all_but(y, np.concatenate(kept) if kept else known[:0])
 

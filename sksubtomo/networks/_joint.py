@@ -47,7 +47,7 @@ class AutoencodingNetwork(nn.Module):
         unlabelled volumes do not touch the classifier at all.
     reconstructs : bool, default=True
         Whether ``forward`` runs the decoder, which costs most of the time.
-    network : str, default="paper"
+    network : str, default="liu2019"
         What the parts are, see :func:`resolve_backbone`. The encoders of "resnet" and of MONAI
         have batch normalisation, too, whose statistics are of all rows.
 
@@ -74,7 +74,7 @@ class AutoencodingNetwork(nn.Module):
         latent_dim: int | None = 128,
         batch_norm_rows: Literal["all", "labeled"] = "all",
         reconstructs: bool = True,
-        network: str = "paper",
+        network: str = "liu2019",
     ) -> None:
         super().__init__()
         backbone = resolve_backbone(network)

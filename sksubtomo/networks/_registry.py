@@ -34,7 +34,7 @@ class Backbone(NamedTuple):
 
 
 NETWORKS: Mapping[str, Backbone] = {
-    "paper": Backbone(Encoder3d, Decoder3d, Classifier3d),
+    "liu2019": Backbone(Encoder3d, Decoder3d, Classifier3d),
     "resnet": Backbone(ResidualEncoder3d, ResidualDecoder3d, PooledClassifier3d),
 }
 
@@ -45,7 +45,7 @@ def resolve_backbone(name: str) -> Backbone:
     Parameters
     ----------
     name : str
-        A key of ``NETWORKS``: "paper" or "resnet"; or "monai:NAME" for a network of
+        A key of ``NETWORKS``: "liu2019" or "resnet"; or "monai:NAME" for a network of
         MONAI, such as "monai:resnet18" or "monai:densenet121".
 
     Raises

@@ -42,7 +42,7 @@ class VariationalNetwork(nn.Module):
         Length of the code.
     noise_std : float, default=1
         Standard deviation of the voxels around the decoded mean.
-    network : str, default="paper"
+    network : str, default="liu2019"
         What encoder and decoder are, see :func:`resolve_backbone`.
 
     References
@@ -61,7 +61,7 @@ class VariationalNetwork(nn.Module):
         n_hidden: int = 128,
         latent_dim: int = 50,
         noise_std: float = 1.0,
-        network: str = "paper",
+        network: str = "liu2019",
     ) -> None:
         super().__init__()
         backbone = resolve_backbone(network)
@@ -146,7 +146,7 @@ class ConditionalVariationalNetwork(nn.Module):
     dense : bool, default=False
         Whether to use dense layers instead of convolutions, for codes instead of volumes; then
         `noise_std` is where a standard deviation of each entry, which is learnt, begins.
-    network : str, default="paper"
+    network : str, default="liu2019"
         What encoder, decoder and classifier are if not dense, see :func:`resolve_backbone`.
 
     References
@@ -167,7 +167,7 @@ class ConditionalVariationalNetwork(nn.Module):
         latent_dim: int = 50,
         noise_std: float = 1.0,
         dense: bool = False,
-        network: str = "paper",
+        network: str = "liu2019",
     ) -> None:
         super().__init__()
         self.n_classes = n_classes

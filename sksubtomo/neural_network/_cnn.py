@@ -32,8 +32,8 @@ class CNNClassifier(BaseVolumeClassifier):
     classes : array-like of shape (n_classes,), optional
         All classes. By default those that occur in `y`. To be given where a subset of the data may
         lack a class, as in cross-validation with few labels.
-    network : str, default="paper"
-        "paper", that of Liu et al.; "resnet", residual, batch-normalised and globally pooled; or
+    network : str, default="liu2019"
+        "liu2019", that of Liu et al.; "resnet", residual, batch-normalised and globally pooled; or
         "monai:NAME", a classification network of MONAI, such as "monai:resnet18".
     network_params : dict, optional
         ``n_blocks`` (by default as many as leave no edge above 7 voxels, 2 for boxes of 28 and 4
@@ -145,7 +145,7 @@ class CNNClassifier(BaseVolumeClassifier):
         *,
         class_weight=None,
         classes=None,
-        network="paper",
+        network="liu2019",
         network_params=None,
         augmentation="none",
         test_time_rotations=0,

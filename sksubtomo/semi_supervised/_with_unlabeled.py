@@ -16,7 +16,7 @@ from sksubtomo._utils._meta_classifier import BaseMetaClassifier, fit_classifier
 from sksubtomo._utils._near_misses import warning_once
 from sksubtomo._utils._routing import routed_params
 from sksubtomo._utils._rows import as_rows, is_per_row
-from sksubtomo.io._shared_volumes import SharedVolumes
+from sksubtomo.io import SharedVolumes
 from sksubtomo.semi_supervised._joined import join_volumes
 
 

@@ -22,8 +22,7 @@ from sksubtomo._torch import (
     shortest_convolved_edge,
 )
 from sksubtomo._utils._callbacks import FitTasks
-from sksubtomo.augmentation import TiltRange, WedgeAwareAugmentation
-from sksubtomo.augmentation._rotation_average import average_over_rotations
+from sksubtomo.augmentation import TiltRange, WedgeAwareAugmentation, average_over_rotations
 from sksubtomo.networks import GaussianNoise
 from sksubtomo.training._data import read_ahead
 

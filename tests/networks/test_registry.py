@@ -57,7 +57,7 @@ def test_state_dict_keys_of_the_paper():
 
 @pytest.mark.parametrize("name", ["resnet50", "", None, 3, []])
 def test_unknown_network(name):
-    with pytest.raises(ValueError, match="is not known. Use one of 'paper', 'resnet', or 'monai:"):
+    with pytest.raises(ValueError, match="is not known. Use one of 'liu2019', 'resnet', or"):
         AutoencodingNetwork((6, 6, 6), 3, network=name)
 
 

@@ -140,7 +140,7 @@ def test_fine_tuning_starts_from_a_contrastive_encoder(mostly_hidden):
         (
             {"augmentation": "rotations"},
             {"tilt_ranges_deg": np.zeros((60, 2))},
-            r"tilt_ranges_deg\[0\]",
+            r"_deg\[0\]",
         ),
         ({"training_params": {"labeled_share": 1.5}}, {}, "labeled_share"),
     ],

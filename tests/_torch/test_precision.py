@@ -1,9 +1,9 @@
 import pytest
 import torch
 
+from sksubtomo._torch import _precision, _self_test
 from sksubtomo._torch._precision import computing_in, resolve_precision
 from sksubtomo.exceptions import PrecisionWarning
-from sksubtomo.networks import _precision, _self_test
 
 
 @pytest.fixture

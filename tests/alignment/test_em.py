@@ -20,9 +20,9 @@ from sksubtomo.alignment import (
     shell_power,
     shift_grid,
 )
+from sksubtomo.alignment import _expectation as engine
 from sksubtomo.fourier import apply_fourier_filter, missing_wedge_mask, squared_frequencies
 from sksubtomo.geometry import rotate_volume, rotation_grid
-from sksubtomo.training import _expectation as engine
 
 SIZE = 16
 

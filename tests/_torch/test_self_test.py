@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from sksubtomo._torch import _self_test
 from sksubtomo._torch._self_test import find_mismatch
-from sksubtomo.networks import _self_test
 
 
 def test_passes_here():

@@ -10,7 +10,7 @@ import textwrap
 import numpy as np
 import pytest
 
-from sksubtomo.networks import _processes
+from sksubtomo._torch import _distributed
 
 pytest.importorskip("accelerate")
 
@@ -202,10 +202,10 @@ def test_a_device_that_processes_do_not_have(monkeypatch, device):
             pass
 
     monkeypatch.setattr(accelerate, "PartialState", State)
-    monkeypatch.setattr(_processes, "resolve_device", lambda device: device)
+    monkeypatch.setattr(_distributed, "resolve_device", lambda device: device)
     with (
         pytest.raises(ValueError, match=r"each of 2 processes has cuda:1. Pass device='cuda'"),
-        _processes.distributed_training(True, device),
+        _distributed.distributed_training(True, device),
     ):
         pass
 
@@ -214,10 +214,10 @@ class TwoProcesses:
     """Stands in for two processes, this one being the second, with tensors that are the same."""
 
     def __init__(self, monkeypatch):
-        monkeypatch.setattr(_processes, "_sharing", True)
-        monkeypatch.setattr(_processes.distributed, "get_world_size", lambda: 2)
-        monkeypatch.setattr(_processes.distributed, "get_rank", lambda: 1)
-        monkeypatch.setattr(_processes.distributed, "all_reduce", lambda tensor: tensor.mul_(2))
+        monkeypatch.setattr(_distributed, "_sharing", True)
+        monkeypatch.setattr(_distributed.distributed, "get_world_size", lambda: 2)
+        monkeypatch.setattr(_distributed.distributed, "get_rank", lambda: 1)
+        monkeypatch.setattr(_distributed.distributed, "all_reduce", lambda tensor: tensor.mul_(2))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
