@@ -21,6 +21,7 @@ from sklearn.utils.metadata_routing import MetadataRouter
 
 from sksubtomo.calibration import RejectingClassifier, TemperatureScaledClassifier
 from sksubtomo.model_selection import SemiSupervisedSplit
+from sksubtomo.networks import Liu2019
 from sksubtomo.neural_network import CNNClassifier
 from sksubtomo.preprocessing import CenterCropper
 from sksubtomo.semi_supervised import (
@@ -413,7 +414,7 @@ def volumes(mostly_hidden, routing):
 
 
 def spy(**params):
-    quick = {**QUICK, "network_params": {"n_filters": 2}, "max_epochs": 1, "precision": "float32"}
+    quick = {**QUICK, "network": Liu2019(n_filters=2), "max_epochs": 1, "precision": "float32"}
     return Spy(**{**quick, **params}).set_fit_request(tilt_ranges_deg=True)
 
 

@@ -56,7 +56,7 @@ def _join(device: str) -> None:
         from accelerate import PartialState
     except ImportError:
         raise ImportError(
-            "training_params={'accelerate': True} needs Accelerate. Install it with "
+            "Training(accelerate=True) needs Accelerate. Install it with "
             "pip install 'sksubtomo[accelerate]'."
         ) from None
     kind = torch.device(resolve_device(device)).type
@@ -64,7 +64,7 @@ def _join(device: str) -> None:
     state = PartialState(cpu=kind == "cpu" or started_for_cpu)
     if state.num_processes == 1:
         warnings.warn(
-            "training_params={'accelerate': True}, but this is the only process. Start the script "
+            "Training(accelerate=True), but this is the only process. Start the script "
             "with `accelerate launch --num_processes 4` on GPUs, or `torchrun --nproc_per_node 4`.",
             UserWarning,
             stacklevel=4,

@@ -176,7 +176,7 @@ def random_low_pass(
     The gain at k is ``2 ** -(k / cutoff)**2``, as in :func:`sksubtomo.fourier.gaussian_low_pass`.
     """
     check_tensor(volumes)
-    _check_cutoffs(cutoffs)
+    check_cutoffs(cutoffs)
     cutoff = _uniform(volumes, 1, *cutoffs, generator)[:, 0, None]
     return filter_volumes(volumes, torch.exp2(-_squared_frequencies(volumes) / cutoff**2))
 
@@ -219,7 +219,7 @@ class WedgeAwareAugmentation(nn.Module):
         _check_below("noise_std", noise_std)
         _check_below("contrast", contrast, 1.0)
         if low_pass is not None:
-            _check_cutoffs(low_pass)
+            check_cutoffs(low_pass)
         self.tilt_range_deg = tilt_range_deg
         self.rotate = rotate
         self.max_shift_voxels = max_shift_voxels
@@ -356,7 +356,7 @@ def _check_below(name: str, value: float, limit: float = float("inf")) -> None:
         raise ValueError(f"{name}={value!r} must be at least 0 and below {limit}.")
 
 
-def _check_cutoffs(cutoffs: tuple[float, float]) -> None:
+def check_cutoffs(cutoffs: tuple[float, float]) -> None:
     bounds = np.ravel(cutoffs)
     if bounds.size != 2 or not 0 < bounds[0] <= bounds[1]:
         raise ValueError(f"low_pass cutoffs {cutoffs!r} must be a pair, 0 < lowest <= highest.")

@@ -1,4 +1,4 @@
-"""Estimators that another one builds on, given fitted, unfitted or frozen."""
+"""Pre-trained models that an estimator builds on, given fitted, unfitted or frozen."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sksubtomo._utils._delegation import unfrozen
 from sksubtomo._utils._volumes import Shape3d
+from sksubtomo.base._settings import resolve
 
 
 def check_first_stage(
@@ -52,3 +53,10 @@ def check_first_stage(
 def fitted_first_stage(stage: Any, X: Any) -> Any:
     """Return the stage itself if it is fitted, else a clone fitted to `X`; None stays None."""
     return stage if stage is None or hasattr(stage, "net_") else clone(stage).fit(X)
+
+
+def code_length(stage: Any) -> int:
+    """Return the length of the codes of a first stage, as it was fitted or will be."""
+    if hasattr(stage, "net_"):
+        return stage.net_.module_.latent_dim
+    return resolve(stage).latent_dim

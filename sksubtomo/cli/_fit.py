@@ -1,4 +1,4 @@
-"""Fit a classifier to labelled and unlabelled particles, and write a model file."""
+"""Fit a classifier to labeled and unlabeled particles, and write a model file."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 EPILOG = (
     "Labels are the class numbers of the table of particles (rlnClassNumber, 0 where unknown), or "
-    "those of --labels. All particles are learned from, labelled or not, except by 'supervised'."
+    "those of --labels. All particles are learned from, labeled or not, except by 'supervised'."
 )
 METHODS = {
     "joint": ("sksubtomo.semi_supervised", "AutoencodingClassifier"),
@@ -150,6 +150,7 @@ def _classifier(options: argparse.Namespace) -> Any:
     from sklearn.pipeline import make_pipeline
 
     from sksubtomo.preprocessing import VolumeNormalizer
+    from sksubtomo.training import Training
 
     package, name = METHODS[options.method]
     network = getattr(importlib.import_module(package), name)(
@@ -160,7 +161,7 @@ def _classifier(options: argparse.Namespace) -> Any:
         class_weight=None if options.equal_weights else "balanced",
         device=options.device,
         random_state=options.random_state,
-        verbose=0 if options.quiet else 1,
+        training=Training(verbose=0 if options.quiet else 1),
     )
     return make_pipeline(VolumeNormalizer(), network)
 

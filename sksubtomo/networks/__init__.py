@@ -1,12 +1,19 @@
-"""Network architectures: PyTorch modules, nothing about training."""
+"""Network architectures, as settings and as PyTorch modules; nothing about training."""
 
 from sksubtomo.networks._contrastive import ContrastiveNetwork, ContrastiveOutput
 from sksubtomo.networks._gaussian import GaussianNoise
 from sksubtomo.networks._joint import AutoencodingNetwork, AutoencodingOutput
 from sksubtomo.networks._liu2019 import Classifier3d, Decoder3d, Encoder3d
 from sksubtomo.networks._monai import MonaiEncoder3d
-from sksubtomo.networks._registry import NETWORKS, Backbone, resolve_backbone
 from sksubtomo.networks._resnet import PooledClassifier3d, ResidualDecoder3d, ResidualEncoder3d
+from sksubtomo.networks._settings import (
+    NETWORKS,
+    Liu2019,
+    MONAINet,
+    NetworkSettings,
+    ResNet,
+    network_settings,
+)
 from sksubtomo.networks._variational import (
     ConditionalOutput,
     ConditionalVariationalNetwork,
@@ -18,7 +25,6 @@ __all__ = [
     "NETWORKS",
     "AutoencodingNetwork",
     "AutoencodingOutput",
-    "Backbone",
     "Classifier3d",
     "ConditionalOutput",
     "ConditionalVariationalNetwork",
@@ -27,11 +33,15 @@ __all__ = [
     "Decoder3d",
     "Encoder3d",
     "GaussianNoise",
+    "Liu2019",
+    "MONAINet",
     "MonaiEncoder3d",
+    "NetworkSettings",
     "PooledClassifier3d",
+    "ResNet",
     "ResidualDecoder3d",
     "ResidualEncoder3d",
     "VariationalNetwork",
     "VariationalOutput",
-    "resolve_backbone",
+    "network_settings",
 ]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
 from sksubtomo._torch import PartSeeds
 from sksubtomo._utils._volumes import Shape3d
-from sksubtomo.networks._registry import resolve_backbone
+from sksubtomo.networks._settings import NetworkSettings, network_settings
 
 
 class AutoencodingOutput(NamedTuple):
@@ -36,20 +36,18 @@ class AutoencodingNetwork(nn.Module):
         Edges of the box in voxels, z, y, x.
     n_classes : int or None
         Number of classes. None leaves the classifier out, which makes an autoencoder.
-    n_blocks, n_filters : int
-        As in :class:`Encoder3d`; their meaning depends on `network`.
+    network : str or NetworkSettings, default="liu2019"
+        What makes the parts, see :func:`network_settings`. Of :class:`Liu2019`,
+        ``batch_norm_rows`` says which rows of a training batch pass through the classifier, and so
+        enter the statistics of its batch normalization. "all" is what the paper's text and its
+        published implementation do; with "labeled", as Algorithm 1 is written, unlabeled volumes
+        do not touch the classifier at all. The encoders of "resnet" and of MONAI have batch
+        normalization, too, whose statistics are of all rows.
     latent_dim : int or None, default=128
-        Length of the code. None leaves code and decoder out, which makes a supervised network.
-    batch_norm_rows : {"all", "labeled"}, default="all"
-        Which rows of a training batch pass through the classifier, and so enter the
-        statistics of its batch normalisation. "all" is what the paper's text and
-        its published implementation do; with "labeled", as Algorithm 1 is written,
-        unlabelled volumes do not touch the classifier at all.
+        Length of the code, where `network` does not state one. None leaves code and decoder out,
+        which makes a supervised network.
     reconstructs : bool, default=True
         Whether ``forward`` runs the decoder, which costs most of the time.
-    network : str, default="liu2019"
-        What the parts are, see :func:`resolve_backbone`. The encoders of "resnet" and of MONAI
-        have batch normalisation, too, whose statistics are of all rows.
 
     Raises
     ------
@@ -69,31 +67,28 @@ class AutoencodingNetwork(nn.Module):
         volume_shape: Shape3d,
         n_classes: int | None,
         *,
-        n_blocks: int | None = None,
-        n_filters: int = 32,
+        network: str | NetworkSettings = "liu2019",
         latent_dim: int | None = 128,
-        batch_norm_rows: Literal["all", "labeled"] = "all",
         reconstructs: bool = True,
-        network: str = "liu2019",
     ) -> None:
         super().__init__()
-        backbone = resolve_backbone(network)
-        sizes = {"n_blocks": n_blocks, "n_filters": n_filters, "latent_dim": latent_dim}
-        self.batch_norm_rows = batch_norm_rows
+        parts = network_settings(network)
+        latent_dim = parts.code_length(latent_dim)
+        self.batch_norm_rows = getattr(parts, "batch_norm_rows", "all")
         self.reconstructs = reconstructs and latent_dim is not None
         self.latent_dim = latent_dim
         seeds = PartSeeds()
         with seeds.of("encoder"):
-            self.encoder = backbone.encoder(volume_shape, **sizes)
+            self.encoder = parts.encoder(volume_shape, latent_dim)
         # Methods of a branch that is left out are not to be called.
         self.classifier: Any = None
         self.decoder: Any = None
         if n_classes is not None:
             with seeds.of("classifier"):
-                self.classifier = backbone.classifier(self.encoder.feature_shape, n_classes)
+                self.classifier = parts.classifier(self.encoder.feature_shape, n_classes)
         if latent_dim is not None:
             with seeds.of("decoder"):
-                self.decoder = backbone.decoder(volume_shape, **sizes)
+                self.decoder = parts.decoder(volume_shape, latent_dim)
 
     def forward(
         self, volumes: torch.Tensor, labeled: torch.Tensor | None = None

@@ -73,8 +73,6 @@ class MonaiEncoder3d(BaseEncoder3d):
         What ``monai.networks.nets`` calls the network, such as "resnet18" or "densenet121".
     volume_shape : tuple of int
         Edges of the box in voxels, z, y, x.
-    n_blocks, n_filters : int
-        Not used; they are for the decoder.
     latent_dim : int or None, default=128
         Length of the code; None leaves the dense layer out.
 
@@ -96,8 +94,6 @@ class MonaiEncoder3d(BaseEncoder3d):
         name: str,
         volume_shape: Shape3d,
         *,
-        n_blocks: int | None = None,
-        n_filters: int = 32,
         latent_dim: int | None = 128,
     ) -> None:
         factory, params = monai_factory(name)

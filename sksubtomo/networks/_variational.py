@@ -11,7 +11,7 @@ from torch import nn
 from sksubtomo._utils._volumes import Shape3d
 from sksubtomo.networks._gaussian import GaussianHead, GaussianNoise, log_of_noise
 from sksubtomo.networks._initialization import glorot_
-from sksubtomo.networks._registry import resolve_backbone
+from sksubtomo.networks._settings import NetworkSettings, network_settings
 
 
 class VariationalOutput(NamedTuple):
@@ -34,16 +34,14 @@ class VariationalNetwork(nn.Module):
     ----------
     volume_shape : tuple of int
         Edges of the box in voxels, z, y, x.
-    n_blocks, n_filters : int
-        As in :class:`Encoder3d`.
     n_hidden : int, default=128
         Width of the encoder's dense layer.
     latent_dim : int, default=50
-        Length of the code.
+        Length of the code, where `network` does not state one.
     noise_std : float, default=1
         Standard deviation of the voxels around the decoded mean.
-    network : str, default="liu2019"
-        What encoder and decoder are, see :func:`resolve_backbone`.
+    network : str or NetworkSettings, default="liu2019"
+        What makes encoder and decoder, see :func:`network_settings`.
 
     References
     ----------
@@ -56,23 +54,17 @@ class VariationalNetwork(nn.Module):
         self,
         volume_shape: Shape3d,
         *,
-        n_blocks: int | None = None,
-        n_filters: int = 32,
         n_hidden: int = 128,
         latent_dim: int = 50,
         noise_std: float = 1.0,
-        network: str = "liu2019",
+        network: str | NetworkSettings = "liu2019",
     ) -> None:
         super().__init__()
-        backbone = resolve_backbone(network)
-        self.latent_dim = latent_dim
-        self.encoder = backbone.encoder(
-            volume_shape, n_blocks=n_blocks, n_filters=n_filters, latent_dim=n_hidden
-        )
+        parts = network_settings(network)
+        latent_dim = self.latent_dim = parts.code_length(latent_dim)
+        self.encoder = parts.encoder(volume_shape, n_hidden)
         self.posterior = GaussianHead(n_hidden, latent_dim)
-        self.decoder = backbone.decoder(
-            volume_shape, n_blocks=n_blocks, n_filters=n_filters, latent_dim=latent_dim
-        )
+        self.decoder = parts.decoder(volume_shape, latent_dim)
         self.draw = GaussianNoise()
         self.register_buffer("log_noise", log_of_noise(noise_std))
 
@@ -135,19 +127,17 @@ class ConditionalVariationalNetwork(nn.Module):
         Edges of the box in voxels, z, y, x.
     n_classes : int
         Number of classes.
-    n_blocks, n_filters : int
-        As in :class:`Encoder3d`.
     n_hidden : int, default=128
         Width of the dense layers.
     latent_dim : int, default=50
-        Length of the code.
+        Length of the code, where `network` does not state one.
     noise_std : float, default=1
         Standard deviation of the voxels around the decoded mean.
     dense : bool, default=False
         Whether to use dense layers instead of convolutions, for codes instead of volumes; then
         `noise_std` is where a standard deviation of each entry, which is learnt, begins.
-    network : str, default="liu2019"
-        What encoder, decoder and classifier are if not dense, see :func:`resolve_backbone`.
+    network : str or NetworkSettings, default="liu2019"
+        What makes encoder, decoder and classifier if not dense, see :func:`network_settings`.
 
     References
     ----------
@@ -161,16 +151,16 @@ class ConditionalVariationalNetwork(nn.Module):
         volume_shape: Shape3d,
         n_classes: int,
         *,
-        n_blocks: int | None = None,
-        n_filters: int = 32,
         n_hidden: int = 128,
         latent_dim: int = 50,
         noise_std: float = 1.0,
         dense: bool = False,
-        network: str = "liu2019",
+        network: str | NetworkSettings = "liu2019",
     ) -> None:
         super().__init__()
         self.n_classes = n_classes
+        parts = network_settings(network)
+        latent_dim = parts.code_length(latent_dim)
         n_inputs = latent_dim + n_classes
         if dense:
             self.encoder: nn.Module = _DenseEncoder(volume_shape, n_hidden)
@@ -185,12 +175,10 @@ class ConditionalVariationalNetwork(nn.Module):
                 glorot_(part)
             self.log_noise = nn.Parameter(torch.full(volume_shape, math.log(noise_std)))
         else:
-            sizes = {"n_blocks": n_blocks, "n_filters": n_filters}
-            backbone = resolve_backbone(network)
-            encoder = backbone.encoder(volume_shape, latent_dim=n_hidden, **sizes)
+            encoder = parts.encoder(volume_shape, n_hidden)
             self.encoder = encoder
-            self.classifier = backbone.classifier(encoder.feature_shape, n_classes)
-            self.decoder = backbone.decoder(volume_shape, latent_dim=n_inputs, **sizes)
+            self.classifier = parts.classifier(encoder.feature_shape, n_classes)
+            self.decoder = parts.decoder(volume_shape, n_inputs)
             self.register_buffer("log_noise", log_of_noise(noise_std))
         self.posterior = GaussianHead(n_hidden + n_classes, latent_dim)
         self.draw = GaussianNoise()

@@ -1,4 +1,4 @@
-"""Classifiers that learn from labelled and unlabelled volumes together."""
+"""Classifiers that learn from labeled and unlabeled volumes together."""
 
 from sksubtomo.semi_supervised._autoencoding import AutoencodingClassifier
 from sksubtomo.semi_supervised._fine_tuned import FineTunedClassifier

@@ -132,8 +132,8 @@ class SelfTrainingClassifier(BaseMetaClassifier):
 
         Returns
         -------
-        self : object
-            The fitted estimator.
+        self : SelfTrainingClassifier
+            The fitted classifier.
 
         Raises
         ------

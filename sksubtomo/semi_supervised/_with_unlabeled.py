@@ -108,8 +108,8 @@ class WithUnlabeled(BaseMetaClassifier):
 
         Returns
         -------
-        self : object
-            The fitted estimator.
+        self : WithUnlabeled
+            The fitted classifier.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Losses, data sets, callbacks and skorch nets: what fits a network to volumes."""
+"""Training: its settings, losses, data sets, callbacks and skorch nets."""
 
 from sksubtomo.training._callbacks import (
     BestWeights,
@@ -18,8 +18,21 @@ from sksubtomo.training._losses import (
     safe_divide,
     squared_errors,
 )
-from sksubtomo.training._net import OPTIMIZERS, build_net, set_progress_bar
+from sksubtomo.training._method_settings import (
+    AutoencoderTraining,
+    Consistency,
+    ContrastiveTraining,
+    FineTuningTraining,
+    FixMatchTraining,
+    JointTraining,
+    PseudoLabelTraining,
+    Reconstruction,
+    VariationalTraining,
+)
+from sksubtomo.training._net import make_net
+from sksubtomo.training._plan import FitSettings, Plan, ViewPolicy
 from sksubtomo.training._pseudo_labels import PseudoLabels, choose_confident
+from sksubtomo.training._settings import OPTIMIZERS, Training, training_settings
 from sksubtomo.training._validation import hold_out
 from sksubtomo.training._variational_losses import (
     ConditionalVariationalLoss,
@@ -28,26 +41,37 @@ from sksubtomo.training._variational_losses import (
     gaussian_divergence,
     unlabeled_cost,
 )
-from sksubtomo.training._volume_net import ViewPolicy, VolumeNet
+from sksubtomo.training._volume_net import VolumeNet
 
 __all__ = [
     "OPTIMIZERS",
+    "AutoencoderTraining",
     "BestWeights",
     "ConditionalVariationalLoss",
+    "Consistency",
     "ContrastiveLoss",
+    "ContrastiveTraining",
     "EpochLog",
+    "FineTuningTraining",
+    "FitSettings",
+    "FixMatchTraining",
     "JointLoss",
+    "JointTraining",
     "OneCycle",
+    "Plan",
     "ProgressBar",
     "PseudoLabelConsistency",
+    "PseudoLabelTraining",
     "PseudoLabels",
     "RampUp",
+    "Reconstruction",
     "SquaredErrorConsistency",
+    "Training",
     "VariationalLoss",
+    "VariationalTraining",
     "ViewPolicy",
     "VolumeDataset",
     "VolumeNet",
-    "build_net",
     "choose_confident",
     "collect",
     "epoch_figures",
@@ -56,12 +80,13 @@ __all__ = [
     "gaussian_divergence",
     "hold_out",
     "labeled_cross_entropy",
+    "make_net",
     "safe_divide",
     "scaling_of",
-    "set_progress_bar",
     "split_dataset",
     "squared_errors",
     "to_input",
+    "training_settings",
     "unlabeled_cost",
     "volume_loader",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import torch
 from skorch import NeuralNet
@@ -16,46 +16,21 @@ from sksubtomo._torch import (
     average_gradients,
     computing_in,
     holding_precision,
+    n_processes,
     preferred_precision,
     process_index,
     resolve_precision,
     shortest_convolved_edge,
 )
 from sksubtomo._utils._callbacks import FitTasks
-from sksubtomo.augmentation import TiltRange, WedgeAwareAugmentation, average_over_rotations
+from sksubtomo.augmentation import TiltRange, average_over_rotations
 from sksubtomo.networks import GaussianNoise
+from sksubtomo.training._callbacks import ProgressBar
 from sksubtomo.training._data import read_ahead
+from sksubtomo.training._plan import FitSettings, Plan, ViewPolicy
 
 # What a network says of a particle whatever its orientation.
 _ABOUT_THE_PARTICLE = ("classify", "logits", "encode", "features")
-
-
-class ViewPolicy(NamedTuple):
-    """What a network gets to see of a batch of volumes.
-
-    Parameters
-    ----------
-    augmentation : WedgeAwareAugmentation, optional
-        Makes a copy of each volume; without it, the volume itself is the copy.
-    corruption : WedgeAwareAugmentation, optional
-        What is done in training to the copies on top.
-    clean_target : bool
-        Whether copies are to be reconstructed as they were before the corruption.
-    n_views : int
-        Copies of each volume. The network gets them one set after the other.
-    teacher : {"self", "average"}, optional
-        Whose logits of other copies, without corruption, go with the output in training: those of
-        the network as it is, or with averaged weights.
-    n_test_rotations : int
-        Rotated copies over which predictions are averaged; 0 takes volumes as they are.
-    """
-
-    augmentation: WedgeAwareAugmentation | None = None
-    corruption: WedgeAwareAugmentation | None = None
-    clean_target: bool = False
-    n_views: int = 1
-    teacher: Literal["self", "average"] | None = None
-    n_test_rotations: int = 0
 
 
 class VolumeNet(NeuralNet):
@@ -121,6 +96,42 @@ class VolumeNet(NeuralNet):
             self.averaged_ = copy.deepcopy(self.module_).requires_grad_(False)
         return self
 
+    def apply(self, plan: Plan, settings: FitSettings) -> None:
+        """Take over what may change from one fit to the next.
+
+        The one way by which settings reach a net, a new one or one that is trained further.
+
+        Parameters
+        ----------
+        plan : Plan
+            Loss, views, callbacks, and which parts of the network are used and trained.
+        settings : FitSettings
+            How to train.
+        """
+        training = settings.training
+        # Where processes share a batch, each has as many volumes as the user asked for.
+        self.set_params(lr=settings.learning_rate, batch_size=settings.batch_size * n_processes())
+        self.iterator_train__labeled_share = training.labeled_share
+        self.iterator_train__n_batches = training.steps_per_epoch
+        self.iterator_train__num_workers = training.n_workers
+        self.iterator_valid__num_workers = training.n_workers
+        self.views = plan.views
+        self.precision = settings.precision
+        # Through set_params, skorch would make a new criterion and forget Adam's moments.
+        consistency = getattr(plan.loss, "consistency", None)
+        if consistency is not None:
+            consistency.load_running_means(getattr(self.criterion_, "consistency", None))
+        self.criterion_ = plan.loss.to(self.device)
+        shown = bool(training.verbose) and process_index() == 0
+        fresh = {type(one).__name__: one for one in (*plan.callbacks, ProgressBar(shown=shown))}
+        self.callbacks_ = [(name, fresh.get(name, one)) for name, one in self.callbacks_]
+        for network in {self.module_, self.predictor_}:
+            for name, value in plan.switches.items():
+                setattr(network, name, value)
+        self.module_.requires_grad_(True)
+        if plan.frozen is not None:
+            self.module_.get_submodule(plan.frozen).requires_grad_(False)
+
     def get_all_learnable_params(self) -> Iterator[tuple[str, nn.Parameter]]:
         """Yield the parameters that the optimizer trains: none of the averaged network."""
         for name, parameter in super().get_all_learnable_params():
@@ -141,7 +152,7 @@ class VolumeNet(NeuralNet):
         views, function = self.views, self._function(method)
         if not views.n_test_rotations or method not in _ABOUT_THE_PARTICLE:
             return function
-        augmentation = views.augmentation or WedgeAwareAugmentation()
+        augmentation = views.augmentation
         return lambda volumes: average_over_rotations(
             function,
             volumes,

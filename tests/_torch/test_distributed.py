@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from sksubtomo._torch import _distributed
+from sksubtomo.networks import Liu2019
+from sksubtomo.training import Training
 
 pytest.importorskip("accelerate")
 
@@ -26,7 +28,7 @@ PROGRAM = """
     jobs, data, path = sys.argv[1:]
     data = np.load(data)
     for name, (package, estimator, params) in json.loads(jobs).items():
-        model = getattr(sys.modules["sksubtomo." + package], estimator)(**params)
+        model = getattr(sys.modules["sksubtomo." + package], estimator)().set_params(**params)
         model.fit(data["X"], data["y"])
         assert process_index() == 0  # sharing has ended
         rank = torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
@@ -38,41 +40,52 @@ PROGRAM = """
         torch.distributed.destroy_process_group()
 """
 COMMON = {
-    "network_params": {"n_blocks": 1, "n_filters": 4, "latent_dim": 8},
+    "network__n_blocks": 1,
+    "network__n_filters": 4,
     "max_epochs": 3,
     "learning_rate": 1e-3,
     "early_stopping": False,
     "random_state": 0,
 }
+CODED = {"network__latent_dim": 8}
 EQUAL = {
-    "autoencoder": ("decomposition", "Autoencoder", {}),
-    "joint": ("semi_supervised", "AutoencodingClassifier", {"class_weight": "balanced"}),
+    "autoencoder": ("decomposition", "Autoencoder", CODED),
+    "joint": ("semi_supervised", "AutoencodingClassifier", {**CODED, "class_weight": "balanced"}),
     "labeled-rows": (
         "semi_supervised",
         "AutoencodingClassifier",
-        {"network_params": {**COMMON["network_params"], "batch_norm_rows": "labeled"}},
+        {**CODED, "network__batch_norm_rows": "labeled"},
     ),
     "fix-match": (
         "semi_supervised",
         "FixMatchClassifier",
         {
-            "network_params": {"n_blocks": 1, "n_filters": 4},
             "max_epochs": 2,
-            "augmentation": {"rotate": False, "max_shift_voxels": 0, "tilt_range_deg": None},
-            "training_params": {"labeled_share": 0.5},
+            "augmentation__rotate": False,
+            "augmentation__max_shift_voxels": 0,
+            "augmentation__tilt_range_deg": None,
+            "training__labeled_share": 0.5,
         },
     ),
-    "bfloat16": ("semi_supervised", "AutoencodingClassifier", {"precision": "bfloat16"}),
+    "bfloat16": ("semi_supervised", "AutoencodingClassifier", {**CODED, "precision": "bfloat16"}),
     "resnet": (
         "semi_supervised",
         "AutoencodingClassifier",
-        {"network": "resnet", "early_stopping": True, "validation_fraction": 0.3, "max_epochs": 2},
+        {
+            **CODED,
+            "network": "resnet",
+            "early_stopping": True,
+            "training__validation_fraction": 0.3,
+            "max_epochs": 2,
+        },
     ),
 }
 # Weights of these processes are other ones than those of one process: random numbers, rounding.
 ALIKE = ("fix-match", "bfloat16")
 # Draws its own seed in each process, unless they agree on one.
-SEEDLESS = {"seedless": ("decomposition", "Autoencoder", {"random_state": None, "max_epochs": 1})}
+SEEDLESS = {
+    "seedless": ("decomposition", "Autoencoder", {**CODED, "random_state": None, "max_epochs": 1})
+}
 
 
 def free_port():
@@ -112,17 +125,11 @@ def run(world_size, jobs, data, path):
 
 
 def with_batches(jobs, batch_size, training=None):
-    training = training or {}
     return {
         name: (
             package,
             estimator,
-            {
-                **COMMON,
-                "batch_size": batch_size,
-                **params,
-                "training_params": {**params.get("training_params", {}), **training},
-            },
+            {**COMMON, "batch_size": batch_size, **params, **(training or {})},
         )
         for name, (package, estimator, params) in jobs.items()
     }
@@ -136,7 +143,7 @@ def results(mostly_hidden, tmp_path_factory):
     data = folder / "data.npz"
     np.savez(data, X=X[:45], y=y[:45])  # the last batch is of 13: one process has 7, one 6
     run(1, with_batches(EQUAL, 32), data, folder / "one")
-    run(2, with_batches(EQUAL | SEEDLESS, 16, {"accelerate": True}), data, folder / "two")
+    run(2, with_batches(EQUAL | SEEDLESS, 16, {"training__accelerate": True}), data, folder / "two")
     return folder
 
 
@@ -171,7 +178,7 @@ def test_without_accelerate_the_error_says_what_to_install(mostly_hidden, monkey
     from sksubtomo.decomposition import Autoencoder
 
     monkeypatch.setitem(sys.modules, "accelerate", None)
-    model = Autoencoder(training_params={"accelerate": True})
+    model = Autoencoder(training=Training(accelerate=True))
     with pytest.raises(ImportError, match=r"pip install 'sksubtomo\[accelerate\]'"):
         model.fit(*mostly_hidden)
 
@@ -180,10 +187,10 @@ def test_a_single_process_trains_as_ever(mostly_hidden):
     from sksubtomo.decomposition import Autoencoder
 
     X = mostly_hidden[0]
-    sizes = {"n_blocks": 1, "n_filters": 2, "latent_dim": 4}
-    params = {"network_params": sizes, "max_epochs": 1, "random_state": 0, "device": "cpu"}
+    network = Liu2019(n_blocks=1, n_filters=2, latent_dim=4)
+    params = {"network": network, "max_epochs": 1, "random_state": 0, "device": "cpu"}
     alone = Autoencoder(**params).fit(X)
-    launched = Autoencoder(**params, training_params={"accelerate": True})
+    launched = Autoencoder(**params, training=Training(accelerate=True))
     with pytest.warns(UserWarning, match=r"the only process.*torchrun --nproc_per_node"):
         launched.fit(X)
     np.testing.assert_array_equal(alone.transform(X), launched.transform(X))

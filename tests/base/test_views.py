@@ -8,8 +8,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.semi_supervised import LabelSpreading
 
-from sksubtomo.augmentation import average_over_rotations
+from sksubtomo.augmentation import Corruption, WedgeAwareRotations, average_over_rotations
 from sksubtomo.decomposition import Autoencoder, ContrastiveEncoder, VariationalAutoencoder
+from sksubtomo.networks import Liu2019, ResNet
 from sksubtomo.neural_network import CNNClassifier
 from sksubtomo.semi_supervised import (
     AutoencodingClassifier,
@@ -19,24 +20,34 @@ from sksubtomo.semi_supervised import (
     PseudoLabelClassifier,
     SemiSupervisedVAEClassifier,
 )
+from sksubtomo.training import (
+    Consistency,
+    FineTuningTraining,
+    JointTraining,
+    Reconstruction,
+    Training,
+)
 
 QUICK = {"max_epochs": 2, "batch_size": 16, "random_state": 0, "learning_rate": 1e-3}
-SMALL = {"network_params": {"n_filters": 4}}
-CODED = {"network_params": {"n_filters": 4, "latent_dim": 6}}
-COPIES = {"augmentation": "rotations", "test_time_rotations": 2}
+SMALL = {"network": Liu2019(n_filters=4)}
+CODED = {"network": Liu2019(n_filters=4, latent_dim=6)}
+RESIDUAL = {"network": ResNet(n_filters=4, latent_dim=6)}
+COPIES = {"augmentation": WedgeAwareRotations(n_test_rotations=2)}
+CONSISTENT = JointTraining(consistency=Consistency(weight=0.5))
+ONE_EPOCH = FineTuningTraining(pretrain_epochs=1)
 
 ESTIMATORS = [
     Autoencoder(**QUICK, **CODED, **COPIES),
-    AutoencodingClassifier(**QUICK, **CODED, **COPIES, consistency=0.5),
+    AutoencodingClassifier(**QUICK, **CODED, **COPIES, training=CONSISTENT),
     CNNClassifier(**QUICK, **SMALL, **COPIES),
-    ContrastiveEncoder(**QUICK, **CODED, **COPIES),
-    FineTunedClassifier(**QUICK, **CODED, **COPIES, pretrain_epochs=1),
+    ContrastiveEncoder(**QUICK, **RESIDUAL, **COPIES),
+    FineTunedClassifier(**QUICK, **CODED, **COPIES, training=ONE_EPOCH),
     FixMatchClassifier(**QUICK, **SMALL, **COPIES),
     MeanTeacherClassifier(**QUICK, **SMALL, **COPIES),
     PseudoLabelClassifier(**QUICK, **SMALL, **COPIES),
     SemiSupervisedVAEClassifier(**QUICK, **CODED, **COPIES),
     SemiSupervisedVAEClassifier(
-        VariationalAutoencoder(**QUICK, **CODED, **COPIES), **QUICK, **CODED, **COPIES
+        VariationalAutoencoder(**QUICK, **CODED, **COPIES), **QUICK, network=Liu2019(latent_dim=6)
     ),
     VariationalAutoencoder(**QUICK, **CODED, **COPIES),
 ]
@@ -54,7 +65,7 @@ def test_every_estimator_takes_copies(estimator, mostly_hidden):
     first, second = (clone(estimator).fit(X, y) for _ in range(2))
     assert np.array_equal(outputs(first, X), outputs(second, X))
     np.testing.assert_allclose(outputs(first, X)[3:5], outputs(first, X[3:5]), rtol=1e-4, atol=1e-5)
-    stages = [name for name in estimator.get_params() if name.endswith("test_time_rotations")]
+    stages = [name for name in estimator.get_params() if name.endswith("n_test_rotations")]
     plain = clone(estimator).set_params(**dict.fromkeys(stages, 0)).fit(X, y)
     assert not np.allclose(outputs(plain, X), outputs(first, X))
 
@@ -62,8 +73,8 @@ def test_every_estimator_takes_copies(estimator, mostly_hidden):
 def test_predictions_are_means_over_the_same_rotations(easy_volumes):
     X, y = easy_volumes
     tilts = (-50.0, 60.0)
-    augmentation = {"tilt_range_deg": tilts}
-    clf = CNNClassifier(**QUICK, **SMALL, augmentation=augmentation, test_time_rotations=3)
+    augmentation = WedgeAwareRotations(tilt_range_deg=tilts, n_test_rotations=3)
+    clf = CNNClassifier(**QUICK, **SMALL, augmentation=augmentation)
     clf.fit(X, y)
     expected = average_over_rotations(
         clf.net_.module_.eval().classify,
@@ -88,7 +99,7 @@ def test_decision_function_is_the_logarithm(easy_volumes):
 
 def test_features_are_what_the_classifier_reads(easy_volumes):
     X, y = easy_volumes
-    clf = CNNClassifier(**QUICK, **SMALL, network="resnet").fit(X, y)
+    clf = CNNClassifier(**QUICK, network=ResNet(n_filters=4)).fit(X, y)
     features = clf.features(X)
     assert features.shape == (60, clf.net_.module_.encoder.feature_shape[0])
     logits = clf.net_.module_.classifier.layers[-1](torch.from_numpy(features)).detach()
@@ -107,7 +118,7 @@ def test_tilt_ranges_of_single_volumes_change_the_training(mostly_hidden):
 
 def test_codes_of_copies_serve_scikit_learn(mostly_hidden):
     X, y = mostly_hidden
-    encoder = ContrastiveEncoder(**QUICK, **CODED)
+    encoder = ContrastiveEncoder(**QUICK, **RESIDUAL)
     spread = make_pipeline(encoder, LabelSpreading("knn", n_neighbors=5)).fit(X, y)
     assert spread.predict(X).shape == (60,)
     fitted = clone(encoder).fit(X)
@@ -117,7 +128,7 @@ def test_codes_of_copies_serve_scikit_learn(mostly_hidden):
 
 def test_fine_tuning_starts_from_a_contrastive_encoder(mostly_hidden):
     X, y = mostly_hidden
-    encoder = ContrastiveEncoder(**QUICK, **CODED).fit(X)
+    encoder = ContrastiveEncoder(**QUICK, **RESIDUAL).fit(X)
     clf = FineTunedClassifier(encoder, **{**QUICK, "max_epochs": 1}, freeze_encoder=True)
     clf.fit(X, y)
     trained, kept = (
@@ -130,9 +141,9 @@ def test_fine_tuning_starts_from_a_contrastive_encoder(mostly_hidden):
 @pytest.mark.parametrize(
     ("params", "fit_params", "message"),
     [
-        ({"augmentation": {"tilt": 60}}, {}, r"augmentation of CNNClassifier has unknown keys"),
-        ({"augmentation": {"tilt_range_deg": (60, 10)}}, {}, "increasing angles"),
-        ({"augmentation": {"low_pass": (0.4, 0.1)}}, {}, "low_pass cutoffs"),
+        ({"augmentation": {"tilt_range_deg": 60}}, {}, "'augmentation' parameter"),
+        ({"augmentation": WedgeAwareRotations(tilt_range_deg=(60, 10))}, {}, "increasing angles"),
+        ({"augmentation": WedgeAwareRotations(low_pass=(0.4, 0.1))}, {}, "low_pass cutoffs"),
         ({"augmentation": "flips"}, {}, "augmentation"),
         ({"network": "vgg"}, {}, "network='vgg' is not known"),
         ({}, {"tilt_ranges_deg": np.zeros((60, 2))}, "augmentation, which is 'none'"),
@@ -142,7 +153,7 @@ def test_fine_tuning_starts_from_a_contrastive_encoder(mostly_hidden):
             {"tilt_ranges_deg": np.zeros((60, 2))},
             r"_deg\[0\]",
         ),
-        ({"training_params": {"labeled_share": 1.5}}, {}, "labeled_share"),
+        ({"training": Training(labeled_share=1.5)}, {}, "labeled_share"),
     ],
 )
 def test_bad_input(easy_volumes, params, fit_params, message):
@@ -150,17 +161,22 @@ def test_bad_input(easy_volumes, params, fit_params, message):
         CNNClassifier(**QUICK, **params).fit(*easy_volumes, **fit_params)
 
 
+ONLY_TESTED = WedgeAwareRotations(
+    rotate=False, max_shift_voxels=0.0, tilt_range_deg=None, n_test_rotations=4
+)
+
+
 def test_only_cubes_can_be_rotated():
     X, y = np.zeros((6, 8, 8, 10), np.float32), np.arange(6) % 2
-    for params in ({"augmentation": "rotations"}, {"test_time_rotations": 4}):
-        with pytest.raises(ValueError, match="need cubes"):
+    for params in ({"augmentation": "rotations"}, {"augmentation": ONLY_TESTED}):
+        with pytest.raises(ValueError, match="needs cubes"):
             CNNClassifier(**QUICK, **params).fit(X, y)
 
 
-def test_test_time_rotations_interpolate_as_the_training_did(easy_volumes):
+def test_test_rotations_interpolate_as_the_training_did(easy_volumes):
     X, y = easy_volumes
-    augmentation = {"oversampling": 1, "outside": "zeros"}
-    clf = CNNClassifier(**QUICK, **SMALL, augmentation=augmentation, test_time_rotations=2)
+    augmentation = WedgeAwareRotations(oversampling=1, outside="zeros", n_test_rotations=2)
+    clf = CNNClassifier(**QUICK, **SMALL, augmentation=augmentation)
     clf.fit(X, y)
     expected = average_over_rotations(
         clf.net_.module_.eval().classify,
@@ -179,7 +195,7 @@ def test_early_stopping_watches_labels_only(kind, easy_volumes):
     X, y = easy_volumes
     hidden = np.where(np.arange(60) < 3, y, -1)
     params = {**QUICK, **SMALL, "max_epochs": 14}
-    clf = kind(**params, training_params={"n_iter_no_change": 2}).fit(X, hidden)
+    clf = kind(**params, training=Training(n_iter_no_change=2)).fit(X, hidden)
     assert clf.n_iter_ == 14
     assert "valid_loss" not in clf.history_[0]
     more = kind(**params).fit(X, np.where(np.arange(60) < 30, y, -1))
@@ -213,45 +229,46 @@ def test_first_stages_are_to_be_fitted_with_tilt_ranges(mostly_hidden):
     with pytest.raises(ValueError, match="first stage"):
         FineTunedClassifier(**QUICK, **COPIES).fit(X, y, tilt_ranges_deg=tilts)
     with pytest.raises(ValueError, match="Codes are not rotated"):
-        SemiSupervisedVAEClassifier(VariationalAutoencoder(), **COPIES).fit(
-            X, y, tilt_ranges_deg=tilts
-        )
+        SemiSupervisedVAEClassifier(VariationalAutoencoder()).fit(X, y, tilt_ranges_deg=tilts)
     with pytest.raises(ValueError, match="X_val has none"):
         CNNClassifier(**QUICK, **COPIES).fit(X, y, X_val=X, y_val=y, tilt_ranges_deg=tilts)
 
 
 def test_equal_copies_teach_nothing(easy_volumes):
-    with pytest.raises(ValueError, match="two equal copies"):
+    with pytest.raises(ValueError, match="two equal views"):
         ContrastiveEncoder(**QUICK, augmentation="none").fit(easy_volumes[0])
 
 
 @pytest.mark.parametrize(
-    "params", [{"consistency": 1.0}, {"training_params": {"measured_region": True}}]
+    "training",
+    [
+        JointTraining(consistency=Consistency(weight=1.0)),
+        JointTraining(reconstruction=Reconstruction(measured_region=True)),
+    ],
 )
-def test_terms_that_need_copies_say_so(easy_volumes, params):
+def test_terms_that_need_copies_say_so(easy_volumes, training):
     with pytest.raises(ValueError, match="set augmentation"):
-        AutoencodingClassifier(**QUICK, **params).fit(*easy_volumes)
+        AutoencodingClassifier(**QUICK, training=training).fit(*easy_volumes)
 
 
-def test_consistency_needs_the_unlabelled_in_the_classifier(easy_volumes):
-    params = {"network_params": {"batch_norm_rows": "labeled"}, "augmentation": "rotations"}
+def test_consistency_needs_the_unlabeled_in_the_classifier(easy_volumes):
+    params = {"network": Liu2019(batch_norm_rows="labeled"), "augmentation": "rotations"}
     with pytest.raises(ValueError, match="leave batch_norm_rows='all'"):
-        AutoencodingClassifier(**QUICK, **params, consistency=1.0).fit(*easy_volumes)
+        AutoencodingClassifier(**QUICK, **params, training=CONSISTENT).fit(*easy_volumes)
 
 
 def test_every_term_of_the_flagship_can_be_switched_on(mostly_hidden):
     X, y = mostly_hidden
-    params = {
-        "measured_region": True,
-        "corruption": {"noise_std": 0.5},
-        "average_decay": 0.9,
-        "optimizer": "adamw",
-        "schedule": "one_cycle",
-        "labeled_share": 0.5,
-    }
-    clf = AutoencodingClassifier(
-        **QUICK, **CODED, augmentation="rotations", consistency=1.0, training_params=params
-    ).fit(X, y)
+    training = JointTraining(
+        reconstruction=Reconstruction(measured_region=True, corruption=Corruption(noise_std=0.5)),
+        consistency=Consistency(weight=1.0),
+        average_decay=0.9,
+        optimizer="adamw",
+        schedule="one_cycle",
+        labeled_share=0.5,
+    )
+    clf = AutoencodingClassifier(**QUICK, **CODED, augmentation="rotations", training=training)
+    clf.fit(X, y)
     last = clf.history_[-1]
     names = ("cross_entropy", "reconstruction_error", "inconsistency", "kept_share")
     assert all(np.isfinite(last[f"train_{name}"]) for name in names)

@@ -41,11 +41,12 @@ def small(benchmark, monkeypatch):
     methods = sys.modules["_few_labels"]
     monkeypatch.setattr(benchmark, "make_volumes", small_volumes)
     monkeypatch.setattr(benchmark, "CONDITIONS", [(10.0, "2 per class"), (2.0, "25%")])
+    small = {"network__n_filters": 4, "augmentation__n_test_rotations": 1}
+    for name, value in small.items():
+        monkeypatch.setitem(methods.VIEWS, name, value)
     monkeypatch.setitem(methods.STEPS, "max_epochs", 1)
     monkeypatch.setitem(methods.STEPS, "batch_size", 8)
-    monkeypatch.setitem(methods.TRAINING, "steps_per_epoch", 2)
-    monkeypatch.setitem(methods.COPIES, "test_time_rotations", 1)
-    monkeypatch.setitem(methods.COPIES, "network_params", {"n_filters": 4})
+    monkeypatch.setitem(methods.TRAINING, "training__steps_per_epoch", 2)
     coarse = {"stages": [(3.0, 60.0, 1, 2), (4.0, 45.0, 1, 3)]}
     init = methods.MultiReferenceClassifier
     monkeypatch.setattr(

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from sksubtomo.networks import AutoencodingNetwork
+from sksubtomo.networks import AutoencodingNetwork, Liu2019
 
 PERFORMANCE = Path(__file__).resolve().parents[2] / "benchmarks" / "performance"
 PEAKS = {"peak_float32_gflops": 50.0, "peak_bfloat16_gflops": 1.0, "peak_copy_gb_s": 5.0}
@@ -85,7 +85,7 @@ def rows_of(options):
 @pytest.mark.parametrize("edge", [16, 9])
 def test_reference_is_the_network_of_the_package(reference, edge):
     torch.manual_seed(0)
-    ours = AutoencodingNetwork((edge,) * 3, 5, n_filters=4, latent_dim=16)
+    ours = AutoencodingNetwork((edge,) * 3, 5, network=Liu2019(n_filters=4, latent_dim=16))
     plain = reference.Network(edge, 5, n_filters=4, latent_dim=16)
     for theirs, own in zip(plain.parameters(), ours.parameters(), strict=True):
         with torch.no_grad():

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sksubtomo.networks import AutoencodingNetwork
+from sksubtomo.networks import AutoencodingNetwork, Liu2019
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
@@ -18,7 +18,7 @@ def same_accuracy(monkeypatch):
 
 
 def test_plain_convolutions_take_the_place_of_all_fast_ones(same_accuracy, monkeypatch):
-    network = AutoencodingNetwork((8, 8, 8), 3, n_filters=2, latent_dim=4).eval()
+    network = AutoencodingNetwork((8, 8, 8), 3, network=Liu2019(n_filters=2, latent_dim=4)).eval()
     volumes = torch.randn(2, 1, 8, 8, 8)
     expected = network(volumes).reconstruction
 

@@ -1,11 +1,13 @@
 import torch
 
-from sksubtomo.networks import AutoencodingNetwork
+from sksubtomo.networks import AutoencodingNetwork, Liu2019
 
 
 def small_network(**params):
     torch.manual_seed(0)
-    return AutoencodingNetwork((6, 5, 7), 3, n_filters=4, latent_dim=5, **params)
+    sizes = {"n_filters": 4, "latent_dim": 5}
+    settings = {name: params.pop(name) for name in ("batch_norm_rows",) if name in params}
+    return AutoencodingNetwork((6, 5, 7), 3, network=Liu2019(**sizes, **settings), **params)
 
 
 def test_forward_runs_all_branches():

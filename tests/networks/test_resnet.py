@@ -9,6 +9,7 @@ from sksubtomo.networks import (
     PooledClassifier3d,
     ResidualDecoder3d,
     ResidualEncoder3d,
+    ResNet,
 )
 from sksubtomo.networks._resnet import ResidualUnit3d
 
@@ -108,7 +109,7 @@ def test_convolutions_begin_with_kaimings_weights():
 
 def network(**params):
     torch.manual_seed(3)
-    sizes = {"n_filters": 3, "latent_dim": 5, "network": "resnet", **params}
+    sizes = {"network": ResNet(n_filters=3), "latent_dim": 5, **params}
     return AutoencodingNetwork((9, 8, 12), sizes.pop("n_classes", 4), **sizes)
 
 
@@ -141,7 +142,7 @@ def test_same_initial_weights_whatever_parts_there_are():
 
 @pytest.mark.parametrize("shape", [(9, 8, 12), (1, 1, 2), (1, 1, 1)])
 def test_one_row_in_training_mode(shape):
-    net = AutoencodingNetwork(shape, 3, n_filters=2, latent_dim=5, network="resnet").train()
+    net = AutoencodingNetwork(shape, 3, network=ResNet(n_filters=2, latent_dim=5)).train()
     output = net(torch.randn(1, 1, *shape))
     assert torch.isfinite(output.logits).all()
     assert output.reconstruction.shape == (1, 1, *shape)

@@ -22,6 +22,7 @@ from sklearn.svm import SVC
 
 from sksubtomo.io import SharedVolumes, SubtomogramStack, write_mrc
 from sksubtomo.model_selection import encode_labels
+from sksubtomo.networks import Liu2019
 from sksubtomo.preprocessing import VolumeNormalizer
 from sksubtomo.semi_supervised import AutoencodingClassifier, SelfTrainingClassifier, WithUnlabeled
 
@@ -30,7 +31,7 @@ AUTOENCODING = AutoencodingClassifier(
     max_epochs=12,
     batch_size=16,
     early_stopping=False,
-    network_params={"n_filters": 4, "latent_dim": 6},
+    network=Liu2019(n_filters=4, latent_dim=6),
     random_state=0,
 )
 

@@ -7,21 +7,10 @@ import pytest
 import torch
 from skorch.callbacks import Callback
 
+from sksubtomo import training as training_package
 from sksubtomo.augmentation import WedgeAwareAugmentation
-from sksubtomo.networks import AutoencodingNetwork
-from sksubtomo.training import JointLoss, ViewPolicy, VolumeDataset, build_net
-
-TRAINING = {
-    "betas": (0.9, 0.99),
-    "weight_decay": 0.0,
-    "n_iter_no_change": 10,
-    "n_workers": 0,
-    "optimizer": "adam",
-    "schedule": "constant",
-    "average_decay": 0.0,
-    "labeled_share": None,
-    "steps_per_epoch": None,
-}
+from sksubtomo.networks import AutoencodingNetwork, Liu2019
+from sksubtomo.training import FitSettings, JointLoss, Plan, Training, ViewPolicy, VolumeDataset
 
 
 class Watch(Callback):
@@ -44,29 +33,29 @@ def dataset(n=24):
 
 
 def make_net(views=ViewPolicy(), latent_dim=None, callbacks=(), epochs=2, **training):  # noqa: B008
-    return build_net(
-        AutoencodingNetwork,
-        JointLoss,
-        module_params={
-            "volume_shape": (8, 8, 8),
-            "n_classes": 2,
-            "n_filters": 3,
-            "latent_dim": latent_dim,
-        },
-        criterion_params={},
-        training_params={**TRAINING, **training},
-        views=views,
+    network = Liu2019(n_filters=3)
+    settings = FitSettings(
+        network=network,
+        augmentation=None,
+        training=Training(**training).complete(Training, average_decay=0.0, labeled_share=0.0),
+        latent_dim=latent_dim,
         learning_rate=1e-2,
         batch_size=8,
         max_epochs=epochs,
         early_stopping=False,
         device="cpu",
         precision="auto",
-        verbose=0,
-        extra_callbacks=list(callbacks),
-        init_seed=0,
-        shuffle_seed=1,
     )
+    params = {
+        "volume_shape": (8, 8, 8),
+        "n_classes": 2,
+        "network": network,
+        "latent_dim": latent_dim,
+    }
+    plan = Plan(AutoencodingNetwork, params, JointLoss(), views, callbacks=tuple(callbacks))
+    net = training_package.make_net(plan, settings, init_seed=0, shuffle_seed=1)
+    net.apply(plan, settings)
+    return net
 
 
 def a_batch(n=6):

@@ -11,17 +11,21 @@ from sksubtomo.networks import (
     AutoencodingNetwork,
     Classifier3d,
     ConditionalVariationalNetwork,
+    ContrastiveNetwork,
     Decoder3d,
     Encoder3d,
+    Liu2019,
+    MONAINet,
+    ResNet,
     VariationalNetwork,
-    resolve_backbone,
+    network_settings,
 )
 
 
 def test_paper_is_what_its_parts_are():
     sizes = {"n_blocks": 1, "n_filters": 3, "latent_dim": 5}
     torch.manual_seed(7)
-    network = AutoencodingNetwork((6, 5, 7), 3, **sizes)
+    network = AutoencodingNetwork((6, 5, 7), 3, network=Liu2019(**sizes))
     torch.manual_seed(7)
     seeds, shape = PartSeeds(), (6, 5, 7)
     with seeds.of("encoder"):
@@ -57,19 +61,20 @@ def test_state_dict_keys_of_the_paper():
 
 @pytest.mark.parametrize("name", ["resnet50", "", None, 3, []])
 def test_unknown_network(name):
-    with pytest.raises(ValueError, match="is not known. Use one of 'liu2019', 'resnet', or"):
+    with pytest.raises(ValueError, match="is not known. Use one of 'liu2019', 'resnet'"):
         AutoencodingNetwork((6, 6, 6), 3, network=name)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_variational_networks(name):
-    sizes = {"n_filters": 2, "n_hidden": 6, "latent_dim": 5, "network": name}
+    parts = NETWORKS[name](n_filters=2)
+    sizes = {"n_hidden": 6, "latent_dim": 5, "network": parts}
     batch = torch.randn(3, 1, 6, 5, 7)
     network = VariationalNetwork((6, 5, 7), **sizes)
-    assert type(network.encoder) is NETWORKS[name].encoder
+    assert type(network.encoder) is type(parts.encoder((6, 5, 7), 3))
     assert network(batch).reconstruction.shape == batch.shape
     network = ConditionalVariationalNetwork((6, 5, 7), 4, **sizes)
-    assert type(network.classifier) is NETWORKS[name].classifier
+    assert type(network.classifier) is type(parts.classifier((2, 2, 2, 2), 4))
     assert network(batch).reconstructions.shape == (3, 4, 6, 5, 7)
 
 
@@ -77,7 +82,7 @@ def test_monai_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "monai", None)
     monkeypatch.setitem(sys.modules, "monai.networks", None)
     with pytest.raises(ImportError, match=r'pip install "sksubtomo\[monai\]"'):
-        resolve_backbone("monai:resnet18")
+        MONAINet("resnet18")._check()
 
 
 @pytest.fixture
@@ -92,9 +97,10 @@ def monai():
 def test_monai(monai, name, n_features):
     def make(**params):
         torch.manual_seed(0)
-        return AutoencodingNetwork((32, 33, 40), 3, n_filters=2, network=f"monai:{name}", **params)
+        return AutoencodingNetwork((32, 33, 40), 3, network=parts, **params)
 
-    network, batch = make(n_blocks=1), torch.randn(2, 1, 32, 33, 40)
+    parts = MONAINet(name, n_blocks=1, n_filters=2)
+    network, batch = make(), torch.randn(2, 1, 32, 33, 40)
     assert network.encoder.feature_shape == (n_features, 1, 1, 1)
     assert network.features(batch).shape == (2, n_features)
     output = network(batch)
@@ -110,12 +116,12 @@ def test_monai(monai, name, n_features):
 
 
 def test_monai_one_row_in_training_mode(monai):
-    encoder = resolve_backbone("monai:resnet10").encoder((16, 16, 16)).train()
+    encoder = MONAINet("resnet10").encoder((16, 16, 16), 128).train()
     assert torch.isfinite(encoder(torch.randn(1, 1, 16, 16, 16))[0]).all()
 
 
 def test_monai_trains_reproducibly(monai):
-    encoder = resolve_backbone("monai:resnet10").encoder((16, 16, 16)).train()
+    encoder = MONAINet("resnet10").encoder((16, 16, 16), 128).train()
     state, batch = torch.random.get_rng_state(), torch.randn(2, 1, 16, 16, 16)
     torch.random.set_rng_state(state)
     assert torch.equal(encoder.blocks(batch), encoder.blocks(batch))
@@ -124,10 +130,43 @@ def test_monai_trains_reproducibly(monai):
 
 def test_monai_box_too_small(monai):
     with pytest.raises(ValueError, match=r'too small for network="monai:densenet121"'):
-        resolve_backbone("monai:densenet121").encoder((8, 8, 8))
+        MONAINet("densenet121").encoder((8, 8, 8), 128)
 
 
 @pytest.mark.parametrize("name", ["resnet7", "UNet", "resnet", ""])
 def test_monai_has_no_such_network(monai, name):
     with pytest.raises(ValueError, match=f'network="monai:{name}" is not known'):
-        resolve_backbone(f"monai:{name}")
+        MONAINet(name)._check()
+
+
+@pytest.mark.parametrize(
+    ("shortcut", "expected"),
+    [
+        ("liu2019", Liu2019()),
+        ("resnet", ResNet()),
+        ("monai:densenet121", MONAINet("densenet121")),
+    ],
+)
+def test_shortcuts_stand_for_settings(shortcut, expected):
+    made = network_settings(shortcut)
+    assert type(made) is type(expected)
+    assert made.get_params() == expected.get_params()
+    assert network_settings(expected) is expected
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda network: AutoencodingNetwork((8, 8, 8), 2, network=network),
+        lambda network: ContrastiveNetwork((8, 8, 8), network=network),
+        lambda network: VariationalNetwork((8, 8, 8), network=network),
+    ],
+)
+def test_the_length_of_the_code_that_settings_state_holds(make):
+    assert make(Liu2019(latent_dim=5, n_filters=2)).latent_dim == 5
+    assert make(Liu2019(n_filters=2)).latent_dim in (50, 128)
+
+
+def test_a_conditional_network_has_the_code_of_its_settings():
+    network = ConditionalVariationalNetwork((8, 8, 8), 2, network=Liu2019(latent_dim=5))
+    assert network(torch.zeros(1, 1, 8, 8, 8)).means.shape == (1, 2, 5)
