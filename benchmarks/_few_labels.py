@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clo
 from sklearn.pipeline import make_pipeline
 from sklearn.semi_supervised import LabelSpreading
 
+from sksubtomo.augmentation import WedgeAwareRotations
 from sksubtomo.decomposition import ContrastiveEncoder
 from sksubtomo.neural_network import CNNClassifier
 from sksubtomo.preprocessing import FourierBinner, VolumeNormalizer
@@ -17,17 +18,22 @@ from sksubtomo.semi_supervised import (
     MeanTeacherClassifier,
     MultiReferenceClassifier,
 )
+from sksubtomo.training import Training
 
 # One thread a fit; as many steps for every network that sees copies.
 STEPS = {"max_epochs": 10, "batch_size": 32, "early_stopping": False, "learning_rate": 4e-3}
 TRAINING = {
-    "optimizer": "adamw",
-    "weight_decay": 0.05,
-    "schedule": "one_cycle",
-    "average_decay": 0.99,
-    "steps_per_epoch": 70,
+    "training__optimizer": "adamw",
+    "training__weight_decay": 0.05,
+    "training__schedule": "one_cycle",
+    "training__average_decay": 0.99,
+    "training__steps_per_epoch": 70,
 }
-COPIES = {"network": "resnet", "augmentation": "rotations", "test_time_rotations": 8}
+VIEWS = {
+    "network": "resnet",
+    "augmentation": "rotations",
+    "augmentation__n_test_rotations": 8,
+}
 
 
 class OnLabeled(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
@@ -89,43 +95,40 @@ def labeled_only(seed):
     return make_pipeline(VolumeNormalizer(), OnLabeled(MultiReferenceClassifier(random_state=seed)))
 
 
+def on_views(estimator, seed, **params):
+    """Let a network learn from augmented views of volumes of 16 voxels."""
+    return binned(estimator.set_params(**VIEWS, **STEPS, **TRAINING, **params, random_state=seed))
+
+
 def network_on_copies(seed):
-    return binned(CNNClassifier(**COPIES, **STEPS, training_params=TRAINING, random_state=seed))
+    return on_views(CNNClassifier(), seed)
 
 
 def fix_match(seed):
-    params = {**TRAINING, "labeled_share": 0.5}
-    return binned(FixMatchClassifier(**COPIES, **STEPS, training_params=params, random_state=seed))
+    return on_views(FixMatchClassifier(), seed, training__labeled_share=0.5)
 
 
 def mean_teacher(seed):
-    params = {**TRAINING, "labeled_share": 0.5}
-    return binned(
-        MeanTeacherClassifier(**COPIES, **STEPS, training_params=params, random_state=seed)
-    )
+    return on_views(MeanTeacherClassifier(), seed, training__labeled_share=0.5)
 
 
 def joint_on_copies(seed):
     """Every term of the flagship switched on."""
-    params = {
-        **TRAINING,
-        "labeled_share": 0.5,
-        "measured_region": True,
-        "corruption": {"noise_std": 0.3},
-    }
-    return binned(
-        AutoencodingClassifier(
-            **COPIES, **STEPS, consistency=1.0, training_params=params, random_state=seed
-        )
+    return on_views(
+        AutoencodingClassifier(),
+        seed,
+        training__labeled_share=0.5,
+        training__reconstruction__measured_region=True,
+        training__reconstruction__corruption__noise_std=0.3,
+        training__consistency__weight=1.0,
     )
 
 
 def contrastive(seed):
     encoder = ContrastiveEncoder(
         **{**STEPS, "batch_size": 64, "max_epochs": 30, "learning_rate": 2e-3},
-        augmentation={"noise_std": 0.3},
-        test_time_rotations=8,
-        training_params={key: TRAINING[key] for key in ("optimizer", "schedule", "average_decay")},
+        augmentation=WedgeAwareRotations(noise_std=0.3, n_test_rotations=8),
+        training=Training(optimizer="adamw", schedule="one_cycle", average_decay=0.99),
         random_state=seed,
     )
     return binned(make_pipeline(encoder, LabelSpreading("knn", n_neighbors=10)))

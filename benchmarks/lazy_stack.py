@@ -19,7 +19,9 @@ from _results import append_rows, environment, read_rows
 
 from sksubtomo.io import SubtomogramStack, write_mrc
 from sksubtomo.io import _stack as stack_module
+from sksubtomo.networks import Liu2019
 from sksubtomo.neural_network import CNNClassifier
+from sksubtomo.training import Training
 
 RESULTS = Path(__file__).parent / "results/lazy_stack.csv"
 SHAPE = (128, 512, 512)
@@ -63,12 +65,11 @@ def measure(options):
         y = rng.integers(0, 4, options.n_boxes)
         before = peak_gib()
         network = CNNClassifier(
-            network_params={"n_filters": 4},
-            training_params={"standardize": False},
+            network=Liu2019(n_filters=4),
+            training=Training(standardize=False, verbose=1),
             max_epochs=options.epochs,
             early_stopping=False,
             random_state=0,
-            verbose=1,
         )
         start = time.perf_counter()
         network.fit(stack, y)

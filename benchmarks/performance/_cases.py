@@ -25,6 +25,7 @@ from sksubtomo.semi_supervised import (
     PseudoLabelClassifier,
     SemiSupervisedVAEClassifier,
 )
+from sksubtomo.training import Training
 
 ALL = ("smoke", "fast", "regular", "full")
 LONGER = ("smoke", "regular", "full")
@@ -53,7 +54,7 @@ UNSUPERVISED = {"labels": "none", "parts": {"classifier": False}}
 # No probability passes, so that all epochs have as many steps.
 SELF_TRAINED = {"unit": "epoch", "threshold": 1.0}
 # As many labelled volumes in a batch as there are, so that an epoch is one pass.
-AS_GIVEN = {"training_params": {"labeled_share": 0.5}}
+AS_GIVEN = {"training": Training(labeled_share=0.5)}
 
 CASES = {
     "train_joint_28": Entry("joint, a step", train(AutoencodingClassifier, 28, **JOINT), ALL),

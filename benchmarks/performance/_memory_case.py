@@ -9,7 +9,9 @@ import numpy as np
 from _case import N_CLASSES, Case, make_volumes
 from _stacks import make_stack
 
+from sksubtomo.networks import Liu2019
 from sksubtomo.semi_supervised import AutoencodingClassifier
+from sksubtomo.training import Training
 
 _N_STEPS = 2
 _MIB = 2**20
@@ -66,13 +68,11 @@ class MemoryCase(Case):
         return {"ours": [seconds], "bare": [], "memory": memory}
 
     def _make(self):
-        params = {"steps_per_epoch": _N_STEPS}
-        if self.lazy:
-            # Boxes are normalised one by one; their scale need not be looked for.
-            params["standardize"] = False
+        # Boxes of files are normalized one by one; their scale need not be looked for.
+        training = Training(steps_per_epoch=_N_STEPS, standardize=not self.lazy)
         return AutoencodingClassifier(
-            training_params=params,
-            network_params={"n_filters": self.profile.n_filters},
+            training=training,
+            network=Liu2019(n_filters=self.profile.n_filters),
             batch_size=self.batch_size,
             max_epochs=1,
             early_stopping=False,

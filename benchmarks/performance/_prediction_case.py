@@ -9,6 +9,7 @@ from _stacks import make_stack
 
 from sksubtomo._utils._allocator import keeping_freed_memory
 from sksubtomo._utils._batches import rows_per_batch
+from sksubtomo.networks import Liu2019
 from sksubtomo.semi_supervised import AutoencodingClassifier
 
 _N_BATCHES = 4  # in a run
@@ -60,7 +61,7 @@ class PredictionCase(Case):
         self.fitted = AutoencodingClassifier(
             max_epochs=1,
             early_stopping=False,
-            network_params={"n_filters": self.profile.n_filters},
+            network=Liu2019(n_filters=self.profile.n_filters),
             device=self.device,
             precision=self.precision,
             random_state=0,

@@ -4,6 +4,7 @@ import numpy as np
 from _case import Case, make_volumes
 from _costs import NetworkCost
 
+from sksubtomo.networks import Liu2019
 from sksubtomo.semi_supervised import AutoencodingClassifier
 
 AXES = ("n_samples", "edge", "n_classes")
@@ -53,7 +54,7 @@ class ScalingCase(Case):
         sizes = self._sizes(value)
         X, _ = make_volumes(sizes["n_samples"], sizes["edge"])
         fitted = AutoencodingClassifier(
-            network_params={"n_blocks": _N_BLOCKS, "n_filters": self.profile.n_filters},
+            network=Liu2019(n_blocks=_N_BLOCKS, n_filters=self.profile.n_filters),
             batch_size=_BATCH_SIZE,
             max_epochs=3,
             early_stopping=False,

@@ -97,10 +97,10 @@ class TrainingCase(Case):
             **self.params,
         }
         if self.profile.n_filters != 32:
-            params["network_params"] = {"n_filters": self.profile.n_filters}
+            params["network__n_filters"] = self.profile.n_filters
         if self.labels != "none":
             params["classes"] = range(N_CLASSES)
-        return self.estimator(**params)
+        return self.estimator().set_params(**params)
 
     def _fit(self, max_epochs):
         self.fitted = self._make(max_epochs)

@@ -24,12 +24,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.pipeline import make_pipeline
 
+from sksubtomo.augmentation import WedgeAwareRotations
 from sksubtomo.datasets import make_subtomograms
 from sksubtomo.metrics import expected_calibration_error
 from sksubtomo.model_selection import mask_labels
 from sksubtomo.neural_network import CNNClassifier
 from sksubtomo.preprocessing import FourierBinner, VolumeNormalizer
 from sksubtomo.semi_supervised import MultiReferenceClassifier
+from sksubtomo.training import Training
 
 CLASSES = ["glutamine_synthetase", "groel", "proteasome_20s", "ribosome_70s"]
 # Shells, step between rotations in degrees, shifts along an axis, iterations: coarser than
@@ -41,13 +43,12 @@ def make_methods(random_state):
     """Return the classifiers to compare."""
     network = CNNClassifier(
         network="resnet",
-        augmentation="rotations",
-        test_time_rotations=8,
+        augmentation=WedgeAwareRotations(n_test_rotations=8),
         learning_rate=4e-3,
         batch_size=16,
         max_epochs=10,
         early_stopping=False,
-        training_params={"schedule": "one_cycle", "steps_per_epoch": 30},
+        training=Training(schedule="one_cycle", steps_per_epoch=30),
         random_state=random_state,
     )
     references = MultiReferenceClassifier(
