@@ -3,7 +3,7 @@
 import torch
 from _case import Case, make_volumes
 
-from sksubtomo.training import WedgeAwareAugmentation
+from sksubtomo.augmentation import WedgeAwareAugmentation
 
 
 class AugmentationCase(Case):

@@ -80,7 +80,7 @@ def make_row(name, case, reports, options, commit, peaks):
         parameters=" ".join(f"{key}={value}" for key, value in case.parameters.items()),
         unit=case.unit,
         rounds=len(reports),
-        **_spread("seconds", ours),
+        **_adjoint_sample("seconds", ours),
         **_ratios("reference", reports),
         **_ratios("bare", reports),
         **_work(case, seconds, peaks),
@@ -101,7 +101,7 @@ def _ratios(side, reports):
     ratios = [
         np.median(report["ours"]) / other for report, other in zip(reports, others, strict=True)
     ]
-    return {f"{side}_seconds": _rounded(np.median(others)), **_spread(f"to_{side}", ratios)}
+    return {f"{side}_seconds": _rounded(np.median(others)), **_adjoint_sample(f"to_{side}", ratios)}
 
 
 def _work(case, seconds, peaks):
@@ -118,7 +118,7 @@ def _work(case, seconds, peaks):
     return {name: _rounded(value) for name, value in columns.items()}
 
 
-def _spread(name, values):
+def _adjoint_sample(name, values):
     """Return the median and the quartiles."""
     low, middle, high = np.percentile(values, [25, 50, 75])
     return {

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from _shared import BENCHMARKS, environment
 
-from sksubtomo.networks._precision import resolve_precision
+from sksubtomo._torch._precision import resolve_precision
 
 # Results that are written must not count as changes.
 _MEASURED = ("sksubtomo", "benchmarks/performance")

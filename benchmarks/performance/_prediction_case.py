@@ -87,7 +87,7 @@ class PredictionCase(Case):
         self.fitted.net_.predictor_.eval()
         size = rows_per_batch(self.box**3, self.device)
         self.batches = make_batches(self.X, self.y, size, self.device)
-        self.function = self.fitted.net_.response(_METHOD_OF_NETWORK[self.method])
+        self.function = self.fitted.net_.prediction_function(_METHOD_OF_NETWORK[self.method])
 
     def measure(self):
         """Return the seconds per batch of volumes."""

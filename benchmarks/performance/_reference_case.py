@@ -33,7 +33,7 @@ class MultiReferenceCase(Case):
         """Fit."""
         MultiReferenceClassifier(
             stages=_STAGES,
-            n_seeded_iter=1,
+            n_frozen_iter=1,
             classes=range(N_CLASSES),
             device=self.device,
             random_state=0,

@@ -10,7 +10,7 @@ import torch
 from _cases import CASES, make_case
 from _profiles import PROFILES
 
-from sksubtomo.networks import PRECISIONS
+from sksubtomo._torch import PRECISIONS
 
 
 def main(arguments=None):

@@ -28,7 +28,7 @@ from _profiles import PROFILES
 from _render import render
 from _shared import BENCHMARKS, append_rows, read_rows
 
-from sksubtomo.networks import PRECISIONS
+from sksubtomo._torch import PRECISIONS
 
 RESULTS = BENCHMARKS / "results/performance.csv"
 KEY = ("case", "profile", "commit", "cpu", "instructions", "device", "precision", "threads")
