@@ -16,8 +16,8 @@ SERIES = ("device", "cpu", "instructions", "precision", "threads")
 _STYLES = [("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "D"), ("#CC79A7", "^"), ("black", "v")]
 _TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
 _INTRODUCTION = """\
-Rendered by `python benchmarks/performance/run.py` from `{name}`: the newest row of every case,
-medians over the rounds, quartiles in brackets.
+Rendered by `python benchmarks/performance/run.py` from `{name}`: the newest row of every
+case, medians over the rounds; quartiles in brackets where there were several.
 
 - *Speedup*: seconds of the reference by ours. The reference is the paper's network in plain
   PyTorch, float32 (on GPUs with PyTorch's default, TF32 in convolutions); for predictions it runs
@@ -107,16 +107,26 @@ def speedup(row):
     return tuple(1 / float(row[name]) for name in ends)
 
 
+def _edge(row):
+    return int(dict(word.split("=") for word in row["parameters"].split())["edge"])
+
+
 def _number(row, name):
-    return f"{float(row[name]):.4g}" if row[name] else "-"
+    if not row[name]:
+        return "-"
+    value = float(row[name])
+    return f"{value:.4g}" if abs(value) < 1e4 else f"{value:.0f}"
 
 
-def _spread(middle, low, high):
-    return f"{middle:.3g} ({low:.3g}-{high:.3g})"
+def _spread(row, middle, low, high):
+    quartiles = f" ({low:.3g}-{high:.3g})" if row["rounds"] != "1" else ""
+    return f"{middle:.3g}{quartiles}"
 
 
 def _quartiles(row, name):
-    return _spread(*(float(row[name + end]) for end in ("", "_low", "_high"))) if row[name] else "-"
+    if not row[name]:
+        return "-"
+    return _spread(row, *(float(row[name + end]) for end in ("", "_low", "_high")))
 
 
 def _share(row, rate, peak):
@@ -132,7 +142,7 @@ TIMES = {
     **_CASE,
     "seconds": lambda row: f"{_quartiles(row, 'seconds')} per {row['unit']}",
     "volumes / s": lambda row: _number(row, "volumes_per_second"),
-    "speedup": lambda row: _spread(*speedup(row)) if speedup(row) else "-",
+    "speedup": lambda row: _spread(row, *speedup(row)) if speedup(row) else "-",
     "overhead": lambda row: _quartiles(row, "to_bare"),
     "share of peak": lambda row: _share(row, "gflops", peak_column(row["precision"])),
     "share of copying": lambda row: _share(row, "gb_s", "peak_copy_gb_s"),
@@ -199,17 +209,19 @@ def draw(path):
 
 
 def _draw_panel(ax, title, cases, styles):
-    """Draw the points of all cases of a panel, the first case on top."""
+    """Draw the points of all cases of a panel, from top to bottom by title and edge."""
+    titles = list(dict.fromkeys(CASES[case].title for case in cases))
+    edges = {case: _edge(points[0][1]) for case, points in cases.items()}
     place, ticks = 0, {}
-    for case, points in cases.items():
-        edge = dict(word.split("=") for word in points[0][1]["parameters"].split())["edge"]
-        ticks[f"{CASES[case].title}, {edge}$^3$"] = place + (len(points) - 1) / 2
+    for case in sorted(cases, key=lambda case: (titles.index(CASES[case].title), edges[case])):
+        points = cases[case]
+        ticks[f"{CASES[case].title}, {edges[case]}$^3$"] = place + (len(points) - 1) / 2
         for label, row in points:
             middle, low, high = speedup(row)
             color, marker = styles[label]
             ax.plot([low, high], [place, place], color=color)
             ax.plot(middle, place, marker, color=color, markersize=5)
-            text = f"{middle:.2g}" if middle < 10 else f"{middle:.0f}"
+            text = f"{middle:.{2 if middle < 1 else 1 if middle < 10 else 0}f}"
             ax.annotate(
                 f"{text}x",
                 (max(middle, high), place),

@@ -126,7 +126,8 @@ def test_figure_has_text_of_eight_points_or_more_and_one_scale(report, written, 
     report.draw(
         written(
             {"case": "train_joint_28", **RATIO},
-            {"case": "epoch_joint_28", **RATIO, "device": "a GPU"},
+            {"case": "train_joint_64", **RATIO, "parameters": "edge=64"},
+            {"case": "train_joint_32", **RATIO, "parameters": "edge=32", "device": "a GPU"},
             {"case": "transform_28", **RATIO, "to_reference": "0.05"},
         )
     )
@@ -136,10 +137,11 @@ def test_figure_has_text_of_eight_points_or_more_and_one_scale(report, written, 
     sizes = [text.get_fontsize() for text in figure.findobj(lambda a: hasattr(a, "get_fontsize"))]
     assert min(sizes) >= 8
     shown = [text.get_text() for text in training.texts]
-    assert shown == ["4x", "4x"]
+    assert shown == ["4.0x"] * 3
     assert [label.get_text() for label in training.get_yticklabels()] == [
         "joint network, step, 28$^3$",
-        "joint network, epoch, 28$^3$",
+        "joint network, step, 32$^3$",
+        "joint network, step, 64$^3$",
     ]
     monkeypatch.undo()
     report.plt.close(figure)
