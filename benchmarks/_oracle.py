@@ -4,12 +4,12 @@ import numpy as np
 import torch
 from _simulated_maps import BOX_SIZE, MAX_SHIFT_VOXELS, VOXEL_SIZE_ANGSTROM, load_maps, make_volumes
 
+from sksubtomo.alignment import PoseGrid, expectation, shift_grid
 from sksubtomo.datasets import load_density
 from sksubtomo.fourier import apply_fourier_filter, missing_wedge_mask
 from sksubtomo.geometry import rotation_grid
 from sksubtomo.preprocessing import VolumeNormalizer
 from sksubtomo.simulate import Microscope, volume_transfer
-from sksubtomo.training import ReferencePoses, expectation, shift_grid
 
 N_SHELLS = 6.5
 ANGULAR_STEP_DEG = 16.0
@@ -36,7 +36,7 @@ class TrueMaps:
         # Normalisation divides by the standard deviation of signal and noise together.
         maps = maps / np.sqrt(signal * (1 + 1 / snr))[:, np.newaxis, np.newaxis, np.newaxis]
         measured = missing_wedge_mask((BOX_SIZE,) * 3, _TILT_RANGE_DEG).mean()
-        self.poses = ReferencePoses(
+        self.poses = PoseGrid(
             BOX_SIZE,
             2 * int(np.ceil(N_SHELLS)),
             n_shells=N_SHELLS,

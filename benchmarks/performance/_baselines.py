@@ -52,7 +52,7 @@ def seconds_of_epoch(stages, device):
 
 def seconds_of_prediction(fitted, method, X, y, device):
     """Return the seconds of the network alone, in batches of the estimator's own size."""
-    function = fitted.net_.response(_METHOD_OF_NETWORK[method])
+    function = fitted.net_.prediction_function(_METHOD_OF_NETWORK[method])
     batches = _make_batches(X, y, rows_per_batch(X[0].size, device), device)
     fitted.net_.predictor_.eval()
 

@@ -39,8 +39,7 @@ from _results import (
     read_rows,
 )
 
-from sksubtomo.networks import PRECISIONS
-from sksubtomo.networks._precision import resolve_precision
+from sksubtomo._torch import PRECISIONS, resolve_precision
 
 KEY = ("case", "profile", "commit", "cpu", "instructions", "device", "precision", "threads")
 # Results that are written do not count as changes of a commit.

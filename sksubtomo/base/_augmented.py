@@ -11,8 +11,8 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_array
 
 from sksubtomo._utils._params import NumberInterval, merge_mapping
+from sksubtomo.augmentation import WedgeAwareAugmentation
 from sksubtomo.fourier import check_tilt_range
-from sksubtomo.training import WedgeAwareAugmentation
 
 _CORRUPTION_DEFAULTS: dict[str, Any] = {"noise_std": 0.0, "contrast": 0.0, "low_pass": None}
 AUGMENTATION_DEFAULTS: dict[str, Any] = {
@@ -73,7 +73,7 @@ def make_corruption(
     return WedgeAwareAugmentation(tilts, rotate=False, **merged)
 
 
-def check_tilt_ranges(tilt_ranges: Any, n_volumes: int) -> NDArray[np.float64]:
+def check_tilt_ranges(tilt_ranges_deg: Any, n_volumes: int) -> NDArray[np.float64]:
     """Return the lowest and highest tilts of volumes, shape (n_volumes, 2), in degrees.
 
     Raises
@@ -81,16 +81,16 @@ def check_tilt_ranges(tilt_ranges: Any, n_volumes: int) -> NDArray[np.float64]:
     ValueError
         If the shape is another one, or a range is empty or goes beyond 90 degrees.
     """
-    ranges = check_array(tilt_ranges, dtype=np.float64, input_name="tilt_ranges")
+    ranges = check_array(tilt_ranges_deg, dtype=np.float64, input_name="tilt_ranges_deg")
     if ranges.shape != (n_volumes, 2):
         raise ValueError(
-            f"tilt_ranges has shape {ranges.shape}; {n_volumes} volumes need ({n_volumes}, 2): the "
-            "lowest and the highest tilt of each, in degrees."
+            f"tilt_ranges_deg has shape {ranges.shape}; {n_volumes} volumes need ({n_volumes}, 2): "
+            "the lowest and the highest tilt of each, in degrees."
         )
     wrong = np.flatnonzero(~((ranges[:, 0] < ranges[:, 1]) & (np.abs(ranges) <= 90).all(axis=1)))
     if len(wrong):
         raise ValueError(
-            f"tilt_ranges[{wrong[0]}] = {ranges[wrong[0]].tolist()} must be two increasing angles "
-            "between -90 and 90 degrees."
+            f"tilt_ranges_deg[{wrong[0]}] = {ranges[wrong[0]].tolist()} must be two increasing "
+            "angles between -90 and 90 degrees."
         )
     return ranges

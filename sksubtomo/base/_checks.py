@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_consistent_length
 
+from sksubtomo._torch import resolve_device
 from sksubtomo._utils._labels import UNLABELED
 from sksubtomo._utils._params import merge_mapping
 from sksubtomo._utils._volumes import check_volume_shape, check_volumes
@@ -21,7 +22,6 @@ from sksubtomo.base._parameters import (
     fixed_params,
 )
 from sksubtomo.networks import resolve_backbone
-from sksubtomo.networks._device import resolve_device
 
 #: Volumes and class indices.
 ValidationData = tuple[NDArray[np.float32], NDArray[np.int64]]
@@ -61,9 +61,9 @@ class ChecksMixin:
             )
         if y is not None:
             check_consistent_length(X, y)
-        codes = self._encode_targets(y, len(X), resume=resume, classes=classes, partial=partial)
-        self._criterion_params(codes)  # a wrong class_weight is found here
-        return X, codes
+        targets = self._encode_targets(y, len(X), resume=resume, classes=classes, partial=partial)
+        self._criterion_params(targets)  # a wrong class_weight is found here
+        return X, targets
 
     def _encode_targets(
         self, y: Any, n_samples: int, *, resume: bool, classes: Any, partial: bool
@@ -101,11 +101,11 @@ class ChecksMixin:
     def _check_use_of_tilt_ranges(self, X_val: Any) -> None:
         """Refuse tilt ranges where they would not be used."""
         if self.augmentation == "none":
-            raise ValueError("tilt_ranges are for augmentation, which is 'none'.")
+            raise ValueError("tilt_ranges_deg are for augmentation, which is 'none'.")
         if X_val is not None:
             raise ValueError(
-                "tilt_ranges are those of X; X_val has none. Let validation_fraction take a part "
-                "of X instead."
+                "tilt_ranges_deg are those of X; X_val has none. Let validation_fraction take a "
+                "part of X instead."
             )
 
     def _check_same_shape(self) -> None:

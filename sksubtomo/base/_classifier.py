@@ -200,15 +200,15 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
             self._check_same_classes(given)
         if partial and not resume and given is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
-        codes, class_values = encode_labels(y, self.classes_ if resume else given)
+        targets, class_values = encode_labels(y, self.classes_ if resume else given)
         check_enough_classes(
             type(self).__name__,
-            codes,
+            targets,
             class_values,
             needs_labels=not (partial and self._learns_from_unlabeled),
         )
         self.classes_ = class_values
-        return codes
+        return targets
 
     def _check_same_classes(self, given: Any) -> None:
         """Refuse to go on with other classes than those that the network has outputs for."""
@@ -220,38 +220,38 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
             )
 
     def _encode_validation(self, y_val: Any, n_samples: int) -> NDArray[np.int64]:
-        codes, _ = encode_labels(y_val, self.classes_, input_name="y_val")
-        if not (self._validates_on_unlabeled() or (codes >= 0).any()):
+        targets, _ = encode_labels(y_val, self.classes_, input_name="y_val")
+        if not (self._validates_on_unlabeled() or (targets >= 0).any()):
             raise ValueError(
                 "y_val holds no label, and the loss that early stopping watches is one of labelled "
                 "volumes only. Pass the labels of X_val, or leave X_val out."
             )
-        return codes
+        return targets
 
-    def _conclude(self, X: NDArray[np.float32], codes: NDArray[np.int64]) -> None:
+    def _conclude(self, X: NDArray[np.float32], targets: NDArray[np.int64]) -> None:
         if not self._is_semi_supervised:
             return
-        if (codes < 0).any():
-            codes = np.where(codes < 0, self._forward("classify", X).argmax(axis=1), codes)
-        self.transduction_ = self.classes_[codes]
+        if (targets < 0).any():
+            targets = np.where(targets < 0, self._forward("classify", X).argmax(axis=1), targets)
+        self.transduction_ = self.classes_[targets]
 
     def _module_params(self) -> dict[str, Any]:
         return {**super()._module_params(), "n_classes": len(self.classes_)}
 
-    def _class_weights(self, codes: NDArray[np.int64]) -> torch.Tensor | None:
+    def _class_weights(self, targets: NDArray[np.int64]) -> torch.Tensor | None:
         """Weight of every class from ``class_weight``; 1 for classes that it does not weigh."""
         if self.class_weight is None:
             return None
         if isinstance(self.class_weight, dict):
             weights = self._given_class_weights(self.class_weight)
         else:
-            seen = np.unique(codes[codes >= 0])
+            seen = np.unique(targets[targets >= 0])
             weights = np.ones(len(self.classes_))
             if len(seen):
                 weights[seen] = compute_class_weight(
                     self.class_weight,
                     classes=self.classes_[seen],
-                    y=self.classes_[codes[codes >= 0]],
+                    y=self.classes_[targets[targets >= 0]],
                 )
         return torch.tensor(weights, dtype=torch.float32)
 
@@ -267,13 +267,13 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
             )
         return np.array([class_weight.get(name, 1.0) for name in known], dtype=np.float64)
 
-    def _class_shares(self, codes: NDArray[np.int64]) -> torch.Tensor:
+    def _class_shares(self, targets: NDArray[np.int64]) -> torch.Tensor:
         """Share of each class among the labels, as if each had one label more (Laplace).
 
         Without a label, as may be in a partial fit, those of the last call.
         """
         live = getattr(getattr(self, "net_", None), "criterion_", None)
-        if not (codes >= 0).any() and getattr(live, "consistency", None) is not None:
+        if not (targets >= 0).any() and getattr(live, "consistency", None) is not None:
             return live.consistency.shares.cpu()
-        counts = np.bincount(codes[codes >= 0], minlength=len(self.classes_)) + 1
+        counts = np.bincount(targets[targets >= 0], minlength=len(self.classes_)) + 1
         return torch.tensor(counts / counts.sum(), dtype=torch.float32)

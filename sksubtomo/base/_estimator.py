@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
 
+from sksubtomo._torch import distributed_training, draw_seeds, holding_precision, n_processes
 from sksubtomo._utils._allocator import keeping_freed_memory
 from sksubtomo._utils._callbacks import CallbackSupportMixin, FitTasks
 from sksubtomo._utils._doc_link import DocLinkMixin
@@ -24,11 +25,8 @@ from sksubtomo.base._augmented import check_tilt_ranges, make_augmentation
 from sksubtomo.base._checks import ChecksMixin, ValidationData
 from sksubtomo.base._parameters import CONSTRAINTS
 from sksubtomo.base._settings import SettingsMixin
-from sksubtomo.networks._precision import holding_precision
-from sksubtomo.networks._processes import n_processes, sharing_batches
-from sksubtomo.networks._random import draw_seeds
 from sksubtomo.training import (
-    Views,
+    ViewPolicy,
     VolumeDataset,
     build_net,
     collect,
@@ -61,7 +59,7 @@ class BaseVolumeEstimator(
     def __init__(
         self,
         *,
-        network="paper",
+        network="liu2019",
         network_params=None,
         augmentation="none",
         test_time_rotations=0,
@@ -96,7 +94,7 @@ class BaseVolumeEstimator(
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, *, X_val=None, y_val=None, tilt_ranges=None):
+    def fit(self, X, y=None, *, X_val=None, y_val=None, tilt_ranges_deg=None):
         """Fit to volumes and their labels, where known.
 
         Parameters
@@ -110,7 +108,7 @@ class BaseVolumeEstimator(
             Volumes for ``early_stopping`` to watch, instead of a part of `X`.
         y_val : array-like of shape (n_val,), optional
             Their labels. They are labels that somebody gave: count them with those of `y`.
-        tilt_ranges : array-like of shape (n_samples, 2), optional
+        tilt_ranges_deg : array-like of shape (n_samples, 2), optional
             Lowest and highest tilt of each volume of `X` in degrees, instead of one
             ``tilt_range_deg`` for all in ``augmentation``; in training, not in prediction.
 
@@ -127,23 +125,23 @@ class BaseVolumeEstimator(
         """
         resume = self.warm_start and hasattr(self, "net_")
         with self._undone_on_error(), self._processes():
-            X, codes = self._check_data(X, y, resume=resume, classes=None)
-            if tilt_ranges is not None:
+            X, targets = self._check_data(X, y, resume=resume, classes=None)
+            if tilt_ranges_deg is not None:
                 self._check_use_of_tilt_ranges(X_val)
-                tilt_ranges = check_tilt_ranges(tilt_ranges, len(X))
+                tilt_ranges_deg = check_tilt_ranges(tilt_ranges_deg, len(X))
             validation = self._check_validation(X_val, y_val)
             tasks = FitTasks(self, to_plain(self.max_epochs), "epoch", X=X, y=y)
             self._train(
                 X,
-                codes,
+                targets,
                 tasks=tasks,
                 resume=resume,
                 epochs=self.max_epochs,
                 held_out=self.validation_fraction if self.early_stopping else 0.0,
                 validation=validation,
-                tilt_ranges=tilt_ranges,
+                tilt_ranges_deg=tilt_ranges_deg,
             )
-            self._conclude(X, codes)
+            self._conclude(X, targets)
         tasks.end()
         return self
 
@@ -173,8 +171,8 @@ class BaseVolumeEstimator(
     def _partial_fit(self, X: Any, y: Any, classes: Any = None) -> BaseVolumeEstimator:
         resume = hasattr(self, "net_")
         with self._undone_on_error(), self._processes():
-            X, codes = self._check_data(X, y, resume=resume, classes=classes, partial=True)
-            self._train(X, codes, resume=resume, epochs=1, held_out=0.0)
+            X, targets = self._check_data(X, y, resume=resume, classes=classes, partial=True)
+            self._train(X, targets, resume=resume, epochs=1, held_out=0.0)
         return self
 
     @contextmanager
@@ -192,7 +190,7 @@ class BaseVolumeEstimator(
 
     def _processes(self) -> AbstractContextManager[None]:
         """Let processes train together, if they are to."""
-        return sharing_batches(self._checked_training_params()["accelerate"], self.device)
+        return distributed_training(self._checked_training_params()["accelerate"], self.device)
 
     def _module_params(self) -> dict[str, Any]:
         """Arguments of the network."""
@@ -203,7 +201,7 @@ class BaseVolumeEstimator(
         }
 
     @abstractmethod
-    def _criterion_params(self, codes: NDArray[np.int64]) -> dict[str, Any]:
+    def _criterion_params(self, targets: NDArray[np.int64]) -> dict[str, Any]:
         """Arguments of the loss."""
 
     # Whatever mode the caller is in: no tensor that is made here may be one of inference.
@@ -212,42 +210,42 @@ class BaseVolumeEstimator(
     def _train(
         self,
         X: NDArray[np.float32],
-        codes: NDArray[np.int64],
+        targets: NDArray[np.int64],
         *,
         resume: bool,
         epochs: int,
         held_out: float,
         tasks: FitTasks | None = None,
         validation: ValidationData | None = None,
-        tilt_ranges: NDArray[np.float64] | None = None,
+        tilt_ranges_deg: NDArray[np.float64] | None = None,
     ) -> None:
         init_seed, shuffle_seed, split_seed = draw_seeds(self.random_state, 3, self.device)
-        rows = self._rows_to_learn_from(codes)
+        rows = self._rows_to_learn_from(targets)
         if resume:
-            self._update_net(codes)
+            self._update_net(targets)
         else:
             self._prepare(X, rows)
-            self._build_net(codes, init_seed, shuffle_seed)
+            self._build_net(targets, init_seed, shuffle_seed)
         self.net_.set_params(max_epochs=to_plain(epochs))
         dataset = VolumeDataset(
-            X, codes, offset=self.offset_, scale=self.scale_, tilt_ranges=tilt_ranges
+            X, targets, offset=self.offset_, scale=self.scale_, tilt_ranges_deg=tilt_ranges_deg
         )
         if validation is None:
-            watched = self._rows_to_watch(codes)
+            watched = self._rows_to_watch(targets)
             _, held = hold_out(
-                codes[watched],
+                targets[watched],
                 held_out,
                 np.random.RandomState(split_seed),
                 smallest=self._fewest_volumes,
             )
             dataset.rows = np.setdiff1d(rows, watched[held])
-            dataset.validate_on(X, codes, watched[held], tilt_ranges)
+            dataset.validate_on(X, targets, watched[held], tilt_ranges_deg)
         else:
             dataset.rows = rows
             dataset.validate_on(*validation, self._rows_to_watch(validation[1]))
-        dataset.share()
+        dataset.shard()
         if not self._checked_training_params()["n_workers"]:  # forked, they cannot use a GPU
-            dataset.keep_on(self.net_.device)
+            dataset.cache_on(self.net_.device)
         # Backward passes, too, need the precision that the layers compute in.
         self.net_.tasks_ = tasks
         try:
@@ -264,11 +262,11 @@ class BaseVolumeEstimator(
         """Whether unlabelled volumes count in the loss that early stopping watches."""
         return self._learns_from_unlabeled
 
-    def _rows_to_learn_from(self, codes: NDArray[np.int64]) -> NDArray[np.intp]:
-        return np.flatnonzero(self._learns_from_unlabeled | (codes >= 0))
+    def _rows_to_learn_from(self, targets: NDArray[np.int64]) -> NDArray[np.intp]:
+        return np.flatnonzero(self._learns_from_unlabeled | (targets >= 0))
 
-    def _rows_to_watch(self, codes: NDArray[np.int64]) -> NDArray[np.intp]:
-        return np.flatnonzero(self._validates_on_unlabeled() | (codes >= 0))
+    def _rows_to_watch(self, targets: NDArray[np.int64]) -> NDArray[np.intp]:
+        return np.flatnonzero(self._validates_on_unlabeled() | (targets >= 0))
 
     def _prepare(self, X: NDArray[np.float32], rows: NDArray[np.intp]) -> None:
         """Take from the volumes what has to be there before the net: their scale."""
@@ -276,13 +274,13 @@ class BaseVolumeEstimator(
         if self._checked_training_params()["standardize"]:
             self.offset_, self.scale_ = scaling_of(X if len(rows) == len(X) else X[rows])
 
-    def _build_net(self, codes: NDArray[np.int64], init_seed: int, shuffle_seed: int) -> None:
+    def _build_net(self, targets: NDArray[np.int64], init_seed: int, shuffle_seed: int) -> None:
         self._made_with = self._fixed_params()
         self.net_ = build_net(
             self._network,
             self._criterion,
             module_params=self._module_params(),
-            criterion_params=self._criterion_params(codes),
+            criterion_params=self._criterion_params(targets),
             training_params=self._checked_training_params(),
             views=self._views(),
             learning_rate=self.learning_rate,
@@ -297,9 +295,9 @@ class BaseVolumeEstimator(
             shuffle_seed=shuffle_seed,
         )
 
-    def _views(self) -> Views:
+    def _views(self) -> ViewPolicy:
         """What the network gets to see of a batch."""
-        return Views(
+        return ViewPolicy(
             make_augmentation(type(self).__name__, self.augmentation),
             n_test_rotations=to_plain(self.test_time_rotations),
         )
@@ -308,7 +306,7 @@ class BaseVolumeEstimator(
         """Return what else is to happen between epochs."""
         return []
 
-    def _update_net(self, codes: NDArray[np.int64]) -> None:
+    def _update_net(self, targets: NDArray[np.int64]) -> None:
         """Bring parameters that may have changed since the last fit to the live net."""
         params = self._checked_training_params()
         batch_size = to_plain(self.batch_size) * n_processes()
@@ -321,14 +319,14 @@ class BaseVolumeEstimator(
         self.net_.precision = self.precision
         set_progress_bar(self.net_, self.verbose)
         # Through set_params, skorch would make a new criterion and forget Adam's moments.
-        for name, value in to_plain(self._criterion_params(codes)).items():
+        for name, value in to_plain(self._criterion_params(targets)).items():
             if isinstance(value, torch.nn.Module):
-                value.carry_on(getattr(self.net_.criterion_, name))
+                value.load_running_means(getattr(self.net_.criterion_, name))
             movable = isinstance(value, torch.Tensor | torch.nn.Module)
             on_device = value.to(self.net_.device) if movable else value
             setattr(self.net_.criterion_, name, on_device)
 
-    def _conclude(self, X: NDArray[np.float32], codes: NDArray[np.int64]) -> None:
+    def _conclude(self, X: NDArray[np.float32], targets: NDArray[np.int64]) -> None:
         """Set what a fitted estimator says of the volumes that it was fitted to, if anything."""
 
     def _record(self, dataset: VolumeDataset) -> None:
@@ -352,7 +350,7 @@ class BaseVolumeEstimator(
 
     def _forward_batches(self, method: str, inputs: Any) -> Iterator[NDArray[np.float32]]:
         return forward_batches(
-            self.net_.response(method),
+            self.net_.prediction_function(method),
             inputs,
             # A tensor on the memory of codes, which may be read-only, would be writable.
             self._to_input if np.ndim(inputs) == 4 else torch.tensor,

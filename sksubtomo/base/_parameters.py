@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils._param_validation import StrOptions
 
+from sksubtomo._torch import PRECISIONS
 from sksubtomo._utils._params import NumberInterval
-from sksubtomo.networks import PRECISIONS
 from sksubtomo.training import OPTIMIZERS
 
 NETWORK_DEFAULTS: dict[str, Any] = {

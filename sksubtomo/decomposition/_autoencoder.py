@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sksubtomo._utils._params import NumberInterval
 from sksubtomo.base import BaseVolumeEstimator, ReconstructionMixin
 from sksubtomo.networks import AutoencodingNetwork
-from sksubtomo.training import AutoencodingLoss
+from sksubtomo.training import JointLoss
 
 
 class Autoencoder(ReconstructionMixin, BaseVolumeEstimator):
@@ -30,8 +30,8 @@ class Autoencoder(ReconstructionMixin, BaseVolumeEstimator):
 
     Parameters
     ----------
-    network : str, default="paper"
-        "paper", that of Liu et al.; "resnet", residual, batch-normalised and globally pooled; or
+    network : str, default="liu2019"
+        "liu2019", that of Liu et al.; "resnet", residual, batch-normalised and globally pooled; or
         "monai:NAME", a classification network of MONAI, such as "monai:resnet18".
     network_params : dict, optional
         ``n_blocks`` (by default as many as leave no edge above 7 voxels, 2 for boxes of 28 and 4
@@ -127,7 +127,7 @@ class Autoencoder(ReconstructionMixin, BaseVolumeEstimator):
     """
 
     _network = AutoencodingNetwork
-    _criterion = AutoencodingLoss
+    _criterion = JointLoss
     _training_defaults: ClassVar[dict[str, Any]] = {
         **BaseVolumeEstimator._training_defaults,
         "sparsity": 1e-4,
@@ -158,5 +158,5 @@ class Autoencoder(ReconstructionMixin, BaseVolumeEstimator):
     def _module_params(self) -> dict[str, Any]:
         return {**super()._module_params(), "n_classes": None}
 
-    def _criterion_params(self, codes: NDArray[np.int64]) -> dict[str, Any]:
+    def _criterion_params(self, targets: NDArray[np.int64]) -> dict[str, Any]:
         return {"sparsity": self._checked_training_params()["sparsity"]}

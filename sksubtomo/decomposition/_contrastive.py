@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sksubtomo._utils._params import NumberInterval
 from sksubtomo.base import BaseVolumeEstimator, EncodingMixin
 from sksubtomo.networks import ContrastiveNetwork
-from sksubtomo.training import ContrastiveLoss, Views
+from sksubtomo.training import ContrastiveLoss, ViewPolicy
 
 
 class ContrastiveEncoder(EncodingMixin, BaseVolumeEstimator):
@@ -30,7 +30,7 @@ class ContrastiveEncoder(EncodingMixin, BaseVolumeEstimator):
     Parameters
     ----------
     network : str, default="resnet"
-        "paper", that of Liu et al.; "resnet", residual, batch-normalised and globally pooled; or
+        "liu2019", that of Liu et al.; "resnet", residual, batch-normalised and globally pooled; or
         "monai:NAME", a classification network of MONAI, such as "monai:resnet18".
     network_params : dict, optional
         ``n_blocks`` and ``n_filters`` (32) of the encoder, ``latent_dim`` (128), the length of the
@@ -183,13 +183,13 @@ class ContrastiveEncoder(EncodingMixin, BaseVolumeEstimator):
             verbose=verbose,
         )
 
-    def _views(self) -> Views:
+    def _views(self) -> ViewPolicy:
         if self.augmentation == "none":
             raise ValueError(
                 "augmentation='none' makes two equal copies, and there is nothing to learn; set "
                 "'rotations' or a dictionary."
             )
-        return super()._views()._replace(n_copies=2)
+        return super()._views()._replace(n_views=2)
 
-    def _criterion_params(self, codes: NDArray[np.int64]) -> dict[str, Any]:
+    def _criterion_params(self, targets: NDArray[np.int64]) -> dict[str, Any]:
         return {"temperature": self._checked_training_params()["temperature"]}

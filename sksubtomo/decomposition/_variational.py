@@ -15,7 +15,7 @@ from sksubtomo.training import VariationalLoss
 
 
 class VariationalAutoencoder(ReconstructionMixin, BaseVolumeEstimator):
-    r"""Variational autoencoder: codes with a distribution, without labels (M1).
+    r"""Variational autoencoder: targets with a distribution, without labels (M1).
 
     For every volume :math:`x`, the encoder gives a Gaussian :math:`q(z | x)` over codes, and the
     decoder the mean of a Gaussian :math:`p(x | z)` over volumes. It minimises minus the bound on
@@ -31,8 +31,8 @@ class VariationalAutoencoder(ReconstructionMixin, BaseVolumeEstimator):
 
     Parameters
     ----------
-    network : str, default="paper"
-        "paper", that of Liu et al.; "resnet", residual, batch-normalised and globally pooled; or
+    network : str, default="liu2019"
+        "liu2019", that of Liu et al.; "resnet", residual, batch-normalised and globally pooled; or
         "monai:NAME", a classification network of MONAI, such as "monai:resnet18".
     network_params : dict, optional
         ``n_blocks`` (by default as many as leave no edge above 7 voxels, 2 for boxes of 28 and 4
@@ -162,5 +162,5 @@ class VariationalAutoencoder(ReconstructionMixin, BaseVolumeEstimator):
         """
         return -float(self.reconstruction_error(X).mean())
 
-    def _criterion_params(self, codes: NDArray[np.int64]) -> dict[str, Any]:
+    def _criterion_params(self, targets: NDArray[np.int64]) -> dict[str, Any]:
         return {}

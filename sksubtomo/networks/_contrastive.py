@@ -9,8 +9,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from sksubtomo._torch import PartSeeds
 from sksubtomo._utils._volumes import Shape3d
-from sksubtomo.networks._random import PartSeeds, glorot_
+from sksubtomo.networks._initialization import glorot_
 from sksubtomo.networks._registry import resolve_backbone
 
 

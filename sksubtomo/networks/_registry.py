@@ -6,13 +6,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
-from sksubtomo.networks._classifier import Classifier3d
-from sksubtomo.networks._decoder import Decoder3d
-from sksubtomo.networks._encoder import Encoder3d
-from sksubtomo.networks._monai_encoder import MonaiEncoder3d, monai_factory
-from sksubtomo.networks._pooled_classifier import PooledClassifier3d
-from sksubtomo.networks._residual_decoder import ResidualDecoder3d
-from sksubtomo.networks._residual_encoder import ResidualEncoder3d
+from sksubtomo.networks._liu2019 import Classifier3d, Decoder3d, Encoder3d
+from sksubtomo.networks._monai import MonaiEncoder3d, monai_factory
+from sksubtomo.networks._resnet import PooledClassifier3d, ResidualDecoder3d, ResidualEncoder3d
 
 _MONAI = "monai:"
 
@@ -38,7 +34,7 @@ class Backbone(NamedTuple):
 
 
 NETWORKS: Mapping[str, Backbone] = {
-    "paper": Backbone(Encoder3d, Decoder3d, Classifier3d),
+    "liu2019": Backbone(Encoder3d, Decoder3d, Classifier3d),
     "resnet": Backbone(ResidualEncoder3d, ResidualDecoder3d, PooledClassifier3d),
 }
 
@@ -49,7 +45,7 @@ def resolve_backbone(name: str) -> Backbone:
     Parameters
     ----------
     name : str
-        A key of ``NETWORKS``: "paper" or "resnet"; or "monai:NAME" for a network of
+        A key of ``NETWORKS``: "liu2019" or "resnet"; or "monai:NAME" for a network of
         MONAI, such as "monai:resnet18" or "monai:densenet121".
 
     Raises

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sksubtomo.base import BaseVolumeClassifier
 from sksubtomo.networks import AutoencodingNetwork
-from sksubtomo.training import AutoencodingLoss
+from sksubtomo.training import JointLoss
 
 
 class CNNClassifier(BaseVolumeClassifier):
@@ -32,8 +32,8 @@ class CNNClassifier(BaseVolumeClassifier):
     classes : array-like of shape (n_classes,), optional
         All classes. By default those that occur in `y`. To be given where a subset of the data may
         lack a class, as in cross-validation with few labels.
-    network : str, default="paper"
-        "paper", that of Liu et al.; "resnet", residual, batch-normalised and globally pooled; or
+    network : str, default="liu2019"
+        "liu2019", that of Liu et al.; "resnet", residual, batch-normalised and globally pooled; or
         "monai:NAME", a classification network of MONAI, such as "monai:resnet18".
     network_params : dict, optional
         ``n_blocks`` (by default as many as leave no edge above 7 voxels, 2 for boxes of 28 and 4
@@ -128,7 +128,7 @@ class CNNClassifier(BaseVolumeClassifier):
     """
 
     _network = AutoencodingNetwork
-    _criterion = AutoencodingLoss
+    _criterion = JointLoss
     _learns_from_unlabeled = False
     _training_constraints: ClassVar[dict[str, list]] = {
         **BaseVolumeClassifier._training_constraints,
@@ -145,7 +145,7 @@ class CNNClassifier(BaseVolumeClassifier):
         *,
         class_weight=None,
         classes=None,
-        network="paper",
+        network="liu2019",
         network_params=None,
         augmentation="none",
         test_time_rotations=0,
@@ -186,5 +186,5 @@ class CNNClassifier(BaseVolumeClassifier):
     def _module_params(self) -> dict[str, Any]:
         return {**super()._module_params(), "latent_dim": None}
 
-    def _criterion_params(self, codes: NDArray[np.int64]) -> dict[str, Any]:
-        return {"class_weight": self._class_weights(codes)}
+    def _criterion_params(self, targets: NDArray[np.int64]) -> dict[str, Any]:
+        return {"class_weight": self._class_weights(targets)}

@@ -14,7 +14,7 @@ from sksubtomo._utils._params import NumberInterval
 from sksubtomo.base import BaseVolumeClassifier, ReconstructionMixin, make_corruption
 from sksubtomo.fourier import missing_wedge_mask
 from sksubtomo.networks import AutoencodingNetwork
-from sksubtomo.training import AutoencodingLoss, PseudoLabelConsistency, Views
+from sksubtomo.training import JointLoss, PseudoLabelConsistency, ViewPolicy
 
 
 class AutoencodingClassifier(ReconstructionMixin, BaseVolumeClassifier):
@@ -55,8 +55,8 @@ class AutoencodingClassifier(ReconstructionMixin, BaseVolumeClassifier):
     classes : array-like of shape (n_classes,), optional
         All classes. By default those that occur in `y`. To be given where a subset of the data may
         lack a class, as in cross-validation with few labels.
-    network : str, default="paper"
-        "paper", that of Liu et al.; "resnet", residual, batch-normalised and globally pooled; or
+    network : str, default="liu2019"
+        "liu2019", that of Liu et al.; "resnet", residual, batch-normalised and globally pooled; or
         "monai:NAME", a classification network of MONAI, such as "monai:resnet18".
     network_params : dict, optional
         ``n_blocks`` (by default as many as leave no edge above 7 voxels, 2 for boxes of 28 and 4
@@ -178,7 +178,7 @@ class AutoencodingClassifier(ReconstructionMixin, BaseVolumeClassifier):
 
     _network = AutoencodingNetwork
     _is_semi_supervised = True
-    _criterion = AutoencodingLoss
+    _criterion = JointLoss
     _network_defaults: ClassVar[dict[str, Any]] = {
         **BaseVolumeClassifier._network_defaults,
         "batch_norm_rows": "all",
@@ -218,7 +218,7 @@ class AutoencodingClassifier(ReconstructionMixin, BaseVolumeClassifier):
         consistency=0.0,
         class_weight=None,
         classes=None,
-        network="paper",
+        network="liu2019",
         network_params=None,
         augmentation="none",
         test_time_rotations=0,
@@ -271,7 +271,7 @@ class AutoencodingClassifier(ReconstructionMixin, BaseVolumeClassifier):
     def _module_params(self) -> dict[str, Any]:
         return {**super()._module_params(), "reconstructs": self._trains_decoder()}
 
-    def _views(self) -> Views:
+    def _views(self) -> ViewPolicy:
         views = super()._views()
         params = self._checked_training_params()
         if views.augmentation is None and (self.consistency or params["measured_region"]):
@@ -300,21 +300,21 @@ class AutoencodingClassifier(ReconstructionMixin, BaseVolumeClassifier):
         if self._checked_training_params()["measured_region"]:
             raise ValueError(
                 "measured_region knows one tilt range for all volumes; leave it False with "
-                "tilt_ranges."
+                "tilt_ranges_deg."
             )
 
-    def _criterion_params(self, codes: NDArray[np.int64]) -> dict[str, Any]:
+    def _criterion_params(self, targets: NDArray[np.int64]) -> dict[str, Any]:
         params = self._checked_training_params()
         compared = {}
         if self.consistency:
-            module = PseudoLabelConsistency(self._class_shares(codes), params["threshold"])
+            module = PseudoLabelConsistency(self._class_shares(targets), params["threshold"])
             compared = {"consistency_weight": self.consistency, "consistency": module}
         return {
             "alpha": self.alpha,
             "beta": self.beta,
             "unlabeled_weight": self._unlabeled_weight(),
             "sparsity": params["sparsity"],
-            "class_weight": self._class_weights(codes),
+            "class_weight": self._class_weights(targets),
             "measured": self._measured() if params["measured_region"] else None,
             **compared,
         }
@@ -328,7 +328,7 @@ class AutoencodingClassifier(ReconstructionMixin, BaseVolumeClassifier):
             )
         return torch.from_numpy(missing_wedge_mask(self.volume_shape_, tilts)).float()
 
-    def _update_net(self, codes: NDArray[np.int64]) -> None:
-        super()._update_net(codes)
+    def _update_net(self, targets: NDArray[np.int64]) -> None:
+        super()._update_net(targets)
         for network in {self.net_.module_, self.net_.predictor_}:
             network.reconstructs = self._trains_decoder()

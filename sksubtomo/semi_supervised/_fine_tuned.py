@@ -45,8 +45,8 @@ class FineTunedClassifier(CNNClassifier):
     classes : array-like of shape (n_classes,), optional
         All classes. By default those that occur in `y`. To be given where a subset of the data may
         lack a class, as in cross-validation with few labels.
-    network : str, default="paper"
-        "paper", that of Liu et al.; "resnet", residual, batch-normalised and globally pooled; or
+    network : str, default="liu2019"
+        "liu2019", that of Liu et al.; "resnet", residual, batch-normalised and globally pooled; or
         "monai:NAME", a classification network of MONAI, such as "monai:resnet18".
     network_params : dict, optional
         ``n_blocks`` (by default as many as leave no edge above 7 voxels, 2 for boxes of 28 and 4
@@ -171,7 +171,7 @@ class FineTunedClassifier(CNNClassifier):
         freeze_encoder=False,
         class_weight=None,
         classes=None,
-        network="paper",
+        network="liu2019",
         network_params=None,
         augmentation="none",
         test_time_rotations=0,
@@ -243,8 +243,8 @@ class FineTunedClassifier(CNNClassifier):
         stage = self._first_stage()
         if stage is not None and not hasattr(stage, "net_"):
             raise ValueError(
-                "tilt_ranges are not handed on to the first stage. Fit the autoencoder with them, "
-                "and pass it fitted, in a FrozenEstimator."
+                "tilt_ranges_deg are not handed on to the first stage. Fit the autoencoder with "
+                "them, and pass it fitted, in a FrozenEstimator."
             )
 
     def _module_params(self) -> dict[str, Any]:
@@ -269,8 +269,8 @@ class FineTunedClassifier(CNNClassifier):
             self._blocks().load_state_dict(trained.state_dict())
         self._blocks().requires_grad_(not self.freeze_encoder)
 
-    def _update_net(self, codes: NDArray[np.int64]) -> None:
-        super()._update_net(codes)
+    def _update_net(self, targets: NDArray[np.int64]) -> None:
+        super()._update_net(targets)
         self._blocks().requires_grad_(not self.freeze_encoder)
 
     def _blocks(self) -> torch.nn.Module:

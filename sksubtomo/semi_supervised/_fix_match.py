@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import StrOptions
 from sksubtomo._utils._params import NumberInterval
 from sksubtomo.base import make_corruption
 from sksubtomo.neural_network import CNNClassifier
-from sksubtomo.training import PseudoLabelConsistency, Views
+from sksubtomo.training import PseudoLabelConsistency, ViewPolicy
 
 _DEFAULT_STRENGTH = {"noise_std": 0.3}
 
@@ -53,8 +53,8 @@ class FixMatchClassifier(CNNClassifier):
     classes : array-like of shape (n_classes,), optional
         All classes. By default those that occur in `y`. To be given where a subset of the data may
         lack a class, as in cross-validation with few labels.
-    network : str, default="paper"
-        "paper", that of Liu et al.; "resnet", residual, batch-normalised and globally pooled; or
+    network : str, default="liu2019"
+        "liu2019", that of Liu et al.; "resnet", residual, batch-normalised and globally pooled; or
         "monai:NAME", a classification network of MONAI, such as "monai:resnet18".
     network_params : dict, optional
         ``n_blocks`` (by default as many as leave no edge above 7 voxels, 2 for boxes of 28 and 4
@@ -187,7 +187,7 @@ class FixMatchClassifier(CNNClassifier):
         strong_augmentation=None,
         class_weight=None,
         classes=None,
-        network="paper",
+        network="liu2019",
         network_params=None,
         augmentation="rotations",
         test_time_rotations=0,
@@ -229,7 +229,7 @@ class FixMatchClassifier(CNNClassifier):
         self.distribution_alignment = distribution_alignment
         self.strong_augmentation = strong_augmentation
 
-    def _views(self) -> Views:
+    def _views(self) -> ViewPolicy:
         views = super()._views()
         given = self.strong_augmentation
         strength = _DEFAULT_STRENGTH if given is None else given
@@ -241,9 +241,9 @@ class FixMatchClassifier(CNNClassifier):
     def _validates_on_unlabeled(self) -> bool:
         return False
 
-    def _criterion_params(self, codes: NDArray[np.int64]) -> dict[str, Any]:
+    def _criterion_params(self, targets: NDArray[np.int64]) -> dict[str, Any]:
         module = PseudoLabelConsistency(
-            self._class_shares(codes), self.threshold, self.distribution_alignment
+            self._class_shares(targets), self.threshold, self.distribution_alignment
         )
         params = {"consistency_weight": self.consistency, "consistency": module}
-        return {**super()._criterion_params(codes), **params}
+        return {**super()._criterion_params(targets), **params}

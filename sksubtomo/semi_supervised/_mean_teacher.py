@@ -11,7 +11,7 @@ from skorch.callbacks import Callback
 
 from sksubtomo._utils._params import NumberInterval
 from sksubtomo.neural_network import CNNClassifier
-from sksubtomo.training import RampUp, SquaredErrorConsistency, Views
+from sksubtomo.training import RampUp, SquaredErrorConsistency, ViewPolicy
 
 
 class MeanTeacherClassifier(CNNClassifier):
@@ -42,8 +42,8 @@ class MeanTeacherClassifier(CNNClassifier):
     classes : array-like of shape (n_classes,), optional
         All classes. By default those that occur in `y`. To be given where a subset of the data may
         lack a class, as in cross-validation with few labels.
-    network : str, default="paper"
-        "paper", that of Liu et al.; "resnet", residual, batch-normalised and globally pooled; or
+    network : str, default="liu2019"
+        "liu2019", that of Liu et al.; "resnet", residual, batch-normalised and globally pooled; or
         "monai:NAME", a classification network of MONAI, such as "monai:resnet18".
     network_params : dict, optional
         ``n_blocks`` (by default as many as leave no edge above 7 voxels, 2 for boxes of 28 and 4
@@ -167,7 +167,7 @@ class MeanTeacherClassifier(CNNClassifier):
         ramp_up=0.3,
         class_weight=None,
         classes=None,
-        network="paper",
+        network="liu2019",
         network_params=None,
         augmentation="rotations",
         test_time_rotations=0,
@@ -210,19 +210,19 @@ class MeanTeacherClassifier(CNNClassifier):
     def _callbacks(self) -> list[Callback]:
         return [RampUp(self.ramp_up * self.max_epochs)]
 
-    def _update_net(self, codes: NDArray[np.int64]) -> None:
-        super()._update_net(codes)
+    def _update_net(self, targets: NDArray[np.int64]) -> None:
+        super()._update_net(targets)
         dict(self.net_.callbacks_)[RampUp.__name__].n_epochs = self.ramp_up * self.max_epochs
 
     def _validates_on_unlabeled(self) -> bool:
         return False
 
-    def _views(self) -> Views:
+    def _views(self) -> ViewPolicy:
         return super()._views()._replace(teacher="average")
 
-    def _criterion_params(self, codes: NDArray[np.int64]) -> dict[str, Any]:
+    def _criterion_params(self, targets: NDArray[np.int64]) -> dict[str, Any]:
         params = {
             "consistency_weight": self.consistency,
             "consistency": SquaredErrorConsistency(),
         }
-        return {**super()._criterion_params(codes), **params}
+        return {**super()._criterion_params(targets), **params}

@@ -43,8 +43,8 @@ class PseudoLabelClassifier(CNNClassifier):
     classes : array-like of shape (n_classes,), optional
         All classes. By default those that occur in `y`. To be given where a subset of the data may
         lack a class, as in cross-validation with few labels.
-    network : str, default="paper"
-        "paper", that of Liu et al.; "resnet", residual, batch-normalised and globally pooled; or
+    network : str, default="liu2019"
+        "liu2019", that of Liu et al.; "resnet", residual, batch-normalised and globally pooled; or
         "monai:NAME", a classification network of MONAI, such as "monai:resnet18".
     network_params : dict, optional
         ``n_blocks`` (by default as many as leave no edge above 7 voxels, 2 for boxes of 28 and 4
@@ -175,7 +175,7 @@ class PseudoLabelClassifier(CNNClassifier):
         max_per_class=None,
         class_weight=None,
         classes=None,
-        network="paper",
+        network="liu2019",
         network_params=None,
         augmentation="none",
         test_time_rotations=0,
@@ -228,17 +228,17 @@ class PseudoLabelClassifier(CNNClassifier):
     def _callbacks(self) -> list[Callback]:
         return [PseudoLabels(**self._selection())]
 
-    def _update_net(self, codes: NDArray[np.int64]) -> None:
-        super()._update_net(codes)
+    def _update_net(self, targets: NDArray[np.int64]) -> None:
+        super()._update_net(targets)
         callback = dict(self.net_.callbacks_)[PseudoLabels.__name__]
         for name, value in self._selection().items():
             setattr(callback, name, value)
 
     def _record(self, dataset: VolumeDataset) -> None:
-        self.transduction_ = decode_labels(dataset.codes, self.classes_)
+        self.transduction_ = decode_labels(dataset.targets, self.classes_)
         self.labeled_iter_ = dataset.labeled_iter
         callback = dict(self.net_.callbacks_)[PseudoLabels.__name__]
-        if (dataset.codes >= 0).all():
+        if (dataset.targets >= 0).all():
             self.termination_condition_ = "all_labeled"
         else:
             self.termination_condition_ = "max_iter" if callback.n_added_ else "no_change"

@@ -20,7 +20,7 @@ from sksubtomo.base import (
 )
 from sksubtomo.decomposition import VariationalAutoencoder
 from sksubtomo.networks import ConditionalVariationalNetwork
-from sksubtomo.training import ConditionalVariationalLoss, Views
+from sksubtomo.training import ConditionalVariationalLoss, ViewPolicy
 
 
 class SemiSupervisedVAEClassifier(BaseVolumeClassifier):
@@ -58,8 +58,8 @@ class SemiSupervisedVAEClassifier(BaseVolumeClassifier):
     classes : array-like of shape (n_classes,), optional
         All classes. By default those that occur in `y`. To be given where a subset of the data may
         lack a class, as in cross-validation with few labels.
-    network : str, default="paper"
-        "paper", that of Liu et al.; "resnet", residual, batch-normalised and globally pooled; or
+    network : str, default="liu2019"
+        "liu2019", that of Liu et al.; "resnet", residual, batch-normalised and globally pooled; or
         "monai:NAME", a classification network of MONAI, such as "monai:resnet18".
     network_params : dict, optional
         ``n_blocks`` (by default as many as leave no edge above 7 voxels, 2 for boxes of 28 and 4
@@ -193,7 +193,7 @@ class SemiSupervisedVAEClassifier(BaseVolumeClassifier):
         alpha=0.1,
         class_weight=None,
         classes=None,
-        network="paper",
+        network="liu2019",
         network_params=None,
         augmentation="none",
         test_time_rotations=0,
@@ -245,7 +245,7 @@ class SemiSupervisedVAEClassifier(BaseVolumeClassifier):
     def _train(
         self,
         X: NDArray[np.float32],
-        codes: NDArray[np.int64],
+        targets: NDArray[np.int64],
         *,
         resume: bool,
         validation: Any = None,
@@ -255,11 +255,11 @@ class SemiSupervisedVAEClassifier(BaseVolumeClassifier):
             self.vae_ = fitted_first_stage(unfrozen(self.vae), X)
         if validation is not None:
             validation = self._inputs(validation[0]), validation[1]
-        super()._train(self._inputs(X), codes, resume=resume, validation=validation, **options)
+        super()._train(self._inputs(X), targets, resume=resume, validation=validation, **options)
 
-    def _views(self) -> Views:
+    def _views(self) -> ViewPolicy:
         # Codes have no orientation; the first stage has an augmentation of its own.
-        return super()._views() if self._sees_volumes() else Views()
+        return super()._views() if self._sees_volumes() else ViewPolicy()
 
     def _sees_volumes(self) -> bool:
         return self.vae is None
@@ -267,7 +267,9 @@ class SemiSupervisedVAEClassifier(BaseVolumeClassifier):
     def _check_use_of_tilt_ranges(self, X_val: Any) -> None:
         super()._check_use_of_tilt_ranges(X_val)
         if not self._sees_volumes():
-            raise ValueError("Codes are not rotated; fit the vae with tilt_ranges, and pass it.")
+            raise ValueError(
+                "Codes are not rotated; fit the vae with tilt_ranges_deg, and pass it."
+            )
 
     def _inputs(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return what the model describes: volumes, or mean codes in the form of volumes."""
@@ -282,5 +284,5 @@ class SemiSupervisedVAEClassifier(BaseVolumeClassifier):
             params.update(volume_shape=(1, 1, self.vae_.net_.module_.latent_dim), dense=True)
         return params
 
-    def _criterion_params(self, codes: NDArray[np.int64]) -> dict[str, Any]:
-        return {"alpha": self.alpha, "class_weight": self._class_weights(codes)}
+    def _criterion_params(self, targets: NDArray[np.int64]) -> dict[str, Any]:
+        return {"alpha": self.alpha, "class_weight": self._class_weights(targets)}

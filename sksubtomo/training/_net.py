@@ -7,13 +7,11 @@ from typing import Any
 import torch
 from skorch.callbacks import Callback
 
+from sksubtomo._torch import n_processes, process_index, resolve_device, seeded_cpu
 from sksubtomo._utils._params import to_plain
-from sksubtomo.networks._device import resolve_device
-from sksubtomo.networks._processes import n_processes, process_index
-from sksubtomo.networks._random import seeded_cpu
 from sksubtomo.training._callbacks import BestWeights, EpochLog, OneCycle, ProgressBar, Tasks
 from sksubtomo.training._data import split_dataset, volume_loader
-from sksubtomo.training._volume_net import Views, VolumeNet
+from sksubtomo.training._volume_net import ViewPolicy, VolumeNet
 
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 
@@ -25,7 +23,7 @@ def build_net(
     module_params: dict[str, Any],
     criterion_params: dict[str, Any],
     training_params: dict[str, Any],
-    views: Views,
+    views: ViewPolicy,
     learning_rate: float,
     batch_size: int,
     max_epochs: int,
@@ -47,7 +45,7 @@ def build_net(
         Their arguments.
     training_params : dict
         The estimators' ``training_params``, complete.
-    views : Views
+    views : ViewPolicy
         What the network gets to see of a batch.
     learning_rate, batch_size, max_epochs : float, int, int
         The highest learning rate, length of batches (of a process, if several share them) and of

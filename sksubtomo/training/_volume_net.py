@@ -12,25 +12,25 @@ from skorch import NeuralNet
 from skorch.utils import to_tensor
 from torch import nn
 
-from sksubtomo._utils._callbacks import FitTasks
-from sksubtomo.networks._gaussian import GaussianNoise
-from sksubtomo.networks._map_edges import shortest_convolved_edge
-from sksubtomo.networks._precision import (
+from sksubtomo._torch import (
+    average_gradients,
     computing_in,
     holding_precision,
     preferred_precision,
+    process_index,
     resolve_precision,
+    shortest_convolved_edge,
 )
-from sksubtomo.networks._processes import average_gradients, process_index
-from sksubtomo.training._augmentation import TiltRange, WedgeAwareAugmentation
+from sksubtomo._utils._callbacks import FitTasks
+from sksubtomo.augmentation import TiltRange, WedgeAwareAugmentation, average_over_rotations
+from sksubtomo.networks import GaussianNoise
 from sksubtomo.training._data import read_ahead
-from sksubtomo.training._rotation_average import average_over_rotations
 
 # What a network says of a particle whatever its orientation.
 _ABOUT_THE_PARTICLE = ("classify", "logits", "encode", "features")
 
 
-class Views(NamedTuple):
+class ViewPolicy(NamedTuple):
     """What a network gets to see of a batch of volumes.
 
     Parameters
@@ -41,7 +41,7 @@ class Views(NamedTuple):
         What is done in training to the copies on top.
     clean_target : bool
         Whether copies are to be reconstructed as they were before the corruption.
-    n_copies : int
+    n_views : int
         Copies of each volume. The network gets them one set after the other.
     teacher : {"self", "average"}, optional
         Whose logits of other copies, without corruption, go with the output in training: those of
@@ -53,7 +53,7 @@ class Views(NamedTuple):
     augmentation: WedgeAwareAugmentation | None = None
     corruption: WedgeAwareAugmentation | None = None
     clean_target: bool = False
-    n_copies: int = 1
+    n_views: int = 1
     teacher: Literal["self", "average"] | None = None
     n_test_rotations: int = 0
 
@@ -66,7 +66,7 @@ class VolumeNet(NeuralNet):
 
     Parameters
     ----------
-    views : Views, default=Views()
+    views : ViewPolicy, default=ViewPolicy()
         See there.
     average_decay : float, default=0
         Weights are averaged over training steps with this exponential decay; 0 does not average.
@@ -91,7 +91,7 @@ class VolumeNet(NeuralNet):
     def __init__(
         self,
         *args: Any,
-        views: Views = Views(),  # noqa: B008
+        views: ViewPolicy = ViewPolicy(),  # noqa: B008
         average_decay: float = 0.0,
         view_seed: int = 0,
         precision: str = "auto",
@@ -132,7 +132,7 @@ class VolumeNet(NeuralNet):
         """The network to predict with."""
         return self.module_ if self.averaged_ is None else self.averaged_
 
-    def response(self, method: str) -> Callable[[torch.Tensor], torch.Tensor]:
+    def prediction_function(self, method: str) -> Callable[[torch.Tensor], torch.Tensor]:
         """Return a method of the network to predict with, averaged over rotations if so asked.
 
         Rotations are the same in every call. What the network says of an orientation, such as a
@@ -197,10 +197,10 @@ class VolumeNet(NeuralNet):
         generator = self.generator_ if training else torch.Generator().manual_seed(self.view_seed)
         tilts = x.get("tilt_range_deg")
         labeled, volumes = x["labeled"], x["volumes"]
-        if self.views.n_copies > 1:
-            labeled = labeled.repeat(self.views.n_copies)
-            volumes = volumes.repeat(self.views.n_copies, 1, 1, 1, 1)
-            tilts = None if tilts is None else tilts.repeat(self.views.n_copies, 1)
+        if self.views.n_views > 1:
+            labeled = labeled.repeat(self.views.n_views)
+            volumes = volumes.repeat(self.views.n_views, 1, 1, 1, 1)
+            tilts = None if tilts is None else tilts.repeat(self.views.n_views, 1)
         copies = self._copy(volumes, tilts, generator)
         seen = copies
         if training and self.views.corruption is not None:

@@ -75,7 +75,7 @@ CLASSIFIERS = {
     ),
     "supervised": CNNClassifier(**QUICK, network_params={"n_filters": 4}, random_state=0),
     "references": MultiReferenceClassifier(
-        stages=((2.0, 120.0, 1, 2),), max_shift_voxels=0, n_seeded_iter=1, random_state=0
+        stages=((2.0, 120.0, 1, 2),), max_shift_voxels=0, n_frozen_iter=1, random_state=0
     ),
     "self_training": SelfTrainingClassifier(make_pipeline(VolumeFlattener(), LogisticRegression())),
     "with_unlabeled": WithUnlabeled(SPREADING),

@@ -12,7 +12,7 @@ CLASSIFIERS = [
         max_epochs=2, network_params={"n_filters": 2}, volume_shape=8, random_state=0, device="cpu"
     ),
     MultiReferenceClassifier(
-        stages=[(3, 90, 1, 2)], n_seeded_iter=1, volume_shape=8, random_state=0, device="cpu"
+        stages=[(3, 90, 1, 2)], n_frozen_iter=1, volume_shape=8, random_state=0, device="cpu"
     ),
 ]
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from sksubtomo._torch._float32 import read_flags, write_flags
 from sksubtomo.decomposition import Autoencoder, VariationalAutoencoder
-from sksubtomo.networks._float32 import read_flags, write_flags
 from sksubtomo.semi_supervised import AutoencodingClassifier, FixMatchClassifier
 
 SMALL = {"n_blocks": 1, "n_filters": 4, "latent_dim": 8}
@@ -51,7 +51,7 @@ def test_weights_stay_float32(mostly_hidden):
 
 
 def test_a_teacher_computes_in_the_same_precision(mostly_hidden):
-    model = FixMatchClassifier(network="paper", max_epochs=1, augmentation={"oversampling": 1})
+    model = FixMatchClassifier(network="liu2019", max_epochs=1, augmentation={"oversampling": 1})
     X, y = mostly_hidden
     sizes = {"n_blocks": 1, "n_filters": 4}
     probabilities = fitted(model, "bfloat16", X, y, sizes=sizes).predict_proba(X)

@@ -5,6 +5,7 @@ import warnings
 import pytest
 import torch
 
+from sksubtomo._torch._seeding import PartSeeds
 from sksubtomo.networks import (
     NETWORKS,
     AutoencodingNetwork,
@@ -15,7 +16,6 @@ from sksubtomo.networks import (
     VariationalNetwork,
     resolve_backbone,
 )
-from sksubtomo.networks._random import PartSeeds
 
 
 def test_paper_is_what_its_parts_are():
@@ -57,7 +57,7 @@ def test_state_dict_keys_of_the_paper():
 
 @pytest.mark.parametrize("name", ["resnet50", "", None, 3, []])
 def test_unknown_network(name):
-    with pytest.raises(ValueError, match="is not known. Use one of 'paper', 'resnet', or 'monai:"):
+    with pytest.raises(ValueError, match="is not known. Use one of 'liu2019', 'resnet', or"):
         AutoencodingNetwork((6, 6, 6), 3, network=name)
 
 

@@ -374,11 +374,11 @@ def test_verbose_shows_progress(mostly_hidden, capsys):
 
 
 def test_interrupted_training_keeps_its_weights(mostly_hidden, monkeypatch):
-    from sksubtomo.training import AutoencodingLoss
+    from sksubtomo.training import JointLoss
 
     X, y = mostly_hidden
     clf = quick(warm_start=True, max_epochs=2).fit(X, y)
-    forward, calls = AutoencodingLoss.forward, []
+    forward, calls = JointLoss.forward, []
 
     def interrupted(self, *args):
         calls.append(1)
@@ -386,7 +386,7 @@ def test_interrupted_training_keeps_its_weights(mostly_hidden, monkeypatch):
             raise KeyboardInterrupt
         return forward(self, *args)
 
-    monkeypatch.setattr(AutoencodingLoss, "forward", interrupted)
+    monkeypatch.setattr(JointLoss, "forward", interrupted)
     with pytest.warns(ConvergenceWarning, match="interrupted after 3 epochs"):
         clf.fit(X, y)
     assert clf.n_iter_ == len(clf.history_) == 3

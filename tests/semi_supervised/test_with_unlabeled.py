@@ -20,15 +20,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.semi_supervised import LabelSpreading
 from sklearn.svm import SVC
 
-from sksubtomo.io import SubtomogramStack, write_mrc
+from sksubtomo.io import SharedVolumes, SubtomogramStack, write_mrc
 from sksubtomo.model_selection import encode_labels
 from sksubtomo.preprocessing import VolumeNormalizer
-from sksubtomo.semi_supervised import (
-    AutoencodingClassifier,
-    SelfTrainingClassifier,
-    SharedVolumes,
-    WithUnlabeled,
-)
+from sksubtomo.semi_supervised import AutoencodingClassifier, SelfTrainingClassifier, WithUnlabeled
 
 AUTOENCODING = AutoencodingClassifier(
     learning_rate=3e-3,

@@ -7,14 +7,9 @@ import pytest
 import torch
 from skorch.callbacks import Callback
 
+from sksubtomo.augmentation import WedgeAwareAugmentation
 from sksubtomo.networks import AutoencodingNetwork
-from sksubtomo.training import (
-    AutoencodingLoss,
-    Views,
-    VolumeDataset,
-    WedgeAwareAugmentation,
-    build_net,
-)
+from sksubtomo.training import JointLoss, ViewPolicy, VolumeDataset, build_net
 
 TRAINING = {
     "betas": (0.9, 0.99),
@@ -48,10 +43,10 @@ def dataset(n=24):
     return VolumeDataset(rng.normal(size=(n, 8, 8, 8)).astype(np.float32), codes)
 
 
-def make_net(views=Views(), latent_dim=None, callbacks=(), epochs=2, **training):  # noqa: B008
+def make_net(views=ViewPolicy(), latent_dim=None, callbacks=(), epochs=2, **training):  # noqa: B008
     return build_net(
         AutoencodingNetwork,
-        AutoencodingLoss,
+        JointLoss,
         module_params={
             "volume_shape": (8, 8, 8),
             "n_classes": 2,
@@ -146,7 +141,7 @@ def test_optimizers():
 
 def test_network_sees_copies_in_training_and_fixed_ones_else():
     augmentation = WedgeAwareAugmentation(60.0)
-    net = make_net(Views(augmentation), latent_dim=4)
+    net = make_net(ViewPolicy(augmentation), latent_dim=4)
     batch = a_batch()
     net.module_.train()
     first, second = net.infer(batch).volumes, net.infer(batch).volumes
@@ -158,11 +153,11 @@ def test_network_sees_copies_in_training_and_fixed_ones_else():
 
 
 def test_every_volume_has_its_own_tilt_range():
-    net = make_net(Views(WedgeAwareAugmentation(60.0)))
+    net = make_net(ViewPolicy(WedgeAwareAugmentation(60.0)))
     data = dataset()
-    data.tilt_ranges = np.linspace([-60, 10], [-20, 70], len(data))
+    data.tilt_ranges_deg = np.linspace([-60, 10], [-20, 70], len(data))
     inputs, _ = data.__getitems__([3, 7])
-    tilts = torch.from_numpy(data.tilt_ranges[[3, 7]])
+    tilts = torch.from_numpy(data.tilt_ranges_deg[[3, 7]])
     generator = torch.Generator().manual_seed(1)
     expected = WedgeAwareAugmentation(60.0)(inputs["volumes"], generator, tilts)
     net.module_.eval()
@@ -172,7 +167,7 @@ def test_every_volume_has_its_own_tilt_range():
 def test_corrupted_copies_have_clean_targets():
     augmentation = WedgeAwareAugmentation(60.0)
     corruption = WedgeAwareAugmentation(60.0, rotate=False, noise_std=5.0)
-    net = make_net(Views(augmentation, corruption, clean_target=True), latent_dim=4)
+    net = make_net(ViewPolicy(augmentation, corruption, clean_target=True), latent_dim=4)
     batch = a_batch()
     net.module_.train()
     output = net.infer(batch)
@@ -187,7 +182,7 @@ def test_corrupted_copies_have_clean_targets():
 @pytest.mark.parametrize("teacher", ["self", "average"])
 def test_teacher_sees_other_copies_without_gradient(teacher):
     augmentation = WedgeAwareAugmentation(60.0)
-    net = make_net(Views(augmentation, teacher=teacher), average_decay=0.5)
+    net = make_net(ViewPolicy(augmentation, teacher=teacher), average_decay=0.5)
     with torch.no_grad():
         net.averaged_.classifier.layers[-1].bias += 1.0
     batch = a_batch()
@@ -203,7 +198,7 @@ def test_teacher_sees_other_copies_without_gradient(teacher):
 
 
 def test_several_copies_come_one_set_after_the_other():
-    net = make_net(Views(WedgeAwareAugmentation(None, rotate=False), n_copies=2))
+    net = make_net(ViewPolicy(WedgeAwareAugmentation(None, rotate=False), n_views=2))
     batch = a_batch(3)
     torch.testing.assert_close(
         net.infer(batch).volumes, torch.cat([batch["volumes"], batch["volumes"]])
