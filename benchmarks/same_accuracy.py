@@ -29,7 +29,7 @@ from torch.nn import functional as F
 
 from sksubtomo.datasets import make_subtomograms
 from sksubtomo.model_selection import mask_labels
-from sksubtomo.networks import _linear_convolution, _pooled_convolution, _upsampled_convolution
+from sksubtomo.networks import _convolution, _liu2019
 from sksubtomo.preprocessing import VolumeNormalizer
 from sksubtomo.semi_supervised import AutoencodingClassifier
 
@@ -48,9 +48,9 @@ def plain_convolve_upsampled(maps, weight, size):
 def plain_convolutions():
     """Compute the layers of the paper's network as PyTorch does."""
     with (
-        patch.object(_pooled_convolution, "convolve", plain_convolve),
-        patch.object(_linear_convolution, "convolve", plain_convolve),
-        patch.object(_upsampled_convolution, "convolve_upsampled", plain_convolve_upsampled),
+        patch.object(_convolution, "convolve", plain_convolve),
+        patch.object(_liu2019, "convolve", plain_convolve),
+        patch.object(_liu2019, "convolve_upsampled", plain_convolve_upsampled),
     ):
         yield
 

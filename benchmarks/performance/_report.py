@@ -215,7 +215,7 @@ def _draw_panel(ax, title, cases, styles):
     place, ticks = 0, {}
     for case in sorted(cases, key=lambda case: (titles.index(CASES[case].title), edges[case])):
         points = cases[case]
-        ticks[f"{CASES[case].title}, {edges[case]}$^3$"] = place + (len(points) - 1) / 2
+        ticks[f"{CASES[case].title}, box {edges[case]}"] = place + (len(points) - 1) / 2
         for label, row in points:
             middle, low, high = speedup(row)
             color, marker = styles[label]

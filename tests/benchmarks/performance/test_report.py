@@ -139,9 +139,9 @@ def test_figure_has_text_of_eight_points_or_more_and_one_scale(report, written, 
     shown = [text.get_text() for text in training.texts]
     assert shown == ["4.0x"] * 3
     assert [label.get_text() for label in training.get_yticklabels()] == [
-        "joint network, step, 28$^3$",
-        "joint network, step, 32$^3$",
-        "joint network, step, 64$^3$",
+        "joint network, step, box 28",
+        "joint network, step, box 32",
+        "joint network, step, box 64",
     ]
     monkeypatch.undo()
     report.plt.close(figure)
