@@ -3,10 +3,7 @@
 Every measurement runs in a process of its own, which calls the function ``measure`` of a module of
 this folder and prints what it returns as JSON::
 
-    python benchmarks/performance/_harness.py _cases \
-        '{"case": "train_joint_28", "profile": "smoke", "device": "cpu", "threads": 2}'
-    python benchmarks/performance/_harness.py _reference \
-        '{"edge": 28, "batch_size": 64, "task": "train", "device": "cpu", "threads": 2}'
+    python _harness.py _roofline '{"device": "cpu", "threads": 2}'
 
 The package is not imported here, so that the reference runs with PyTorch's own settings.
 """

@@ -12,8 +12,10 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 #: What tells one set of rows from another: hardware and precision.
 SERIES = ("device", "cpu", "instructions", "precision", "threads")
-# Okabe and Ito's palette, which is safe for color-blind readers; markers differ as well.
-_STYLES = [("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "D"), ("#CC79A7", "^"), ("black", "v")]
+# Okabe and Ito's palette, which is safe for color-blind readers; markers differ as well, and
+# pairs repeat only after 35 series.
+_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "black")
+_MARKERS = ("o", "s", "D", "^", "v")
 _TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
 _INTRODUCTION = """\
 Rendered by `python benchmarks/performance/run.py` from `{name}`: the newest row of every
@@ -170,18 +172,7 @@ def draw(path):
 
     Training and prediction have a panel each, on one scale.
     """
-    rows_of = {
-        label_of(dict(zip(SERIES, key, strict=True))): [row for row in rows if speedup(row)]
-        for key, rows in latest(path, SERIES).items()
-    }
-    styles = dict(zip((label for label in rows_of if rows_of[label]), _STYLES, strict=False))
-    panels = {title: {} for title in ("Training", "Prediction")}
-    for case in CASES:
-        title = "Prediction" if case.startswith(("predict", "transform")) else "Training"
-        points = [(label, row) for label in styles for row in rows_of[label] if row["case"] == case]
-        if points:
-            panels[title][case] = points
-    panels = {title: cases for title, cases in panels.items() if cases}
+    panels, styles = _points_of_panels(path)
     if not panels:
         return
     # Points have a line each, cases a gap between them.
@@ -200,12 +191,35 @@ def draw(path):
             _draw_panel(ax, title, cases, styles)
         axes[-1, 0].set_xlabel("speedup over plain PyTorch (median and quartiles; log scale)")
         handles = [
-            plt.Line2D([], [], color=color, marker=marker, linestyle="", label=label)
-            for label, (color, marker) in styles.items()
+            plt.Line2D([], [], **style, linestyle="", label=label)
+            for label, style in styles.items()
         ]
         figure.legend(handles=handles, loc="outside upper left", frameon=False)
         figure.savefig(path.with_suffix(".png"), dpi=200)
     plt.close(figure)
+
+
+def _points_of_panels(path):
+    """Return rows with a speedup by panel and case, with the label of the series of each; styles.
+
+    Styles are dictionaries by label.
+    """
+    rows_of = {
+        label_of(dict(zip(SERIES, key, strict=True))): [row for row in rows if speedup(row)]
+        for key, rows in latest(path, SERIES).items()
+    }
+    labels = [label for label, rows in rows_of.items() if rows]
+    styles = {
+        label: {"color": _COLORS[i % len(_COLORS)], "marker": _MARKERS[i % len(_MARKERS)]}
+        for i, label in enumerate(labels)
+    }
+    panels = {"Training": {}, "Prediction": {}}
+    for case in CASES:
+        title = "Prediction" if case.startswith(("predict", "transform")) else "Training"
+        points = [(label, row) for label in labels for row in rows_of[label] if row["case"] == case]
+        if points:
+            panels[title][case] = points
+    return {title: cases for title, cases in panels.items() if cases}, styles
 
 
 def _draw_panel(ax, title, cases, styles):
@@ -218,9 +232,8 @@ def _draw_panel(ax, title, cases, styles):
         ticks[f"{CASES[case].title}, box {edges[case]}"] = place + (len(points) - 1) / 2
         for label, row in points:
             middle, low, high = speedup(row)
-            color, marker = styles[label]
-            ax.plot([low, high], [place, place], color=color)
-            ax.plot(middle, place, marker, color=color, markersize=5)
+            ax.plot([low, high], [place, place], color=styles[label]["color"])
+            ax.plot(middle, place, **styles[label], markersize=5)
             text = f"{middle:.{2 if middle < 1 else 1 if middle < 10 else 0}f}"
             ax.annotate(
                 f"{text}x",

@@ -147,6 +147,13 @@ def test_figure_has_text_of_eight_points_or_more_and_one_scale(report, written, 
     report.plt.close(figure)
 
 
+def test_every_series_has_a_style_of_its_own(report, written):
+    path = written(*({"case": "train_joint_28", **RATIO, "device": f"GPU {i}"} for i in range(35)))
+    panels, styles = report._points_of_panels(path)
+    assert len({tuple(style.values()) for style in styles.values()}) == 35
+    assert len(panels["Training"]["train_joint_28"]) == 35
+
+
 def test_nothing_is_drawn_without_a_reference(report, written):
     path = written({"case": "augment"})
     report.draw(path)
