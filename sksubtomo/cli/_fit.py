@@ -175,8 +175,8 @@ def _stack(
     names, files, absent = located
     outcomes = Outcomes(options.particles, names, particles.coordinates, options.border, absent)
     voxel_size, others = _one_voxel_size(names, files)
-    for name, error in others.items():
-        outcomes.fail(name, error)
+    for name, other in others.items():
+        outcomes.fail(name, other)
     order = sorted(set(files) - set(others))
     rows = np.flatnonzero(np.isin(names, order))
     stack = SubtomogramStack(

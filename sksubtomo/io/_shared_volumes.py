@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sksubtomo._utils._volumes import is_lazy
+from sksubtomo._utils._arrays import is_lazy
 
 
 class SharedVolumes:

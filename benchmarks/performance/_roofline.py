@@ -1,12 +1,14 @@
-"""Operations and bytes of the paper's network, in closed form."""
+"""The roofline: peaks of the hardware, operations and bytes of the paper's network."""
 
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
+import torch
+from _harness import seconds_of
 from _reference import N_HIDDEN, pooled_edges
 
-_BYTES = 4
+_BYTES = 4  # of a float32
 # Forward: input read, output written; backward: gradient of the output and input read, gradient of
 # the input written.
 _INPUT_PASSES, _OUTPUT_PASSES = 3, 2
@@ -14,8 +16,48 @@ _INPUT_PASSES, _OUTPUT_PASSES = 3, 2
 _WEIGHT_PASSES = 3 + 7
 
 
+_LARGEST_PRODUCT = 2048
+# Without units for bfloat16 the largest product takes minutes: sizes grow only up to this time.
+_SECONDS_OF_PRODUCT = 0.1
+_BYTES_COPIED = 64 * 2**20
+
+
+def measure(device):
+    """Return the peaks of a device, as columns of a row: matrix products, and copying in memory.
+
+    Parameters
+    ----------
+    device : {"cpu", "cuda"}
+        Where to compute. On a GPU the product of float32 matrices is not rounded to TF32.
+    """
+    source = torch.zeros(_BYTES_COPIED // _BYTES, device=device)
+    target = torch.empty_like(source)
+    copying = _least_seconds(lambda: target.copy_(source), device)
+    return {
+        "peak_float32_gflops": _product_gflops(torch.float32, device, _LARGEST_PRODUCT),
+        "peak_bfloat16_gflops": _bfloat16_gflops(device),
+        "peak_copy_gb_s": 2 * _BYTES_COPIED / copying / 1e9,
+    }
+
+
+def _bfloat16_gflops(device, size=256):
+    gflops = _product_gflops(torch.bfloat16, device, size)
+    is_short = 2 * (2 * size) ** 3 / gflops / 1e9 < _SECONDS_OF_PRODUCT
+    return _bfloat16_gflops(device, 2 * size) if is_short and size < _LARGEST_PRODUCT else gflops
+
+
+def _product_gflops(dtype, device, size):
+    a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
+    return 2 * size**3 / _least_seconds(lambda: a @ b, device) / 1e9
+
+
+def _least_seconds(work, device, n_repeats=5):
+    """Return the least seconds of some repeats, after one that warms up."""
+    return min([seconds_of(work, device) for _ in range(n_repeats + 1)][1:])
+
+
 class Layer(NamedTuple):
-    """Numbers that a layer reads and writes for each volume, its weights, its multiplications."""
+    """Numbers that a layer reads and writes per volume, its weights, its multiplications."""
 
     n_inputs: int
     n_outputs: int
@@ -25,11 +67,11 @@ class Layer(NamedTuple):
 
 @dataclass(frozen=True)
 class NetworkCost:
-    """What the paper's network takes when it is computed layer by layer, as it is written down.
+    """Operations and bytes of the paper's network, computed layer by layer.
 
-    Operations are those of convolutions and dense layers, a multiplication and an addition being
-    two. An algorithm that gets by with fewer, and so is faster than a machine's peak seems
-    to allow, does not change the count.
+    Operations are those of direct convolutions and dense layers; a multiplication and an addition
+    count as two. An algorithm that needs fewer does not change the count, and so may seem to exceed
+    the peak.
 
     Parameters
     ----------
@@ -40,7 +82,7 @@ class NetworkCost:
     n_blocks : int, optional
         Poolings; by default as many as leave no edge above 7 voxels.
     code, classifier, decoder : bool
-        Which parts there are beside the convolutions of the encoder.
+        Which parts the network has besides the convolutions of the encoder.
     """
 
     edge: int
@@ -61,7 +103,7 @@ class NetworkCost:
         return edges
 
     def layers(self):
-        """Return all layers, the one that reads the volumes first."""
+        """Return all layers; the first reads the volumes."""
         edges = self._edges()
         n_features = self.n_filters * edges[-1] ** 3
         layers = self._encoder_layers(edges)
@@ -99,9 +141,10 @@ class NetworkCost:
         return 2 * n_volumes * sum(layer.n_products for layer in self.layers())
 
     def training_flops(self, n_volumes):
-        """Return the operations of a step: as many again for either gradient.
+        """Return the operations of a training step.
 
-        The volumes themselves need no gradient.
+        Gradients of inputs and of weights take as many as the forward pass each; the volumes need
+        no gradient.
         """
         first = self.layers()[0]
         return 3 * self.forward_flops(n_volumes) - 2 * n_volumes * first.n_products
@@ -113,7 +156,7 @@ class NetworkCost:
         return _BYTES * (n_volumes * moved + self.n_parameters())
 
     def training_bytes(self, n_volumes):
-        """Return the bytes of a step of Adam's, each layer by itself."""
+        """Return the bytes of a training step with Adam, each layer by itself."""
         moved = sum(
             _INPUT_PASSES * layer.n_inputs + _OUTPUT_PASSES * layer.n_outputs
             for layer in self.layers()
