@@ -49,7 +49,7 @@ class MultiReferenceEM:
     prior : ndarray of shape (n_classes,) or None
         Shares of the classes among unlabelled volumes; None leaves them free.
     n_frozen : int
-        Iterations that hold on to the initial_proba.
+        Iterations that keep the initial probabilities.
     perplexity : float
         Classes over which the posterior of an unlabelled volume is spread in the first iteration
         after; it falls to 1 geometrically until the last stage.
@@ -164,7 +164,7 @@ class MultiReferenceEM:
     def _iterate(
         self, poses: Poses, data: torch.Tensor, power: torch.Tensor, perplexity: float | None
     ) -> None:
-        """Do one iteration; those without a perplexity hold on to the initial_proba."""
+        """Do one iteration; those without a perplexity keep the initial probabilities."""
         result = self._expect(poses, data)
         responsibilities, temperature = self.initial_proba, np.nan
         if perplexity is not None:

@@ -34,6 +34,8 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
     changes that plan.
     """
 
+    classes_: NDArray
+
     #: Whether volumes without a label have a part in the fit, and get one by it.
     is_semi_supervised: ClassVar[bool] = False
 
@@ -71,7 +73,7 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
         """
         self._partial_fit(X, y, classes)
         if self.is_semi_supervised:  # of other volumes
-            vars(self).pop("transduction_", None)
+            self.__dict__.pop("transduction_", None)
         return self
 
     def __sklearn_clone__(self) -> Any:
@@ -294,7 +296,8 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
         Without a label, as may be in a partial fit, those of the last call.
         """
         live = getattr(getattr(self, "net_", None), "criterion_", None)
-        if not (targets >= 0).any() and getattr(live, "consistency", None) is not None:
-            return live.consistency.shares.cpu()
+        known = getattr(live, "consistency", None)
+        if not (targets >= 0).any() and known is not None:
+            return known.shares.cpu()
         counts = np.bincount(targets[targets >= 0], minlength=len(self.classes_)) + 1
         return torch.tensor(counts / counts.sum(), dtype=torch.float32)

@@ -34,7 +34,7 @@ def check_first_stage(
     ValueError
         If it is something else, frozen without a fit, or fitted on another box.
     """
-    stage = unfrozen(given)
+    stage: Any = unfrozen(given)
     if not isinstance(stage, kind):
         kinds = kind if isinstance(kind, tuple) else (kind,)
         raise ValueError(
@@ -43,10 +43,11 @@ def check_first_stage(
         )
     if isinstance(given, FrozenEstimator):
         check_is_fitted(stage, "net_")
-    if hasattr(stage, "net_") and stage.volume_shape_ != volume_shape:
+    fitted_shape = getattr(stage, "volume_shape_", volume_shape)
+    if hasattr(stage, "net_") and fitted_shape != volume_shape:
         raise ValueError(
             f"X has volumes of shape {volume_shape}, but the {name} was fitted on volumes of "
-            f"shape {stage.volume_shape_}."
+            f"shape {fitted_shape}."
         )
 
 
@@ -59,4 +60,6 @@ def code_length(stage: Any) -> int:
     """Return the length of the codes of a first stage, as it was fitted or will be."""
     if hasattr(stage, "net_"):
         return stage.net_.module_.latent_dim
-    return resolve(stage).latent_dim
+    length = resolve(stage).latent_dim
+    assert length is not None  # of everything that encodes
+    return length

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -177,7 +177,7 @@ class AutoencodingClassifier(ReconstructionMixin, BaseVolumeClassifier):
         if reconstruction.corruption is not None:
             corruption = reconstruction.corruption.make(views.augmentation)
             views = views._replace(corruption=corruption, clean_target=True)
-        teacher = "average" if training.average_decay else "self"
+        teacher: Literal["self", "average"] = "average" if training.average_decay else "self"
         return views._replace(teacher=teacher) if consistency.weight else views
 
     def _loss(
@@ -201,7 +201,7 @@ class AutoencodingClassifier(ReconstructionMixin, BaseVolumeClassifier):
 
     def _measured(self, views: ViewPolicy) -> torch.Tensor:
         """Where the tilts measure."""
-        tilts = views.augmentation.tilt_range_deg
+        tilts = None if views.augmentation is None else views.augmentation.tilt_range_deg
         if tilts is None:
             raise ValueError(
                 "measured_region needs a tilt range, but tilt_range_deg of augmentation is None."

@@ -123,7 +123,7 @@ class FixMatchClassifier(BaseVolumeClassifier):
         plan = super().plan(settings, targets)
         training, views = settings.training, plan.views
         loss = JointLoss(
-            class_weight=plan.loss.class_weight,
+            class_weight=self._class_weights(targets),
             consistency_weight=to_plain(self.consistency),
             consistency=PseudoLabelConsistency(
                 self._class_shares(targets),

@@ -109,7 +109,7 @@ class MeanTeacherClassifier(BaseVolumeClassifier):
             )
         plan = super().plan(settings, targets)
         loss = JointLoss(
-            class_weight=plan.loss.class_weight,
+            class_weight=self._class_weights(targets),
             consistency_weight=to_plain(self.consistency),
             consistency=SquaredErrorConsistency(),
         )

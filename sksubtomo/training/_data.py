@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import multiprocessing
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -242,12 +242,13 @@ class SharedBatches(BatchSampler):
         Rows that a batch has to have.
     """
 
-    def __init__(self, sampler: Sampler, batch_size: int, smallest: int) -> None:
+    def __init__(self, sampler: RandomSampler, batch_size: int, smallest: int) -> None:
         super().__init__(sampler, batch_size, drop_last=False)
+        self.n_rows = len(sampler)
         self.smallest = smallest
 
     def __len__(self) -> int:
-        n_whole, n_left = divmod(len(self.sampler), self.batch_size)
+        n_whole, n_left = divmod(self.n_rows, self.batch_size)
         return n_whole + (n_left >= self.smallest)
 
     def __iter__(self) -> Iterator[list[int]]:
@@ -264,7 +265,7 @@ def fits_on(device: str, n_bytes: int) -> bool:
     return n_bytes <= _LARGEST_SHARE * free
 
 
-def read_ahead(batches: Iterable[Batch], device: str) -> Iterator[Batch]:
+def read_ahead(batches: Iterable[Batch], device: str) -> Generator[Batch]:
     """Yield batches, the next one being read, and taken to the device, while one is worked on.
 
     Parameters
@@ -365,5 +366,5 @@ def _reading_processes(n_workers: int) -> dict[str, Any]:
     return {"num_workers": n_workers, "multiprocessing_context": "fork"}
 
 
-def _as_is(batch: Batch) -> Batch:
+def _as_is(batch: Any) -> Any:
     return batch

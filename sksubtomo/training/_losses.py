@@ -28,7 +28,7 @@ def labeled_cross_entropy(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Sum of the weighted cross-entropies of the labelled rows, and the sum of their weights.
 
-    The safe_divide equals ``torch.nn.CrossEntropyLoss(class_weight, ignore_index=-1)`` wherever
+    The quotient equals ``torch.nn.CrossEntropyLoss(class_weight, ignore_index=-1)`` wherever
     that is defined. Keeping the two apart lets batches without a label, where it is NaN,
     count as nothing.
 
@@ -181,6 +181,7 @@ class JointLoss(nn.Module):
             sums["n_volumes"] = errors.new_tensor(len(errors))
             sums["squared_error"] = errors.sum()
             sums["weighted_error"] = (weights * errors).sum()
+            assert output.code is not None
             sums["activity"] = output.code.abs().sum()
         if self.consistency is not None and output.teacher_logits is not None:
             compared = self.consistency(output.logits, output.teacher_logits, targets >= 0)

@@ -63,6 +63,9 @@ class VolumeNet(NeuralNet):
         Whom to tell of the epochs of the fit in progress.
     """
 
+    criterion_: nn.Module
+    callbacks_: list[tuple[str, Any]]
+
     def __init__(
         self,
         *args: Any,
@@ -153,6 +156,7 @@ class VolumeNet(NeuralNet):
         if not views.n_test_rotations or method not in _ABOUT_THE_PARTICLE:
             return function
         augmentation = views.augmentation
+        assert augmentation is not None  # it has n_test_rotations
         return lambda volumes: average_over_rotations(
             function,
             volumes,
@@ -168,7 +172,7 @@ class VolumeNet(NeuralNet):
         if method != "classify":
             return self._computing(getattr(self.predictor_, method))
         # Automatic mixed precision on a CPU would round the softmax to bfloat16.
-        logits = self._computing(self.predictor_.logits)
+        logits = self._function("logits")
         return lambda volumes: logits(volumes).softmax(dim=1)
 
     def run_single_epoch(
@@ -236,7 +240,8 @@ class VolumeNet(NeuralNet):
     def _teach(self, volumes: torch.Tensor, tilts: TiltRange | None) -> torch.Tensor:
         teacher = self.predictor_ if self.views.teacher == "average" else self.module_
         with _evaluating(teacher):
-            return self._computing(teacher.logits)(self._copy(volumes, tilts, self.generator_))
+            logits = self._computing(getattr(teacher, "logits"))  # noqa: B009
+            return logits(self._copy(volumes, tilts, self.generator_))
 
     def products_in(self) -> str:
         """Return the precision that products of the layers are computed in.
