@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sksubtomo.exceptions import FileFormatError
 from sksubtomo.io._dialects import TILT_SERIES_PIXEL
+from sksubtomo.io._scale import LARGEST, SMALLEST
 from sksubtomo.io._tables import read_blocks
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ def read_tomograms(path: Path) -> dict[str, Tomogram]:
     if len(set(names)) != len(names):
         raise FileFormatError(f"{path} has several tomograms of the same {_NAME}; rename them.")
     pixels = positive_numbers(path, table, TILT_SERIES_PIXEL)
+    check_plausible(path, TILT_SERIES_PIXEL, pixels)
     sizes = [positive_numbers(path, table, one) for one in _SIZES if one in table]
     binnings = positive_numbers(path, table, _BINNING) if _BINNING in table else None
     files = _reconstructions(path, table)
@@ -151,6 +153,22 @@ def positive_numbers(path: Path, table: pd.DataFrame, column: str) -> NDArray[np
     if values.dtype.kind not in "iuf" or not ((values > 0) & np.isfinite(values)).all():
         raise FileFormatError(f"{path} must have positive numbers in the column {column}.")
     return values.to_numpy(dtype=np.float64)
+
+
+def check_plausible(path: Path, column: str, sizes: NDArray[np.float64]) -> None:
+    """Check that sizes of pixels are such as a microscope can have.
+
+    Raises
+    ------
+    FileFormatError
+        If one is not.
+    """
+    odd = ~((sizes >= SMALLEST) & (sizes <= LARGEST))
+    if odd.any():
+        raise FileFormatError(
+            f"{path} has pixels of {sizes[odd.argmax()]:g} A by {column}, which is not from "
+            f"{SMALLEST:g} to {LARGEST:g}. Correct it, or remove the column."
+        )
 
 
 def as_table(block: Any) -> pd.DataFrame:

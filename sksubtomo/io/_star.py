@@ -190,7 +190,7 @@ def _starts(text: str) -> list[int]:
 
 def _block(text: str, start: int, stop: int, line: int) -> _Block:
     """Return the block that a part of a text is, whose first line has this number."""
-    labels: list[str] = []
+    labels: dict[str, None] = {}
     values: list[str] = []
     in_loop = False
     head, place = _next_line(text, start, stop)
@@ -212,11 +212,11 @@ def _block(text: str, start: int, stop: int, line: int) -> _Block:
                 )
             if fields[0][1:] in labels:
                 raise ValueError(f"line {line} names {fields[0][1:]} a second time in its block")
-            labels.append(fields[0][1:])
+            labels[fields[0][1:]] = None
             values.append(row)
         place = after
     name = head.split()[0][len("data_") :]
-    return _Block(name, labels, text[place:stop] if in_loop else values, line)
+    return _Block(name, list(labels), text[place:stop] if in_loop else values, line)
 
 
 def _next_line(text: str, start: int, stop: int) -> tuple[str, int]:

@@ -645,7 +645,7 @@ OUTCOMES = {
     "star/edge_cases/two_basic_blocks.star": ({}, NONE),
     "star/edge_cases/two_single_line_loop_blocks.star": ({}, NONE),
     "star/portal/copick.json": (ANGSTROM, 4),
-    "star/portal/relion_3_star.star": (APPLY, 6),
+    "star/portal/relion_3_star.star": ({**APPLY, "binning": 1}, 6),
     "star/portal/relion_4_star.star": ({**APPLY, **ANGSTROM}, 6),
     "star/portal/stopgap_star.star": (APPLY, 6),
     "star/portal/tomoman_relion_star.star": (APPLY, 6),
