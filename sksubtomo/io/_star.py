@@ -21,11 +21,11 @@ from sksubtomo.io._fields import (
     check_fields,
     format_column,
     format_value,
-    parse_spaced,
     parse_value,
     read_text,
     transpose,
 )
+from sksubtomo.io._quick import parse_spaced
 
 _SPACE = " \t\r\f\v"
 # In quotes, a quote goes on where no white space follows. A # begins a comment, but not in a field.
