@@ -192,10 +192,10 @@ def _compared(
     voxels = tomogram.data if isinstance(tomogram, Volume) else tomogram
     if not isinstance(coordinates, ParticleTable):
         return voxels, coordinates
-    names = [] if coordinates.tomogram_names is None else np.unique(coordinates.tomogram_names)
-    if len(names) > 1:
+    names = coordinates.tomogram_names
+    if names is not None and (names != names[:1]).any():
         raise ValueError(
-            f"The particles are in several tomograms, [{listed(names)}]. Give those of one, by "
+            f"The particles are in several tomograms, [{listed(dict.fromkeys(names))}]. Give those of one, by "
             "particles.subset(particles.tomogram_names == name)."
         )
     if coordinates.voxels is not None:

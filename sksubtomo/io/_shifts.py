@@ -85,7 +85,9 @@ def shift_positions(
         sizes = {"shift_pixel_size_angstrom": np.full(len(table), own_size)}
     shift, values = _choose(path, found, sizes)
     values = _to_tomogram(path, table, block, shift, values)
-    if shift.unit == "pixel" and own_size is None:
+    if own_size is not None and shift.unit == "pixel":
+        values = values * own_size
+    elif shift.unit == "pixel":
         if binning is None:
             raise FileFormatError(
                 f"{path} has shifts in pixels ({shift.columns[2]}), but coordinates that are not "
@@ -95,8 +97,6 @@ def shift_positions(
         if not dialect.binned:
             _check_one_pixel(path, shift, sizes)
         return positions + shift.sign * values / binning
-    if shift.unit == "pixel":
-        values = values * own_size
     _check_voxels_known(path, shift, values, voxels, pixels, frames)
     return positions + shift.sign * values / voxels
 

@@ -206,8 +206,9 @@ class SubtomogramStack:
         which = np.array([number_of[str(name)] for name in names], dtype=np.intp)
         if particles.voxels is not None:
             check_voxels(particles.voxels, list(files.values()), which)
+        paths: list[Any] = [*files.values(), *map(_Absent, absent)]
         return cls(
-            [*files.values(), *map(_Absent, absent)],
+            paths,
             checked_centers(particles),
             which,
             box_size,
