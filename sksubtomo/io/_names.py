@@ -111,8 +111,8 @@ def find_tomograms(
     absent = []
     elsewhere: list[str] = []
     for name in dict.fromkeys(map(str, names)):
-        known = _lookup(name, index)
-        labels = _distinct(_of_nearest_folder(name, _in_its_folders(name, known, given)), given)
+        fitting, others = _lookup(name, index, given)
+        labels = _distinct(_of_nearest_folder(name, fitting), given)
         if len(labels) > 1:
             raise ValueError(
                 f"The tomogram {name!r} may be any of {listed(labels)}. Give only the one that is "
@@ -122,7 +122,7 @@ def find_tomograms(
             found[name] = given[labels[0]]
         else:
             absent.append(name)
-            elsewhere += known
+            elsewhere += others
     check_one_name_each(found)
     if absent and missing == "raise":
         other = f" In other folders than named, it may be any of {listed(elsewhere)}."
@@ -237,15 +237,22 @@ def _index(given: Mapping[str, Any]) -> list[dict[str, list[str]]]:
     return [exact, without_ending, undecorated]
 
 
-def _lookup(name: str, index: list[dict[str, list[str]]]) -> list[str]:
+def _lookup(
+    name: str, index: list[dict[str, list[str]]], given: Mapping[str, Any]
+) -> tuple[list[str], list[str]]:
+    """Return the labels that a name may mean, and those that it may mean but for the folders."""
     base, stem = _base(name), tomogram_stem(name)
     if name in index[0].get(base, ()):
-        return [name]
+        return [name], []
+    elsewhere: dict[str, None] = {}
     for table in index:
         for key in dict.fromkeys((base, stem)):
-            if table.get(key):
-                return table[key]
-    return []
+            labels = table.get(key, [])
+            fitting = _in_its_folders(name, labels, given)
+            if fitting:
+                return fitting, []
+            elsewhere |= dict.fromkeys(labels)
+    return [], list(elsewhere)
 
 
 def _in_its_folders(name: str, labels: list[str], given: Mapping[str, Any]) -> list[str]:
@@ -262,7 +269,7 @@ def _in_its_folders(name: str, labels: list[str], given: Mapping[str, Any]) -> l
         # All of them, in this order.
         return not folders or all(folder in rest for folder in wanted)
 
-    return [label for label in labels if label == name or fits(label)]
+    return [label for label in labels if fits(label)]
 
 
 def _telling_folders(name: str) -> list[str]:

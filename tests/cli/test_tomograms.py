@@ -64,6 +64,33 @@ def test_dotted_names_have_no_ending(project, capsys):
     assert read_from(folder) == [2, 1]
 
 
+def test_a_tomogram_of_another_folder_is_never_read(project, capsys):
+    names = ["session1/TS_1.mrc", "session1/TS_1.mrc", "session2/TS_1.mrc"]
+    folder = project(["session1/TS_1.mrc"], names)
+    assert extract(folder, "--tomograms", folder / "session1", output="one") == 3
+    shown = capsys.readouterr().err
+    assert "1 tomogram without a file: 'session2/TS_1.mrc'" in shown
+    assert "session1/TS_1.mrc'. Given is" in shown
+    assert "--tomogram-map" in shown
+    assert len(read_particles(folder / "one/particles.star")) == 2
+    project([], names[2:])
+    assert extract(folder, "--tomograms", folder / "session1") == 1
+    assert "In other folders than named, it may be any of" in capsys.readouterr().err
+
+
+def test_tomograms_of_two_folders_are_evaluated_apart(project, capsys):
+    names = ["session1/TS_1.mrc", "session2/TS_1.mrc"]
+    folder = project([], names)
+    write_particles(
+        folder / "other.star", make_particle_table([[8.0, 8, 8]], tomogram_names=[names[1]])
+    )
+    command = ["evaluate", "--truth", f"{folder}/particles.star"]
+    command += ["--predicted", f"{folder}/other.star", "--voxel-size", "10"]
+    assert main([*command, "--tolerance-angstrom", "10"]) == 0
+    # One of the two is found, not either.
+    assert "1.000    0.500" in capsys.readouterr().out
+
+
 def test_hidden_files_are_no_tomograms(project):
     folder = project(["t/TS_1.mrc", "t/._TS_1.mrc", "t/.trash/TS_1.mrc"], ["TS_1"])
     (folder / "t/._TS_1.mrc").write_bytes(b"\x00\x05\x16\x07" + bytes(4000))

@@ -112,14 +112,14 @@ def test_tables_are_rewritten_without_it(table):
     np.testing.assert_array_equal(
         read_particles(table.with_name("b.star"), binning=2).coordinates, [BEAD] * 2
     )
-    # Where a CSV file has no place for what says it, it is refused.
-    try:
-        write_particles(table.with_name("b.csv"), particles)
-    except ValueError as error:
-        assert "would be read from it as" in str(error) or "one block only" in str(error)
-    else:
-        with pytest.raises(FileFormatError, match=r"b.csv counts in pixels of 5 A"):
-            read_particles(table.with_name("b.csv")).coordinates  # noqa: B018
+    if len(particles.blocks) > 1:
+        with pytest.raises(ValueError, match=r"b.csv can hold one block only"):
+            write_particles(table.with_name("b.csv"), particles)
+        return
+    # A CSV file with the same columns says the same.
+    write_particles(table.with_name("b.csv"), particles)
+    with pytest.raises(FileFormatError, match=r"b.csv counts in pixels of 5 A"):
+        read_particles(table.with_name("b.csv")).coordinates  # noqa: B018
 
 
 def test_the_command_line_asks_where_no_tomogram_says_it(table, capsys):
