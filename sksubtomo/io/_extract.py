@@ -195,8 +195,8 @@ def _compared(
     names = coordinates.tomogram_names
     if names is not None and (names != names[:1]).any():
         raise ValueError(
-            f"The particles are in several tomograms, [{listed(dict.fromkeys(names))}]. Give those of one, by "
-            "particles.subset(particles.tomogram_names == name)."
+            f"The particles are in several tomograms, [{listed(dict.fromkeys(names))}]. Give those "
+            "of one, by particles.subset(particles.tomogram_names == name)."
         )
     if coordinates.voxels is not None:
         check_edges(coordinates.voxels, edges, "The tomogram")
