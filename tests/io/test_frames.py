@@ -2,6 +2,8 @@ import json
 
 import numpy as np
 import pytest
+from bead_tables import BEAD, DIALECTS, OFF_CENTER, VOXEL, star
+from bead_tables import SHAPE as BEAD_SHAPE
 
 from sksubtomo.cli import main
 from sksubtomo.exceptions import FileFormatError
@@ -221,3 +223,24 @@ def test_tomograms_that_are_not_there_are_not_found(absent, tmp_path):
     (tmp_path / "TS_2.mrc").write_bytes(b"x" * 2000)
     stack = SubtomogramStack.from_particles(particles, given, 8, on_bad="skip")
     assert stack.outcomes.tolist() == ["ok", "ok", "unreadable"]
+
+
+def test_tomograms_that_do_not_say_their_voxels(tmp_path):
+    emfile = pytest.importorskip("emfile")
+    emfile.write(tmp_path / "TS_01.em", np.zeros(BEAD_SHAPE, dtype=np.float32))
+    (tmp_path / "a.star").write_text(star(CENTERED, OFF_CENTER))
+    given = {"path": tmp_path / "a.star", "tomograms": {"TS_01": tmp_path / "TS_01.em"}}
+    with pytest.raises(FileFormatError, match=r"TS_01.em does not say its voxel size. Give it as"):
+        read_particles(**given)
+    for params in ({"pixel_size_angstrom": VOXEL}, {"pixel_size_angstrom": 1.25, "binning": 4}):
+        particles = read_particles(**given, **params)
+        np.testing.assert_allclose(particles.coordinates, [BEAD] * 2)
+
+
+def test_tomograms_are_checked(tmp_path):
+    (tmp_path / "a.star").write_text(DIALECTS["RELION 5"][0])
+    with pytest.raises(FileFormatError, match=r"particles in \['TS_01'\], not among"):
+        read_particles(tmp_path / "a.star", tomograms={"TS_02": tmp_path / "b.mrc"})
+    write_mrc(tmp_path / "odd.mrc", np.zeros((31, 48, 64), dtype=np.float32), VOXEL)
+    with pytest.warns(UserWarning, match="odd edge"):
+        read_particles(tmp_path / "a.star", tomograms={"TS_01": tmp_path / "odd.mrc"})

@@ -2,6 +2,21 @@ import json
 
 import numpy as np
 import pytest
+from bead_tables import (
+    BEAD,
+    CENTERED,
+    FRACTIONS,
+    OFF_CENTER,
+    ORIGIN,
+    ORIGIN_ANGST,
+    RELION_PIXELS,
+    SUBTOMOGRAM,
+    X,
+    Y,
+    Z,
+    star,
+    with_tomogram,
+)
 
 from sksubtomo.cli import main
 from sksubtomo.exceptions import FileFormatError
@@ -137,3 +152,36 @@ def test_shifts_in_pixels_on_the_command_line(write, tmp_path, capsys):
     assert main(command) == 1
     assert "Here, that is said by --shift-pixel-size, --shifts." in capsys.readouterr().err
     assert main([*command, "--shift-pixel-size", "20"]) == 0
+
+
+def test_two_shifts_that_differ_are_refused(tmp_path):
+    columns = [*RELION_PIXELS, *ORIGIN, *ORIGIN_ANGST]
+    given = with_tomogram(tmp_path, star(columns, [X, Y, Z, 1, 2, 3, 9, 9, 9]))
+    with pytest.raises(FileFormatError, match=r"two shifts .*rlnOriginX.*rlnOriginXAngst.*Remove"):
+        read_particles(**given, shifts="apply")
+    assert read_particles(**given, shifts="ignore").coordinates[0].tolist() == list(BEAD)
+
+
+def test_shifts_in_pixels_of_nothing_are_refused(tmp_path):
+    for columns, values in ((CENTERED, OFF_CENTER), (RELION_PIXELS, FRACTIONS)):
+        given = with_tomogram(tmp_path, star([*columns, *ORIGIN], [*values, 1, 2, 3]))
+        with pytest.raises(
+            FileFormatError, match=r"shifts in pixels \(rlnOriginX\), but .* not in"
+        ):
+            read_particles(**given, shifts="apply")
+        np.testing.assert_allclose(read_particles(**given, shifts="ignore").coordinates, [BEAD] * 2)
+
+
+def test_angles_that_turn_shifts_are_complete_and_finite(tmp_path):
+    columns = [*RELION_PIXELS, *ORIGIN, *SUBTOMOGRAM]
+    path = tmp_path / "a.star"
+    path.write_text(star(columns[:-1], [X, Y, Z, 1, 2, 3, 10, 20]))
+    with pytest.raises(
+        FileFormatError, match=r"rlnTomoSubtomogramRot, rlnTomoSubtomogramTilt only"
+    ):
+        read_particles(path, shifts="apply")
+    path.write_text(star(columns, [X, Y, Z, 1, 2, 3, 10, "nan", 30]))
+    with pytest.raises(
+        FileFormatError, match=r"row 1 \(line 14\) has .*rlnTomoSubtomogramTilt nan"
+    ):
+        read_particles(path, shifts="apply")
