@@ -252,7 +252,7 @@ def _checked_file(
     Its voxels must be those that its table says.
     """
     nothing = (np.nan,) * 3
-    if row.file is None or not row.file.exists():
+    if row.file is None or not os.path.exists(row.file):
         return nothing, nothing, False
     try:
         shape, sizes = _frame(row.file)

@@ -115,8 +115,8 @@ def find_tomograms(
         labels = _distinct(_of_nearest_folder(name, fitting), given)
         if len(labels) > 1:
             raise ValueError(
-                f"The tomogram {name!r} may be any of {listed(labels)}. Give only the one that is "
-                "meant, or say it by a mapping of names to files."
+                f"The tomogram {shorten(name, 80)!r} may be any of {listed(labels)}. Give only the "
+                "one that is meant, or say it by a mapping of names to files."
             )
         if labels:
             found[name] = given[labels[0]]
@@ -148,7 +148,7 @@ def check_one_name_each(files: Mapping[str, Any]) -> None:
         other = taken.setdefault(_identity(file), name)
         if other != name:
             raise ValueError(
-                f"The tomograms {other!r} and {name!r} would both be read from "
+                f"The tomograms {listed([other])} and {listed([name])} would both be read from "
                 f"{shorten(_shown(file), 200)}. Give each a file of its own, or one name to both "
                 "in the table."
             )
@@ -287,7 +287,7 @@ def _telling_folders(name: str) -> list[str]:
 
 def _whole(label: str, value: Any) -> str:
     """Return what says the folders of a label: a file that is there is in a folder of a name."""
-    is_file = isinstance(value, Path) and str(value) == label and value.exists()
+    is_file = isinstance(value, Path) and str(value) == label and os.path.exists(value)
     return os.path.abspath(label) if is_file else label
 
 

@@ -155,7 +155,7 @@ def _locate(
         blocks = read_blocks(path)
         found = _find_block(path, blocks, are_pixels)
     if found is None:
-        columns = [f"{name!r}: {listed(block)}" for name, block in list(blocks.items())[:3]]
+        columns = [f"{listed([name])}: {listed(block)}" for name, block in list(blocks.items())[:3]]
         raise FileFormatError(
             f"{path} has no particle coordinates: no block has the columns "
             f"{'; or '.join(known_columns())}. There are {'; '.join(columns)}."

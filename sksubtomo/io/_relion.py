@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sksubtomo._utils._messages import shorten
 from sksubtomo.exceptions import FileFormatError
 from sksubtomo.io._dialects import TILT_SERIES_PIXEL
 from sksubtomo.io._scale import LARGEST, SMALLEST
@@ -49,7 +50,8 @@ def find_file(name: str, star: Path) -> Path | None:
 
     RELION counts from the folder of the project, which is some parent of most of its files.
     """
-    return next((place for place in _places(name, star) if place.exists()), None)
+    # Not by `Path.exists`, which raises an error for names that are too long.
+    return next((place for place in _places(name, star) if os.path.exists(place)), None)
 
 
 def read_set(path: Path, blocks: dict[str, Any]) -> tuple[Path, str | None] | None:
@@ -88,11 +90,11 @@ def require_file(name: str, star: Path) -> Path:
     """
     found = find_file(name, star)
     if found is None or not found.is_file():
-        places = [str(place) for place in _places(name, star)]
+        places = [shorten(place, 100) for place in _places(name, star)]
         shown = ", ".join(places[:4]) + (" and above" if len(places) > 4 else "")
         raise FileFormatError(
-            f"{star} names the file {name!r}, which is not found; run from the folder of the "
-            f"project, or put it where it was looked for: {shown}."
+            f"{star} names the file {shorten(name, 100)!r}, which is not found; run from the "
+            f"folder of the project, or put it where it was looked for: {shown}."
         )
     return found
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sksubtomo._utils._messages import plural
+from sksubtomo._utils._messages import listed, plural
 from sksubtomo.io._cut import cut_boxes
 from sksubtomo.io._extract import (
     NOT_FOUND,
@@ -294,7 +294,7 @@ class SubtomogramStack:
         if file not in self._open:
             path = self._paths[file]
             if isinstance(path, _Absent):
-                raise FileNotFoundError(f"No file is given of the tomogram {path.name!r}.")
+                raise FileNotFoundError(f"No file is given of the tomogram {listed([path.name])}.")
             if len(self._open) >= _MOST_OPEN_FILES:
                 self._open.clear()
             self._open[file] = open_volume(path, missing_chunks=self._missing_chunks)

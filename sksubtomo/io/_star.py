@@ -102,12 +102,16 @@ def check_star(path: Path, blocks: dict[str, Any]) -> None:
 
     for name, block in blocks.items():
         if not _is_word(f"data_{name}"):
-            raise ValueError(f"{path}: the block {name!r} has white space in it; rename it.")
+            raise ValueError(
+                f"{path}: the block {shorten(name, 80)!r} has white space in it; rename it."
+            )
         for label in block:
             if not label or not _is_word(str(label)):
-                raise ValueError(f"{path}: the column {label!r} has white space in it; rename it.")
+                raise ValueError(
+                    f"{path}: the column {shorten(label, 80)!r} has white space in it; rename it."
+                )
         table = block if hasattr(block, "columns") else pd.DataFrame([block])
-        check_fields(path, f"of the block {name!r}", table, quote, _force)
+        check_fields(path, f"of the block {shorten(name, 80)!r}", table, quote, _force)
 
 
 def _parse(block: _Block) -> Any:
@@ -211,7 +215,8 @@ def _block(text: str, start: int, stop: int, line: int) -> _Block:
                     "with spaces in quotes"
                 )
             if fields[0][1:] in labels:
-                raise ValueError(f"line {line} names {fields[0][1:]} a second time in its block")
+                label = shorten(fields[0][1:], 80)
+                raise ValueError(f"line {line} names {label} a second time in its block")
             labels[fields[0][1:]] = None
             values.append(row)
         place = after

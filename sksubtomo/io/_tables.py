@@ -128,6 +128,8 @@ def read_blocks(path: Path) -> dict[str, Any]:
         raise ImportError(
             f"Tables of particles need the package {error.name}: pip install 'sksubtomo[data]'"
         ) from error
+    except MemoryError:
+        raise
     # The parsers let through whatever they meet.
     except Exception as error:
         name = "STAR file" if kind is None else kind.name
