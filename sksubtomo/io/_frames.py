@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from sksubtomo._utils._messages import listed, plural
 from sksubtomo.exceptions import FileFormatError
-from sksubtomo.io._dialects import TILT_SERIES_PIXEL
 from sksubtomo.io._pixels import check_same
 from sksubtomo.io._relion import Tomogram
 from sksubtomo.io._volume import read_frame
@@ -92,7 +91,13 @@ class Frames(NamedTuple):
         return self.unreadable | self.absent
 
 
-def find_frames(path: Path, names: NDArray | None, n_particles: int, given: Given) -> Frames:
+def find_frames(
+    path: Path,
+    names: NDArray | None,
+    n_particles: int,
+    given: Given,
+    pixels: _Columns | None = None,
+) -> Frames:
     """Return what is known of the tomogram of each particle.
 
     Parameters
@@ -105,6 +110,9 @@ def find_frames(path: Path, names: NDArray | None, n_particles: int, given: Give
         Number of particles.
     given : Given
         With tomograms by the names in the table.
+    pixels : ndarray of shape (n_particles,), optional
+        Size in angstrom of the pixels that a given binning counts in, where these are not those of
+        the tilt series.
 
     Raises
     ------
@@ -116,7 +124,7 @@ def find_frames(path: Path, names: NDArray | None, n_particles: int, given: Give
         return _unknown(n_particles)
     if given.tomograms_file is None:
         return _of_files(names, n_particles, given.tomograms)
-    return _of_table(path, names, given.tomograms, given)
+    return _of_table(path, names, given.tomograms, given, pixels)
 
 
 def check_found(path: Path, frames: Frames, names: NDArray | None, given: Given) -> None:
@@ -204,7 +212,9 @@ def _files_of(
     return [(Path(file), codes == code) for code, file in found if file is not None]
 
 
-def _of_table(path: Path, names: NDArray | None, tomograms: Mapping, given: Given) -> Frames:
+def _of_table(
+    path: Path, names: NDArray | None, tomograms: Mapping, given: Given, own: _Columns | None
+) -> Frames:
     """Return what a table of tomograms says, by the binning that was given where it has none."""
     if names is None:
         raise FileFormatError(
@@ -216,8 +226,11 @@ def _of_table(path: Path, names: NDArray | None, tomograms: Mapping, given: Give
     pixels = np.array([row.pixel_size_angstrom for row in rows])
     edges = np.array([row.shape or nothing for row in rows], dtype=np.float64)
     binnings = np.array([row.binning or np.nan for row in rows], dtype=np.float64)
-    binning = binnings if given.binning is None else np.where(binnings > 0, binnings, given.binning)
-    voxels = np.repeat((pixels * binning)[:, None], 3, axis=1)
+    voxels = np.repeat((pixels * binnings)[:, None], 3, axis=1)
+    if given.binning is not None:
+        first = np.unique(codes, return_index=True)[1]
+        counted = pixels if own is None else own[first]
+        voxels = np.where(np.isnan(voxels), given.binning * counted[:, None], voxels)
     found = [_checked_file(path, *one, given) for one in zip(rows, voxels, strict=True)]
     measured, sizes, unreadable = (np.array(values) for values in zip(*found, strict=True))
     # Where the table does not say the binning, the header of the file does.
@@ -260,7 +273,7 @@ def _checked_file(
         return nothing, nothing, True
     said = "rlnTomoTomogramBinning"
     if row.binning is None:
-        said = f"binning={given.binning!r} and {TILT_SERIES_PIXEL}"
+        said = f"binning={given.binning!r} and the pixel size"
     says = f"the voxel size by {said} of {given.tomograms_file}"
     check_same(path, says, voxel, f"that of {row.file}", np.array(sizes))
     return shape, sizes, False

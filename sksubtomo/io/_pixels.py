@@ -191,6 +191,16 @@ def find_binning(path: Path, dialect: Dialect, pixels: Pixels, frames: Frames) -
     return binning
 
 
+def ask_own_pixels(path: Path, dialect: Dialect) -> FileFormatError:
+    """Return what to raise where a program's table does not say the size of its own pixels."""
+    return FileFormatError(
+        f"{path} counts in pixels of {dialect.pixel_of}, but does not say their size "
+        f"({dialect.pixel}). Give it as pixel_size_angstrom, or the edge of a voxel in such pixels "
+        "as binning=; it is 1 if coordinates are in voxels of the tomogram.",
+        arguments=("pixel_size_angstrom", "binning"),
+    )
+
+
 def ask_voxels(path: Path, dialect: Dialect, pixels: Pixels) -> str:
     """Return what to ask where no tomogram says how many pixels are a voxel."""
     return (
@@ -217,19 +227,18 @@ def _check_cubes(path: Path, voxels: _Column, files: NDArray) -> None:
 
 def _check_pixels_known(path: Path, dialect: Dialect, pixels: Pixels, frames: Frames) -> None:
     """Refuse pixels of a program in given tomograms, where the size of one is not known."""
-    given = np.array([file is not None for file in frames.files], dtype=bool)
-    unknown = given & ~frames.lost
-    if pixels.size is not None:
-        unknown &= np.isnan(frames.voxels[:, 2])
+    unknown = np.array([file is not None for file in frames.files], dtype=bool) & ~frames.lost
+    if pixels.size is None:
+        if unknown.any():
+            raise ask_own_pixels(path, dialect)
+        return
+    unknown &= np.isnan(frames.voxels[:, 2])
     if unknown.any():
-        file = frames.files[int(unknown.argmax())]
-        what = f"{file} does not say its voxel size"
-        if pixels.size is None:
-            what = f"{path} does not say {dialect.pixel}"
         raise FileFormatError(
-            f"{path} counts in pixels{_of_size(pixels)}, those of {dialect.pixel_of}, but {what}. "
-            "Give the edge of a voxel in pixels of the coordinates as binning=; it is 1 if "
-            "coordinates are in voxels of the tomogram.",
+            f"{path} counts in pixels{_of_size(pixels)}, those of {dialect.pixel_of}, but "
+            f"{frames.files[int(unknown.argmax())]} does not say its voxel size. Give the edge of "
+            "a voxel in pixels of the coordinates as binning=; it is 1 if coordinates are in "
+            "voxels of the tomogram.",
             arguments=("binning",),
         )
 

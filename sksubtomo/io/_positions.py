@@ -23,7 +23,14 @@ from sksubtomo.io._frames import (
     warn_odd,
 )
 from sksubtomo.io._numbers import read_numbers
-from sksubtomo.io._pixels import Pixels, ask_voxels, check_same, find_binning, find_pixels
+from sksubtomo.io._pixels import (
+    Pixels,
+    ask_own_pixels,
+    ask_voxels,
+    check_same,
+    find_binning,
+    find_pixels,
+)
 from sksubtomo.io._shifts import shift_positions
 from sksubtomo.io._voxels import Voxels
 
@@ -59,8 +66,11 @@ def resolve_positions(
     if not len(table):
         return np.empty((0, 3)), None
     coordinates = read_numbers(path, table, block, dialect.coordinates)
-    frames = find_frames(path, names, len(table), given)
     pixels = find_pixels(path, blocks, block, dialect, given.pixel_size_angstrom)
+    own_pixels = None
+    if dialect.binned:
+        own_pixels = np.full(len(table), np.nan) if pixels.size is None else pixels.size
+    frames = find_frames(path, names, len(table), given, own_pixels)
     is_certain = given.binning is not None or pixels.size is not None or bool(pixels.stated)
     binning = np.ones((len(table), 1))
     if dialect.unit == "fraction":
@@ -209,6 +219,10 @@ def _pixels_and_binning(
                 check_found(path, frames, names, given)
             wanted = find_binning(path, dialect, pixels, frames)
         return pixels, wanted[:, None]
+    if dialect.binned and pixels.size is None:
+        if given.binning is None:
+            raise ask_own_pixels(path, dialect)
+        return pixels, wanted[:, None]
     tilt_series = frames.table.pixels
     of_table = f"{TILT_SERIES_PIXEL} of {given.tomograms_file}"
     if pixels.is_given and pixels.size is not None and not dialect.binned:
@@ -221,11 +235,12 @@ def _pixels_and_binning(
     binning = frames.table.binnings
     if (np.isnan(binning) & ~frames.lost).any():
         raise FileFormatError(
-            f"{path} counts in pixels of the tilt series, and {given.tomograms_file} does not say "
-            f"{_BINNING}. Give the binning of the tomograms as binning=, or their files.",
+            f"{path} counts in pixels of {dialect.pixel_of or 'the tilt series'}, and "
+            f"{given.tomograms_file} does not say {_BINNING}. Give the binning of the tomograms as "
+            "binning=, or their files.",
             arguments=("binning",),
         )
-    if dialect.binned and pixels.size is not None:
+    if dialect.binned:
         binning = binning * tilt_series / pixels.size
     if given.binning is not None:
         check_same(path, "binning", wanted, f"{_BINNING} of {given.tomograms_file}", binning)

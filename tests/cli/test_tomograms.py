@@ -191,6 +191,53 @@ def test_pixels_are_compared_with_the_header_whatever_the_name(project, capsys):
         assert extract(folder, "--tomograms", folder / f"{file}_", *more, output=file) == 0
 
 
+@pytest.fixture
+def with_hole(tmp_path, project):
+    """A table of two particles in an OME-Zarr, one chunk of which is missing."""
+    zarr = pytest.importorskip("zarr")
+    folder = project([], ["TS_1", "TS_1"], rlnClassNumber=[1, 2])
+    group = zarr.open_group(tmp_path / "TS_1.zarr", mode="w", zarr_format=2)
+    array = group.create_array("0", shape=(20,) * 3, dtype="f4", chunks=(10, 20, 20), fill_value=3)
+    array[:10] = np.random.default_rng(0).normal(size=(10, 20, 20))
+    scale = [{"type": "scale", "scale": [10.0] * 3}]
+    axes = [{"name": name, "unit": "angstrom"} for name in "zyx"]
+    dataset = {"path": "0", "coordinateTransformations": scale}
+    group.attrs["multiscales"] = [{"axes": axes, "datasets": [dataset], "version": "0.4"}]
+    return folder
+
+
+def test_missing_chunks_are_filled_where_it_is_asked_for(with_hole, capsys):
+    where, fill = ["--tomograms", f"{with_hole}/TS_1.zarr"], ["--missing-chunks", "fill"]
+    table = ["--particles", f"{with_hole}/particles.star", *where, "--quiet"]
+    fit = ["--box-size", "8", "--method", "supervised", "--epochs", "1", "--no-early-stopping"]
+    model = f"{with_hole}/model.joblib"
+    commands = {
+        "extract": [*table, "--box-size", "8", "--output", f"{with_hole}/boxes"],
+        "fit": [*table, *fit, "--output", model],
+        "predict": [*table, "--model", model, "--output", f"{with_hole}/out.star"],
+        "pick": [
+            *where,
+            "--diameter",
+            "60",
+            "--output",
+            f"{with_hole}/picks.star",
+            "--threshold=0",
+        ],
+        "info": [f"{with_hole}/TS_1.zarr"],
+    }
+    for command, options in commands.items():
+        if command != "predict":
+            assert main([command, *options]) == 1
+            shown = capsys.readouterr().err
+            assert "TS_1.zarr has 1 of 2 chunks" in shown
+            assert "--missing-chunks fill" in shown
+        assert main([command, *options, *fill]) == 0
+        capsys.readouterr()
+    assert main(["predict", *commands["predict"], "--overwrite"]) == 1
+    box = read_mrc(with_hole / "boxes/subtomograms/TS_1/000001.mrc").data
+    assert (box[6:] == 3).all()
+
+
 def test_folders_of_boxes_are_named_after_tomograms():
     names = ["TS_1", "a/TS_1.mrc", "..", "a b/c d", "TS_01.v2"]
     assert _tomograms.folder_names(names) == {

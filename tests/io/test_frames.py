@@ -112,6 +112,35 @@ def test_a_binning_that_is_given_is_compared_with_the_headers(
         read_particles(**write(10.0, *ROWS[kind]), binning=binning)
 
 
+WARP_2D = "data_general\n\n_rlnTomoSubTomosAre2DStacks 1\n\n"
+IMAGES = "data_optics\n\n_rlnOpticsGroup 1\n_rlnImagePixelSize 5\n\n"
+
+
+@pytest.mark.parametrize("table_says", [False, True])
+def test_a_binning_is_of_the_pixels_that_coordinates_are_in(write, tmp_path, table_says):
+    """Of the particle images of WarpTools, not of the tilt series of the table of tomograms."""
+    given = write(10.0, PIXELS, [120, 100, 60], binning=(4,) if table_says else ())
+    text = (tmp_path / "a.star").read_text().replace("\nTS_1 ", "\nTS_1.tomostar ")
+    (tmp_path / "a.star").write_text(WARP_2D + IMAGES + text)
+    for files in (given["tomogram_files"], None):
+        with_files = {**given, "tomogram_files": files}
+        assert read_particles(**with_files, binning=2).coordinates.tolist() == [CENTER] * 2
+        if files or table_says:
+            with pytest.raises(FileFormatError, match=r"a.star is ambiguous: .*binning"):
+                read_particles(**with_files, binning=4)
+    if not table_says:
+        with pytest.raises(FileFormatError, match=r"pixels of the particle images, and .*binning="):
+            read_particles(**{**given, "tomogram_files": None})
+    # Without their size, they are asked about, and not taken for those of the tilt series.
+    (tmp_path / "a.star").write_text(WARP_2D + text)
+    alone = {"path": given["path"], "tomograms": {"TS_1": tmp_path / "TS_1.mrc"}}
+    for known in (given, alone):
+        with pytest.raises(FileFormatError, match=r"does not say their size \(rlnImagePixelSize\)"):
+            read_particles(**known)
+        for said in ({"binning": 2}, {"pixel_size_angstrom": 5.0, "binning": 2}):
+            assert read_particles(**known, **said).coordinates.tolist() == [CENTER] * 2
+
+
 # Tables that need the tomogram to say where particles are, by their columns and the row of CENTER.
 NEEDY = {
     "RELION 5": (CENTERED, [0, 0, 0], ""),
