@@ -240,7 +240,7 @@ def _pixels_and_binning(
             "binning=, or their files.",
             arguments=("binning",),
         )
-    if dialect.binned:
+    if dialect.binned and pixels.size is not None:
         binning = binning * tilt_series / pixels.size
     if given.binning is not None:
         check_same(path, "binning", wanted, f"{_BINNING} of {given.tomograms_file}", binning)
