@@ -10,7 +10,20 @@ __all__ = [
 
 
 class FileFormatError(ValueError):
-    """A file is not what its name or header promises; the message names the file."""
+    """A file is not what its name or header promises; the message names the file.
+
+    Parameters
+    ----------
+    *args : object
+        The message.
+    arguments : tuple of str, default=()
+        Names of the arguments by which the caller can say what the file leaves open, such as
+        ``("binning",)``.
+    """
+
+    def __init__(self, *args: object, arguments: tuple[str, ...] = ()) -> None:
+        super().__init__(*args)
+        self.arguments = arguments
 
 
 class OutOfMemoryWarning(UserWarning):

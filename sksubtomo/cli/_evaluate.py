@@ -9,11 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sksubtomo._utils._messages import plural, shorten
 from sksubtomo.cli._options import (
     OK,
+    PARTIAL,
     add_conventions,
     add_output,
+    add_tomograms,
+    check_decided,
     check_output,
+    logger,
     positive_float,
     read_table,
 )
@@ -23,7 +28,8 @@ if TYPE_CHECKING:
 
 EPILOG = (
     "Particles of a class are paired, one to one, with true ones of that class within the "
-    "tolerance, tomogram by tomogram. A table without class numbers is compared as one class."
+    "tolerance, tomogram by tomogram. A table without class numbers is compared as one class. What "
+    "is said by --shifts, --pixel-size and --binning is of --predicted."
 )
 
 
@@ -39,7 +45,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ANGSTROM",
         help="of the tomograms that coordinates are in",
     )
-    add_conventions(parser.add_argument_group("what the tables leave open"))
+    group = parser.add_argument_group("what the tables leave open")
+    add_tomograms(group, required=False)
+    add_conventions(group)
+    add_conventions(group, of="truth")
     parser.add_argument(
         "--any-class", action="store_true", help="compare places only, whatever the class"
     )
@@ -52,7 +61,10 @@ def run(options: argparse.Namespace) -> int:
 
     if options.output is not None:
         check_output(options.output, overwrite=options.overwrite)
-    truth, predicted = (read_table(path, options) for path in (options.truth, options.predicted))
+    predicted = read_table(options.predicted, options)
+    truth = read_table(options.truth, options, of="truth")
+    check_decided(options.truth, truth, options, of="truth")
+    truth, predicted, code = _placed(truth, predicted)
     scores = compare(
         truth,
         predicted,
@@ -69,7 +81,30 @@ def run(options: argparse.Namespace) -> int:
     if options.output is not None and not options.dry_run:
         with atomic_path(options.output, overwrite=options.overwrite) as temporary:
             temporary.write_text(json.dumps(scores, indent=2) + "\n")
-    return OK
+    return code
+
+
+def _placed(
+    truth: ParticleTable, predicted: ParticleTable
+) -> tuple[ParticleTable, ParticleTable, int]:
+    """Return tables without tomograms in which places are not known, and the exit code."""
+    lost: set[str] = set()
+    for table in (truth, predicted):
+        unknown = ~np.isfinite(table.coordinates).all(axis=1)
+        lost |= set(_names(table, truth)[unknown].tolist())
+    if not lost:
+        return truth, predicted, OK
+    logger.warning(
+        "%s left out, as they are not given or cannot be read: %s",
+        plural(len(lost), "tomogram is", "tomograms are"),
+        shorten(", ".join(sorted(lost)), 300),
+    )
+    kept = [
+        table.subset(~np.isin(_names(table, truth), list(lost))) for table in (truth, predicted)
+    ]
+    if not all(map(len, kept)):
+        raise ValueError("No particle is left to compare; see above.")
+    return kept[0], kept[1], PARTIAL
 
 
 def compare(
@@ -118,7 +153,7 @@ def _scores(
 ) -> dict[str, Any]:
     from sksubtomo.picking import evaluate_picks
 
-    names, found_in = _names(truth), _names(predicted)
+    names, found_in = _names(truth, truth), _names(predicted, truth)
     matched = 0
     for name in np.unique(names):
         matched += evaluate_picks(
@@ -137,11 +172,13 @@ def _scores(
     }
 
 
-def _names(particles: ParticleTable) -> Any:
-    """Return the tomogram of each particle; one for all where the table does not say."""
-    from sksubtomo.io import tomogram_stem
+def _names(particles: ParticleTable, truth: ParticleTable) -> Any:
+    """Return the tomogram of each particle as the truth calls it; one for all without names."""
+    from sksubtomo.io import find_tomograms
 
-    names = particles.tomogram_names
-    if names is None:
+    names, known = particles.tomogram_names, truth.tomogram_names
+    if names is None or known is None:
         return np.full(len(particles), "")
-    return np.array([tomogram_stem(name) for name in names], dtype=str)
+    called = {str(name): Path(str(name)) for name in known}
+    found = find_tomograms(names, called, missing="ignore")
+    return np.array([str(found.get(str(name), name)) for name in names], dtype=str)

@@ -102,7 +102,7 @@ def _look(
     def look(name: str, path: Path) -> None:
         rows = outcomes.rows(name)
         _edge(path, options)
-        outcomes.codes[rows] = _outcomes(_voxels(path), coordinates[rows], options)
+        outcomes.codes[rows] = _outcomes(_voxels(path, options), coordinates[rows], options)
 
     over_tomograms(files, look, outcomes.fail, quiet=options.quiet)
     code = outcomes.finish()
@@ -114,12 +114,14 @@ def _look(
     return code
 
 
-def _voxels(path: Path) -> Any:
+def _voxels(path: Path, options: argparse.Namespace) -> Any:
     """Return a tomogram to read boxes from; one that is compressed is read whole."""
     from sksubtomo.io import open_volume, read_volume
 
     compressed = path.suffix.lower() in (".gz", ".bz2")
-    return read_volume(path).data if compressed else open_volume(path)
+    if compressed:
+        return read_volume(path).data
+    return open_volume(path, missing_chunks=options.missing_chunks)
 
 
 def _edge(path: Path, options: argparse.Namespace) -> float:
@@ -154,7 +156,7 @@ def _cut(
     """Write the boxes of one tomogram; return their names by row of the table, and outcomes."""
     from sksubtomo.io import extract_subtomograms, write_mrc
 
-    edge, tomogram = _edge(path, options), _voxels(path)
+    edge, tomogram = _edge(path, options), _voxels(path, options)
     outcomes = _outcomes(tomogram, coordinates, options)
     written = {int(row): f"{where}/{row + 1:06d}.mrc" for row in rows[outcomes == "ok"]}
     (folder / where).mkdir(parents=True)

@@ -20,6 +20,7 @@ from sksubtomo.cli._model import (
 from sksubtomo.cli._model import voxel_size as stated_voxel_size
 from sksubtomo.cli._options import (
     BORDERS,
+    add_conventions,
     add_output,
     add_particles,
     check_output,
@@ -68,6 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="VOXELS",
         help="how far a label may be from its particle; default: 3",
     )
+    add_conventions(group, of="labels")
     group = parser.add_argument_group("boxes and training")
     group.add_argument(
         "--box-size", type=positive_int, required=True, metavar="VOXELS", help="edge of the boxes"
@@ -186,10 +188,12 @@ def _stack(
         options.box_size,
         border=options.border,
         on_bad="skip",
+        missing_chunks=options.missing_chunks,
     )
     outcomes.codes[rows] = stack.outcomes
     for number, error in stack.file_errors.items():
-        outcomes.fail(order[number], error)
+        name = order[number]
+        outcomes.fail(name, error, outcomes.codes[outcomes.rows(name)[0]])
     return stack, rows[stack.index], voxel_size, outcomes.finish()
 
 

@@ -8,7 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from sksubtomo._utils._messages import plural, shorten
-from sksubtomo.cli._options import OK, add_tomograms, positive_float, read_table
+from sksubtomo.cli._options import (
+    OK,
+    add_missing_chunks,
+    add_tomograms,
+    positive_float,
+    read_table,
+)
 
 EPILOG = "Files are told apart by their endings. A file that cannot be read is told, and exits 1."
 _TABLES = {".star", ".tbl", ".csv", ".json", ".coords"}
@@ -20,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this subcommand."""
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE")
     add_tomograms(parser, required=False)
+    add_missing_chunks(parser)
     parser.add_argument(
         "--pixel-size",
         type=positive_float,
@@ -46,7 +53,7 @@ def _describe(path: Path, options: argparse.Namespace) -> list[str]:
         return _table(path, options)
     if path.suffix.lower() in {".joblib", ".pkl"}:
         return _model(path)
-    return _volume(path)
+    return _volume(path, options)
 
 
 def _is_motive_list(path: Path) -> bool:
@@ -59,10 +66,10 @@ def _is_motive_list(path: Path) -> bool:
     return (depth, width) == (1, 20)
 
 
-def _volume(path: Path) -> list[str]:
+def _volume(path: Path, options: argparse.Namespace) -> list[str]:
     from sksubtomo.io import read_volume
 
-    data, sizes = read_volume(path)
+    data, sizes = read_volume(path, missing_chunks=options.missing_chunks)
     depth, height, width = data.shape
     return [
         f"volume of {depth} x {height} x {width} voxels (z, y, x), {data.dtype}",
@@ -77,7 +84,7 @@ def _volume(path: Path) -> list[str]:
 
 def _table(path: Path, options: argparse.Namespace) -> list[str]:
     options.shifts, options.binning = "ignore", None
-    particles = read_table(path, options)
+    particles = read_table(path, options, with_places=False)
     lines = [
         f"{plural(len(particles), 'particle')}; blocks {shorten(list(particles.blocks), _LONGEST)}",
         f"columns {shorten(list(particles.table.columns), _LONGEST)}",

@@ -5,17 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sksubtomo._utils._messages import shorten
-from sksubtomo.cli._options import read_table
+from sksubtomo._utils._messages import plural, shorten
+from sksubtomo.cli._options import check_decided, logger, read_table
 from sksubtomo.cli._tomograms import locate_tomograms
-
-if TYPE_CHECKING:
-    from sksubtomo.io import ParticleTable
 
 
 class Labels(NamedTuple):
@@ -59,23 +56,13 @@ def read_labels(options: argparse.Namespace, files: dict[str, Path]) -> Labels:
     return Labels(*(np.concatenate(values) for values in zip(*parts, strict=True)))
 
 
-def _read_table(path: Path, options: argparse.Namespace) -> ParticleTable:
-    """Read labels as the options say; points of viewers are in voxels whatever particles are."""
-    of_viewers = path.suffix.lower() in (".csv", ".coords") and path.is_file()
-    if of_viewers:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            of_viewers = "rlnCoordinateX" not in file.readline()
-    if of_viewers:
-        options = argparse.Namespace(**{**vars(options), "binning": None, "pixel_size": None})
-    return read_table(path, options)
-
-
 def _read(given: str, options: argparse.Namespace, files: dict[str, Path]) -> Labels:
     text, equals, rest = given.partition("=")
     of_one_class = bool(equals) and text.isdecimal() and not os.path.exists(given)
     path = Path(rest if of_one_class else given)
     of_all = _class_number(text, given) if of_one_class else 0
-    labels = _read_table(path, options)
+    labels = read_table(path, options, of="labels")
+    check_decided(path, labels, options, of="labels")
     numbers = labels.class_numbers
     if of_one_class:
         numbers = np.full(len(labels), of_all)
@@ -87,16 +74,21 @@ def _read(given: str, options: argparse.Namespace, files: dict[str, Path]) -> La
     elif not (numbers > 0).any():
         raise ValueError(f"{path} has no particle with an rlnClassNumber above 0.")
     names, label_files, absent = locate_tomograms(path, labels, options)
-    if absent:
-        raise ValueError(next(iter(absent.values())))
     # Two tables may spell the name of a tomogram in two ways.
     name_of = {os.path.realpath(file): name for name, file in files.items()}
     spelled = {
         name: name_of.get(os.path.realpath(file), name) for name, file in label_files.items()
     }
     known = numbers > 0
-    own_names = np.array([spelled[name] for name in names[known]], dtype=str)
-    return Labels(labels.coordinates[known], own_names, numbers[known])
+    lost = known & np.isin(names, list(absent))
+    if lost.any():
+        logger.warning(
+            "%s: left out with their tomograms: %s. %s",
+            *(path, plural(int(lost.sum()), "label"), shorten(next(iter(absent.values())), 300)),
+        )
+    kept = known & ~lost
+    own_names = np.array([spelled[name] for name in names[kept]], dtype=str)
+    return Labels(labels.coordinates[kept], own_names, numbers[kept])
 
 
 def _class_number(text: str, given: str) -> int:

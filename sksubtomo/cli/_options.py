@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 OK, PARTIAL = 0, 3
 BORDERS = ("noise", "pad", "drop", "error")
-# How what messages ask for in Python is said here.
-_OPTION_OF = {
-    "shifts='apply'": "--shifts apply",
-    "shifts='ignore'": "--shifts ignore",
-    "tomograms={name: path}": "--tomograms",
-    "pixel_size_angstrom": "--pixel-size",
-    "binning=": "--binning ",
+# By which options the arguments of `read_particles` are said.
+_TOMOGRAMS = {"tomograms": "--tomograms"}
+_CONVENTIONS = {
+    "shifts": "shifts",
+    "pixel_size_angstrom": "pixel-size",
+    "binning": "binning",
+    "shift_pixel_size_angstrom": "shift-pixel-size",
 }
 
 logger = logging.getLogger("sksubtomo")
@@ -37,29 +37,59 @@ def add_particles(parser: argparse.ArgumentParser) -> None:
         "Dynamo (.tbl), motive lists (.em), copick (.json), TomoTwin (.coords), napari's points "
         "and others (.csv); coordinates in voxels of the tomograms unless the table says otherwise",
     )
+    add_tomograms(group, required=False)
+    add_missing_chunks(group)
     add_conventions(group)
 
 
-def add_conventions(parser: argparse._ActionsContainer) -> None:
-    """Add the options that say what a table leaves open."""
-    add_tomograms(parser, required=False)
+def add_conventions(parser: argparse._ActionsContainer, *, of: str | None = None) -> None:
+    """Add the options that say what a table leaves open.
+
+    Parameters
+    ----------
+    parser : ArgumentParser or group
+        Gets the options.
+    of : str, optional
+        Which table, where there are several: ``labels`` makes ``--labels-shifts`` of ``--shifts``.
+    """
+    prefix, of_table = ("--", "") if of is None else (f"--{of}-", f"of --{of}: ")
     parser.add_argument(
-        "--shifts",
+        f"{prefix}shifts",
         choices=("apply", "ignore"),
-        help="what to do about shifts of the centers that are not 0 (rlnOriginXAngst and so on)",
+        help=f"{of_table}what to do about shifts of the centers that are not 0 (rlnOriginXAngst "
+        "and so on)",
     )
     parser.add_argument(
-        "--pixel-size",
+        f"{prefix}pixel-size",
         type=positive_float,
         metavar="ANGSTROM",
-        help="of the pixels that coordinates are in, where shifts or coordinates are in angstrom",
+        help=f"{of_table}of the pixels that coordinates are in, where shifts or coordinates are in "
+        "angstrom",
     )
     parser.add_argument(
-        "--binning",
+        f"{prefix}binning",
         type=positive_float,
         metavar="FACTOR",
-        help="edge of a voxel in pixels of the coordinates; 4 where coordinates are unbinned and "
-        "tomograms binned by 4",
+        help=f"{of_table}edge of a voxel in pixels of the coordinates; 4 where coordinates are "
+        "unbinned and tomograms binned by 4",
+    )
+    parser.add_argument(
+        f"{prefix}shift-pixel-size",
+        type=positive_float,
+        metavar="ANGSTROM",
+        help=f"{of_table}of the pixels that shifts in pixels are in, where the table states "
+        "several sizes",
+    )
+
+
+def add_missing_chunks(parser: argparse._ActionsContainer) -> None:
+    """Add the option of what to do about OME-Zarr without all of their chunks."""
+    parser.add_argument(
+        "--missing-chunks",
+        choices=("raise", "fill"),
+        default="raise",
+        help="chunks of an OME-Zarr that have no file: leave out that tomogram (raise), or take "
+        "the fill value, as it is meant by writers that leave out empty chunks; default: raise",
     )
 
 
@@ -114,37 +144,78 @@ def positive_float(text: str) -> float:
     return number
 
 
-def read_table(path: Path, options: argparse.Namespace) -> ParticleTable:
+def read_table(
+    path: Path, options: argparse.Namespace, *, of: str | None = None, with_places: bool = True
+) -> ParticleTable:
     """Read a table of particles as the options say.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    options : Namespace
+        Of :func:`add_tomograms` and :func:`add_conventions`.
+    of : str, optional
+        As of :func:`add_conventions`. What is said of another table does not hold for this one.
+    with_places : bool, default=True
+        Whether it has to say where particles are in voxels.
 
     Raises
     ------
     FileNotFoundError, FileFormatError, ValueError
-        As :func:`sksubtomo.io.read_particles`.
+        As :func:`sksubtomo.io.read_particles`; the message names the options that answer it.
     """
     from sksubtomo.cli._tomograms import given_tomograms
     from sksubtomo.exceptions import FileFormatError
     from sksubtomo.io import read_particles
 
+    prefix = "" if of is None else f"{of}-"
+    names = {argument: f"{prefix}{name}" for argument, name in _CONVENTIONS.items()}
+    said = {
+        argument: getattr(options, name.replace("-", "_"), None) for argument, name in names.items()
+    }
     given = given_tomograms(options)
     try:
         particles = read_particles(
             path,
-            shifts=options.shifts,
-            pixel_size_angstrom=options.pixel_size,
             tomograms=given.star or given.files or None,
-            binning=options.binning,
             tomogram_files=given.files if given.star is not None else None,
+            **said,
         )
+        # Asking for coordinates asks what a table leaves open of them.
+        if not len(particles.coordinates if with_places else particles):
+            raise FileFormatError(f"{path} has no particles.")
     except FileFormatError as error:
-        wanted = [option for argument, option in _OPTION_OF.items() if argument in str(error)]
-        if not wanted:
+        option_of = _TOMOGRAMS | {argument: f"--{name}" for argument, name in names.items()}
+        told = [option_of[argument] for argument in error.arguments if argument in option_of]
+        if not told:
             raise
-        told = ", ".join(option.strip() for option in dict.fromkeys(wanted))
-        raise FileFormatError(f"{error} Here, that is said by {told}.") from error
-    if not len(particles):
-        raise FileFormatError(f"{path} has no particles.")
+        raise FileFormatError(f"{error} Here, that is said by {', '.join(told)}.") from error
     return particles
+
+
+def check_decided(
+    path: Path, particles: ParticleTable, options: argparse.Namespace, *, of: str
+) -> None:
+    """Check that a table is not in pixels that only the option of another table could tell.
+
+    Points of viewers are in voxels, whatever the pixels of the other table.
+
+    Raises
+    ------
+    ValueError
+        If it may be in voxels, or in pixels as those of the other table.
+    """
+    voxels = particles.voxels
+    if options.binning in (None, 1) or voxels is None or not voxels.is_assumed:
+        return
+    of_viewers = particles.file_kind in (".csv", ".coords")
+    if not (of_viewers and "rlnCoordinateX" not in particles.table):
+        raise ValueError(
+            f"{path} does not say in which pixels it counts, and --binning {options.binning:g} is "
+            f"said of another table. Give --{of}-binning: {options.binning:g} if it counts in the "
+            "same pixels, 1 if in voxels of the tomograms."
+        )
 
 
 def check_output(path: Path, *, overwrite: bool) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sksubtomo._utils._messages import plural, shorten
 from sksubtomo.cli._options import OK, PARTIAL, logger
 
-_UNREADABLE = "unreadable"
+_UNREADABLE, _NOT_FOUND = "unreadable", "tomogram not found"
 # Why, and what can be done.
 _REASONS = {
     "outside": ("center outside the tomogram", "Check binning and units if there are many."),
@@ -41,7 +41,7 @@ class Outcomes:
     Attributes
     ----------
     codes : ndarray of shape (n_particles,) of str
-        As of :func:`sksubtomo.io.box_outcomes`, or "unreadable".
+        As of :func:`sksubtomo.io.box_outcomes`, or "unreadable", or "tomogram not found".
     """
 
     def __init__(
@@ -59,9 +59,9 @@ class Outcomes:
             if code != "border" or border == "error"
         }
         self._failed: list[str] = []
-        self.codes: NDArray[np.str_] = np.full(len(names), "ok", dtype="<U10")
+        self.codes: NDArray[np.str_] = np.full(len(names), "ok", dtype="<U18")
         for name, error in absent.items():
-            self.fail(name, error)
+            self.fail(name, error, _NOT_FOUND)
 
     def rows(self, name: str) -> NDArray[np.intp]:
         """Return the rows of the particles of a tomogram."""
@@ -70,12 +70,14 @@ class Outcomes:
     @property
     def bad(self) -> NDArray[np.bool_]:
         """Which particles could not be used."""
-        return np.isin(self.codes, [_UNREADABLE, *self._reasons])
+        return np.isin(self.codes, [_UNREADABLE, _NOT_FOUND, *self._reasons])
 
-    def fail(self, name: str, error: object) -> None:
+    def fail(self, name: str, error: object, code: str | None = None) -> None:
         """Leave the particles of a tomogram out, and tell why."""
         rows = self.rows(name)
-        self.codes[rows] = _UNREADABLE
+        if code is None:
+            code = _NOT_FOUND if isinstance(error, FileNotFoundError) else _UNREADABLE
+        self.codes[rows] = code
         self._failed.append(name)
         logger.error(
             "%s is left out, with its %s: %s", name, plural(len(rows), "particle"), shorten(error)
@@ -104,7 +106,8 @@ class Outcomes:
                 "%d of %s %s left out, with %d of %s: %s",
                 *(len(self._failed), plural(len(np.unique(self._names)), "tomogram")),
                 "was" if len(self._failed) == 1 else "were",
-                *((self.codes == _UNREADABLE).sum(), plural(n_particles, "particle")),
+                *(np.isin(self.codes, [_UNREADABLE, _NOT_FOUND]).sum(),),
+                plural(n_particles, "particle"),
                 shorten(shown, 300),
             )
         n_bad = int(self.bad.sum())

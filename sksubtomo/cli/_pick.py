@@ -13,6 +13,7 @@ from sksubtomo.cli._model import check_voxel_size
 from sksubtomo.cli._options import (
     OK,
     PARTIAL,
+    add_missing_chunks,
     add_output,
     add_tomograms,
     check_output,
@@ -33,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this subcommand."""
     where = parser.add_argument_group("tomograms")
     add_tomograms(where.add_mutually_exclusive_group(required=True), required=False)
+    add_missing_chunks(where)
     parser.add_argument(
         "--voxel-size",
         type=positive_float,
@@ -85,7 +87,7 @@ def run(options: argparse.Namespace) -> int:
     def pick(name: str, path: Path) -> None:
         check_voxel_size(path, None if options.voxel_size else voxel_size)
         if not options.dry_run:
-            picks[name] = find(read_volume(path).data)
+            picks[name] = find(read_volume(path, missing_chunks=options.missing_chunks).data)
 
     def fail(name: str, error: Exception) -> None:
         failed.append(name)

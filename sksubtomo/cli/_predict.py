@@ -170,6 +170,7 @@ def _classify(
             model.box_size,
             border=options.border,
             on_bad="skip",
+            missing_chunks=options.missing_chunks,
         )
         for error in stack.file_errors.values():
             raise ValueError(error)

@@ -6,17 +6,14 @@ from sksubtomo.io._extract import box_outcomes, extract_subtomograms
 from sksubtomo.io._mrc import Volume, read_mrc, write_mrc
 from sksubtomo.io._names import find_tomograms, list_tomograms, tomogram_stem
 from sksubtomo.io._new_table import make_particle_table
-from sksubtomo.io._particles import (
-    ParticleTable,
-    read_particles,
-    writable_table,
-    write_particles,
-)
+from sksubtomo.io._particle_table import ParticleTable
+from sksubtomo.io._particles import read_particles
 from sksubtomo.io._pickles import read_labeled_pickle
 from sksubtomo.io._shared_volumes import SharedVolumes
 from sksubtomo.io._stack import SubtomogramStack
 from sksubtomo.io._tomogram_map import read_tomogram_map
 from sksubtomo.io._volume import open_volume, read_volume, read_voxel_size
+from sksubtomo.io._write_particles import writable_table, write_particles
 
 __all__ = [
     "ParticleTable",

@@ -204,7 +204,7 @@ DIALECTS = (
     ),
     Dialect(
         "WarpTools, 3-D subtomograms",
-        (".star",),
+        (".star", ".csv"),
         _PIXELS,
         "pixel",
         "first voxel is 0",
@@ -217,7 +217,7 @@ DIALECTS = (
     ),
     Dialect(
         "Warp 1, subtomograms",
-        (".star",),
+        (".star", ".csv"),
         _PIXELS,
         "pixel",
         "first voxel is 0",
@@ -230,7 +230,7 @@ DIALECTS = (
     ),
     Dialect(
         "RELION 4",
-        (".star",),
+        (".star", ".csv"),
         _PIXELS,
         "pixel",
         "first voxel is 0",

@@ -101,7 +101,8 @@ def check_extent(
             f"tomograms, such as {_place(coordinates[row])} (z, y, x) in voxels, in a tomogram of "
             f"{_place(shapes[row])}. Check that the table and the tomograms belong together, and "
             "the order of the axes. Give the edge of a voxel in pixels of the coordinates as "
-            "binning=; it is 1 if coordinates are in voxels of the tomogram."
+            "binning=; it is 1 if coordinates are in voxels of the tomogram.",
+            arguments=("binning",),
         )
     reach = (coordinates[known] / shapes[known]).max(axis=0)
     is_scaled = is_certain if is_scaled is None else is_scaled
@@ -110,7 +111,8 @@ def check_extent(
             f"{path} has all of its {plural(int(known.sum()), 'particle')} in one corner of their "
             f"tomograms, within {_place(reach)} of the edges (z, y, x): coordinates may be in "
             "larger pixels than the voxels. Give the edge of a voxel in pixels of the coordinates "
-            "as binning=; it is 1 if coordinates are in voxels of the tomogram."
+            "as binning=; it is 1 if coordinates are in voxels of the tomogram.",
+            arguments=("binning",),
         )
 
 

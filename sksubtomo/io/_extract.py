@@ -2,47 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Protocol, overload
+from typing import Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
 
-from sksubtomo._utils._messages import plural
+from sksubtomo._utils._messages import listed, plural
+from sksubtomo.io._cut import Voxels, box_starts, cut_boxes
+from sksubtomo.io._mrc import Volume
+from sksubtomo.io._particle_table import ParticleTable, checked_centers
+from sksubtomo.io._voxels import check_edges
 
-#: What can become of a particle, see :func:`box_outcomes`; the last is of whoever reads files.
-OK, OUTSIDE, BORDER, NOT_FINITE, UNREADABLE = range(5)
-OUTCOMES = np.array(["ok", "outside", "border", "not finite", "unreadable"])
-# Around a box that is interpolated: cubic splines forget what is farther than this.
-_SPLINE_MARGIN = 8
+#: What can become of a particle, see :func:`box_outcomes`; the last two are of whoever reads files.
+OK, OUTSIDE, BORDER, NOT_FINITE, UNREADABLE, NOT_FOUND = range(6)
+OUTCOMES = np.array(["ok", "outside", "border", "not finite", "unreadable", "tomogram not found"])
 _BORDERS = ("error", "drop", "pad", "noise")
 _SUBVOXEL = ("round", "interpolate")
 _ON_BAD = ("raise", "skip")
 
 
-class Voxels(Protocol):
-    """An array of voxels, or what reads blocks of one."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Edges z, y, x."""
-
-    @property
-    def ndim(self) -> int:
-        """Three."""
-
-    @property
-    def dtype(self) -> np.dtype:
-        """Of a voxel."""
-
-    def __getitem__(self, key: Any, /) -> Any:
-        """Return a block; the key is three slices."""
-
-
 @overload
 def extract_subtomograms(
-    tomogram: Voxels,
-    coordinates: ArrayLike,
+    tomogram: Voxels | Volume,
+    coordinates: ArrayLike | ParticleTable,
     box_size: int,
     *,
     border: str = ...,
@@ -54,8 +36,8 @@ def extract_subtomograms(
 
 @overload
 def extract_subtomograms(
-    tomogram: Voxels,
-    coordinates: ArrayLike,
+    tomogram: Voxels | Volume,
+    coordinates: ArrayLike | ParticleTable,
     box_size: int,
     *,
     border: str = ...,
@@ -66,8 +48,8 @@ def extract_subtomograms(
 
 
 def extract_subtomograms(
-    tomogram: Voxels,
-    coordinates: ArrayLike,
+    tomogram: Voxels | Volume,
+    coordinates: ArrayLike | ParticleTable,
     box_size: int,
     *,
     border: str = "error",
@@ -82,10 +64,12 @@ def extract_subtomograms(
 
     Parameters
     ----------
-    tomogram : ndarray of shape (depth, height, width)
+    tomogram : ndarray of shape (depth, height, width), or Volume
         Axes z, y, x. A memory map, or what :func:`open_volume` returns, is read box by box.
-    coordinates : array-like of shape (n_particles, 3)
-        Centers z, y, x in voxels, counted from 0: a whole number is the center of a voxel.
+    coordinates : array-like of shape (n_particles, 3), or ParticleTable
+        Centers z, y, x in voxels, counted from 0: a whole number is the center of a voxel. Of a
+        table of particles of one tomogram, the voxel size is compared with that of a `tomogram`
+        that :func:`read_volume` or :func:`open_volume` returned.
     box_size : int
         Edge of a box in voxels; no larger than the tomogram.
     border : {"error", "drop", "pad", "noise"}, default="error"
@@ -113,7 +97,8 @@ def extract_subtomograms(
     ------
     ValueError
         If a particle cannot be used and `on_bad` is "raise", a box is larger than the tomogram,
-        or an argument is out of range.
+        an argument is out of range, or particles count in voxels of another size, or are in several
+        tomograms.
 
     Examples
     --------
@@ -126,6 +111,7 @@ def extract_subtomograms(
     ((8, 8, 8), 1.0)
     """
     check_request(box_size, border, subvoxel, on_bad)
+    tomogram, coordinates = _compared(tomogram, coordinates)
     centers = check_centers(tomogram, coordinates, box_size)
     codes = place_outcomes(tomogram, centers, box_size, border)
     if on_bad == "raise":
@@ -141,8 +127,8 @@ def extract_subtomograms(
 
 
 def box_outcomes(
-    tomogram: Voxels,
-    coordinates: ArrayLike,
+    tomogram: Voxels | Volume,
+    coordinates: ArrayLike | ParticleTable,
     box_size: int,
     *,
     border: str = "error",
@@ -152,10 +138,10 @@ def box_outcomes(
 
     Parameters
     ----------
-    tomogram : ndarray of shape (depth, height, width)
+    tomogram : ndarray of shape (depth, height, width), or Volume
         As of :func:`extract_subtomograms`. Of floating-point numbers, all boxes are read.
-    coordinates : array-like of shape (n_particles, 3)
-        Centers z, y, x in voxels, counted from 0.
+    coordinates : array-like of shape (n_particles, 3), or ParticleTable
+        As of :func:`extract_subtomograms`.
     box_size : int
         Edge of a box in voxels; no larger than the tomogram.
     border : {"error", "drop", "pad", "noise"}, default="error"
@@ -173,7 +159,8 @@ def box_outcomes(
     Raises
     ------
     ValueError
-        If a box is larger than the tomogram, or an argument is out of range.
+        If a box is larger than the tomogram, an argument is out of range, or particles count in
+        voxels of another size.
 
     Examples
     --------
@@ -184,6 +171,7 @@ def box_outcomes(
     ['ok', 'outside', 'border']
     """
     check_request(box_size, border, subvoxel, "skip")
+    tomogram, coordinates = _compared(tomogram, coordinates)
     centers = check_centers(tomogram, coordinates, box_size)
     codes = place_outcomes(tomogram, centers, box_size, border)
     if tomogram.dtype.kind == "f":
@@ -196,6 +184,25 @@ def box_outcomes(
     return OUTCOMES[codes]
 
 
+def _compared(
+    tomogram: Voxels | Volume, coordinates: ArrayLike | ParticleTable
+) -> tuple[Voxels, ArrayLike]:
+    """Return voxels and centers, after comparing the voxels that a table counts in."""
+    edges = getattr(tomogram, "voxel_size_angstrom", None)
+    voxels = tomogram.data if isinstance(tomogram, Volume) else tomogram
+    if not isinstance(coordinates, ParticleTable):
+        return voxels, coordinates
+    names = coordinates.tomogram_names
+    if names is not None and (names != names[:1]).any():
+        raise ValueError(
+            f"The particles are in several tomograms, [{listed(dict.fromkeys(names))}]. Give those "
+            "of one, by particles.subset(particles.tomogram_names == name)."
+        )
+    if coordinates.voxels is not None:
+        check_edges(coordinates.voxels, edges, "The tomogram")
+    return voxels, checked_centers(coordinates)
+
+
 def place_outcomes(
     tomogram: Voxels, centers: NDArray[np.float64], box_size: int, border: str
 ) -> NDArray[np.int8]:
@@ -203,7 +210,7 @@ def place_outcomes(
     # NaN is in no tomogram.
     inside = np.all((centers >= -0.5) & (centers < np.array(tomogram.shape) - 0.5), axis=1)
     codes = np.full(len(centers), OUTSIDE, dtype=np.int8)
-    starts = _starts(centers[inside], box_size)
+    starts = box_starts(centers[inside], box_size)
     fits = np.all((starts >= 0) & (starts + box_size <= tomogram.shape), axis=1)
     codes[inside] = np.where(fits | (border in ("pad", "noise")), OK, BORDER)
     return codes
@@ -252,30 +259,6 @@ def raise_for_places(
             f"of {tomogram.shape} voxels (z, y, x): {_some(centers, called, beyond)}. Use "
             "border='drop', 'pad' or 'noise', or a smaller box."
         )
-
-
-def cut_boxes(
-    tomogram: Voxels,
-    centres: NDArray[np.float64],
-    box_size: int,
-    *,
-    border: str,
-    subvoxel: str = "round",
-) -> NDArray[np.float32]:
-    """Cut boxes around centres that were checked; the parameters are as above."""
-    starts = _starts(centres, box_size)
-    boxes = np.empty((len(centres), *(box_size,) * 3), dtype=np.float32)
-    for box, start, centre in zip(boxes, starts, centres, strict=True):
-        if subvoxel == "round":
-            box[:] = _cut(tomogram, start, box_size, border)
-        else:
-            offset = centre - start - box_size // 2
-            box[:] = _cut_shifted(tomogram, start, box_size, offset, border)
-    return boxes
-
-
-def _starts(centres: NDArray[np.float64], box_size: int) -> NDArray[np.intp]:
-    return np.floor(centres + 0.5).astype(np.intp) - box_size // 2
 
 
 def check_request(box_size: int, border: str, subvoxel: str, on_bad: str) -> None:
@@ -335,49 +318,3 @@ def _not_finite(
         f"The tomogram holds NaN or infinity in {plural(int(bad.sum()), 'box', 'boxes')}: "
         f"{_some(centers, numbers, bad)} (z, y, x). Leave such particles out by on_bad='skip'."
     )
-
-
-def _cut(tomogram: Voxels, start: NDArray[np.intp], size: int, border: str) -> NDArray[np.float32]:
-    """Cut a box, and fill up what lies beyond the tomogram."""
-    low = np.maximum(start, 0)
-    high = np.minimum(start + size, tomogram.shape)
-    place = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
-    # What float32 cannot hold becomes infinite, and is found as such.
-    with np.errstate(over="ignore", invalid="ignore"):
-        inside = np.asarray(tomogram[place], dtype=np.float32)
-        if inside.shape == (size,) * 3:
-            return inside
-        box = np.full((size,) * 3, inside.mean(dtype=np.float64), dtype=np.float32)
-        if border == "noise":
-            noise = np.random.default_rng([int(edge) + 2**31 for edge in start])
-            box += inside.std(dtype=np.float64) * noise.standard_normal(box.shape)
-    box[tuple(slice(a, b) for a, b in zip(low - start, high - start, strict=True))] = inside
-    return box
-
-
-def _cut_shifted(
-    tomogram: Voxels,
-    start: NDArray[np.intp],
-    size: int,
-    offset: NDArray[np.float64],
-    border: str,
-) -> NDArray[np.float32]:
-    """Cut a box whose centre lies `offset` voxels beyond that of a voxel."""
-    wide = _cut(tomogram, start - _SPLINE_MARGIN, size + 2 * _SPLINE_MARGIN, border)
-    box = wide.astype(np.float64)
-    # NaN and infinity, as far as splines reach, make boxes that are found as such.
-    with np.errstate(over="ignore", invalid="ignore"):
-        for distance in offset:
-            # Contracts the first axis and appends the result: three turns restore the order.
-            box = np.tensordot(box, _shift_matrix(size, distance), axes=(0, 1))
-        return box.astype(np.float32)
-
-
-def _shift_matrix(size: int, distance: float) -> NDArray[np.float64]:
-    """Return what shifts the middle of an axis by cubic splines, one row a voxel of the box.
-
-    A shift of a whole box is one along each axis in turn, which takes a twentieth of the time.
-    """
-    width = size + 2 * _SPLINE_MARGIN
-    shifted = ndimage.shift(np.eye(width), (-distance, 0.0), order=3, mode="nearest")
-    return shifted[_SPLINE_MARGIN : _SPLINE_MARGIN + size]

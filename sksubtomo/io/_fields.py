@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Callable, Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,32 +16,13 @@ if TYPE_CHECKING:
 
 #: How a missing value is written where numbers are not: a missing number is ``nan``.
 MISSING = "<NA>"
-# Without quotes, these are missing values wherever they stand among text.
-_MISSING = frozenset({"", "nan", "NaN", MISSING})
-# Endings of the labels whose values are text, even 1 or 1e5.
-_TEXT = ("Name", "File", "Tomogram")
+#: Without quotes, these are missing values wherever they stand among text.
+MISSING_WORDS = frozenset({"", "nan", "NaN", MISSING})
+#: Endings of the labels whose values are text, even 1 or 1e5.
+TEXT_ENDINGS = ("Name", "File", "Tomogram")
 # Whole numbers with leading zeros are names.
 _NAME_OF_DIGITS = re.compile(r" [+-]?0[0-9]")
-_FRACTIONAL = re.compile(r"[.eEnN]")
-# Comments and fields in quotes, which begin where a field does; the last two are not closed. Each
-# begins with its mark, which is what makes the search fast.
-_AT_START = r"(?<![^ \t\n].)"
-_MARKED = re.compile(
-    rf"\#{_AT_START}[^\n]*"
-    rf'|"{_AT_START}(?P<double>[^"\n]*(?:"(?![ \t\n]|\Z)[^"\n]*)*)"(?=[ \t\n]|\Z)'
-    rf"|'{_AT_START}(?P<single>[^'\n]*(?:'(?![ \t\n]|\Z)[^'\n]*)*)'(?=[ \t\n]|\Z)"
-    rf'|"{_AT_START}(?P<open_double>)'
-    rf"|'{_AT_START}(?P<open_single>)"
-)
-# Stands for a field in quotes, before its number.
-_TOKEN = "\x02"
-# What the parser of pandas does not take for text, or takes for it and others do not: white space
-# besides blanks and tabs.
-_NOT_QUICK = ("\0", _TOKEN, *map(chr, (11, 12, *range(28, 32))))
-_NOT_QUICK_UNICODE = tuple(
-    map(chr, (133, 160, 5760, *range(8192, 8203), 8232, 8233, 8239, 8287, 12288))
-)
-_FIRST_LINE = re.compile(r"\s*(\S.*)")
+FRACTIONAL = re.compile(r"[.eEnN]")
 
 
 class Quoted(str):
@@ -74,103 +53,6 @@ def numbered_lines(path: Path) -> list[tuple[int, str]]:
     # Not splitlines(), which takes characters of names for the ends of lines.
     lines = (line.strip() for line in read_text(path).split("\n"))
     return [(number, line) for number, line in enumerate(lines, start=1) if line]
-
-
-def parse_spaced(text: str, labels: Sequence[str]) -> pd.DataFrame | None:
-    """Return lines of fields separated by white space as a table, by the parser of pandas.
-
-    It takes a fifth of the time that Python takes, but tells neither the line of a row with a
-    field too few, nor 001 from 1, nor text from numbers. So it is given columns whose first field
-    is a number with a point or an exponent; all others come as text. Fields in quotes are put
-    aside before, and comments removed.
-
-    Returns
-    -------
-    table : DataFrame or None
-        None if a quote is not closed, or a row is of another length or begins as labels do:
-        whoever reads line by line can say where.
-    """
-    quick = _without_marks(text)
-    if quick is None:
-        return None
-    text, quoted = quick
-    first = _FIRST_LINE.match(text)
-    fields = first[0].split() if first else []
-    if len(fields) != len(labels):
-        return None
-    table = _parse_unmarked(text, labels, fields)
-    # A row that is too short is filled up.
-    last = None if table is None else table.iloc[:, -1]
-    if table is None or last is None or (last.dtype.kind != "f" and (last == "").any()):
-        return None
-    starts = table.iloc[:, 0]
-    if starts.dtype.kind == "O" and any(str(one).startswith("_") for one in starts.tolist()):
-        return None
-    columns = {}
-    for label, field, (_, column) in zip(labels, fields, table.items(), strict=True):
-        if column.dtype.kind == "f" and not column.isna().all():
-            columns[label] = column
-        elif column.dtype.kind != "O":
-            return None
-        elif quoted and not quoted.keys().isdisjoint(values := column.tolist()):
-            # Text, whatever else there is.
-            texts = [quoted.get(one, one) for one in values]
-            columns[label] = type(column)(texts, dtype=_text_type())
-        elif label.endswith(_TEXT) or not (is_number(field) or field in _MISSING):
-            # One field that is no number makes a column text.
-            columns[label] = column
-        else:
-            columns[label] = _reparse(label, column)
-    return type(table)(columns)
-
-
-def _without_marks(text: str) -> tuple[str, dict[str, str]] | None:
-    """Return rows without comments and with a token for each field in quotes, and those fields."""
-    spaces = _NOT_QUICK if text.isascii() else (*_NOT_QUICK, *_NOT_QUICK_UNICODE)
-    if any(character in text for character in spaces):
-        return None
-    if not any(mark in text for mark in "\"'#"):
-        return text, {}
-    tokens: dict[str, str] = {}
-    kinds = set()
-
-    def put_aside(match: re.Match[str]) -> str:
-        kind = match.lastgroup
-        if kind is None:
-            return ""
-        kinds.add(kind)
-        return tokens.setdefault(match[kind], f"{_TOKEN}{len(tokens)}")
-
-    text = _MARKED.sub(put_aside, text)
-    if not kinds <= {"double", "single"}:
-        return None
-    return text, {token: one for one, token in tokens.items()}
-
-
-def _parse_unmarked(text: str, labels: Sequence[str], fields: Sequence[str]) -> Any:
-    """Return a table of columns by number, floats or text by the first field of each."""
-    import pandas as pd
-
-    pairs = enumerate(zip(labels, fields, strict=True))
-    types: dict[Any, Any] = {
-        column: str for column, (label, field) in pairs if not _is_float(label, field)
-    }
-    exact = {} if _version(pd) >= (3, 1) else {"float_precision": "round_trip"}
-    try:
-        table = pd.read_csv(
-            BytesIO(text.encode()),
-            sep=r"\s+",
-            header=None,
-            dtype=types,
-            keep_default_na=False,
-            na_values=sorted(_MISSING - {""}),
-            quoting=csv.QUOTE_NONE,
-            low_memory=False,
-            **exact,  # type: ignore[call-overload]
-        )
-    except ValueError:
-        return None
-    return table if table.shape[1] == len(labels) else None
 
 
 def transpose(
@@ -220,17 +102,17 @@ def parse_column(label: str, fields: Sequence[str]) -> Any:
     """
     import pandas as pd
 
-    if not label.endswith(_TEXT):
+    if not label.endswith(TEXT_ENDINGS):
         values = _numbers(fields)
         if values is not None:
             return values
     text: list[Any] = list(fields)
-    if not _MISSING.isdisjoint(text):
+    if not MISSING_WORDS.isdisjoint(text):
         # A field in quotes is what it says.
-        text = [np.nan if one in _MISSING and type(one) is str else one for one in text]
+        text = [np.nan if one in MISSING_WORDS and type(one) is str else one for one in text]
     if Quoted in set(map(type, text)):
         text = [str(one) if type(one) is Quoted else one for one in text]
-    return pd.Series(text, dtype=_text_type())
+    return pd.Series(text, dtype=text_type())
 
 
 def parse_value(label: str, field: str) -> str | int | float:
@@ -270,7 +152,7 @@ def format_column(
     values = [MISSING if gone else one for one, gone in zip(column, column.isna(), strict=True)]
     text = {one: quote(one) for one in values if isinstance(one, str) and one is not MISSING}
     all_numbers = all(field == one and is_number(one) for one, field in text.items())
-    if text and all_numbers and not label.endswith(_TEXT):
+    if text and all_numbers and not label.endswith(TEXT_ENDINGS):
         # Text that would be read as numbers.
         text = {one: force(one) for one in text}
     return [
@@ -315,32 +197,15 @@ def check_fields(
 
 def _numbers(fields: Sequence[str]) -> Any:
     """Return fields as an array of numbers, or None where they are not, or say more than that."""
-    try:
-        values = np.fromiter(map(float, fields), dtype=np.float64, count=len(fields))
-    except ValueError:
-        return _numbers_with_gaps(fields)
     text = " ".join(fields)
     if "_" in text or not text.isascii() or Quoted in set(map(type, fields)):
         return None
-    if not _FRACTIONAL.search(text):
+    if not FRACTIONAL.search(text):
         return _whole_numbers(fields, text)
-    return values
-
-
-def _is_float(label: str, field: str) -> bool:
-    return not label.endswith(_TEXT) and bool(_FRACTIONAL.search(field)) and is_number(field)
-
-
-def _reparse(label: str, column: pd.Series) -> Any:
-    """Return a column of text, whose missing values were found, as :func:`parse_column` does."""
-    fields = column.tolist()
-    if column.isna().any():
-        fields = [one if isinstance(one, str) else MISSING for one in fields]
-    return parse_column(label, fields)
-
-
-def _version(module: Any) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall("[0-9]+", module.__version__)[:2])
+    try:
+        return np.fromiter(map(float, fields), dtype=np.float64, count=len(fields))
+    except ValueError:
+        return _numbers_with_gaps(fields)
 
 
 def _numbers_with_gaps(fields: Sequence[str]) -> Any:
@@ -355,9 +220,11 @@ def _whole_numbers(fields: Sequence[str], text: str) -> Any:
         return None
     try:
         return np.fromiter(map(int, fields), dtype=np.int64, count=len(fields))
-    except (OverflowError, ValueError):
-        # Python refuses numbers of thousands of digits.
+    except OverflowError:
         return None
+    except ValueError:
+        # Python refuses numbers of thousands of digits, too.
+        return _numbers_with_gaps(fields)
 
 
 def _format_number(value: Any) -> str:
@@ -370,7 +237,7 @@ def _format_number(value: Any) -> str:
     raise ValueError(f"there is no way to say {shorten(repr(value), 80)}")
 
 
-def _text_type() -> Any:
+def text_type() -> Any:
     import pandas as pd
 
     # Of pandas 3, a type of its own; before, objects.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections.abc import Mapping
@@ -11,14 +12,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sksubtomo._utils._messages import listed
+from sksubtomo._utils._messages import listed, plural
 from sksubtomo.exceptions import FileFormatError
-from sksubtomo.io._mrc import read_header
 from sksubtomo.io._pixels import check_same
 from sksubtomo.io._relion import Tomogram
-from sksubtomo.io._volume import open_volume
+from sksubtomo.io._volume import read_frame
 
 _Columns = NDArray[np.float64]
+# Of a tomogram that a table of them lacks.
+_NOT_GIVEN = Tomogram(None, math.nan, None, None)
 
 
 class Given(NamedTuple):
@@ -30,6 +32,7 @@ class Given(NamedTuple):
     #: File of the table of tomograms, where `tomograms` are of one.
     tomograms_file: Path | None
     binning: float | None
+    shift_pixel_size_angstrom: float | None = None
 
 
 class TomogramTable(NamedTuple):
@@ -65,6 +68,8 @@ class Frames(NamedTuple):
         The files, or the table of tomograms; None where there is none.
     unreadable : ndarray of shape (n_particles,) of bool
         Whether the file is there and cannot be read; who cuts boxes tells so.
+    absent : ndarray of shape (n_particles,) of bool
+        Whether tomograms are given, and not that of the particle; who cuts boxes tells so, too.
     error : Exception, optional
         What is wrong with the first of these files.
     table : TomogramTable, optional
@@ -76,11 +81,23 @@ class Frames(NamedTuple):
     voxels: _Columns
     files: NDArray
     unreadable: NDArray[np.bool_]
+    absent: NDArray[np.bool_]
     error: Exception | None = None
     table: TomogramTable | None = None
 
+    @property
+    def lost(self) -> NDArray[np.bool_]:
+        """Which particles have no tomogram that can be read, though tomograms are given."""
+        return self.unreadable | self.absent
 
-def find_frames(path: Path, names: NDArray | None, n_particles: int, given: Given) -> Frames:
+
+def find_frames(
+    path: Path,
+    names: NDArray | None,
+    n_particles: int,
+    given: Given,
+    pixels: _Columns | None = None,
+) -> Frames:
     """Return what is known of the tomogram of each particle.
 
     Parameters
@@ -93,59 +110,93 @@ def find_frames(path: Path, names: NDArray | None, n_particles: int, given: Give
         Number of particles.
     given : Given
         With tomograms by the names in the table.
+    pixels : ndarray of shape (n_particles,), optional
+        Size in angstrom of the pixels that a given binning counts in, where these are not those of
+        the tilt series.
 
     Raises
     ------
     FileFormatError
-        If a table of tomograms lacks one, or contradicts the header of its file.
+        If a table of tomograms lacks those of most particles, or contradicts the header of a
+        file.
     """
     if given.tomograms is None or n_particles == 0:
         return _unknown(n_particles)
     if given.tomograms_file is None:
         return _of_files(names, n_particles, given.tomograms)
-    return _of_table(path, names, given.tomograms, given)
+    return _of_table(path, names, given.tomograms, given, pixels)
 
 
-def check_known(
-    path: Path, frames: Frames, names: NDArray | None, values: NDArray[np.float64]
-) -> None:
-    """Check that shapes or voxels are known, but for some files that cannot be read.
+def check_found(path: Path, frames: Frames, names: NDArray | None, given: Given) -> None:
+    """Check that tomograms are given for most particles.
 
     Raises
     ------
     FileFormatError
-        If a tomogram is not given, or does not say its voxel size, or if none can be read.
+        If they are not: something else is wrong then. The others cost their own particles.
     """
-    if frames.error is not None and frames.unreadable.all():
-        raise frames.error
-    unknown = ~np.isfinite(values).all(axis=1) & ~frames.unreadable
-    if not unknown.any():
+    n_absent = int(frames.absent.sum())
+    if 2 * n_absent <= len(frames.absent):
         return
-    file = frames.files[int(unknown.argmax())]
-    if file is not None:
+    if names is None:
         raise FileFormatError(
-            f"{file} does not say its voxel size. Give it as pixel_size_angstrom."
+            f"{path} does not say which tomogram a particle is in (rlnTomoName), and of "
+            "`tomograms` there is not one only. Add that column.",
         )
-    missing = [] if names is None else sorted(set(names[unknown].tolist()))
-    raise FileFormatError(f"{path} has particles in [{listed(missing)}], not among `tomograms`.")
+    missing = dict.fromkeys(names[frames.absent].tolist())
+    file = "" if given.tomograms_file is None else f" ({given.tomograms_file})"
+    raise FileFormatError(
+        f"{path} has particles in [{listed(missing)}], not among `tomograms`{file}: {n_absent} of "
+        f"{plural(len(names), 'particle')}, which is most. Give those tomograms, too.",
+        arguments=("tomograms",),
+    )
+
+
+def check_known(
+    path: Path, frames: Frames, names: NDArray | None, values: NDArray[np.float64], given: Given
+) -> None:
+    """Check that shapes or voxels are known, but of some tomograms that are lost.
+
+    Raises
+    ------
+    FileFormatError
+        If a tomogram does not say its voxel size, or if none can be read, or most are not given.
+    """
+    check_found(path, frames, names, given)
+    if frames.error is not None and frames.lost.all():
+        raise frames.error
+    unknown = ~np.isfinite(values).all(axis=1) & ~frames.lost
+    if unknown.any():
+        file = frames.files[int(unknown.argmax())]
+        raise FileFormatError(
+            f"{file} does not say its voxel size. Give it as pixel_size_angstrom.",
+            arguments=("pixel_size_angstrom",),
+        )
 
 
 def _unknown(n_particles: int) -> Frames:
     shapes, voxels = np.full((2, n_particles, 3), np.nan)
     files = np.full(n_particles, None, dtype=object)
-    return Frames(shapes, shapes, voxels, files, np.zeros(n_particles, dtype=bool))
+    unreadable, absent = np.zeros((2, n_particles), dtype=bool)
+    return Frames(shapes, shapes, voxels, files, unreadable, absent)
 
 
 def _of_files(names: NDArray | None, n_particles: int, tomograms: Mapping) -> Frames:
     frames = _unknown(n_particles)
+    frames.absent[:] = True
     for file, rows in _files_of(names, n_particles, tomograms):
-        frames.files[rows] = str(file)
+        frames.files[rows], frames.absent[rows] = str(file), False
         try:
-            frames.shapes[rows], frames.voxels[rows] = _header(file)
+            frames.shapes[rows], frames.voxels[rows] = _frame(file)
         except (FileFormatError, OSError) as error:
             frames.unreadable[rows] = True
             frames = frames._replace(error=frames.error or error)
     return frames
+
+
+def _frame(file: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    shape, sizes = read_frame(file)
+    return shape, (np.nan,) * 3 if sizes is None else sizes
 
 
 def _files_of(
@@ -161,50 +212,41 @@ def _files_of(
     return [(Path(file), codes == code) for code, file in found if file is not None]
 
 
-def _header(path: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    if path.suffix.lower() in (".em", ".zarr"):
-        volume = open_volume(path)
-        shape, sizes = volume.shape, volume.voxel_size_angstrom
-    else:
-        header = read_header(path)
-        shape = tuple(header.layout.shape[axis] for axis in header.layout.order)
-        sizes = header.voxel_size_angstrom
-    return shape, (np.nan,) * 3 if sizes is None else sizes
-
-
-def _of_table(path: Path, names: NDArray | None, tomograms: Mapping, given: Given) -> Frames:
+def _of_table(
+    path: Path, names: NDArray | None, tomograms: Mapping, given: Given, own: _Columns | None
+) -> Frames:
     """Return what a table of tomograms says, by the binning that was given where it has none."""
     if names is None:
         raise FileFormatError(
             f"{path} does not say of which tomogram its particles are; add rlnTomoName."
         )
     labels, codes = factorize(names)
-    missing = [str(name) for name in labels if str(name) not in tomograms]
-    if missing:
-        raise FileFormatError(
-            f"{path} has particles in [{listed(missing)}], not among `tomograms` "
-            f"({given.tomograms_file}); give a table with all of them."
-        )
-    rows = [row for row in map(tomograms.get, map(str, labels)) if isinstance(row, Tomogram)]
+    rows = [tomograms.get(str(label), _NOT_GIVEN) for label in labels]
     nothing = (np.nan,) * 3
     pixels = np.array([row.pixel_size_angstrom for row in rows])
     edges = np.array([row.shape or nothing for row in rows], dtype=np.float64)
     binnings = np.array([row.binning or np.nan for row in rows], dtype=np.float64)
-    binning = binnings if given.binning is None else np.where(binnings > 0, binnings, given.binning)
-    voxels = np.repeat((pixels * binning)[:, None], 3, axis=1)
+    voxels = np.repeat((pixels * binnings)[:, None], 3, axis=1)
+    if given.binning is not None:
+        first = np.unique(codes, return_index=True)[1]
+        counted = pixels if own is None else own[first]
+        voxels = np.where(np.isnan(voxels), given.binning * counted[:, None], voxels)
     found = [_checked_file(path, *one, given) for one in zip(rows, voxels, strict=True)]
     measured, sizes, unreadable = (np.array(values) for values in zip(*found, strict=True))
     # Where the table does not say the binning, the header of the file does.
     voxels = np.where(np.isnan(voxels), sizes, voxels)
     binning = voxels[:, 2] / pixels
-    return Frames(
+    frames = Frames(
         (edges / binning[:, None])[codes],
         measured[codes],
         voxels[codes],
         np.full(len(names), str(given.tomograms_file), dtype=object),
         unreadable[codes],
+        np.array([row is _NOT_GIVEN for row in rows])[codes],
         table=TomogramTable(pixels[codes], edges[codes], binning[codes]),
     )
+    check_found(path, frames, names, given)
+    return frames
 
 
 def factorize(names: NDArray) -> tuple[NDArray, NDArray[np.intp]]:
@@ -223,15 +265,17 @@ def _checked_file(
     Its voxels must be those that its table says.
     """
     nothing = (np.nan,) * 3
-    if row.file is None or not row.file.exists():
+    if row.file is None or not os.path.exists(row.file):
         return nothing, nothing, False
     try:
-        shape, sizes = _header(row.file)
+        shape, sizes = _frame(row.file)
     except (FileFormatError, OSError):
         return nothing, nothing, True
-    if given.binning is None:
-        says = f"the voxel size by rlnTomoTomogramBinning of {given.tomograms_file}"
-        check_same(path, says, voxel, f"that of {row.file}", np.array(sizes))
+    said = "rlnTomoTomogramBinning"
+    if row.binning is None:
+        said = f"binning={given.binning!r} and the pixel size"
+    says = f"the voxel size by {said} of {given.tomograms_file}"
+    check_same(path, says, voxel, f"that of {row.file}", np.array(sizes))
     return shape, sizes, False
 
 

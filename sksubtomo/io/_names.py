@@ -24,6 +24,11 @@ _PREFIX = "rec_"
 _SUFFIX = re.compile(r"(?:_[0-9]+(?:\.[0-9]+)?Apx|_Vol|_rec)$")
 # copick has the run in a folder: TS_1/VoxelSpacing10.000/wbp.zarr.
 _COPICK_FOLDER = re.compile(r"VoxelSpacing[0-9.]+")
+# Folders that programs make in every project say nothing of whose data are in them: RELION's
+# Tomograms/job006/tomograms, Warp's warp_tiltseries/reconstruction. Nor do drives and parents.
+_OF_PROGRAMS = frozenset({"tomograms", "reconstruction", "warp_tiltseries", "tomostar", "/", ".."})
+_DRIVE = re.compile(r"[A-Za-z]:")
+_JOB = re.compile(r"job[0-9]+")
 
 Tomograms = Sequence[str | os.PathLike[str]] | Mapping[str, Any]
 
@@ -67,6 +72,10 @@ def find_tomograms(
     the name of a tomogram: ``rec_`` before it, ``_10.00Apx``, ``_Vol`` or ``_rec`` after it; or be
     in the folder of a run of copick. ``TS_1`` is never ``TS_1_2``, nor is ``TS_01.v2`` ``TS_01``.
 
+    Folders in a name must be among those of the file: ``session2/TS_1.mrc`` is never
+    ``session1/TS_1.mrc``. Only folders that programs make in every project, such as RELION's
+    ``Tomograms/job006/tomograms``, and one that is called as the tomogram may differ.
+
     Parameters
     ----------
     names : iterable of str
@@ -84,7 +93,8 @@ def find_tomograms(
     Raises
     ------
     ValueError
-        If a name may mean several files, a file is that of several names, or a name has no file.
+        If a name may mean several files, a file is that of several names, or a name has no file;
+        files of that name in other folders are told.
 
     Examples
     --------
@@ -99,23 +109,28 @@ def find_tomograms(
     index = _index(given)
     found: dict[str, Any] = {}
     absent = []
+    elsewhere: list[str] = []
     for name in dict.fromkeys(map(str, names)):
-        labels = _distinct(_lookup(name, index), given)
+        fitting, others = _lookup(name, index, given)
+        labels = _distinct(_of_nearest_folder(name, fitting), given)
         if len(labels) > 1:
             raise ValueError(
-                f"The tomogram {name!r} may be any of {listed(labels)}. Give only the one that is "
-                "meant, or say it by a mapping of names to files."
+                f"The tomogram {shorten(name, 80)!r} may be any of {listed(labels)}. Give only the "
+                "one that is meant, or say it by a mapping of names to files."
             )
         if labels:
             found[name] = given[labels[0]]
         else:
             absent.append(name)
+            elsewhere += others
     check_one_name_each(found)
     if absent and missing == "raise":
+        other = f" In other folders than named, it may be any of {listed(elsewhere)}."
         raise ValueError(
-            f"{plural(len(absent), 'tomogram')} without a file: {listed(absent)}. "
-            f"{_known(given)} Add the {'file' if len(absent) == 1 else 'files'}, or say by a "
-            "mapping of names to files which is meant."
+            f"{plural(len(absent), 'tomogram')} without a file: {listed(absent)}."
+            f"{other if elsewhere else ''} {_known(given)} Add the "
+            f"{'file' if len(absent) == 1 else 'files'}, or say by a mapping of names to files "
+            "which is meant."
         )
     return found
 
@@ -133,7 +148,7 @@ def check_one_name_each(files: Mapping[str, Any]) -> None:
         other = taken.setdefault(_identity(file), name)
         if other != name:
             raise ValueError(
-                f"The tomograms {other!r} and {name!r} would both be read from "
+                f"The tomograms {listed([other])} and {listed([name])} would both be read from "
                 f"{shorten(_shown(file), 200)}. Give each a file of its own, or one name to both "
                 "in the table."
             )
@@ -222,15 +237,58 @@ def _index(given: Mapping[str, Any]) -> list[dict[str, list[str]]]:
     return [exact, without_ending, undecorated]
 
 
-def _lookup(name: str, index: list[dict[str, list[str]]]) -> list[str]:
+def _lookup(
+    name: str, index: list[dict[str, list[str]]], given: Mapping[str, Any]
+) -> tuple[list[str], list[str]]:
+    """Return the labels that a name may mean, and those that it may mean but for the folders."""
     base, stem = _base(name), tomogram_stem(name)
     if name in index[0].get(base, ()):
-        return [name]
+        return [name], []
+    elsewhere: dict[str, None] = {}
     for table in index:
         for key in dict.fromkeys((base, stem)):
-            if table.get(key):
-                return _of_nearest_folder(name, table[key])
-    return []
+            labels = table.get(key, [])
+            fitting = _in_its_folders(name, labels, given)
+            if fitting:
+                return fitting, []
+            elsewhere |= dict.fromkeys(labels)
+    return [], list(elsewhere)
+
+
+def _in_its_folders(name: str, labels: list[str], given: Mapping[str, Any]) -> list[str]:
+    """Return those labels whose folders do not contradict those in a name."""
+    wanted = _telling_folders(name)
+    jobs = {folder for folder in _folders(name) if _JOB.fullmatch(folder)}
+
+    def fits(label: str) -> bool:
+        folders = _folders(_whole(label, given[label]))
+        other_jobs = {folder for folder in folders if _JOB.fullmatch(folder)}
+        if jobs and other_jobs and jobs.isdisjoint(other_jobs):
+            return False
+        rest = iter(folders)
+        # All of them, in this order.
+        return not folders or all(folder in rest for folder in wanted)
+
+    return [label for label in labels if fits(label)]
+
+
+def _telling_folders(name: str) -> list[str]:
+    """Return the folders of a name that say whose data are in them."""
+    stem = tomogram_stem(name)
+    known = {stem, *_undecorated(stem)}
+    return [
+        folder
+        for folder in _folders(name)
+        if folder.lower() not in _OF_PROGRAMS
+        and folder not in known
+        and not (_DRIVE.match(folder) or _JOB.fullmatch(folder))
+    ]
+
+
+def _whole(label: str, value: Any) -> str:
+    """Return what says the folders of a label: a file that is there is in a folder of a name."""
+    is_file = isinstance(value, Path) and str(value) == label and os.path.exists(value)
+    return os.path.abspath(label) if is_file else label
 
 
 def _of_nearest_folder(name: str, labels: list[str]) -> list[str]:
@@ -242,7 +300,7 @@ def _of_nearest_folder(name: str, labels: list[str]) -> list[str]:
         return len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
 
     common = [n_common(label) for label in labels]
-    return [label for label, n in zip(labels, common, strict=True) if n == max(common)]
+    return [label for label, n in zip(labels, common, strict=True) if n == max(common, default=0)]
 
 
 def _undecorated(stem: str) -> set[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sksubtomo.io._particles import ParticleTable
+from sksubtomo.io._particle_table import ParticleTable
 
 
 def make_particle_table(

@@ -73,8 +73,9 @@ class ZarrVolume:
     def __init__(self, path: Path, level: int, missing_chunks: str) -> None:
         self._path = path
         with _damage_named(path):
-            self._array, axes = _open(path, level)
+            self._array, axes, store = _open(path, level)
             _check_array(path, self._array, axes.names)
+            store.limit(self._array)
             _check_chunks(path, self._array, missing_chunks)
             self._axes = [axes.names.index(name) for name in "zyx"]
             self.voxel_size_angstrom = _voxel_size(path, axes)
@@ -99,7 +100,8 @@ def _damage_named(path: Path) -> Iterator[None]:
         yield
 
 
-def _open(path: Path, level: int) -> tuple[Any, _Axes]:
+def _open(path: Path, level: int) -> tuple[Any, _Axes, Any]:
+    """Return an array, what is said of its axes, and the store that reads it."""
     try:
         import zarr
     except ImportError as error:
@@ -125,11 +127,7 @@ def _open(path: Path, level: int) -> tuple[Any, _Axes]:
     axes = multiscale["axes"]
     scale = _scale(multiscale, datasets[level], len(axes))
     names, units = [axis["name"] for axis in axes], [axis.get("unit") for axis in axes]
-    # A sharded array's files are no chunks, but many. Filters may make wider numbers.
-    if not array.shards:
-        most = math.prod(array.chunks) * (array.dtype.itemsize if not array.filters else 8)
-        store.limit(array.compressors, most)
-    return array, _Axes(names, units, scale.tolist())
+    return array, _Axes(names, units, scale.tolist()), store
 
 
 def _check_array(path: Path, array: Any, names: list[str]) -> None:
@@ -173,9 +171,9 @@ def _check_chunks(path: Path, array: Any, missing_chunks: str) -> None:
         if n_found < n_chunks:
             raise FileFormatError(
                 f"{path} has {n_found} of {plural(n_chunks, 'chunk')}. Copy it again; or, if what "
-                "is missing was never written, read it in Python by read_volume(path, "
-                f"missing_chunks='fill'), which takes it for {array.fill_value}, and write it "
-                "as MRC."
+                "is missing was never written, read it with missing_chunks='fill' (on the command "
+                f"line, --missing-chunks fill), which takes it for {array.fill_value}.",
+                arguments=("missing_chunks",),
             )
     largest, n_bytes = max(sizes.values(), default=0), array.size * array.dtype.itemsize
     in_a_chunk = math.prod(stored) * array.dtype.itemsize
@@ -214,8 +212,10 @@ def _scale(multiscale: dict[str, Any], dataset: dict[str, Any], n_axes: int) -> 
     return scale
 
 
-def zarr_voxel_size(path: Path) -> VoxelSize | None:
-    """Return the edges z, y, x of a voxel of the finest resolution, without looking at chunks.
+def zarr_frame(path: Path) -> tuple[tuple[int, ...], VoxelSize | None]:
+    """Return the edges z, y, x of the finest resolution in voxels, and those of a voxel.
+
+    Chunks are not looked at.
 
     Raises
     ------
@@ -223,9 +223,10 @@ def zarr_voxel_size(path: Path) -> VoxelSize | None:
         If it is no OME-Zarr of one volume.
     """
     with _damage_named(path):
-        array, axes = _open(path, 0)
+        array, axes, _ = _open(path, 0)
         _check_array(path, array, axes.names)
-        return _voxel_size(path, axes)
+        shape = tuple(array.shape[axes.names.index(name)] for name in "zyx")
+        return shape, _voxel_size(path, axes)
 
 
 def _voxel_size(path: Path, axes: _Axes) -> VoxelSize | None:

@@ -1,124 +1,29 @@
-"""Tables of particles, and where the particles are."""
+"""Reading tables of particles, and where the particles are."""
 
 from __future__ import annotations
 
+import math
 import os
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from sksubtomo._utils._files import atomic_path
 from sksubtomo._utils._messages import listed
 from sksubtomo.exceptions import FileFormatError
-from sksubtomo.io._classes import (
-    check_class_column,
-    check_new_classes,
-    class_column,
-    class_numbers,
-)
+from sksubtomo.io._classes import check_class_column
 from sksubtomo.io._dialects import Dialect, find_dialect, known_columns
 from sksubtomo.io._frames import Given
 from sksubtomo.io._names import find_tomograms
+from sksubtomo.io._particle_table import ParticleTable
 from sksubtomo.io._positions import resolve_positions
 from sksubtomo.io._relion import Tomogram, read_set, read_tomograms, require_file
-from sksubtomo.io._tables import check_writable, kind_of, read_blocks, row_name, write_blocks
-from sksubtomo.io._tomogram_column import check_one_tomogram, tomogram_column
-from sksubtomo.io._voxels import Voxels
-from sksubtomo.io._written import written_table
+from sksubtomo.io._tables import kind_of, read_blocks, row_name
+from sksubtomo.io._tomogram_column import check_one_tomogram, tomogram_column, tomogram_names
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-_COORDINATES = ("rlnCoordinateZ", "rlnCoordinateY", "rlnCoordinateX")
-_CONFIDENCE = "rlnMaxValueProbDistribution"
-# RELION has a place for the largest only.
-_PROBABILITY = "sksubtomoProbability"
-
-
-@dataclass(frozen=True)
-class ParticleTable:
-    """Particles of one or more tomograms, with all that their file says.
-
-    Parameters
-    ----------
-    blocks : dict of str to DataFrame or dict
-        All blocks of the file.
-    block : str
-        Name of the block of particles.
-    positions : ndarray of shape (n_particles, 3), optional
-        Centres z, y, x in voxels, from 0. By default, what ``rlnCoordinateZ``, ``Y`` and ``X``
-        say.
-    tomogram_files : dict of str to Path, optional
-        File of each tomogram, by name, as far as it was said on reading; it may be elsewhere.
-    voxels : Voxels, optional
-        What is known of the voxels of positions; they are compared with tomograms that are cut.
-    file_kind : str, optional
-        Ending that tells the kind of file that they were read from, such as ``.star``.
-    """
-
-    blocks: dict[str, Any]
-    block: str
-    positions: NDArray[np.float64] | None = None
-    tomogram_files: dict[str, Path] | None = None
-    voxels: Voxels | None = None
-    file_kind: str | None = None
-
-    @property
-    def table(self) -> pd.DataFrame:
-        """The block of particles, a row a particle, all columns."""
-        return self.blocks[self.block]
-
-    @property
-    def coordinates(self) -> NDArray[np.float64]:
-        """Centres (n_particles, 3), z, y, x in voxels, counted from 0."""
-        if self.positions is not None:
-            return self.positions
-        return self.table[list(_COORDINATES)].to_numpy(dtype=np.float64)
-
-    @property
-    def tomogram_names(self) -> NDArray | None:
-        """Name of the tomogram of every particle, or None where the file does not say."""
-        column = _tomogram_column(self.table)
-        if column is None:
-            return None
-        values = self.table[column]
-        if values.dtype.kind == "f" and (np.trunc(values) == values).all():
-            # Numbers of tomograms in a file of floats.
-            return np.array([f"{value:.0f}" for value in values])
-        return values.to_numpy(dtype=str)
-
-    @property
-    def class_numbers(self) -> NDArray[np.int64] | None:
-        """Class of every particle, from 1, 0 without one, or None where the file does not say."""
-        return class_numbers(self.table)
-
-    def subset(self, rows: ArrayLike) -> ParticleTable:
-        """Return some of the particles, with all columns and the other blocks.
-
-        Parameters
-        ----------
-        rows : array-like of int or bool
-            Row numbers, or a mask.
-
-        Returns
-        -------
-        particles : ParticleTable
-            The particles in the order of `rows`.
-        """
-        rows = np.asarray(rows)
-        chosen = self.table.iloc[rows].reset_index(drop=True)
-        positions = None if self.positions is None else self.positions[rows]
-        blocks = {**self.blocks, self.block: chosen}
-        voxels = None if self.voxels is None else self.voxels.subset(rows)
-        return replace(self, blocks=blocks, positions=positions, voxels=voxels)
-
-    def __len__(self) -> int:
-        return len(self.table)
+_Tomograms = Mapping[str, str | os.PathLike[str]] | str | os.PathLike[str] | None
 
 
 def read_particles(
@@ -129,6 +34,7 @@ def read_particles(
     tomograms: Mapping[str, str | os.PathLike[str]] | str | os.PathLike[str] | None = None,
     binning: float | None = None,
     tomogram_files: Mapping[str, str | os.PathLike[str]] | None = None,
+    shift_pixel_size_angstrom: float | None = None,
 ) -> ParticleTable:
     """Read particles of RELION 3 to 5, Warp, M, STOPGAP, Dynamo, copick, napari and others.
 
@@ -139,7 +45,9 @@ def read_particles(
 
     - ``rlnCoordinateX`` (and Y, Z): pixels, counted from 0, divided by `binning`. Those of Warp's
       tables are of the pixel size that the table states, and are scaled to the voxels of
-      `tomograms`; those of its template matching are fractions of the tomogram's edges.
+      `tomograms`; those of its template matching are fractions of the tomogram's edges. Of Warp's
+      tables and RELION 4's, which count in pixels of their own, ``coordinates`` is an error where
+      neither `tomograms` nor `binning` says how many of them are a voxel.
     - ``rlnCenteredCoordinateXAngst``, of RELION 5: angstrom from the center of the tomogram, half
       of each edge counted from the first voxel; size and voxel size are those of `tomograms`.
     - ``wrpCoordinateX1``, of M, and copick's: angstrom from the first voxel, divided by the voxel
@@ -172,14 +80,19 @@ def read_particles(
         File of each tomogram, or RELION's ``tomograms.star``; needed for coordinates in
         angstrom and for fractions, unless `path` is an optimisation set. Names are compared as by
         :func:`find_tomograms`. What the files say of their voxels and edges is compared with the
-        table.
+        table. Particles whose tomogram is not among them, or cannot be read, have coordinates NaN
+        where it has to say them; if most particles are such, it is an error.
     binning : float, optional
         Edge of a voxel of the tomogram in pixels of the coordinates. The first voxel stays the
         first, as in Fourier cropping. By default, for RELION's coordinates what
-        ``rlnTomoTomogramBinning`` of `tomograms` says, otherwise 1.
+        ``rlnTomoTomogramBinning`` of `tomograms` says, otherwise 1. Beside RELION's
+        ``tomograms.star``, it must be what that and the headers of its files say.
     tomogram_files : dict of str to path-like, optional
         Files to be used in place of those that RELION's ``tomograms.star`` names. Their voxels
         must be those that it says; where it does not say the binning, their headers do.
+    shift_pixel_size_angstrom : float, optional
+        Of the pixels that shifts in pixels (``rlnOriginX``, ``x_shift``, ``dx``) are in. By
+        default, those of the coordinates, which is asked about where the file states other sizes.
 
     Returns
     -------
@@ -195,7 +108,7 @@ def read_particles(
         several blocks, in none, or of several kinds; if something is left open that was not given,
         or contradicts what was given; if a file is not found, or something is no number that must
         be one; if most particles are outside their tomogram, or more than a few where nothing says
-        in which pixels they are.
+        in which pixels they are. Its ``arguments`` name those that answer what is left open.
     ValueError
         If an argument is out of range, or `tomogram_files` is given without ``tomograms.star``.
     ImportError
@@ -206,116 +119,79 @@ def read_particles(
         raise FileNotFoundError(f"There is no file {path}.")
     if shifts not in (None, "apply", "ignore"):
         raise ValueError(f"shifts={shifts!r} must be 'apply' or 'ignore', or left out.")
-    for name, value in (("pixel_size_angstrom", pixel_size_angstrom), ("binning", binning)):
-        if value is not None and not value > 0:
-            raise ValueError(f"{name}={value!r} must be positive.")
+    for name, value in (
+        ("pixel_size_angstrom", pixel_size_angstrom),
+        ("binning", binning),
+        ("shift_pixel_size_angstrom", shift_pixel_size_angstrom),
+    ):
+        if value is not None and not 0 < value < math.inf:
+            raise ValueError(f"{name}={value!r} must be a positive number.")
+    path, tomograms, blocks, found = _locate(path, tomograms, are_pixels=binning == 1)
+    given = _given(shifts, pixel_size_angstrom, tomograms, binning, shift_pixel_size_angstrom)
+    if tomogram_files is not None and given.tomograms_file is None:
+        raise ValueError("tomogram_files need a tomograms.star; give files alone as tomograms.")
+    block, dialect = found
+    _check_table(path, blocks[block], block, tomograms is not None)
+    names = tomogram_names(blocks[block])
+    given = _by_names_of_table(path, names, given, tomogram_files)
+    positions, voxels = resolve_positions(path, blocks, block, dialect, names, given)
+    return ParticleTable(blocks, block, positions, _tomogram_files(given), voxels, kind_of(path))
+
+
+def _locate(
+    path: Path, tomograms: _Tomograms, *, are_pixels: bool
+) -> tuple[Path, _Tomograms, dict[str, Any], tuple[str, Dialect]]:
+    """Return the file of particles, that of tomograms, all blocks, and that of particles.
+
+    An optimisation set is followed to both files.
+    """
     blocks = read_blocks(path)
-    files = None if _has_particles(path, blocks) else read_set(path, blocks)
+    found = _find_block(path, blocks, are_pixels)
+    files = read_set(path, blocks) if found is None else None
     if files is not None:
         set_file, (path, named) = path, files
         if tomograms is None and named is not None:
             tomograms = require_file(named, set_file)
         blocks = read_blocks(path)
-    given = _given(shifts, pixel_size_angstrom, tomograms, binning)
-    if tomogram_files is not None and given.tomograms_file is None:
-        raise ValueError("tomogram_files need a tomograms.star; give files alone as tomograms.")
-    block, dialect = _particle_block(path, blocks, given)
-    particles = ParticleTable(blocks, block)
-    _check_table(path, particles.table, block, tomograms is not None)
-    names = particles.tomogram_names
-    given = _by_names_of_table(path, names, given, tomogram_files)
-    positions, voxels = resolve_positions(path, blocks, block, dialect, names, given)
-    known_files = _tomogram_files(given)
-    return ParticleTable(blocks, block, positions, known_files, voxels, kind_of(path))
+        found = _find_block(path, blocks, are_pixels)
+    if found is None:
+        columns = [f"{listed([name])}: {listed(block)}" for name, block in list(blocks.items())[:3]]
+        raise FileFormatError(
+            f"{path} has no particle coordinates: no block has the columns "
+            f"{'; or '.join(known_columns())}. There are {'; '.join(columns)}."
+        )
+    return path, tomograms, blocks, found
 
 
-def write_particles(
-    path: str | os.PathLike[str],
-    particles: ParticleTable,
-    *,
-    class_numbers: ArrayLike | None = None,
-    probabilities: ArrayLike | None = None,
-    probability_classes: ArrayLike | None = None,
-    overwrite: bool = False,
-) -> None:
-    """Write particles with their classes, whole or not at all.
-
-    All blocks, columns and the order of the rows stay. In a STAR or CSV file in which the columns
-    of coordinates would not be read, or would be taken for those of another program (such as a
-    table of Dynamo as STAR or CSV), the coordinates are written as ``rlnCoordinateX``, ``Y`` and
-    ``Z`` in voxels, the tomogram as ``rlnTomoName`` and the class as ``rlnClassNumber``; columns
-    that would be read as other coordinates, or as shifts, are left out.
-
-    Parameters
-    ----------
-    path : path-like
-        A STAR or CSV file; or one of the kind that the particles are from.
-    particles : ParticleTable
-        The particles, as read.
-    class_numbers : array-like of shape (n_particles,), optional
-        Whole numbers from 1 (RELION counts so; 0 is unclassified), for ``rlnClassNumber``.
-    probabilities : array-like of shape (n_particles, n_classes), optional
-        Class probabilities, for columns ``sksubtomoProbability1`` and so on, in place of all such
-        columns of an earlier run; the largest of each row becomes
-        ``rlnMaxValueProbDistribution``.
-    probability_classes : array-like of shape (n_classes,), optional
-        Class number of each column of `probabilities`; by default, 1 to n_classes.
-    overwrite : bool, default=False
-        Whether to replace an existing file.
-
-    Raises
-    ------
-    FileExistsError
-        If the file exists and `overwrite` is False.
-    ValueError
-        If the numbers do not suit the particles, or the kind of file has no place for them or for
-        text among the particles.
-    ImportError
-        If pandas is not installed; it comes with ``pip install 'sksubtomo[data]'``.
-    """
-    table = writable_table(Path(path), particles)
-    if class_numbers is not None:
-        table[class_column(table)] = check_new_classes(class_numbers, len(table))
-    if probabilities is not None:
-        table = _with_probabilities(table, probabilities, probability_classes)
-    elif probability_classes is not None:
-        raise ValueError("probability_classes are of no use without probabilities.")
-    blocks = {**particles.blocks, particles.block: table}
-    check_writable(Path(path), blocks, table)
-    with atomic_path(path, overwrite=overwrite) as temporary:
-        write_blocks(blocks, temporary)
-
-
-def writable_table(path: Path, particles: ParticleTable) -> pd.DataFrame:
-    """Return a copy of the table as it is to be written to a file, after checking that it can be.
-
-    Raises
-    ------
-    ValueError
-        If the kind of file has no place for it, or would say other coordinates.
-    """
-    check_writable(path, particles.blocks, particles.table)
-    table = written_table(
-        path,
-        particles.blocks,
-        particles.block,
-        kind=particles.file_kind,
-        positions=particles.positions,
-        names=particles.tomogram_names,
-    )
-    return table.copy()
+def _find_block(path: Path, blocks: dict[str, Any], are_pixels: bool) -> tuple[str, Dialect] | None:
+    """Return the block of particles and what it means, or None if there is none."""
+    known = {}
+    for name, block in blocks.items():
+        dialect = find_dialect(path, blocks, block, are_pixels=are_pixels)
+        if dialect is not None:
+            known[name] = dialect
+    if len(known) > 1:
+        raise FileFormatError(
+            f"{path} has coordinates in several blocks, [{listed(known)}]. Keep one."
+        )
+    return next(iter(known.items()), None)
 
 
 def _given(
     shifts: str | None,
     pixel_size_angstrom: float | None,
-    tomograms: Mapping[str, str | os.PathLike[str]] | str | os.PathLike[str] | None,
+    tomograms: _Tomograms,
     binning: float | None,
+    shift_pixel_size_angstrom: float | None,
 ) -> Given:
+    table = None
+    known: Mapping[str, Any] | None
     if tomograms is None or isinstance(tomograms, Mapping):
-        return Given(shifts, pixel_size_angstrom, tomograms, None, binning)
-    table = Path(tomograms)
-    return Given(shifts, pixel_size_angstrom, read_tomograms(table), table, binning)
+        known = tomograms
+    else:
+        table = Path(tomograms)
+        known = read_tomograms(table)
+    return Given(shifts, pixel_size_angstrom, known, table, binning, shift_pixel_size_angstrom)
 
 
 def _by_names_of_table(
@@ -346,67 +222,10 @@ def _tomogram_files(given: Given) -> dict[str, Path] | None:
     return {name: file for name, file in files.items() if file is not None} or None
 
 
-def _with_probabilities(
-    table: pd.DataFrame, probabilities: ArrayLike, classes: ArrayLike | None
-) -> pd.DataFrame:
-    """Return the table with columns of probabilities instead of those of an earlier run."""
-    import pandas as pd
-
-    values = np.asarray(probabilities, dtype=np.float64)
-    if values.ndim != 2 or len(values) != len(table) or not values.shape[1]:
-        raise ValueError(
-            f"probabilities of shape {values.shape} do not suit {len(table)} particles."
-        )
-    n_classes = values.shape[1]
-    numbers = np.arange(1, n_classes + 1) if classes is None else np.asarray(classes)
-    if (
-        numbers.shape != (n_classes,)
-        or numbers.dtype.kind not in "iu"
-        or (numbers < 0).any()
-        or len(set(numbers.tolist())) != n_classes
-    ):
-        raise ValueError(
-            f"probability_classes must be {n_classes} different whole numbers, a column of "
-            f"probabilities each; got {numbers.tolist()}."
-        )
-    stale = [name for name in table if re.fullmatch(rf"{_PROBABILITY}[0-9]+", str(name))]
-    table = table.drop(columns=stale).reset_index(drop=True)
-    table[_CONFIDENCE] = values.max(axis=1)
-    columns = [f"{_PROBABILITY}{number}" for number in numbers.tolist()]
-    return pd.concat([table, pd.DataFrame(values, columns=columns)], axis=1)
-
-
-def _has_particles(path: Path, blocks: dict[str, Any]) -> bool:
-    return any(find_dialect(path, blocks, block) for block in blocks.values())
-
-
-def _particle_block(path: Path, blocks: dict[str, Any], given: Given) -> tuple[str, Dialect]:
-    found = {
-        name: find_dialect(path, blocks, block, are_pixels=given.binning == 1)
-        for name, block in blocks.items()
-    }
-    known = {name: dialect for name, dialect in found.items() if dialect is not None}
-    if len(known) == 1:
-        return next(iter(known.items()))
-    if known:
-        raise FileFormatError(
-            f"{path} has coordinates in several blocks, [{listed(known)}]. Keep one."
-        )
-    columns = "; ".join(f"{name!r}: {listed(block)}" for name, block in list(blocks.items())[:3])
-    raise FileFormatError(
-        f"{path} has no particle coordinates: no block has the columns "
-        f"{'; or '.join(known_columns())}. There are {columns}."
-    )
-
-
-def _tomogram_column(table: pd.DataFrame) -> str | None:
-    return tomogram_column(map(str, table))
-
-
 def _check_table(path: Path, table: Any, block: str, is_cut: bool) -> None:
     if not hasattr(table, "columns"):
         raise FileFormatError(f"{path} has no particles: its coordinates are no table of rows.")
-    column = _tomogram_column(table)
+    column = tomogram_column(map(str, table))
     if column is None and is_cut:
         check_one_tomogram(path, table)
     missing: Any = [] if column is None else np.flatnonzero(table[column].isna())

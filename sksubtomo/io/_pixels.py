@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from sksubtomo._utils._messages import listed
 from sksubtomo.exceptions import FileFormatError
 from sksubtomo.io._dialects import IMAGE_PIXEL, TILT_SERIES_PIXEL, Dialect
-from sksubtomo.io._relion import as_table, positive_numbers
+from sksubtomo.io._relion import as_table, check_plausible, positive_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from sksubtomo.io._frames import Frames
 
 _Column = NDArray[np.float64]
 # Of two pixel sizes or binnings that are the same but for rounding.
@@ -97,7 +99,7 @@ def stated_pixels(path: Path, blocks: dict[str, Any], block: str) -> dict[str, _
     Raises
     ------
     FileFormatError
-        If one is there and not a positive number for each particle: who drops it cannot compare it
+        If one is there and not a plausible number for each particle: who drops it cannot compare it
         with the tomograms.
     """
     found = {}
@@ -106,6 +108,7 @@ def stated_pixels(path: Path, blocks: dict[str, Any], block: str) -> dict[str, _
         if values is not None and column == _DETECTOR_PIXEL:
             values = values * _scale_of_detector(path, blocks, block)
         if values is not None:
+            check_plausible(path, column, values)
             found[column] = values
     if _MICROGRAPH_PIXEL in found:
         # The original is that of the movies.
@@ -139,14 +142,7 @@ def check_same(path: Path, name: str, one: _Column, other_name: str, other: _Col
         )
 
 
-def find_binning(
-    path: Path,
-    dialect: Dialect,
-    pixels: Pixels,
-    voxels: _Column,
-    files: NDArray,
-    unreadable: NDArray[np.bool_],
-) -> _Column:
+def find_binning(path: Path, dialect: Dialect, pixels: Pixels, frames: Frames) -> _Column:
     """Return how many pixels of the coordinates are a voxel, where neither caller nor table says.
 
     Parameters
@@ -157,44 +153,62 @@ def find_binning(
         Its program.
     pixels : Pixels
         Of the coordinates.
-    voxels : ndarray of shape (n_particles, 3)
-        Edges z, y, x of a voxel in angstrom, as tomograms' headers say; NaN where unknown.
-    files : ndarray of shape (n_particles,) of object
-        Tomogram of each particle; None where it is not given.
-    unreadable : ndarray of shape (n_particles,) of bool
-        Whether the tomogram is there and cannot be read.
+    frames : Frames
+        Tomograms of the particles.
 
     Returns
     -------
     binning : ndarray of shape (n_particles,)
-        1 where nothing is known.
+        1 where nothing is known; NaN where only a tomogram that is lost could say it.
 
     Raises
     ------
     FileFormatError
         If there is more than one reading.
     """
-    if pixels.size is None and not pixels.stated:
-        return np.ones(len(voxels))
+    voxels, files = frames.voxels, frames.files
+    binning = np.ones(len(voxels))
+    if pixels.size is None and not pixels.stated and dialect.pixel is None:
+        return binning
     _check_cubes(path, voxels, files)
-    if dialect.pixel is not None and pixels.size is not None:
-        _check_voxels_known(path, dialect, pixels.size, voxels, files, unreadable)
+    if dialect.pixel is not None:
+        _check_pixels_known(path, dialect, pixels, frames)
+        binning[frames.lost] = np.nan
     voxels = voxels[:, 2]
     known = np.isfinite(voxels)
-    binning = np.ones(len(voxels))
     if not known.any():
         return binning
     if pixels.size is not None:
         ratio = np.where(known, voxels / pixels.size, 1.0)
         other = np.abs(ratio - 1) > _TOLERANCE
         if other.any() and not (dialect.binned and not pixels.is_given):
-            raise FileFormatError(_ask_binning(path, pixels, voxels, files, int(other.argmax())))
-        return np.where(other, ratio, 1.0)
+            raise _ask_binning(path, pixels, voxels, files, int(other.argmax()))
+        return np.where(other, ratio, binning)
     for values in pixels.stated.values():
         other = known & (np.abs(voxels / values - 1) > _TOLERANCE)
         if other.any():
-            raise FileFormatError(_ask_binning(path, pixels, voxels, files, int(other.argmax())))
+            raise _ask_binning(path, pixels, voxels, files, int(other.argmax()))
     return binning
+
+
+def ask_own_pixels(path: Path, dialect: Dialect) -> FileFormatError:
+    """Return what to raise where a program's table does not say the size of its own pixels."""
+    return FileFormatError(
+        f"{path} counts in pixels of {dialect.pixel_of}, but does not say their size "
+        f"({dialect.pixel}). Give it as pixel_size_angstrom, or the edge of a voxel in such pixels "
+        "as binning=; it is 1 if coordinates are in voxels of the tomogram.",
+        arguments=("pixel_size_angstrom", "binning"),
+    )
+
+
+def ask_voxels(path: Path, dialect: Dialect, pixels: Pixels) -> str:
+    """Return what to ask where no tomogram says how many pixels are a voxel."""
+    return (
+        f"{path} counts in pixels{_of_size(pixels)}, those of {dialect.pixel_of}, and it is not "
+        "known how many of them are a voxel. Read it with tomograms={name: path}, or give the edge "
+        "of a voxel in such pixels as binning=; it is 1 if coordinates are in voxels of the "
+        "tomogram."
+    )
 
 
 def _check_cubes(path: Path, voxels: _Column, files: NDArray) -> None:
@@ -206,46 +220,52 @@ def _check_cubes(path: Path, voxels: _Column, files: NDArray) -> None:
         raise FileFormatError(
             f"{files[row]} has voxels of {shown} A (z, y, x), but the pixels of {path} have one "
             "size. Correct the header, or give the edge of a voxel in pixels of the coordinates "
-            "as binning=."
+            "as binning=.",
+            arguments=("binning",),
         )
 
 
-def _check_voxels_known(
-    path: Path,
-    dialect: Dialect,
-    size: _Column,
-    voxels: _Column,
-    files: NDArray,
-    unreadable: NDArray[np.bool_],
-) -> None:
-    """Refuse pixels of a known size in given tomograms of unknown voxels."""
-    given = np.array([file is not None for file in files], dtype=bool)
-    unknown = np.isnan(voxels[:, 2]) & ~unreadable & given.any()
+def _check_pixels_known(path: Path, dialect: Dialect, pixels: Pixels, frames: Frames) -> None:
+    """Refuse pixels of a program in given tomograms, where the size of one is not known."""
+    unknown = np.array([file is not None for file in frames.files], dtype=bool) & ~frames.lost
+    if pixels.size is None:
+        if unknown.any():
+            raise ask_own_pixels(path, dialect)
+        return
+    unknown &= np.isnan(frames.voxels[:, 2])
     if unknown.any():
-        row = int(unknown.argmax())
-        what = f"{files[row]} does not say its voxel size" if given[row] else "not all are given"
         raise FileFormatError(
-            f"{path} counts in pixels of {size[row]:g} A, those of {dialect.pixel_of}, and of the "
-            f"tomograms {what}. Give the edge of a voxel in pixels of the coordinates as binning=; "
-            "it is 1 if coordinates are in voxels of the tomogram."
+            f"{path} counts in pixels{_of_size(pixels)}, those of {dialect.pixel_of}, but "
+            f"{frames.files[int(unknown.argmax())]} does not say its voxel size. Give the edge of "
+            "a voxel in pixels of the coordinates as binning=; it is 1 if coordinates are in "
+            "voxels of the tomogram.",
+            arguments=("binning",),
         )
 
 
-def _ask_binning(path: Path, pixels: Pixels, voxels: _Column, files: NDArray, row: int) -> str:
+def _of_size(pixels: Pixels) -> str:
+    return "" if pixels.size is None else f" of {pixels.size[0]:g} A"
+
+
+def _ask_binning(
+    path: Path, pixels: Pixels, voxels: _Column, files: NDArray, row: int
+) -> FileFormatError:
     voxel = f"{files[row]} has voxels of {voxels[row]:g} A"
     stated = {column: values[[row]] for column, values in pixels.stated.items()}
     several = not all(_agree(one, two) for one in stated.values() for two in stated.values())
     if pixels.size is not None and (pixels.is_given or not several):
         size = pixels.size[row]
-        return (
+        message = (
             f"{path} counts in pixels of {size:g} A, but {voxel}. "
             f"Give the binning, such as binning={voxels[row] / size:.4g}."
         )
-    return (
-        f"{path} does not say for sure in which pixels it counts: it states {describe(stated)}, "
-        f"and {voxel}. Give the edge of a voxel in pixels of the coordinates as binning=; it is 1 "
-        "if coordinates are in voxels of the tomogram."
-    )
+    else:
+        message = (
+            f"{path} does not say for sure in which pixels it counts: it states "
+            f"{describe(stated)}, and {voxel}. Give the edge of a voxel in pixels of the "
+            "coordinates as binning=; it is 1 if coordinates are in voxels of the tomogram."
+        )
+    return FileFormatError(message, arguments=("binning",))
 
 
 def _agree(one: _Column, other: _Column) -> bool:

@@ -16,19 +16,28 @@ from sksubtomo.io._frames import (
     Frames,
     Given,
     TomogramTable,
+    check_found,
     check_known,
     factorize,
     find_frames,
     warn_odd,
 )
 from sksubtomo.io._numbers import read_numbers
-from sksubtomo.io._pixels import Pixels, check_same, find_binning, find_pixels
+from sksubtomo.io._pixels import (
+    Pixels,
+    ask_own_pixels,
+    ask_voxels,
+    check_same,
+    find_binning,
+    find_pixels,
+)
 from sksubtomo.io._shifts import shift_positions
 from sksubtomo.io._voxels import Voxels
 
 _Columns = NDArray[np.float64]
 _BINNING = "rlnTomoTomogramBinning"
 _STEP_OF_WHOLE = 1e-3
+_READ_WITH = "what it was read with"
 # How far fractions of edges may be beyond the edges, and the share of a tomogram's particles from
 # which they are a sign of fractions.
 _BEYOND, _FEW_FRACTIONS = 0.1, 0.1
@@ -41,8 +50,11 @@ def resolve_positions(
     dialect: Dialect,
     names: NDArray | None,
     given: Given,
-) -> tuple[_Columns, Voxels | None]:
+) -> tuple[_Columns | None, Voxels | None]:
     """Return centers z, y, x in voxels of the tomogram, from 0, and what these voxels are.
+
+    Centers are NaN where the tomogram is lost that would say it, and None where no tomogram is
+    given that could.
 
     Raises
     ------
@@ -54,8 +66,11 @@ def resolve_positions(
     if not len(table):
         return np.empty((0, 3)), None
     coordinates = read_numbers(path, table, block, dialect.coordinates)
-    frames = find_frames(path, names, len(table), given)
     pixels = find_pixels(path, blocks, block, dialect, given.pixel_size_angstrom)
+    own_pixels = None
+    if dialect.binned:
+        own_pixels = np.full(len(table), np.nan) if pixels.size is None else pixels.size
+    frames = find_frames(path, names, len(table), given, own_pixels)
     is_certain = given.binning is not None or pixels.size is not None or bool(pixels.stated)
     binning = np.ones((len(table), 1))
     if dialect.unit == "fraction":
@@ -67,7 +82,7 @@ def resolve_positions(
         positions = coordinates / voxels
     else:
         _check_no_fractions(path, coordinates, names, given)
-        pixels, binning = _pixels_and_binning(path, dialect, pixels, frames, given)
+        pixels, binning = _pixels_and_binning(path, dialect, pixels, frames, names, given)
         positions = (coordinates - dialect.first_voxel) / binning
         voxels = frames.voxels if pixels.size is None else pixels.size[:, None] * binning
     scale = binning if dialect.unit == "pixel" else None
@@ -79,20 +94,28 @@ def resolve_positions(
     sized = pixels.size is not None and bool(np.isfinite(frames.voxels).any())
     is_scaled = given.binning is not None or dialect.unit != "pixel" or sized
     check_extent(path, positions, frames.file_shapes, is_certain=is_certain, is_scaled=is_scaled)
-    return positions, _voxels_of(dialect, voxels, pixels, frames, given)
+    if dialect.unit != "pixel":
+        return positions, Voxels({_READ_WITH: voxels[:, -1]})
+    found = _voxels_of_pixels(path, dialect, pixels, frames, given)
+    if found is not None and found.question is not None:
+        return None, found._replace(places=positions)
+    return positions, found
 
 
-def _voxels_of(
-    dialect: Dialect, voxels: _Columns, pixels: Pixels, frames: Frames, given: Given
+def _voxels_of_pixels(
+    path: Path, dialect: Dialect, pixels: Pixels, frames: Frames, given: Given
 ) -> Voxels | None:
-    if given.binning is not None and frames.table is None:
+    """Return what is known of the voxels that coordinates in pixels were brought to."""
+    is_said = given.binning is not None or frames.table is not None
+    if np.isfinite(frames.voxels).any():
+        is_said = is_said or pixels.size is not None or bool(pixels.stated)
+        return Voxels({_READ_WITH: frames.voxels[:, -1]}, is_assumed=not is_said)
+    if is_said:
         return None
-    if dialect.unit != "pixel" or np.isfinite(frames.voxels).any():
-        return Voxels({"what it was read with": voxels[:, -1]})
-    sizes = dict(pixels.stated)
-    if pixels.size is not None:
-        sizes = {pixels.source: pixels.size}
-    return Voxels(sizes, is_open=dialect.pixel is not None)
+    sizes = pixels.stated if pixels.size is None else {pixels.source: pixels.size}
+    if dialect.pixel is None or given.tomograms is not None:
+        return Voxels(sizes, is_assumed=True)
+    return Voxels(sizes, question=ask_voxels(path, dialect, pixels))
 
 
 def _from_fractions(
@@ -102,15 +125,17 @@ def _from_fractions(
         raise FileFormatError(
             f"{path} has coordinates that are all in [0, 1]: fractions of the edges of the "
             f"tomogram, which have no binning. Leave out binning={given.binning!r}, or give "
-            "binning=1 if they are voxels."
+            "binning=1 if they are voxels.",
+            arguments=("binning",),
         )
-    if frames.error is None and not np.isfinite(frames.shapes).any():
+    if not (frames.lost.any() or np.isfinite(frames.shapes).any()):
         raise FileFormatError(
             f"{path} has coordinates that are all in [0, 1], as Warp's template matching writes "
             "them: fractions of the edges of the tomogram. Give the files of the tomograms as "
-            "tomograms={name: path}; if they are voxels nonetheless, give binning=1."
+            "tomograms={name: path}; if they are voxels nonetheless, give binning=1.",
+            arguments=("tomograms", "binning"),
         )
-    check_known(path, frames, names, frames.shapes)
+    check_known(path, frames, names, frames.shapes, given)
     return fractions * frames.shapes
 
 
@@ -137,7 +162,8 @@ def _check_no_fractions(
         raise FileFormatError(
             f"{path} has coordinates that are {what} in [0, 1] or nearly: fractions of the edges "
             "of the tomogram, or voxels in its corner. Multiply fractions by the edges, or leave "
-            "out those beyond the edges; if they are voxels, give binning=1."
+            "out those beyond the edges; if they are voxels, give binning=1.",
+            arguments=("binning",),
         )
 
 
@@ -155,26 +181,33 @@ def _voxels_of_angstrom(
             sizes = np.repeat(size[known, None], 3, axis=1)
             check_same(path, "pixel_size_angstrom", sizes, of_file, voxels[known])
         return np.where(known[:, None], voxels, size[:, None])
-    if frames.error is None and not np.isfinite(voxels).any():
+    if not (frames.lost.any() or np.isfinite(voxels).any()):
         raise FileFormatError(
             f"{path} has coordinates in angstrom. Give the voxel size of the tomogram as "
-            "pixel_size_angstrom, or tomograms that say it as tomograms={name: path}."
+            "pixel_size_angstrom, or tomograms that say it as tomograms={name: path}.",
+            arguments=("pixel_size_angstrom", "tomograms"),
         )
     if given.binning not in (None, 1) and frames.table is None:
         raise _needless_binning(path, given)
-    check_known(path, frames, names, voxels)
+    check_known(path, frames, names, voxels, given)
     return voxels
 
 
 def _needless_binning(path: Path, given: Given) -> FileFormatError:
     return FileFormatError(
         f"{path} has coordinates in angstrom, and the files of the tomograms say their voxel "
-        f"sizes; leave out binning={given.binning!r}."
+        f"sizes; leave out binning={given.binning!r}.",
+        arguments=("binning",),
     )
 
 
 def _pixels_and_binning(
-    path: Path, dialect: Dialect, pixels: Pixels, frames: Frames, given: Given
+    path: Path,
+    dialect: Dialect,
+    pixels: Pixels,
+    frames: Frames,
+    names: NDArray | None,
+    given: Given,
 ) -> tuple[Pixels, _Columns]:
     """Return the pixels of coordinates in pixels, and how many of them (n, 1) are a voxel."""
     n_particles = len(frames.shapes)
@@ -182,9 +215,13 @@ def _pixels_and_binning(
     # A table of tomograms is RELION's, and its pixels are those of the tilt series.
     if frames.table is None or not dialect.coordinates[2].startswith("rln"):
         if given.binning is None:
-            wanted = find_binning(
-                path, dialect, pixels, frames.voxels, frames.files, frames.unreadable
-            )
+            if dialect.pixel is not None:
+                check_found(path, frames, names, given)
+            wanted = find_binning(path, dialect, pixels, frames)
+        return pixels, wanted[:, None]
+    if dialect.binned and pixels.size is None:
+        if given.binning is None:
+            raise ask_own_pixels(path, dialect)
         return pixels, wanted[:, None]
     tilt_series = frames.table.pixels
     of_table = f"{TILT_SERIES_PIXEL} of {given.tomograms_file}"
@@ -196,10 +233,12 @@ def _pixels_and_binning(
     if pixels.size is None:
         pixels = pixels._replace(size=tilt_series, source=of_table)
     binning = frames.table.binnings
-    if (np.isnan(binning) & ~frames.unreadable).any():
+    if (np.isnan(binning) & ~frames.lost).any():
         raise FileFormatError(
-            f"{path} counts in pixels of the tilt series, and {given.tomograms_file} does not say "
-            f"{_BINNING}. Give the binning of the tomograms as binning=, or their files."
+            f"{path} counts in pixels of {dialect.pixel_of or 'the tilt series'}, and "
+            f"{given.tomograms_file} does not say {_BINNING}. Give the binning of the tomograms as "
+            "binning=, or their files.",
+            arguments=("binning",),
         )
     if dialect.binned and pixels.size is not None:
         binning = binning * tilt_series / pixels.size
@@ -222,19 +261,22 @@ def _from_center(
         raise FileFormatError(
             f"{path} has coordinates in angstrom from the center of the tomogram "
             "(rlnCenteredCoordinate...Angst), and rlnTomoName says of which. Give RELION's "
-            "tomograms.star, or the files of the tomograms, as tomograms={name: path}."
+            "tomograms.star, or the files of the tomograms, as tomograms={name: path}.",
+            arguments=("tomograms",),
         )
     if frames.table is not None:
         table = frames.table
         return _from_center_of_table(path, centered, dialect, pixels, frames, table, given)
     voxels = frames.voxels
-    if pixels.is_given and pixels.size is not None and np.isnan(voxels).all():
+    unsaid = np.isnan(voxels) & ~np.isnan(frames.shapes)
+    if pixels.is_given and pixels.size is not None and unsaid.any():
         # Only of files that say nothing, such as EM; headers go before what is given.
-        voxels = np.where(np.isnan(frames.shapes), np.nan, pixels.size[:, None])
-        voxels = voxels * (given.binning or 1.0)
+        size = np.repeat(pixels.size[:, None] * (given.binning or 1.0), 3, axis=1)
+        check_same(path, "pixel_size_angstrom", size, "the voxel size of other tomograms", voxels)
+        voxels = np.where(unsaid, size, voxels)
     elif given.binning not in (None, 1):
         raise _needless_binning(path, given)
-    check_known(path, frames, names, voxels)
+    check_known(path, frames, names, voxels, given)
     positions = centered / voxels + frames.shapes / 2
     picked = None if dialect.recognized is None else _from_pytom(positions)
     if picked is not None:
@@ -253,15 +295,17 @@ def _from_center_of_table(
     given: Given,
 ) -> tuple[_Columns, _Columns]:
     """Return voxels as RELION does, from what its table of tomograms says."""
-    if (np.isnan(frames.voxels).any(axis=1) & ~frames.unreadable).any():
+    if (np.isnan(frames.voxels).any(axis=1) & ~frames.lost).any():
         raise FileFormatError(
             f"{path}: {given.tomograms_file} does not say {_BINNING}. Give the binning of the "
-            "tomograms as binning=, or their files."
+            "tomograms as binning=, or their files.",
+            arguments=("binning",),
         )
-    if np.isnan(table.edges).any():
+    if np.isnan(table.edges[~frames.absent]).any():
         raise FileFormatError(
             f"{given.tomograms_file} does not say rlnTomoSizeX, Y and Z. Give the files of the "
-            "tomograms as tomograms={name: path}."
+            "tomograms as tomograms={name: path}.",
+            arguments=("tomograms",),
         )
     if given.binning is not None:
         wanted = np.full(len(centered), given.binning)
@@ -287,7 +331,8 @@ def _check_tilt_series(
     """
     of_table = f"{TILT_SERIES_PIXEL} of {given.tomograms_file}"
     stated = pixels.stated.get(TILT_SERIES_PIXEL)
-    if stated is not None and not np.allclose(stated, frames.voxels[:, 2], rtol=0.01):
+    known = ~frames.absent
+    if stated is not None and not np.allclose(stated[known], frames.voxels[known, 2], rtol=0.01):
         check_same(path, of_table, table.pixels, f"{TILT_SERIES_PIXEL} of {path}", stated)
     if pixels.is_given and pixels.size is not None:
         check_same(path, pixels.source, pixels.size, of_table, table.pixels)

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sksubtomo._utils._messages import shorten
 from sksubtomo.exceptions import FileFormatError
 from sksubtomo.io._dialects import TILT_SERIES_PIXEL
+from sksubtomo.io._scale import LARGEST, SMALLEST
 from sksubtomo.io._tables import read_blocks
 
 if TYPE_CHECKING:
@@ -48,7 +50,8 @@ def find_file(name: str, star: Path) -> Path | None:
 
     RELION counts from the folder of the project, which is some parent of most of its files.
     """
-    return next((place for place in _places(name, star) if place.exists()), None)
+    # Not by `Path.exists`, which raises an error for names that are too long.
+    return next((place for place in _places(name, star) if os.path.exists(place)), None)
 
 
 def read_set(path: Path, blocks: dict[str, Any]) -> tuple[Path, str | None] | None:
@@ -87,11 +90,11 @@ def require_file(name: str, star: Path) -> Path:
     """
     found = find_file(name, star)
     if found is None or not found.is_file():
-        places = [str(place) for place in _places(name, star)]
+        places = [shorten(place, 100) for place in _places(name, star)]
         shown = ", ".join(places[:4]) + (" and above" if len(places) > 4 else "")
         raise FileFormatError(
-            f"{star} names the file {name!r}, which is not found; run from the folder of the "
-            f"project, or put it where it was looked for: {shown}."
+            f"{star} names the file {shorten(name, 100)!r}, which is not found; run from the "
+            f"folder of the project, or put it where it was looked for: {shown}."
         )
     return found
 
@@ -123,6 +126,7 @@ def read_tomograms(path: Path) -> dict[str, Tomogram]:
     if len(set(names)) != len(names):
         raise FileFormatError(f"{path} has several tomograms of the same {_NAME}; rename them.")
     pixels = positive_numbers(path, table, TILT_SERIES_PIXEL)
+    check_plausible(path, TILT_SERIES_PIXEL, pixels)
     sizes = [positive_numbers(path, table, one) for one in _SIZES if one in table]
     binnings = positive_numbers(path, table, _BINNING) if _BINNING in table else None
     files = _reconstructions(path, table)
@@ -151,6 +155,22 @@ def positive_numbers(path: Path, table: pd.DataFrame, column: str) -> NDArray[np
     if values.dtype.kind not in "iuf" or not ((values > 0) & np.isfinite(values)).all():
         raise FileFormatError(f"{path} must have positive numbers in the column {column}.")
     return values.to_numpy(dtype=np.float64)
+
+
+def check_plausible(path: Path, column: str, sizes: NDArray[np.float64]) -> None:
+    """Check that sizes of pixels are such as a microscope can have.
+
+    Raises
+    ------
+    FileFormatError
+        If one is not.
+    """
+    odd = ~((sizes >= SMALLEST) & (sizes <= LARGEST))
+    if odd.any():
+        raise FileFormatError(
+            f"{path} has pixels of {sizes[odd.argmax()]:g} A by {column}, which is not from "
+            f"{SMALLEST:g} to {LARGEST:g}. Correct it, or remove the column."
+        )
 
 
 def as_table(block: Any) -> pd.DataFrame:

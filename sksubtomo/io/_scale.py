@@ -6,8 +6,8 @@ import math
 
 VoxelSize = tuple[float, float, float]
 
-# In angstrom, with room for atoms and for light microscopy.
-_SMALLEST, _LARGEST = 1e-2, 1e6
+#: Edges in angstrom that are plausible, with room for atoms and for light microscopy.
+SMALLEST, LARGEST = 1e-2, 1e6
 
 
 def plausible_voxel_size(sizes: VoxelSize, oddities: list[str]) -> VoxelSize | None:
@@ -22,7 +22,7 @@ def plausible_voxel_size(sizes: VoxelSize, oddities: list[str]) -> VoxelSize | N
     """
     if not all(math.isfinite(size) and size > 0 for size in sizes):
         return None
-    if min(sizes) >= _SMALLEST and max(sizes) <= _LARGEST:
+    if min(sizes) >= SMALLEST and max(sizes) <= LARGEST:
         return sizes
     shown = " x ".join(f"{size:g}" for size in sizes)
     oddities.append(f"voxels of {shown} A (z, y, x), taken as of unknown size")

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _Columns = NDArray[np.float64]
 # Of two columns for one shift: tables are rounded.
 _ABSOLUTE_ANGSTROM, _RELATIVE = 0.01, 0.005
+_OWN_SIZE = "Give their size as shift_pixel_size_angstrom=, or leave them out by shifts='ignore'."
+_ARGUMENTS = ("shift_pixel_size_angstrom", "shifts")
 
 
 def shift_positions(
@@ -74,29 +76,43 @@ def shift_positions(
         present = [column for shift in found for column in shift.columns if column in table]
         raise FileFormatError(
             f"{path} shifts the particles' centers by {', '.join(present)}. Say what to do: "
-            "shifts='apply' moves the centers, shifts='ignore' leaves them."
+            "shifts='apply' moves the centers, shifts='ignore' leaves them.",
+            arguments=("shifts",),
         )
+    own_size = given.shift_pixel_size_angstrom
     sizes = _candidates(pixels, voxels, binning)
+    if own_size is not None:
+        sizes = {"shift_pixel_size_angstrom": np.full(len(table), own_size)}
     shift, values = _choose(path, found, sizes)
     values = _to_tomogram(path, table, block, shift, values)
-    if shift.unit == "pixel":
+    if own_size is not None and shift.unit == "pixel":
+        values = values * own_size
+    elif shift.unit == "pixel":
         if binning is None:
             raise FileFormatError(
                 f"{path} has shifts in pixels ({shift.columns[2]}), but coordinates that are not "
-                "in pixels. Remove those columns, or give shifts='ignore'."
+                f"in pixels. {_OWN_SIZE}",
+                arguments=_ARGUMENTS,
             )
         if not dialect.binned:
             _check_one_pixel(path, shift, sizes)
         return positions + shift.sign * values / binning
-    unknown = ~np.isfinite(voxels).all(axis=1) & values.any(axis=1) & ~frames.unreadable
+    _check_voxels_known(path, shift, values, voxels, pixels, frames)
+    return positions + shift.sign * values / voxels
+
+
+def _check_voxels_known(
+    path: Path, shift: Shift, values: _Columns, voxels: _Columns, pixels: Pixels, frames: Frames
+) -> None:
+    unknown = ~np.isfinite(voxels).all(axis=1) & values.any(axis=1) & ~frames.lost
     if unknown.any():
         stated = describe(pixels.stated)
         said = f" The file says {stated}, of which it may be one." if stated else ""
         raise FileFormatError(
             f"{path} has shifts in angstrom ({shift.columns[2]}), but coordinates in pixels. "
-            f"Give the size of those pixels as pixel_size_angstrom.{said}"
+            f"Give the size of those pixels as pixel_size_angstrom.{said}",
+            arguments=("pixel_size_angstrom",),
         )
-    return positions + shift.sign * values / voxels
 
 
 def _find_shifts(
@@ -141,8 +157,8 @@ def _check_one_pixel(path: Path, shift: Shift, sizes: dict[str, NDArray[np.float
     if not same:
         raise FileFormatError(
             f"{path} has shifts in pixels ({shift.columns[2]}), which may be those of "
-            f"{describe(sizes)} angstrom. Write the shifts in angstrom (rlnOriginXAngst) instead, "
-            "or give shifts='ignore'."
+            f"{describe(sizes)} angstrom. {_OWN_SIZE}",
+            arguments=_ARGUMENTS,
         )
 
 
@@ -165,7 +181,8 @@ def _choose(
         if lacking:
             raise FileFormatError(
                 f"{path} shifts the particles' centers, but has no {', '.join(lacking)}. Add it, "
-                "with 0 where there is no such shift, or give shifts='ignore'."
+                "with 0 where there is no such shift, or give shifts='ignore'.",
+                arguments=("shifts",),
             )
     if len(found) == 1:
         return next(iter(found.items()))
@@ -180,7 +197,9 @@ def _choose(
     raise FileFormatError(
         f"{path} has two shifts for each particle: {', '.join(in_pixels[0].columns[::-1])} in "
         f"pixels, and {', '.join(angstrom[0].columns[::-1])} in angstrom. They are not the same, "
-        f"{known}. Remove the columns that do not hold."
+        f"{known}. Remove the columns that do not hold, or give the size of those pixels as "
+        "shift_pixel_size_angstrom=.",
+        arguments=("shift_pixel_size_angstrom",),
     )
 
 

@@ -6,31 +6,39 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sksubtomo._utils._messages import plural
+from sksubtomo._utils._messages import listed, plural
+from sksubtomo.io._cut import cut_boxes
 from sksubtomo.io._extract import (
+    NOT_FOUND,
     OK,
     OUTCOMES,
     UNREADABLE,
-    Voxels,
     box_outcomes,
     check_centers,
     check_request,
-    cut_boxes,
     place_outcomes,
     raise_for_places,
 )
 from sksubtomo.io._names import find_tomograms
-from sksubtomo.io._particles import ParticleTable
-from sksubtomo.io._volume import open_volume
+from sksubtomo.io._ome_zarr import ZarrVolume
+from sksubtomo.io._particle_table import ParticleTable, checked_centers
+from sksubtomo.io._raw import RawVolume
+from sksubtomo.io._volume import check_missing_chunks, open_volume
 from sksubtomo.io._voxels import check_voxels
 
 # Files that are kept open.
 _MOST_OPEN_FILES = 64
+
+
+class _Absent(NamedTuple):
+    """A tomogram that a table names, and that has no file."""
+
+    name: str
 
 
 class SubtomogramStack:
@@ -64,6 +72,8 @@ class SubtomogramStack:
         told without reading voxels is an error now, and NaN is one when it is read. With "skip",
         the boxes of floating-point numbers are read once now, and such particles left out;
         ``index`` tells which are left, ``outcomes`` and ``file_errors`` why others are not.
+    missing_chunks : {"raise", "fill"}, default="raise"
+        What to do about chunks of an OME-Zarr that have no file, see :func:`read_volume`.
 
     Attributes
     ----------
@@ -74,8 +84,8 @@ class SubtomogramStack:
     tomogram_index : ndarray of shape (n,)
         Which tomogram each box is from: ``groups`` for group-aware splits.
     outcomes : ndarray of shape (n_particles,) of str
-        What became of each row of `coordinates`: as of :func:`box_outcomes`, or "unreadable". Of
-        a part of a stack, of each row of the part.
+        What became of each row of `coordinates`: as of :func:`box_outcomes`, or "unreadable", or
+        "tomogram not found". Of a part of a stack, of each row of the part.
     file_errors : dict of int to str
         What is wrong with tomograms that cannot be used, by their number.
 
@@ -118,12 +128,16 @@ class SubtomogramStack:
         border: str = "error",
         normalize: bool = False,
         on_bad: str = "raise",
+        missing_chunks: str = "raise",
     ) -> None:
         check_request(box_size, border, "round", on_bad)
+        self._missing_chunks = check_missing_chunks(missing_chunks)
         # Links keep their names, whose endings tell the kind of file.
-        self._paths = tuple(Path(os.path.abspath(path)) for path in tomograms)
+        self._paths = tuple(
+            one if isinstance(one, _Absent) else Path(os.path.abspath(one)) for one in tomograms
+        )
         which = _check_index(tomogram_index, coordinates, len(self._paths))
-        self._open: dict[int, Voxels] = {}
+        self._open: dict[int, RawVolume | ZarrVolume] = {}
         self._box_size, self._border, self._normalize = int(box_size), border, bool(normalize)
         self.file_errors: dict[int, str] = {}
         centers = np.asarray(coordinates, dtype=np.float64)
@@ -148,6 +162,7 @@ class SubtomogramStack:
         border: str = "error",
         normalize: bool = False,
         on_bad: str = "raise",
+        missing_chunks: str = "raise",
     ) -> SubtomogramStack:
         """Make a stack of the particles of a table.
 
@@ -164,6 +179,9 @@ class SubtomogramStack:
         normalize : bool, default=False
             As above.
         on_bad : {"raise", "skip"}, default="raise"
+            As above. With "skip", particles of a tomogram without a file are left out, too, unless
+            they are most.
+        missing_chunks : {"raise", "fill"}, default="raise"
             As above.
 
         Returns
@@ -180,19 +198,24 @@ class SubtomogramStack:
         names = particles.tomogram_names
         if names is None:
             raise ValueError("The particles do not say which tomogram they are in (rlnTomoName).")
-        files = find_tomograms(names, tomograms)
-        number_of = {name: number for number, name in enumerate(files)}
+        files = find_tomograms(names, tomograms, missing="ignore")
+        absent = [str(name) for name in dict.fromkeys(names) if str(name) not in files]
+        if absent and (on_bad != "skip" or 2 * np.isin(names, absent).sum() > len(names)):
+            find_tomograms(names, tomograms)
+        number_of = {name: number for number, name in enumerate([*files, *absent])}
         which = np.array([number_of[str(name)] for name in names], dtype=np.intp)
         if particles.voxels is not None:
             check_voxels(particles.voxels, list(files.values()), which)
+        paths: list[Any] = [*files.values(), *map(_Absent, absent)]
         return cls(
-            list(files.values()),
-            particles.coordinates,
+            paths,
+            checked_centers(particles),
             which,
             box_size,
             border=border,
             normalize=normalize,
             on_bad=on_bad,
+            missing_chunks=missing_chunks,
         )
 
     @property
@@ -267,11 +290,14 @@ class SubtomogramStack:
     def __repr__(self) -> str:
         return f"{type(self).__name__}(shape={self.shape}, tomograms={len(self._paths)})"
 
-    def _tomogram(self, file: int) -> Voxels:
+    def _tomogram(self, file: int) -> RawVolume | ZarrVolume:
         if file not in self._open:
+            path = self._paths[file]
+            if isinstance(path, _Absent):
+                raise FileNotFoundError(f"No file is given of the tomogram {listed([path.name])}.")
             if len(self._open) >= _MOST_OPEN_FILES:
                 self._open.clear()
-            self._open[file] = open_volume(self._paths[file])
+            self._open[file] = open_volume(path, missing_chunks=self._missing_chunks)
         return self._open[file]
 
     def _check(
@@ -297,7 +323,8 @@ class SubtomogramStack:
             )
         except (ValueError, OSError) as error:
             self.file_errors[file] = str(error)
-            return np.full(len(coordinates), UNREADABLE, dtype=np.int8)
+            code = NOT_FOUND if isinstance(error, FileNotFoundError) else UNREADABLE
+            return np.full(len(coordinates), code, dtype=np.int8)
         return (outcomes[:, np.newaxis] == OUTCOMES).argmax(axis=1).astype(np.int8)
 
     def _read(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:

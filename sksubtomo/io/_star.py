@@ -21,11 +21,11 @@ from sksubtomo.io._fields import (
     check_fields,
     format_column,
     format_value,
-    parse_spaced,
     parse_value,
     read_text,
     transpose,
 )
+from sksubtomo.io._quick import parse_spaced
 
 _SPACE = " \t\r\f\v"
 # In quotes, a quote goes on where no white space follows. A # begins a comment, but not in a field.
@@ -102,12 +102,16 @@ def check_star(path: Path, blocks: dict[str, Any]) -> None:
 
     for name, block in blocks.items():
         if not _is_word(f"data_{name}"):
-            raise ValueError(f"{path}: the block {name!r} has white space in it; rename it.")
+            raise ValueError(
+                f"{path}: the block {shorten(name, 80)!r} has white space in it; rename it."
+            )
         for label in block:
             if not label or not _is_word(str(label)):
-                raise ValueError(f"{path}: the column {label!r} has white space in it; rename it.")
+                raise ValueError(
+                    f"{path}: the column {shorten(label, 80)!r} has white space in it; rename it."
+                )
         table = block if hasattr(block, "columns") else pd.DataFrame([block])
-        check_fields(path, f"of the block {name!r}", table, quote, _force)
+        check_fields(path, f"of the block {shorten(name, 80)!r}", table, quote, _force)
 
 
 def _parse(block: _Block) -> Any:
@@ -190,7 +194,7 @@ def _starts(text: str) -> list[int]:
 
 def _block(text: str, start: int, stop: int, line: int) -> _Block:
     """Return the block that a part of a text is, whose first line has this number."""
-    labels: list[str] = []
+    labels: dict[str, None] = {}
     values: list[str] = []
     in_loop = False
     head, place = _next_line(text, start, stop)
@@ -211,12 +215,13 @@ def _block(text: str, start: int, stop: int, line: int) -> _Block:
                     "with spaces in quotes"
                 )
             if fields[0][1:] in labels:
-                raise ValueError(f"line {line} names {fields[0][1:]} a second time in its block")
-            labels.append(fields[0][1:])
+                label = shorten(fields[0][1:], 80)
+                raise ValueError(f"line {line} names {label} a second time in its block")
+            labels[fields[0][1:]] = None
             values.append(row)
         place = after
     name = head.split()[0][len("data_") :]
-    return _Block(name, labels, text[place:stop] if in_loop else values, line)
+    return _Block(name, list(labels), text[place:stop] if in_loop else values, line)
 
 
 def _next_line(text: str, start: int, stop: int) -> tuple[str, int]:

@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sksubtomo._utils._messages import listed
 from sksubtomo.exceptions import FileFormatError
 
@@ -35,6 +38,18 @@ def tomogram_column(labels: Iterable[str]) -> str | None:
             return name
     plain = {_plain(label): label for label in reversed(labels)}
     return next((plain[name] for name in _USUAL if name in plain), None)
+
+
+def tomogram_names(table: pd.DataFrame) -> NDArray | None:
+    """Return the name of the tomogram of every particle, or None where the table does not say."""
+    column = tomogram_column(map(str, table))
+    if column is None:
+        return None
+    values = table[column]
+    if values.dtype.kind == "f" and (np.trunc(values) == values).all():
+        # Numbers of tomograms in a file of floats.
+        return np.array([f"{value:.0f}" for value in values])
+    return values.to_numpy(dtype=str)
 
 
 def check_one_tomogram(path: Path, table: pd.DataFrame) -> None:

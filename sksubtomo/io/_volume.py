@@ -9,7 +9,7 @@ from sksubtomo._utils._files import errors_of_damage
 from sksubtomo.exceptions import FileFormatError
 from sksubtomo.io._em import em_layout
 from sksubtomo.io._mrc import Volume, read_header, read_mrc, warn_odd
-from sksubtomo.io._ome_zarr import ZarrVolume, zarr_voxel_size
+from sksubtomo.io._ome_zarr import ZarrVolume, zarr_frame
 from sksubtomo.io._raw import RawVolume, read_voxels
 from sksubtomo.io._scale import VoxelSize
 
@@ -55,7 +55,8 @@ def read_volume(
         If an OME-Zarr does not say the unit of its scale, which is then taken for angstrom, or
         states a voxel size that is not plausible; and as :func:`read_mrc`.
     """
-    path = _existing(path, missing_chunks)
+    path = _existing(path)
+    check_missing_chunks(missing_chunks)
     if path.suffix.lower() == ".em":
         layout = em_layout(path)
         with errors_of_damage(path, "an EM file", "Check that it is complete."):
@@ -103,7 +104,8 @@ def open_volume(
     ...     volume.shape, volume[4:8, :3, 10:20].shape
     ((20, 30, 40), (4, 3, 10))
     """
-    path = _existing(path, missing_chunks)
+    path = _existing(path)
+    check_missing_chunks(missing_chunks)
     if path.suffix.lower() == ".em":
         return RawVolume(path, em_layout(path), None)
     if path.suffix.lower() == ".zarr":
@@ -133,18 +135,42 @@ def read_voxel_size(path: str | os.PathLike[str]) -> VoxelSize | None:
     FileNotFoundError, FileFormatError, ImportError
         As :func:`read_volume`.
     """
-    path = _existing(path, "raise")
+    return read_frame(_existing(path))[1]
+
+
+def read_frame(path: Path) -> tuple[tuple[int, ...], VoxelSize | None]:
+    """Return a volume's edges z, y, x in voxels, and those of a voxel in angstrom or None.
+
+    Only what the header says is read: no voxels, and no chunks of an OME-Zarr.
+
+    Raises
+    ------
+    FileNotFoundError, FileFormatError, ImportError
+        As :func:`read_volume`.
+    """
     if path.suffix.lower() == ".em":
-        em_layout(path)
-        return None
+        return em_layout(path).shape, None
     if path.suffix.lower() == ".zarr":
-        return zarr_voxel_size(path)
-    return read_header(path).voxel_size_angstrom
+        return zarr_frame(path)
+    header = read_header(path)
+    layout = header.layout
+    return tuple(layout.shape[axis] for axis in layout.order), header.voxel_size_angstrom
 
 
-def _existing(path: str | os.PathLike[str], missing_chunks: str) -> Path:
+def check_missing_chunks(missing_chunks: str) -> str:
+    """Return what is to be done about missing chunks, after checking it.
+
+    Raises
+    ------
+    ValueError
+        If it is not known.
+    """
     if missing_chunks not in ("raise", "fill"):
         raise ValueError(f"missing_chunks={missing_chunks!r} must be 'raise' or 'fill'.")
+    return missing_chunks
+
+
+def _existing(path: str | os.PathLike[str]) -> Path:
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"There is no file {path}.")

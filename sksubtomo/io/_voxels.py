@@ -21,16 +21,26 @@ class Voxels(NamedTuple):
     ----------
     sizes : dict of str to ndarray of shape (n_particles,)
         Edges in angstrom by what says so; NaN where it does not.
-    is_open : bool
-        Whether coordinates are in pixels that may be none of any tomogram's voxels.
+    is_assumed : bool
+        Whether coordinates were taken for voxels because nothing says otherwise.
+    question : str, optional
+        What has to be asked where coordinates are in pixels that may be none of any tomogram's
+        voxels.
+    places : ndarray of shape (n_particles, 3), optional
+        Centers z, y, x in such pixels.
     """
 
     sizes: dict[str, NDArray[np.float64]]
-    is_open: bool = False
+    is_assumed: bool = False
+    question: str | None = None
+    places: NDArray[np.float64] | None = None
 
     def subset(self, rows: NDArray) -> Voxels:
         """Return what is known of some of the particles."""
-        return Voxels({name: sizes[rows] for name, sizes in self.sizes.items()}, self.is_open)
+        return self._replace(
+            sizes={name: sizes[rows] for name, sizes in self.sizes.items()},
+            places=None if self.places is None else self.places[rows],
+        )
 
 
 def check_voxels(voxels: Voxels, files: list[Path], which: NDArray[np.intp]) -> None:
@@ -50,28 +60,43 @@ def check_voxels(voxels: Voxels, files: list[Path], which: NDArray[np.intp]) -> 
     ValueError
         If they have others, or do not say it and the coordinates may be in any.
     """
-    remedy = "Read the table with tomograms={name: path}, or give binning=."
     for number, file in enumerate(files):
-        rows = which == number
         try:
             edges = read_voxel_size(file)
         except (ValueError, OSError):
             continue
-        for name, sizes in voxels.sizes.items():
-            said = sizes[rows][np.isfinite(sizes[rows])]
-            if not len(said):
-                continue
-            if edges is None:
-                if voxels.is_open:
-                    raise ValueError(
-                        f"{file} does not say its voxel size, and the particles count in pixels "
-                        f"of {said[0]:g} A by {name}. {remedy}"
-                    )
-                continue
-            differ = np.abs(said[:, None] / np.array(edges) - 1).max(axis=1) > _TOLERANCE
-            if differ.any():
-                shown = " x ".join(f"{edge:g}" for edge in edges)
-                raise ValueError(
-                    f"{file} has voxels of {shown} A (z, y, x), but the particles count in "
-                    f"{said[differ.argmax()]:g} A by {name}. {remedy}"
-                )
+        check_edges(voxels.subset(which == number), edges, str(file))
+
+
+def check_edges(voxels: Voxels, edges: tuple[float, float, float] | None, name: str) -> None:
+    """Check that a tomogram has the voxels that coordinates are in.
+
+    Parameters
+    ----------
+    voxels : Voxels
+        Of the coordinates in this tomogram.
+    edges : (float, float, float) or None
+        Of its voxels in angstrom, z, y, x, where they are known.
+    name : str
+        What it is called in messages.
+
+    Raises
+    ------
+    ValueError
+        As :func:`check_voxels`.
+    """
+    remedy = "Read the table with tomograms={name: path}, or give binning=."
+    if voxels.question is not None and (edges is None or not voxels.sizes):
+        what = "does not say its voxel size" if edges is None else "is to be cut"
+        raise ValueError(f"{name} {what}: {voxels.question}")
+    for source, sizes in voxels.sizes.items():
+        said = sizes[np.isfinite(sizes)]
+        if edges is None or not len(said):
+            continue
+        differ = np.abs(said[:, None] / np.array(edges) - 1).max(axis=1) > _TOLERANCE
+        if differ.any():
+            shown = " x ".join(f"{edge:g}" for edge in edges)
+            raise ValueError(
+                f"{name} has voxels of {shown} A (z, y, x), but the particles count in "
+                f"{said[differ.argmax()]:g} A by {source}. {remedy}"
+            )

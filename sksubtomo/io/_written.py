@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sksubtomo._utils._messages import plural
 from sksubtomo.io._dialects import Dialect, find_dialect
 from sksubtomo.io._tables import kind_of
 
@@ -68,6 +69,13 @@ def written_table(
         raise ValueError(
             f"{path}: the coordinates of the particles ({_named(source)}) would be read from it as "
             f"{there}; write a STAR file."
+        )
+    lost = int(np.isnan(positions).any(axis=1).sum())
+    if lost:
+        raise ValueError(
+            f"{path}: {lost} of {plural(len(table), 'particle')} have no position, as their "
+            "tomograms are not given or cannot be read; leave them out by subset, or write a file "
+            "of the kind that they are from."
         )
     known = set() if target is None else set(target.coordinates)
     left = table.drop(columns=[label for label in table if label in known])

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from sksubtomo.io._packed import check_codecs, check_unpacked, codec_name
+
 _METADATA = (".zarray", ".zattrs", ".zgroup", ".zmetadata", "zarr.json")
-_BLOSC_HEADER_BYTES, _BLOSC_COPIED = 16, 2
+# Filters of format 2 that keep the number of values; the widest value has 8 bytes.
+_FILTERS = {"delta", "fixedscaleoffset", "quantize", "astype", "bitround", "shuffle", "packbits"}
+_MOST_ITEM_BYTES = 8
+_NO_CHUNK = 2**64 - 1
 
 
 def is_metadata(key: str) -> bool:
@@ -17,90 +27,93 @@ def is_metadata(key: str) -> bool:
 def checked_store(path: Path) -> Any:
     """Return a store of zarr that reads a folder.
 
-    Codecs believe what the first bytes of a chunk say: they allocate up to gigabytes, and Blosc
-    reads beyond the chunk. Where ``limit`` was called, such chunks are refused.
+    Where ``limit`` was called with an array, chunks that unpack to more than the array's metadata
+    say are refused before they are unpacked.
     """
     from zarr.storage import LocalStore, WrapperStore
 
     class CheckedStore(WrapperStore):
-        """Reads chunks and looks at what they say of their size."""
+        """Reads chunks and looks at how large they become."""
 
-        _codec, _most = "", 0
+        _chunks: _PackedChunks | None = None
 
-        def limit(self, codecs: tuple[Any, ...], most: int) -> None:
-            """Set what chunks are packed by, and how many bytes they unpack to at most."""
-            # Of several, such as with a checksum, the first bytes may be of any.
-            name = type(codecs[0]).__name__.lower() if len(codecs) == 1 else ""
-            self._codec, self._most = name, most
+        def limit(self, array: Any) -> None:
+            """Set which array the chunks are of."""
+            self._chunks = _PackedChunks(array)
 
         async def get(self, key: str, prototype: Any, byte_range: Any = None) -> Any:
             content = await super().get(key, prototype, byte_range)
-            if content is not None and self._codec and not is_metadata(key):
-                said = unpacked_size(self._codec, content[:24].to_bytes(), len(content))
-                if said > self._most:
-                    raise ValueError(
-                        f"its chunk {key} says that it has {said} bytes, of at most {self._most}"
-                    )
+            if content is not None and self._chunks is not None and not is_metadata(key):
+                await asyncio.to_thread(self._chunks.check, key, content.to_bytes(), byte_range)
             return content
 
     return CheckedStore(LocalStore(path, read_only=True))
 
 
-def unpacked_size(codec: str, start: bytes, n_bytes: int) -> int:
-    """Return how many bytes a packed chunk says that it has, 0 where it does not say.
+class _PackedChunks:
+    """Chunks of an array as they are in its files.
 
     Parameters
     ----------
-    codec : str
-        Name of the class of the codec, in small letters.
-    start : bytes
-        The first bytes of the chunk.
-    n_bytes : int
-        How many there are.
+    array : zarr.Array
+        Of numbers.
 
     Raises
     ------
     ValueError
-        If what it says of itself contradicts itself.
-
-    References
-    ----------
-    Zstandard: RFC 8878, 3.1.1.1. LZ4 is numcodecs' own form, which begins with the size.
+        If it cannot be told how large they become.
     """
-    if "blosc" in codec:
-        return _blosc_size(start, n_bytes)
-    if "lz4" in codec:
-        return int.from_bytes(start[:4], "little")
-    if "zstd" in codec and len(start) > 4:
-        descriptor = start[4]
-        size_flag, single_segment, dictionary = descriptor >> 6, descriptor >> 5 & 1, descriptor & 3
-        n_digits = (single_segment, 2, 4, 8)[size_flag]
-        # Behind the window, which single segments have none of, and the dictionary's number.
-        place = 5 + (not single_segment) + (0, 1, 2, 4)[dictionary]
-        size = int.from_bytes(start[place : place + n_digits], "little")
-        return size + 256 if n_digits == 2 else size
-    return 0
 
+    def __init__(self, array: Any) -> None:
+        self._codecs = array.compressors
+        filters = {codec_name(one) for one in array.filters}
+        serializer = "bytes" if array.serializer is None else codec_name(array.serializer)
+        if serializer != "bytes" or (array.metadata.zarr_format == 2 and filters - _FILTERS):
+            others = sorted({serializer, *filters} - {*_FILTERS, "bytes"})
+            raise ValueError(
+                f"its chunks are coded by {', '.join(others)}, of which it is not known how large "
+                "they become. Write it without"
+            )
+        check_codecs(self._codecs)
+        item_bytes = _MOST_ITEM_BYTES if filters else array.dtype.itemsize
+        self._most = math.prod(array.chunks) * item_bytes
+        self._n_in_shard = 0
+        if array.shards:
+            (sharding,) = array.metadata.codecs
+            names = [codec_name(one) for one in sharding.index_codecs]
+            if names not in (["bytes"], ["bytes", "crc32c"]):
+                raise ValueError("its shards have an index that is packed")
+            pairs = zip(array.shards, array.chunks, strict=True)
+            self._n_in_shard = math.prod(shard // chunk for shard, chunk in pairs)
+            self._index_bytes = 16 * self._n_in_shard + 4 * (len(names) - 1)
+            self._at_start = "start" in str(sharding.index_location)
 
-def _blosc_size(start: bytes, n_bytes: int) -> int:
-    """Return the size in the header of a Blosc chunk that fits the chunk.
+    def check(self, key: str, content: bytes, byte_range: Any) -> None:
+        """Check what was read of a file.
 
-    References
-    ----------
-    https://github.com/Blosc/c-blosc/blob/main/README_CHUNK_FORMAT.rst
-    """
-    if n_bytes < _BLOSC_HEADER_BYTES:
-        raise ValueError(f"a chunk of {n_bytes} bytes is too short for Blosc")
-    size, block, packed = (
-        int.from_bytes(start[place : place + 4], "little") for place in (4, 8, 12)
-    )
-    if packed != n_bytes:
-        raise ValueError(f"a chunk of {n_bytes} bytes says that it has {packed}")
-    if start[2] & _BLOSC_COPIED:
-        if size + _BLOSC_HEADER_BYTES != n_bytes:
-            raise ValueError(f"a chunk of {n_bytes} bytes says that it holds {size} as they are")
-    elif size and not (
-        0 < block <= size and 4 * -(-size // block) + _BLOSC_HEADER_BYTES <= n_bytes
-    ):
-        raise ValueError(f"a chunk of {n_bytes} bytes says that it has blocks of {block}")
-    return size
+        Raises
+        ------
+        ValueError
+            If a chunk becomes too large; the message names the file.
+        """
+        try:
+            for chunk in self._chunks_in(content, byte_range):
+                check_unpacked(self._codecs, chunk, self._most)
+        except Exception as error:
+            raise ValueError(f"its chunk {key} cannot be unpacked: {error}") from error
+
+    def _chunks_in(self, content: bytes, byte_range: Any) -> Iterator[bytes]:
+        if not self._n_in_shard:
+            yield content
+        elif byte_range is not None:
+            # A shard's index, or one of its chunks.
+            start = getattr(byte_range, "start", None)
+            if start is not None and not (self._at_start and start == 0):
+                yield content
+        else:
+            size = self._index_bytes
+            index = content[:size] if self._at_start else content[max(len(content) - size, 0) :]
+            places = np.frombuffer(index[: 16 * self._n_in_shard], "<u8").reshape(-1, 2)
+            for place, n_bytes in places.tolist():
+                if place != _NO_CHUNK:
+                    yield content[place : place + n_bytes]

@@ -64,6 +64,33 @@ def test_dotted_names_have_no_ending(project, capsys):
     assert read_from(folder) == [2, 1]
 
 
+def test_a_tomogram_of_another_folder_is_never_read(project, capsys):
+    names = ["session1/TS_1.mrc", "session1/TS_1.mrc", "session2/TS_1.mrc"]
+    folder = project(["session1/TS_1.mrc"], names)
+    assert extract(folder, "--tomograms", folder / "session1", output="one") == 3
+    shown = capsys.readouterr().err
+    assert "1 tomogram without a file: 'session2/TS_1.mrc'" in shown
+    assert "session1/TS_1.mrc'. Given is" in shown
+    assert "--tomogram-map" in shown
+    assert len(read_particles(folder / "one/particles.star")) == 2
+    project([], names[2:])
+    assert extract(folder, "--tomograms", folder / "session1") == 1
+    assert "In other folders than named, it may be any of" in capsys.readouterr().err
+
+
+def test_tomograms_of_two_folders_are_evaluated_apart(project, capsys):
+    names = ["session1/TS_1.mrc", "session2/TS_1.mrc"]
+    folder = project([], names)
+    write_particles(
+        folder / "other.star", make_particle_table([[8.0, 8, 8]], tomogram_names=[names[1]])
+    )
+    command = ["evaluate", "--truth", f"{folder}/particles.star"]
+    command += ["--predicted", f"{folder}/other.star", "--voxel-size", "10"]
+    assert main([*command, "--tolerance-angstrom", "10"]) == 0
+    # One of the two is found, not either.
+    assert "1.000    0.500" in capsys.readouterr().out
+
+
 def test_hidden_files_are_no_tomograms(project):
     folder = project(["t/TS_1.mrc", "t/._TS_1.mrc", "t/.trash/TS_1.mrc"], ["TS_1"])
     (folder / "t/._TS_1.mrc").write_bytes(b"\x00\x05\x16\x07" + bytes(4000))
@@ -162,6 +189,53 @@ def test_pixels_are_compared_with_the_header_whatever_the_name(project, capsys):
         assert "--binning" in shown
         more = ["--binning", "0.5"]
         assert extract(folder, "--tomograms", folder / f"{file}_", *more, output=file) == 0
+
+
+@pytest.fixture
+def with_hole(tmp_path, project):
+    """A table of two particles in an OME-Zarr, one chunk of which is missing."""
+    zarr = pytest.importorskip("zarr")
+    folder = project([], ["TS_1", "TS_1"], rlnClassNumber=[1, 2])
+    group = zarr.open_group(tmp_path / "TS_1.zarr", mode="w", zarr_format=2)
+    array = group.create_array("0", shape=(20,) * 3, dtype="f4", chunks=(10, 20, 20), fill_value=3)
+    array[:10] = np.random.default_rng(0).normal(size=(10, 20, 20))
+    scale = [{"type": "scale", "scale": [10.0] * 3}]
+    axes = [{"name": name, "unit": "angstrom"} for name in "zyx"]
+    dataset = {"path": "0", "coordinateTransformations": scale}
+    group.attrs["multiscales"] = [{"axes": axes, "datasets": [dataset], "version": "0.4"}]
+    return folder
+
+
+def test_missing_chunks_are_filled_where_it_is_asked_for(with_hole, capsys):
+    where, fill = ["--tomograms", f"{with_hole}/TS_1.zarr"], ["--missing-chunks", "fill"]
+    table = ["--particles", f"{with_hole}/particles.star", *where, "--quiet"]
+    fit = ["--box-size", "8", "--method", "supervised", "--epochs", "1", "--no-early-stopping"]
+    model = f"{with_hole}/model.joblib"
+    commands = {
+        "extract": [*table, "--box-size", "8", "--output", f"{with_hole}/boxes"],
+        "fit": [*table, *fit, "--output", model],
+        "predict": [*table, "--model", model, "--output", f"{with_hole}/out.star"],
+        "pick": [
+            *where,
+            "--diameter",
+            "60",
+            "--output",
+            f"{with_hole}/picks.star",
+            "--threshold=0",
+        ],
+        "info": [f"{with_hole}/TS_1.zarr"],
+    }
+    for command, options in commands.items():
+        if command != "predict":
+            assert main([command, *options]) == 1
+            shown = capsys.readouterr().err
+            assert "TS_1.zarr has 1 of 2 chunks" in shown
+            assert "--missing-chunks fill" in shown
+        assert main([command, *options, *fill]) == 0
+        capsys.readouterr()
+    assert main(["predict", *commands["predict"], "--overwrite"]) == 1
+    box = read_mrc(with_hole / "boxes/subtomograms/TS_1/000001.mrc").data
+    assert (box[6:] == 3).all()
 
 
 def test_folders_of_boxes_are_named_after_tomograms():

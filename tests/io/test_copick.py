@@ -1,12 +1,14 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sksubtomo.exceptions import FileFormatError
 from sksubtomo.io import make_particle_table, read_particles, write_particles
+from sksubtomo.io._copick import check_copick, read_copick, write_copick
 
 CONTENT = {
     "pickable_object_name": "ribosome",
@@ -110,6 +112,45 @@ def test_what_is_written_is_read_again(tmp_path_factory, points):
     again = read_particles(folder / "b.json", pixel_size_angstrom=10.0, shifts="ignore")
     assert again.table.equals(particles.table)
     assert len(again) == len(points)
+
+
+ANY_TEXT = st.one_of(st.none(), st.text(max_size=8), st.sampled_from(["", "nan", "a\nb", '"', "'"]))
+MATRIX = st.lists(
+    st.lists(st.floats(allow_nan=False), min_size=4, max_size=4), min_size=4, max_size=4
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_all_text_and_numbers_come_back(tmp_path_factory, data):
+    """Any text, infinities, points with and without a score or a matrix, and no points."""
+    said = {name: data.draw(ANY_TEXT) for name in ("user_id", "session_id", "run_name")}
+    said["trust_orientation"] = data.draw(st.sampled_from([None, True, False]))
+    said["voxel_spacing"] = data.draw(st.one_of(st.none(), st.floats(allow_nan=False)))
+    content = {"pickable_object_name": data.draw(st.text(max_size=8)), "unit": "angstrom"}
+    content |= {name: value for name, value in said.items() if value is not None}
+    content["points"] = []
+    for _ in range(data.draw(st.integers(0, 3))):
+        point = {"location": dict.fromkeys("xyz", data.draw(st.floats(0, 1e6)))}
+        if data.draw(st.booleans()):
+            point["transformation_"] = data.draw(MATRIX)
+        if data.draw(st.booleans()):
+            point["score"] = data.draw(st.floats(allow_nan=False))
+        content["points"].append(point)
+    folder = tmp_path_factory.mktemp("copick")
+    (folder / "a.json").write_text(json.dumps(content))
+    table = read_copick(folder / "a.json")
+    check_copick(folder / "b.json", table)
+    write_copick(table, folder / "b.json")
+    again = read_copick(folder / "b.json")
+    pd.testing.assert_frame_equal(again, table, check_exact=True)
+    written = json.loads((folder / "b.json").read_text())
+    for name in ("run_name", "voxel_spacing"):
+        # Written as null where nothing is said.
+        assert written.pop(name) == content.pop(name, None)
+    scores = {point.get("score") for point in content["points"]}
+    if None not in scores or scores <= {None}:
+        assert written == content
 
 
 def test_a_point_that_is_wrong_is_named(path):

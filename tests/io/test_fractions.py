@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from bead_tables import SHAPE as BEAD_SHAPE
+from bead_tables import with_tomogram
 
 from sksubtomo.exceptions import FileFormatError
 from sksubtomo.io import make_particle_table, read_particles, write_mrc, write_particles
@@ -72,3 +74,31 @@ def test_one_of_a_few_may_be_outside(write):
     places[1, 2] = 121
     with pytest.raises(FileFormatError, match=r"2 of 5 particles outside"):
         read_particles(**write(places))
+
+
+@pytest.mark.parametrize("ending", [".star", ".csv", ".coords", ".tbl"])
+def test_fractions_are_never_taken_for_voxels(tmp_path, ending):
+    fractions = np.random.default_rng(0).uniform(size=(5, 3))
+    path, params = tmp_path / f"a{ending}", {}
+    if ending == ".star":
+        write_particles(path, make_particle_table(fractions, tomogram_names=["TS_01"] * 5))
+        given = with_tomogram(tmp_path, path.read_text())
+        expected = fractions * BEAD_SHAPE
+        np.testing.assert_allclose(read_particles(**given).coordinates, expected)
+        one = {**given, "path": tmp_path / "one.star"}
+        write_particles(one["path"], read_particles(**given).subset([0]))
+        np.testing.assert_allclose(read_particles(**one).coordinates, expected[:1])
+    else:
+        head, x = ("x,y,z\n", ",") if ending == ".csv" else ("", " ")
+        zeros = [0] * 23 if ending == ".tbl" else []
+        rows = [x.join(map(str, [*zeros, *row])) for row in fractions[:, ::-1].tolist()]
+        path.write_text(head + "\n".join(rows) + "\n")
+    with pytest.raises(FileFormatError, match=rf"a{ending} has coordinates .*\[0, 1\].*binning=1"):
+        read_particles(path)
+    first = 1.0 if ending == ".tbl" else 0.0
+    read = read_particles(path, binning=1, **params)
+    np.testing.assert_allclose(read.coordinates, fractions - first)
+    # Voxels of the corner are whole numbers.
+    corner = make_particle_table([[0, 0, 1], [1, 0, 1]])
+    write_particles(tmp_path / "corner.star", corner)
+    assert read_particles(tmp_path / "corner.star").coordinates[0].tolist() == [0, 0, 1]

@@ -4,9 +4,7 @@ import bz2
 import gzip
 import math
 import pickle
-import resource
 import warnings
-from pathlib import Path
 
 import emfile
 import numcodecs
@@ -21,20 +19,6 @@ VOLUME = np.random.default_rng(0).normal(size=(6, 7, 8)).astype(np.float32)
 # What whole numbers in headers become: absurd, negative, and off by a little.
 EXTREMES = [0, 1, 2, 255, 2**15, 2**24, 2**31 - 1, 2**31, 2**32 - 1, 2**32 - 2, 0x7F800000]
 LONGEST_MESSAGE = 800
-
-
-@pytest.fixture
-def little_memory():
-    """Let no allocation succeed that takes the process a gibibyte beyond what it has."""
-    memory = Path("/proc/self/statm")
-    if not memory.exists():
-        pytest.skip("needs /proc to know how much memory the process has")
-    pages = int(memory.read_text().split()[0])
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    most = pages * resource.getpagesize() + 2**30
-    resource.setrlimit(resource.RLIMIT_AS, (most, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def mutate(whole, rng, n_header):

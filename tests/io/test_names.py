@@ -109,6 +109,67 @@ def test_folders_in_a_name_tell_equal_files_apart():
         find_tomograms(["c/TS_1.mrc"], files)
 
 
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("session2/TS_1.mrc", "/x/session1/TS_1.mrc"),
+        ("session2/TS_1", "/x/session1/rec_TS_1_10.00Apx.mrc"),
+        ("session2/TS_1.tomostar", "session1/TS_1.mrc"),
+        ("session2/TS_1/TS_1.mrc", "/x/session1/TS_1/TS_1.mrc"),
+        ("session2/aligned/TS_1.mrc", "/x/session1/aligned/TS_1.mrc"),
+        ("session2/tomograms/TS_1.mrc", "/x/session1/tomograms/TS_1.mrc"),
+        ("/x/session2/TS_1.mrc", "/x/session1/TS_1.mrc"),
+        ("C:\\data\\session2\\TS_1.mrc", "/data/session1/TS_1.mrc"),
+        ("../session2/TS_1.mrc", "/x/session1/TS_1.mrc"),
+        ("a/b/TS_1.mrc", "/x/b/a/TS_1.mrc"),
+        ("Tomograms/job006/tomograms/rec_TS_1.mrc", "Tomograms/job005/tomograms/rec_TS_1.mrc"),
+        ("session2/TS_1", "session1/TS_1/VoxelSpacing10.000/wbp.zarr"),
+    ],
+)
+def test_a_name_is_never_a_file_in_another_folder(name, file):
+    assert find_tomograms([name], [file], missing="ignore") == {}
+    with pytest.raises(ValueError, match=r"without a file.*In other folders than named, it may be"):
+        find_tomograms([name], [file])
+    other = "/y/session3/job003/" + name.replace("\\", "/").rsplit("/", 1)[-1]
+    with pytest.raises(ValueError, match="mapping") as error:
+        find_tomograms([name], [file, other])
+    assert repr(file) in str(error.value)
+    assert repr(other) in str(error.value)
+    # A decorated name in the right folder goes before an exact one in another.
+    decorated = "/y/session2/aligned/TS_1/a/b/job006/rec_TS_1_5Apx.mrc"
+    if name.startswith("session2/TS_1"):
+        assert found([name], [file, decorated]) == {name: decorated}
+    # What is said is not compared.
+    assert found([name], {name: file}) == {name: file}
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("session2/TS_1.mrc", "/x/session2/TS_1.mrc"),
+        ("session2/TS_1.mrc", "/x/session2/denoised/TS_1.mrc"),
+        ("session2/TS_1/TS_1.mrc", "/x/session2/TS_1.mrc"),
+        ("TS_1/TS_1.mrc", "/x/session1/TS_1.mrc"),
+        ("TS_1.mrc", "/x/session1/TS_1.mrc"),
+        ("session2/TS_1.mrc", "TS_1.mrc"),
+        ("Tomograms/job006/tomograms/rec_TS_1.mrc", "/x/session1/rec_TS_1.mrc"),
+        ("warp_tiltseries/reconstruction/TS_1_10.00Apx.mrc", "/x/session1/TS_1_10.00Apx.mrc"),
+        ("./tomograms/TS_1.mrc", "/x/session1/TS_1.mrc"),
+    ],
+)
+def test_folders_that_do_not_contradict(name, file):
+    assert found([name], [file]) == {name: file}
+
+
+def test_a_file_that_is_there_is_in_a_folder(tmp_path, monkeypatch):
+    (tmp_path / "session1").mkdir()
+    (tmp_path / "session1/TS_1.mrc").touch()
+    monkeypatch.chdir(tmp_path / "session1")
+    assert found(["session1/TS_1.mrc"], ["TS_1.mrc"]) == {"session1/TS_1.mrc": "TS_1.mrc"}
+    with pytest.raises(ValueError, match=r"may be any of 'TS_1.mrc'"):
+        find_tomograms(["session2/TS_1.mrc"], ["TS_1.mrc"])
+
+
 def test_no_file_is_that_of_two_names():
     for names, files in [
         (["TS_1", "TS_1.tomostar"], ["TS_1.mrc"]),

@@ -1,5 +1,9 @@
+import re
+
 import numpy as np
 import pytest
+from bead_tables import BEAD, DIALECTS, RELION_PIXELS, VOXEL, X, Y, Z, star, with_tomogram
+from bead_tables import SHAPE as BEAD_SHAPE
 
 from sksubtomo.exceptions import FileFormatError
 from sksubtomo.io import (
@@ -114,3 +118,47 @@ def test_pixels_of_one_size_and_voxels_that_are_no_cubes(write, tmp_path, column
     assert len(read_particles(path, tomograms={"TS_1": file}, binning=1)) == 2
     # Without pixel sizes, coordinates are in voxels.
     assert read_particles(write(), tomograms={"TS_1": file}).coordinates.tolist() == PIXELS.tolist()
+
+
+@pytest.mark.parametrize("name", ["TS_01.mrc", "TS_01_5.00Apx.mrc", "rec_TS_01.mrc"])
+@pytest.mark.parametrize("column", ["rlnTomoTiltSeriesPixelSize", "rlnPixelSize"])
+def test_pixels_are_compared_with_the_tomogram_whatever_its_name(tmp_path, name, column):
+    text = star([*RELION_PIXELS, column], [X / 2, Y / 2, Z / 2, 10], name="TS_01.tomostar")
+    given = with_tomogram(tmp_path, text, name)
+    with pytest.raises(FileFormatError, match=rf"a.star .*10.*{name} has voxels of 5 A.*binning="):
+        read_particles(**given)
+    assert read_particles(**given, binning=0.5).coordinates.tolist() == [list(BEAD)] * 2
+    with_tomogram(tmp_path, text, name, voxel=10.0)
+    assert read_particles(**given).coordinates[0, 0] == Z / 2
+
+
+@pytest.mark.parametrize("column", ["rlnPixelSize", "rlnDetectorPixelSize", "rlnImagePixelSize"])
+def test_no_binning_is_suggested_where_pixels_are_not_known(tmp_path, column):
+    text = star([*RELION_PIXELS, "rlnTomoTiltSeriesPixelSize", column], [2 * X, 2 * Y, 2 * Z, 1, 3])
+    given = with_tomogram(tmp_path, text)
+    with pytest.raises(FileFormatError) as error:
+        read_particles(**given)
+    message = str(error.value)
+    assert f"rlnTomoTiltSeriesPixelSize 1; {column} 3" in message
+    assert "voxels of 5 A" in message
+    assert re.findall(r"binning=\S*", message) == ["binning=;"]
+    # The caller says which it is.
+    with pytest.raises(FileFormatError, match=r"counts in pixels of 3 A.*binning=1.667"):
+        read_particles(**given, pixel_size_angstrom=3.0)
+    assert read_particles(**given, binning=2).coordinates[0].tolist() == list(BEAD)
+
+
+def test_voxels_other_than_the_pixels_ask_for_the_binning(tmp_path):
+    text, params = DIALECTS["RELION 4, unbinned pixels"]
+    (tmp_path / "a.star").write_text(text)
+    write_mrc(tmp_path / "TS_01.mrc", np.zeros(BEAD_SHAPE, dtype=np.float32), VOXEL)
+    params = {**params, "tomograms": {"TS_01": tmp_path / "TS_01.mrc"}}
+    particles = read_particles(tmp_path / "a.star", **params)
+    np.testing.assert_allclose(particles.coordinates, [BEAD] * 2, atol=1e-5)
+    del params["binning"]
+    message = r"a.star counts in pixels of 2.5 A, but .*TS_01.mrc has voxels of 5 A.*binning=2"
+    with pytest.raises(FileFormatError, match=message):
+        read_particles(tmp_path / "a.star", **params)
+    # A tomogram that cannot be read is told where it is read.
+    (tmp_path / "TS_01.mrc").write_bytes(b"x" * 2000)
+    read_particles(tmp_path / "a.star", **params)

@@ -148,9 +148,13 @@ def test_the_pixel_of_the_tilt_series_is_that_of_coordinates(project):
     text = optics([1, 2.5], [2, 1.25])
     columns, values = ["rlnOpticsGroup", *SHIFTS], [2, 5, 0, 0]
     path = pixels_table(project, text, columns, values)
-    assert read_particles(path, **APPLY).coordinates[0, 2] == UNBINNED[0] - 4
+    # It is asked how many of these pixels are a voxel.
+    with pytest.raises(FileFormatError, match=r"pixels.star counts in pixels of 1.25 A.*binning="):
+        read_particles(path, **APPLY).coordinates  # noqa: B018
+    pixels = {**APPLY, "binning": 1}
+    assert read_particles(path, **pixels).coordinates[0, 2] == UNBINNED[0] - 4
     assert read_particles(path, binning=4, **APPLY).coordinates[0, 2] == PLACE[2] - 1
-    assert read_particles(path, pixel_size_angstrom=1.255, **APPLY).coordinates[0, 0] == 56
+    assert read_particles(path, pixel_size_angstrom=1.255, **pixels).coordinates[0, 0] == 56
     with pytest.raises(FileFormatError, match=r"pixel_size_angstrom is 2.5, but .* is 1.25"):
         read_particles(path, pixel_size_angstrom=2.5, **APPLY)
     path = pixels_table(project, text, SHIFTS, [5, 0, 0])
@@ -167,7 +171,7 @@ def test_the_pixel_of_the_tilt_series_is_that_of_coordinates(project):
 def test_optics_of_single_values(project):
     text = "data_optics\n\n_rlnOpticsGroup 1\n_rlnTomoTiltSeriesPixelSize 1.25\n\n"
     path = pixels_table(project, text, SHIFTS, [5, 0, 0])
-    assert read_particles(path, **APPLY).coordinates[0, 2] == UNBINNED[0] - 4
+    assert read_particles(path, **APPLY, binning=1).coordinates[0, 2] == UNBINNED[0] - 4
     path = pixels_table(project, text.replace("1.25", "0"), SHIFTS, [5, 0, 0])
     with pytest.raises(FileFormatError, match=r"pixels.star must have positive numbers"):
         read_particles(path, **APPLY)

@@ -2,9 +2,31 @@ import json
 
 import numpy as np
 import pytest
+from bead_tables import (
+    BEAD,
+    CENTERED,
+    FRACTIONS,
+    OFF_CENTER,
+    ORIGIN,
+    ORIGIN_ANGST,
+    RELION_PIXELS,
+    SUBTOMOGRAM,
+    X,
+    Y,
+    Z,
+    star,
+    with_tomogram,
+)
 
+from sksubtomo.cli import main
 from sksubtomo.exceptions import FileFormatError
-from sksubtomo.io import make_particle_table, read_particles, write_mrc, write_particles
+from sksubtomo.io import (
+    ParticleTable,
+    make_particle_table,
+    read_particles,
+    write_mrc,
+    write_particles,
+)
 
 PLACE = [30.0, 40.0, 50.0]
 PIXELS = {"rlnOriginX": 4.0, "rlnOriginY": 0.0, "rlnOriginZ": 0.0}
@@ -80,3 +102,86 @@ def test_translations_of_copick_are_asked_about(write, tmp_path):
     with pytest.raises(FileFormatError, match=r"transformation_03.*shifts='apply'"):
         read_particles(**{**given, "shifts": None})
     np.testing.assert_allclose(read_particles(**given).coordinates, [[28, 40, 60], PLACE])
+
+
+@pytest.mark.parametrize("binning", [1, 2])
+def test_the_size_of_the_pixels_of_shifts_answers_it(write, binning):
+    given = write(**PIXELS, rlnImagePixelSize=20.0)
+    with pytest.raises(FileFormatError, match=r"shift_pixel_size_angstrom=") as error:
+        read_particles(**given, binning=binning)
+    assert error.value.arguments == ("shift_pixel_size_angstrom", "shifts")
+    # 4 pixels along x, of 20 or 5 A, in voxels of 10 A.
+    for size in (20.0, 5.0):
+        read = read_particles(**given, binning=binning, shift_pixel_size_angstrom=size)
+        expected = np.array(PLACE) / binning - [0, 0, 4 * size / 10]
+        np.testing.assert_allclose(read.coordinates, [expected] * 2, rtol=1e-6)
+    with pytest.raises(ValueError, match=r"shift_pixel_size_angstrom=-1.0 must be a positive"):
+        read_particles(**given, binning=binning, shift_pixel_size_angstrom=-1.0)
+
+
+def test_shifts_in_pixels_beside_coordinates_in_angstrom(write):
+    given = write(**PIXELS)
+    columns = [f"rlnCenteredCoordinate{axis}Angst" for axis in "XYZ"]
+    table = make_particle_table([PLACE] * 2, tomogram_names=["TS_1"] * 2, columns=PIXELS).table
+    centered = 10 * (np.array(PLACE) - np.array([60, 100, 120]) / 2)
+    table = table.rename(
+        columns={f"rlnCoordinate{axis}": name for axis, name in zip("XYZ", columns, strict=True)}
+    )
+    table[columns] = centered[::-1]
+    write_particles(given["path"], ParticleTable({"": table}, ""), overwrite=True)
+    with pytest.raises(FileFormatError, match=r"not in pixels. Give .*shift_pixel_size_angstrom="):
+        read_particles(**given)
+    read = read_particles(**given, shift_pixel_size_angstrom=5.0)
+    np.testing.assert_allclose(read.coordinates, [[30, 40, 48]] * 2, atol=1e-5)
+
+
+def test_two_shifts_are_compared_by_the_size_that_is_given(write):
+    given = write(**PIXELS | ANGSTROM)
+    np.testing.assert_allclose(
+        read_particles(**given, shift_pixel_size_angstrom=10.0).coordinates, [[30, 40, 46]] * 2
+    )
+    with pytest.raises(FileFormatError, match=r"not the same, with pixels of shift_pixel_size"):
+        read_particles(**given, shift_pixel_size_angstrom=20.0)
+
+
+def test_shifts_in_pixels_on_the_command_line(write, tmp_path, capsys):
+    given = write(**PIXELS, rlnImagePixelSize=20.0)
+    command = ["extract", "--particles", f"{given['path']}", "--box-size", "8", "--shifts", "apply"]
+    command += ["--tomograms", f"{tmp_path}/TS_1.mrc", "--output", f"{tmp_path}/out"]
+    command += ["--binning", "1", "--dry-run"]
+    assert main(command) == 1
+    assert "Here, that is said by --shift-pixel-size, --shifts." in capsys.readouterr().err
+    assert main([*command, "--shift-pixel-size", "20"]) == 0
+
+
+def test_two_shifts_that_differ_are_refused(tmp_path):
+    columns = [*RELION_PIXELS, *ORIGIN, *ORIGIN_ANGST]
+    given = with_tomogram(tmp_path, star(columns, [X, Y, Z, 1, 2, 3, 9, 9, 9]))
+    with pytest.raises(FileFormatError, match=r"two shifts .*rlnOriginX.*rlnOriginXAngst.*Remove"):
+        read_particles(**given, shifts="apply")
+    assert read_particles(**given, shifts="ignore").coordinates[0].tolist() == list(BEAD)
+
+
+def test_shifts_in_pixels_of_nothing_are_refused(tmp_path):
+    for columns, values in ((CENTERED, OFF_CENTER), (RELION_PIXELS, FRACTIONS)):
+        given = with_tomogram(tmp_path, star([*columns, *ORIGIN], [*values, 1, 2, 3]))
+        with pytest.raises(
+            FileFormatError, match=r"shifts in pixels \(rlnOriginX\), but .* not in"
+        ):
+            read_particles(**given, shifts="apply")
+        np.testing.assert_allclose(read_particles(**given, shifts="ignore").coordinates, [BEAD] * 2)
+
+
+def test_angles_that_turn_shifts_are_complete_and_finite(tmp_path):
+    columns = [*RELION_PIXELS, *ORIGIN, *SUBTOMOGRAM]
+    path = tmp_path / "a.star"
+    path.write_text(star(columns[:-1], [X, Y, Z, 1, 2, 3, 10, 20]))
+    with pytest.raises(
+        FileFormatError, match=r"rlnTomoSubtomogramRot, rlnTomoSubtomogramTilt only"
+    ):
+        read_particles(path, shifts="apply")
+    path.write_text(star(columns, [X, Y, Z, 1, 2, 3, 10, "nan", 30]))
+    with pytest.raises(
+        FileFormatError, match=r"row 1 \(line 14\) has .*rlnTomoSubtomogramTilt nan"
+    ):
+        read_particles(path, shifts="apply")
