@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -261,8 +261,8 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         targets, classes = self._encode(y, len(volumes))
         prior = check_class_prior(self.class_prior, targets, classes)
         rng = check_random_state(self.random_state)
-        grids = [(self._poses(stage, stages), stage[3]) for stage in stages]
-        finest = self._poses(stages[-1], stages)
+        poses = [self._poses(stage, stages) for stage in stages]
+        finest = poses[-1]
         coefficients = all_coefficients(finest, volumes)
         # float64: a float32 cannot hold the square of a large unit.
         scale = float(coefficients.abs().double().square().mean().sqrt()) or 1.0
@@ -271,7 +271,7 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         perplexity = self.class_perplexity
         make = partial(
             MultiReferenceEM,
-            grids,
+            [(grid, n_iter) for grid, (*_, n_iter) in zip(poses, stages, strict=True)],
             coefficients / scale,
             finest,
             targets,
@@ -284,29 +284,18 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
             report=self._report,
             device=device,
         )
-        starts = self._starts(make, targets, initial_proba, len(classes), rng)
-        likeliest = max(starts, key=lambda em: em.log_likelihood)
-        self.estimator_, self.classes_ = estimator, classes
-        self._record(likeliest, finest, scale, prior)
-        return self
-
-    def _starts(
-        self,
-        make: Callable[..., MultiReferenceEM],
-        targets: NDArray[np.int64],
-        initial_proba: NDArray[np.float64] | None,
-        n_classes: int,
-        rng: np.random.RandomState,
-    ) -> Iterator[MultiReferenceEM]:
-        """Yield all starts, one after the other, each run to its end."""
-        hidden = targets < 0
-        for start in range(self.n_init if hidden.any() else 1):
-            rows = starting_rows(targets, initial_proba, n_classes, rng)
-            held_back = hidden & (rng.uniform(size=len(targets)) < 0.5) if start else None
+        hidden, best = targets < 0, None
+        for number in range(self.n_init if hidden.any() else 1):
+            rows = starting_rows(targets, initial_proba, len(classes), rng)
+            held_back = hidden & (rng.uniform(size=len(targets)) < 0.5) if number else None
             em = make(start=rows, held_back=held_back)
-            with keeping_freed_memory(), holding_precision("float32", resolve_device(self.device)):
+            with keeping_freed_memory(), holding_precision("float32", device):
                 em.run()
-            yield em
+            if best is None or em.log_likelihood > best.log_likelihood:
+                best = em
+        self.estimator_, self.classes_ = estimator, classes
+        self._record(best, finest, scale, prior)
+        return self
 
     def _first_noise(self, finest: Poses, volumes: Any, coefficients: torch.Tensor) -> float:
         """Return the noise power to begin with, in the units of the volumes."""
