@@ -2,6 +2,8 @@
 
 __all__ = [
     "FileFormatError",
+    "ImagingWarning",
+    "LabelAgreementWarning",
     "OutOfMemoryWarning",
     "PrecisionWarning",
     "SuspiciousLabelWarning",
@@ -11,6 +13,14 @@ __all__ = [
 
 class FileFormatError(ValueError):
     """A file is not what its name or header promises; the message names the file."""
+
+
+class ImagingWarning(UserWarning):
+    """Volumes look as if their tilt axis, tilt range or contrast were not what was stated."""
+
+
+class LabelAgreementWarning(UserWarning):
+    """Fitted references disagree with given labels: classes may be mixed, or labels wrong."""
 
 
 class OutOfMemoryWarning(UserWarning):

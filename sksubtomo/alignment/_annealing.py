@@ -42,7 +42,9 @@ def class_log_bias(log_evidence: torch.Tensor, prior: NDArray[np.float64]) -> to
 
 
 def annealed_responsibilities(
-    log_evidence: torch.Tensor, prior: NDArray[np.float64] | None, perplexity: float
+    log_evidence: torch.Tensor,
+    prior: NDArray[np.float64] | None,
+    perplexity: float,
 ) -> tuple[torch.Tensor, float]:
     """Return posteriors of classes that are spread over a number of classes on average.
 

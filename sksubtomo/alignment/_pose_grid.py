@@ -115,6 +115,9 @@ class PoseGrid:
         self.rotations, self.shifts = rotations, shifts
         self.frequencies, self._index = measured_frequencies(box_size, n_shells, tilt_range_deg)
         self.radii = np.linalg.norm(self.frequencies, axis=1)
+        ball, _ = measured_frequencies(box_size, n_shells, 90.0)
+        #: Fraction of the frequencies in the ball that one volume measures.
+        self.coverage = len(self.frequencies) / len(ball)
         #: Shell of every real coefficient.
         self.shells = torch.from_numpy(np.tile(self.radii.round().astype(np.int64), 2))
         phases = np.exp(2j * np.pi / box_size * (shifts[:, ::-1] @ self.frequencies.T))
@@ -194,6 +197,27 @@ class PoseGrid:
         Rotations leave it as it is, so that it is known before any pose is.
         """
         return torch.maximum(power - noise, _LEAST_SIGNAL * noise)
+
+    def map_variance(
+        self, counts: torch.Tensor, noise: torch.Tensor, signal: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the posterior variance of the coefficients of maps, by class and shell.
+
+        An average of few volumes is not the molecule: its coefficients are off by this much, as if
+        all volumes of the class had so much more noise.
+
+        Parameters
+        ----------
+        counts : Tensor of shape (n_classes,)
+            How many volumes were averaged; each measures a part of the frequencies.
+        noise, signal : Tensor of shape (n_shells,)
+            Power of noise, and of a map beforehand.
+
+        Returns
+        -------
+        variance : Tensor of shape (n_classes, n_shells)
+        """
+        return 1 / (counts[:, np.newaxis] * self.coverage / noise + 1 / signal)
 
     def wiener_update(
         self,

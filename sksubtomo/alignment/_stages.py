@@ -12,7 +12,9 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from sksubtomo.alignment import IdentityPose, PoseGrid, Poses, shift_grid
+from sksubtomo.alignment._identity_pose import IdentityPose
+from sksubtomo.alignment._pose_grid import PoseGrid, shift_grid
+from sksubtomo.alignment._spectra import Poses, shell_power
 from sksubtomo.geometry import rotation_grid
 
 #: Shells, angular step in degrees, shifts along an axis, iterations.
@@ -22,10 +24,25 @@ Stage = tuple[float, float, int, int]
 _LEAST_BACKGROUND = 1e-3
 # Volumes that are read and transformed at once.
 _ROWS_PER_BLOCK = 64
+# Averages of labeled volumes have converged after so many iterations.
+_MOST_FROZEN = 8
 
 
-def check_stages(stages: Any, n_frozen_iter: int) -> list[Stage]:
-    """Return stages as tuples, coarse to fine."""
+def check_stages(stages: Any, n_frozen_iter: int | str) -> list[Stage]:
+    """Return stages as tuples, coarse to fine.
+
+    Parameters
+    ----------
+    stages : sequence of (n_shells, angular_step_deg, n_shifts, n_iter)
+        As a user gives them.
+    n_frozen_iter : int or "auto"
+        At most the iterations that there are.
+
+    Raises
+    ------
+    ValueError
+        If a stage is malformed, or the number of shells decreases.
+    """
     try:
         table = np.asarray(stages, dtype=float)
     except (TypeError, ValueError):
@@ -43,8 +60,8 @@ def check_stages(stages: Any, n_frozen_iter: int) -> list[Stage]:
                 "a step above 0 and at most 180 degrees, and whole n_shifts and n_iter from 1."
             )
     if (np.diff(table[:, 0]) < 0).any():
-        raise ValueError(f"n_shells of the stages, {table[:, 0].tolist()}, must not fall.")
-    if n_frozen_iter > table[:, 3].sum():
+        raise ValueError(f"n_shells of the stages, {table[:, 0].tolist()}, must be non-decreasing.")
+    if not isinstance(n_frozen_iter, str) and n_frozen_iter > table[:, 3].sum():
         raise ValueError(
             f"n_frozen_iter={n_frozen_iter}, but the stages have {int(table[:, 3].sum())} "
             "iterations in all."
@@ -52,16 +69,69 @@ def check_stages(stages: Any, n_frozen_iter: int) -> list[Stage]:
     return [(a, b, int(c), int(d)) for a, b, c, d in table.tolist()]
 
 
+def frozen_iterations(
+    n_frozen_iter: int | str, stages: list[Stage], targets: NDArray[np.int64], n_classes: int
+) -> int:
+    """Return how many iterations to hold on to the initial class probabilities.
+
+    An average of several labeled volumes takes some iterations to align. Of one volume there is
+    nothing to align.
+
+    Parameters
+    ----------
+    n_frozen_iter : int or "auto"
+        As a user gives it.
+    stages : list of Stage
+        From :func:`check_stages`.
+    targets : ndarray of shape (n,)
+        Class indices, -1 where unlabeled.
+    n_classes : int
+        Number of classes.
+
+    Returns
+    -------
+    n_frozen : int
+        With "auto", two and one more for each label that a class has on average beyond the first,
+        at most eight, and at most half of the iterations before the last stage.
+    """
+    if not isinstance(n_frozen_iter, str):
+        return int(n_frozen_iter)
+    annealed = sum(n_iter for *_, n_iter in stages[:-1] or stages)
+    labels = np.count_nonzero(targets >= 0) / n_classes
+    return min(_MOST_FROZEN, 1 + math.ceil(labels), max(annealed * 2 // 3, 1))
+
+
 def check_class_prior(
     class_prior: Any, targets: NDArray[np.int64], classes: NDArray
 ) -> NDArray[np.float64] | None:
-    """Return the proportion of each class, of sum 1; None where there is no constraint."""
+    """Return the proportion of each class, of sum 1; None where there is no constraint.
+
+    Parameters
+    ----------
+    class_prior : {"estimated", "uniform", "labels"}, array-like of shape (n_classes,) or None
+        As a user gives it. "estimated" gives the proportions to begin with, those of the labels,
+        with half a label for classes without one.
+    targets : ndarray of shape (n,)
+        Class indices, -1 where unlabeled.
+    classes : ndarray of shape (n_classes,)
+        For the message.
+
+    Raises
+    ------
+    ValueError
+        If a class has no positive proportion.
+    """
     if class_prior is None:
         return None
     n_classes = len(classes)
     if isinstance(class_prior, str):
         counts = np.bincount(targets[targets >= 0], minlength=n_classes)
-        proportions = counts if class_prior == "labels" else np.ones(n_classes)
+        start = {
+            "estimated": np.maximum(counts, 0.5),
+            "labels": counts,
+            "uniform": np.ones(n_classes),
+        }
+        proportions = start[class_prior]
     else:
         try:
             proportions = np.asarray(class_prior, dtype=float)
@@ -132,10 +202,25 @@ def stage_poses(
     )
 
 
-def background_power(poses: Poses, volumes: Any, tilt_range_deg: Any) -> float:
-    """Return the power of real coefficients far beyond the ball of `poses`, or in the last shell.
+def background_power(poses: Poses, volumes: Any, tilt_range_deg: Any) -> tuple[float, float]:
+    """Return the power of real coefficients far beyond the ball of `poses`, and within it.
 
-    Far is the outer half of what is beyond, where there is little but noise.
+    Far is the outer half of what is beyond, where there is little but noise; without anything
+    beyond, it is the last shell.
+
+    Parameters
+    ----------
+    poses : PoseGrid or IdentityPose
+        Those of the last stage.
+    volumes : array-like of shape (n, d, h, w)
+        All volumes; read block by block.
+    tilt_range_deg : float or (float, float)
+        Measured tilts.
+
+    Returns
+    -------
+    outside, inside : float
+        Mean squares of real coefficients.
     """
     whole = poses
     if isinstance(poses, PoseGrid):
@@ -156,32 +241,45 @@ def background_power(poses: Poses, volumes: Any, tilt_range_deg: Any) -> float:
         beyond = whole.radii > whole.radii.max() - 1
     near = torch.from_numpy(whole.radii <= poses.radii.max())
     outside, inside = (float(total[where].mean()) for where in (torch.from_numpy(beyond), near))
-    if isinstance(poses, PoseGrid) and outside <= _LEAST_BACKGROUND * inside:
+    each = len(whole.radii) / len(whole.shells) / len(volumes)
+    return outside * each, inside * each
+
+
+def first_noise(poses: Poses, volumes: Any, noise: str, tilt_range_deg: Any) -> float:
+    """Return the noise power to begin with, in the units of the volumes.
+
+    Parameters
+    ----------
+    poses : PoseGrid or IdentityPose
+        Those of the last stage.
+    volumes : array-like of shape (n, d, h, w)
+        All volumes.
+    noise : {"white", "shells"}
+        "white" takes it from frequencies beyond those of `poses`; "shells" does, too, unless there
+        is next to nothing: then from their outermost shell.
+    tilt_range_deg : float or (float, float)
+        Measured tilts.
+
+    Raises
+    ------
+    ValueError
+        If there is no power where noise is measured.
+    """
+    outside, inside = background_power(poses, volumes, tilt_range_deg)
+    filtered = isinstance(poses, PoseGrid) and outside <= _LEAST_BACKGROUND * inside
+    if noise == "white" and filtered:
         raise ValueError(
             f"X has next to no power beyond {poses.radii.max():.3g} cycles per box, where noise "
             "is measured: volumes seem to be low-pass filtered or denoised (or constant). Give "
             "unfiltered volumes, or set noise='shells'."
         )
-    return outside / len(volumes) * len(whole.radii) / len(whole.shells)
-
-
-def starting_rows(
-    targets: NDArray[np.int64],
-    initial_proba: NDArray[np.float64] | None,
-    n_classes: int,
-    rng: np.random.RandomState,
-) -> NDArray[np.intp]:
-    """Return a row for each class: a labelled one, else the most probable, else any other.
-
-    Two classes do not begin as one row, since alike references would never part.
-    """
-    rows: list[int] = []
-    for code in range(n_classes):
-        own = np.flatnonzero(targets == code)
-        if not len(own):
-            hidden = np.flatnonzero(targets < 0)
-            own = np.setdiff1d(hidden if len(hidden) > len(rows) else np.arange(len(targets)), rows)
-            if initial_proba is not None and len(own):
-                own = own[[initial_proba[own, code].argmax()]]
-        rows.append(int(rng.choice(own if len(own) else len(targets))))
-    return np.array(rows)
+    power = outside
+    if filtered:
+        # The outermost shell is mostly noise.
+        power = float(shell_power(poses, all_coefficients(poses, volumes))[-1])
+    if not power > 0:
+        raise ValueError(
+            "X has no power in the outermost shell of the last of stages, where noise is "
+            "measured: are all values equal?"
+        )
+    return power

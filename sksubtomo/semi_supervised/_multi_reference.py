@@ -10,35 +10,46 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.base import _fit_context, clone
-from sklearn.frozen import FrozenEstimator
+from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.metadata_routing import MetadataRouter
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_consistent_length
 
 from sksubtomo._torch import holding_precision, resolve_device
 from sksubtomo._utils._allocator import keeping_freed_memory
-from sksubtomo._utils._labels import check_enough_classes, encode_labels, is_text
+from sksubtomo._utils._labels import check_enough_classes, encode_labels
 from sksubtomo._utils._near_misses import warning_once
 from sksubtomo._utils._params import NumberInterval
 from sksubtomo._utils._routing import routed_params, same_methods
 from sksubtomo._utils._volumes import check_volumes, unchanged_on_error
 from sksubtomo.alignment import (
+    LabelCheck,
     MultiReferenceEM,
     Poses,
     Stage,
     all_coefficients,
-    background_power,
     check_class_prior,
     check_cubes,
     check_stages,
-    shell_power,
+    first_noise,
+    frozen_iterations,
+    initialized_em,
+    leave_one_out,
+    likelier_geometry,
     stage_poses,
-    starting_rows,
 )
 from sksubtomo.fourier import check_tilt_range
 from sksubtomo.semi_supervised._base_reference import BaseReferenceClassifier
+from sksubtomo.semi_supervised._reference_checks import (
+    fit_initial_proba,
+    score_moments,
+    warn_of_geometry,
+    warn_of_labels,
+)
+
+# Labeled volumes whose power spectrum is looked at.
+_MOST_IMAGED = 100
 
 
 class MultiReferenceClassifier(BaseReferenceClassifier):
@@ -175,10 +186,11 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         "mask_radius_voxels": [NumberInterval(Real, 0, None, closed="neither"), None],
         "stages": ["array-like"],
         "n_init": [NumberInterval(Integral, 1, None, closed="left")],
-        "n_frozen_iter": [NumberInterval(Integral, 0, None, closed="left")],
+        "n_references": [NumberInterval(Integral, 1, None, closed="left")],
+        "n_frozen_iter": [StrOptions({"auto"}), NumberInterval(Integral, 0, None, closed="left")],
         "class_perplexity": [NumberInterval(Real, 1, None, closed="left"), None],
         "noise": [StrOptions({"white", "shells"})],
-        "class_prior": [StrOptions({"uniform", "labels"}), "array-like", None],
+        "class_prior": [StrOptions({"estimated", "uniform", "labels"}), "array-like", None],
         "classes": ["array-like", None],
         "volume_shape": [None, NumberInterval(Integral, 1, None, closed="left"), "array-like"],
         "device": [str],
@@ -195,10 +207,11 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         mask_radius_voxels=None,
         stages=((4.0, 36.0, 1, 2), (5.0, 28.5, 3, 10), (6.5, 24.0, 3, 4)),
         n_init=1,
-        n_frozen_iter=2,
+        n_references=1,
+        n_frozen_iter="auto",
         class_perplexity=None,
         noise="white",
-        class_prior="uniform",
+        class_prior="estimated",
         classes=None,
         volume_shape=None,
         device="auto",
@@ -211,6 +224,7 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         self.mask_radius_voxels = mask_radius_voxels
         self.stages = stages
         self.n_init = n_init
+        self.n_references = n_references
         self.n_frozen_iter = n_frozen_iter
         self.class_perplexity = class_perplexity
         self.noise = noise
@@ -261,85 +275,52 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         targets, classes = self._encode(y, len(volumes))
         prior = check_class_prior(self.class_prior, targets, classes)
         rng = check_random_state(self.random_state)
+        self._check_imaging(volumes, targets)
         poses = [self._poses(stage, stages) for stage in stages]
-        finest = poses[-1]
-        coefficients = all_coefficients(finest, volumes)
+        coefficients = all_coefficients(poses[-1], volumes)
         # float64: a float32 cannot hold the square of a large unit.
         scale = float(coefficients.abs().double().square().mean().sqrt()) or 1.0
-        noise = self._first_noise(finest, volumes, coefficients) / scale**2
-        estimator, initial_proba = self._initial_proba(X, y, classes, routed)
+        noise = first_noise(poses[-1], volumes, self.noise, self.tilt_range_deg) / scale**2
+        estimator, initial_proba = fit_initial_proba(self.estimator, X, y, classes, routed)
         perplexity = self.class_perplexity
-        make = partial(
-            MultiReferenceEM,
+        n_labels = np.bincount(targets[targets >= 0], minlength=len(classes))
+        estimated = isinstance(self.class_prior, str) and self.class_prior == "estimated"
+        initialize = partial(
+            initialized_em,
             [(grid, n_iter) for grid, (*_, n_iter) in zip(poses, stages, strict=True)],
             coefficients / scale,
-            finest,
             targets,
-            initial_proba=initial_proba,
+            n_classes=len(classes),
+            n_references=int(self.n_references),
+            rng=rng,
             noise=noise,
+            initial_proba=initial_proba,
             by_shell=self.noise == "shells",
             prior=prior,
-            n_frozen=int(self.n_frozen_iter),
+            pseudo_counts=np.maximum(n_labels, 0.5) if estimated else None,
+            n_frozen=frozen_iterations(self.n_frozen_iter, stages, targets, len(classes)),
             perplexity=len(classes) ** (2 / 3) if perplexity is None else float(perplexity),
             report=self._report,
             device=device,
         )
-        hidden, best = targets < 0, None
-        for number in range(self.n_init if hidden.any() else 1):
-            rows = starting_rows(targets, initial_proba, len(classes), rng)
-            held_back = hidden & (rng.uniform(size=len(targets)) < 0.5) if number else None
-            em = make(start=rows, held_back=held_back)
-            with keeping_freed_memory(), holding_precision("float32", device):
+        hidden, best, best_check = targets < 0, None, None
+        with keeping_freed_memory(), holding_precision("float32", device):
+            for number in range(self.n_init if hidden.any() else 1):
+                em = initialize(held_back_fraction=0.5 if number else 0.0)
                 em.run()
-            if best is None or em.log_likelihood > best.log_likelihood:
-                best = em
+                check = leave_one_out(em, poses[-1], em.coefficients)
+                if best is None or _quality(em, check) > _quality(best, best_check):
+                    best, best_check = em, check
         self.estimator_, self.classes_ = estimator, classes
-        self._record(best, finest, scale, prior)
+        self._record(best, scale)
+        self._record_check(best_check, targets)
         return self
-
-    def _first_noise(self, finest: Poses, volumes: Any, coefficients: torch.Tensor) -> float:
-        """Return the noise power to begin with, in the units of the volumes."""
-        if self.noise == "white":
-            power = background_power(finest, volumes, self.tilt_range_deg)
-        else:
-            # The outermost shell is mostly noise.
-            power = float(shell_power(finest, coefficients)[-1])
-        if not power > 0:
-            raise ValueError(
-                "X has no power in the outermost shell of the last of stages, where noise is "
-                "measured: are all values equal?"
-            )
-        return power
 
     def _encode(self, y: Any, n_samples: int) -> tuple[NDArray[np.int64], NDArray]:
         targets, classes = encode_labels(y, self.classes)
         check_consistent_length(np.empty(n_samples), targets)
         check_enough_classes(type(self).__name__, targets, classes)
         return targets, classes
-
-    def _initial_proba(
-        self, X: Any, y: Any, classes: NDArray, params: Mapping[str, Any]
-    ) -> tuple[Any, NDArray[np.float64] | None]:
-        """Fit the estimator; return it with its probabilities in the order of the classes."""
-        fitted = self.estimator
-        if fitted is None:
-            return None, None
-        if isinstance(fitted, FrozenEstimator):
-            check_is_fitted(fitted)
-        else:
-            fitted = clone(fitted).fit(X, y, **params)
-        known = fitted.classes_
-        unknown = known if is_text(known) != is_text(classes) else np.setdiff1d(known, classes)
-        if len(unknown):
-            raise ValueError(
-                f"estimator knows the classes {unknown.tolist()}, which are not among "
-                f"{classes.tolist()}. It has to take -1 in y for 'unlabeled'; an ordinary "
-                "classifier does so within SelfTrainingClassifier."
-            )
-        given = fitted.predict_proba(X)
-        probabilities = np.zeros((len(given), len(classes)))
-        probabilities[:, np.searchsorted(classes, known)] = given
-        return fitted, probabilities
 
     def _poses(self, stage: Stage, stages: list[Stage]) -> Poses:
         """Return the grid of poses of a stage, for maps as fine as the finest stage asks for."""
@@ -369,19 +350,40 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         if self.verbose:
             print(", ".join(f"{name} {value:.4g}" for name, value in entry.items()))  # noqa: T201
 
-    def _record(
-        self,
-        em: MultiReferenceEM,
-        finest: Poses,
-        scale: float,
-        prior: NDArray[np.float64] | None,
-    ) -> None:
-        self._finest = finest
-        self.references_ = finest.to_references(em.maps) * np.float32(scale)
+    def _check_imaging(self, volumes: Any, targets: NDArray[np.int64]) -> None:
+        """Warn where volumes measure other directions than the tilt range says."""
+        if self.volume_shape_[:2] == (1, 1):
+            return
+        rows = np.flatnonzero(targets >= 0)[:_MOST_IMAGED]
+        warn_of_geometry(*likelier_geometry(np.asarray(volumes[rows]), self.tilt_range_deg))
+
+    def _record(self, em: MultiReferenceEM, scale: float) -> None:
+        self._finest = em.stages[-1][0]
+        self._owner = em.owner
+        self.references_ = self._finest.to_references(em.maps) * np.float32(scale)
+        self.reference_classes_ = self.classes_[em.owner.numpy()]
+        self.reference_variance_ = em.variance.numpy().astype(np.float64) * scale**2
         self.noise_power_ = em.noise.numpy().astype(np.float64) * scale**2
-        n = len(self.classes_)
-        self.class_log_prior_ = np.log(np.full(n, 1 / n) if prior is None else prior)
+        self.class_log_prior_ = em.log_prior().double().numpy()
         self.transduction_ = self.classes_[em.labels.numpy()]
         self.log_likelihood_ = em.log_likelihood
         self.history_ = em.history
         self.n_iter_ = len(em.history)
+        scores = self._raw_scores(em.evidence, em.coefficients * scale)
+        self._score_location, self._score_scale = score_moments(
+            scores, em.labels.numpy(), em.n_classes
+        )
+
+    def _record_check(self, check: LabelCheck, targets: NDArray[np.int64]) -> None:
+        agrees = check.predicted == targets[check.rows]
+        self.label_agreement_ = float(agrees.mean()) if len(agrees) else np.nan
+        warn_of_labels(check, agrees, self.classes_, targets)
+
+
+def _quality(em: MultiReferenceEM, check: LabelCheck) -> tuple[float, float]:
+    """Return what initializations are compared by: agreement with labels, then likelihood.
+
+    The likelihood alone prefers a frequent class that is split over two references.
+    """
+    agrees = em.known.argmax(dim=1).numpy()[check.rows] == check.predicted
+    return float(agrees.mean()) if len(agrees) else 0.0, em.log_likelihood

@@ -373,9 +373,10 @@ def test_volumes_wait_for_the_last_stage(monkeypatch):
         maximize(self, *args, **kwargs)
 
     monkeypatch.setattr(MultiReferenceEM, "_maximize", spy)
-    params = {"initial_proba": None, "start": np.arange(1, 4), "noise": 1.0, "by_shell": False}
-    params |= {"prior": None, "n_frozen": 1, "perplexity": 2.0, "held_back": waiting}
-    MultiReferenceEM([(poses, 3), (poses, 2)], data, poses, codes, **params).run()
+    params = {"maps": poses.to_maps(data[1:4]), "owner": np.arange(3), "n_averaged": np.ones(3)}
+    params |= {"noise": 1.0, "n_frozen": 1, "perplexity": 2.0, "held_back": waiting}
+    params |= {"label_weight": 1.0}
+    MultiReferenceEM([(poses, 3), (poses, 2)], data, codes, **params).run()
     taken = torch.stack([share.sum(dim=1) for share in shares])
     assert not taken[:3, waiting].any()
     np.testing.assert_allclose(taken[3:], 1, atol=1e-6)
