@@ -43,6 +43,7 @@ from sksubtomo.fourier import check_tilt_range
 from sksubtomo.semi_supervised._base_reference import BaseReferenceClassifier
 from sksubtomo.semi_supervised._reference_checks import (
     fit_initial_proba,
+    fit_quality,
     score_moments,
     warn_of_geometry,
     warn_of_labels,
@@ -53,21 +54,21 @@ _MOST_IMAGED = 100
 
 
 class MultiReferenceClassifier(BaseReferenceClassifier):
-    r"""Maximum-likelihood classification by references, one a class, in all poses.
+    r"""Maximum-likelihood classification by reference maps in all poses.
 
-    The model: a volume of class c is the reference of c, rotated by any rotation, shifted, its
-    missing wedge cut, with Gaussian noise of one power in every Fourier shell. References
-    and noise are fitted by expectation-maximisation to all volumes, labelled or not: labelled ones
-    keep their class, that of the others is unknown as their pose is. At first, the others keep the
-    class probabilities that `estimator` gives them, while references take shape; then they are let
-    go. Unlike a network, the model knows what a rotation, a shift and a wedge are.
+    The model: a volume of a class is a reference of the class, rotated by any rotation, shifted,
+    its missing wedge cut, with Gaussian noise of one power in every Fourier shell. References are
+    fitted by expectation-maximization to all volumes: labeled ones keep their class, that of the
+    others is unknown as their pose is. References begin as averages of aligned labeled volumes;
+    then unlabeled volumes take part, their class probabilities annealed.
 
     Parameters
     ----------
     estimator : classifier or FrozenEstimator of one, optional
-        Has ``fit``, with -1 in `y` for unlabelled, and ``predict_proba``. It is cloned and
-        fitted; a ``FrozenEstimator`` is used as it is. By default, references start from the
-        labelled volumes alone.
+        Has ``fit``, with -1 in `y` for unlabeled, and ``predict_proba``. It is cloned and
+        fitted; a ``FrozenEstimator`` is used as it is. Unlabeled volumes keep its class
+        probabilities for `n_frozen_iter` iterations. By default, references begin with the
+        labeled volumes alone.
     tilt_range_deg : float or (float, float), default=60
         Lowest and highest tilt in degrees; a single number t means (-t, t). The tilt axis
         is y and the beam z, see :func:`sksubtomo.fourier.missing_wedge_mask`.
@@ -80,30 +81,33 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         box is used), step between rotations in degrees, shifts along an axis (1 is
         no shift), and iterations.
     n_init : int, default=1
-        Starts, of which the likeliest is kept: expectation-maximisation climbs to the next hill, on
-        which two classes may be mixed. Each begins with labelled volumes drawn anew, and all but
-        the first let a random half of the unlabelled volumes wait for the last stage. There is one
-        where all volumes are labelled.
-    n_frozen_iter : int, default=2
-        Of all iterations, those at the beginning in which classes of unlabelled volumes are fixed.
+        Initializations, of which the one is kept whose references agree best with the labels left
+        out of them, the likelihood deciding between equals. Each begins with labeled volumes drawn
+        anew, and all but the first hold a random half of the unlabeled volumes back until the last
+        stage. One where all volumes are labeled.
+    n_references : int, default=1
+        References of each class, for classes of several conformations.
+    n_frozen_iter : int or "auto", default="auto"
+        Of all iterations, those at the beginning in which classes of unlabeled volumes are fixed.
+        "auto" is one, and one more for each label that a class has on average, at most eight.
     class_perplexity : float, optional
-        Number of classes over which the posteriors of unlabelled volumes are spread in the first
+        Number of classes over which the posteriors of unlabeled volumes are spread in the first
         iteration after, by dividing their log evidence; it falls to 1 geometrically until the last
-        stage. By default ``n_classes ** (2 / 3)``. 1 trusts the evidence at once.
+        stage. By default ``n_classes ** (2 / 3)``. 1 switches annealing off.
     noise : {"white", "shells"}, default="white"
         "white" takes the power of frequencies beyond those compared for that of the noise at all
-        frequencies. "shells" estimates it shell by shell from what references leave, once classes
-        are free, for noise that is coloured; references that have no shape yet then count as noise,
-        which may keep them so.
-    class_prior : {"uniform", "labels"}, array-like of shape (n_classes,) or None, default="uniform"
-        Probabilities of classes among unlabelled volumes, in the order of ``classes_``; while
-        references take shape, a bias per class sees to it that the posteriors have these shares.
-        "uniform" is wrong where some classes are much
-        more frequent than others. "labels" takes the shares of the labels, if these were drawn at
-        random. None is no constraint.
+        frequencies. "shells" estimates it shell by shell in the last stage, from what references
+        leave, for noise that is colored.
+    class_prior : {"estimated", "uniform", "labels"}, array-like or None, default="estimated"
+        Class proportions among unlabeled volumes; an array has one of each class, in the order of
+        ``classes_``. While references take shape, a bias for each class makes the posteriors have
+        these proportions. "estimated" estimates them from labels and posteriors together; labels
+        count the more, the less references agree with labels left out of them. "uniform" is for
+        classes that are equally frequent, "labels" for labels that were drawn at random. None is
+        no constraint.
     classes : array-like of shape (n_classes,), optional
         All classes. By default those that occur in `y`. A class without a label begins as
-        an unlabelled volume drawn at random or, with `estimator`, its most probable one.
+        an unlabeled volume drawn at random or, with `estimator`, its most probable one.
     volume_shape : int or (int, int, int), optional
         Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels,
         which has one pose: tilt range, shifts, mask, and the shells and angles of `stages` are
@@ -111,7 +115,7 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
     device : str, default="auto"
         "cpu", "cuda", "cuda:1"...; "auto" takes a GPU if there is one.
     random_state : int, RandomState instance or None, default=None
-        Draws the labelled volumes that references begin as, and those that wait. The same integer
+        Draws the labeled volumes that references begin with, and those held back. The same integer
         gives the same bits on a CPU with the same number of threads.
     verbose : int, default=0
         Whether to print a line every iteration.
@@ -119,21 +123,28 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Classes, sorted, without the label that means "unlabelled".
-    references_ : ndarray of shape (n_classes, d, d, d) of float32
-        Maps, axes z, y, x, in the units of `X`, band-limited; the centre is voxel ``d // 2``.
+        Classes, sorted, without the label that means "unlabeled".
+    references_ : ndarray of shape (n_classes * n_references, d, d, d) of float32
+        Maps, axes z, y, x, in the units of `X`, band-limited; the center is voxel ``d // 2``.
+    reference_classes_ : ndarray of shape (n_classes * n_references,)
+        Class of each reference.
+    reference_variance_ : ndarray of shape (n_classes * n_references, n_shells)
+        Mean square error of a Fourier coefficient of each reference, by shell; it adds to the noise.
     noise_power_ : ndarray of shape (n_shells,)
         Noise variance per real Fourier coefficient, by shell; of white noise, the variance of a
         voxel.
     class_log_prior_ : ndarray of shape (n_classes,)
-        Logarithms of `class_prior`, equal ones where it is None.
+        Logarithms of the class proportions, equal ones where `class_prior` is None.
+    label_agreement_ : float
+        Fraction of labeled volumes that references without them give their own label, of at most
+        60; NaN where no class has another volume. Near 1 for a good fit. A fit below 0.95 warns.
     transduction_ : ndarray of shape (n_samples,)
         Labels of all volumes of :meth:`fit`: those given, else the most probable.
     log_likelihood_ : float
-        Of a volume on average, relative to noise alone, of the start that was kept.
+        Of a volume on average, relative to noise alone, of the initialization that was kept.
     history_ : list of dict
-        One entry an iteration of that start: ``log_likelihood`` per volume, relative to noise
-        alone; ``changed``, the share of volumes whose class changed; ``perplexity`` and
+        One entry an iteration of it: ``log_likelihood`` per volume, relative to noise
+        alone; ``changed``, the fraction of volumes whose class changed; ``perplexity`` and
         ``temperature``; ``seconds``.
     n_iter_ : int
         Iterations.
@@ -149,14 +160,16 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
     See Also
     --------
     sksubtomo.geometry.rotate_volume : Puts a reference into a pose from :meth:`align`.
-    sksubtomo.neural_network.CNNClassifier : A seed.
+    sksubtomo.neural_network.CNNClassifier : An `estimator` to begin with.
 
     Notes
     -----
     Volumes are used as they are, but for one scale: a volume's mean plays no part, contrast
-    and size do. Time goes with the product of volumes, classes, rotations, shifts and coefficients.
-    Memory goes with the number of volumes, of which the coefficients compared are kept, and with
-    that of volumes times classes, of each of which up to 256 probable poses are kept.
+    and size do. A labeled volume counts as six unlabeled ones while classes are annealed. Time
+    grows with the product of volumes, classes, rotations, shifts and coefficients; a volume is not
+    compared again with classes that became improbable. Memory grows with the number of volumes, of
+    which the coefficients compared are kept, and with that of volumes times classes, of each of
+    which up to 256 probable poses are kept.
 
     References
     ----------
@@ -260,6 +273,13 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         ValueError
             If `X` or `y` is malformed, boxes are no cubes, no volume or only one class is labeled,
             or a parameter does not fit the data; before any work.
+
+        Warns
+        -----
+        LabelAgreementWarning
+            If ``label_agreement_`` is below 0.95.
+        ImagingWarning
+            If labeled volumes have another tilt axis than y, or some have inverted contrast.
         """
         with unchanged_on_error(self):
             return self._fit(X, y, params)
@@ -309,7 +329,7 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
                 em = initialize(held_back_fraction=0.5 if number else 0.0)
                 em.run()
                 check = leave_one_out(em, poses[-1], em.coefficients)
-                if best is None or _quality(em, check) > _quality(best, best_check):
+                if best is None or fit_quality(em, check) > fit_quality(best, best_check):
                     best, best_check = em, check
         self.estimator_, self.classes_ = estimator, classes
         self._record(best, scale)
@@ -378,12 +398,3 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         agrees = check.predicted == targets[check.rows]
         self.label_agreement_ = float(agrees.mean()) if len(agrees) else np.nan
         warn_of_labels(check, agrees, self.classes_, targets)
-
-
-def _quality(em: MultiReferenceEM, check: LabelCheck) -> tuple[float, float]:
-    """Return what initializations are compared by: agreement with labels, then likelihood.
-
-    The likelihood alone prefers a frequent class that is split over two references.
-    """
-    agrees = em.known.argmax(dim=1).numpy()[check.rows] == check.predicted
-    return float(agrees.mean()) if len(agrees) else 0.0, em.log_likelihood
