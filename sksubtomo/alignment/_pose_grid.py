@@ -19,6 +19,7 @@ from scipy.signal import resample
 from scipy.spatial.transform import Rotation
 from torch.nn import functional
 
+from sksubtomo.alignment._interpolation import TrilinearSampling
 from sksubtomo.fourier import fourier_crop, missing_wedge_mask
 
 # Samples of a spectrum per frequency of the box, for trilinear interpolation.
@@ -122,25 +123,24 @@ class PoseGrid:
         self.shells = torch.from_numpy(np.tile(self.radii.round().astype(np.int64), 2))
         phases = np.exp(2j * np.pi / box_size * (shifts[:, ::-1] @ self.frequencies.T))
         self._phases = torch.from_numpy(phases.astype(np.complex64))
-        self._build_grid()
+        self._build_sampling()
         self._build_mask(mask_radius)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is large and follows from the rest."""
         state = self.__dict__.copy()
-        del state["_grid"]
+        del state["_sampling"]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._build_grid()
+        self._build_sampling()
 
-    def _build_grid(self) -> None:
+    def _build_sampling(self) -> None:
         fine = self.inner_size * _OVERSAMPLING
         # Row vectors: k @ R is R.T k.
         points = self.frequencies @ self.rotations.as_matrix() * _OVERSAMPLING + fine // 2
-        grid = (points * 2 / (fine - 1) - 1).astype(np.float32)
-        self._grid = torch.from_numpy(grid)[np.newaxis, :, :, np.newaxis]
+        self._sampling = TrilinearSampling(points, fine)
 
     def _build_mask(self, mask_radius: float | None) -> None:
         d = self.inner_size
@@ -161,8 +161,8 @@ class PoseGrid:
 
     def coefficients(self, volumes: NDArray[np.float32]) -> torch.Tensor:
         """Return the measured coefficients of volumes, (n, n_frequencies), complex."""
-        centred = fft.ifftshift(volumes, axes=_AXES)
-        spectra = fft.rfftn(centred, axes=_AXES).reshape(len(volumes), -1)[:, self._index]
+        centered = fft.ifftshift(volumes, axes=_AXES)
+        spectra = fft.rfftn(centered, axes=_AXES).reshape(len(volumes), -1)[:, self._index]
         spectra *= np.sqrt(2 / self.box_size**3)
         return torch.from_numpy(spectra.astype(np.complex64))
 
@@ -176,20 +176,10 @@ class PoseGrid:
         d, fine = self.inner_size, self.inner_size * _OVERSAMPLING
         margin = ((fine - d) // 2,) * 6
         padded = functional.pad(maps * self._gain, margin)
-        spectra = _centred(torch.fft.fftn, padded) * np.sqrt(2 / d**3)
-        return torch.stack([self._sample(torch.stack([f.real, f.imag])) for f in spectra])
-
-    def _sample(self, parts: torch.Tensor) -> torch.Tensor:
-        """Interpolate real grids (parts, z, y, x) at the rotated frequencies."""
-        values = functional.grid_sample(parts[np.newaxis], self._grid, align_corners=True)
-        return torch.cat(list(values[0, ..., 0]), dim=-1)
-
-    def _adjoint_sample(self, values: torch.Tensor, n_parts: int) -> torch.Tensor:
-        """Apply the adjoint of :meth:`_sample`."""
-        fine = self.inner_size * _OVERSAMPLING
-        parts = torch.zeros(n_parts, fine, fine, fine, requires_grad=True)
-        (spread,) = torch.autograd.grad((self._sample(parts) * values).sum(), parts)
-        return spread
+        spectra = _centered(torch.fft.fftn, padded) * np.sqrt(2 / d**3)
+        parts = torch.view_as_real(spectra).movedim(-1, 1).flatten(0, 1)
+        values = self._sampling.sample(parts).unflatten(0, (len(maps), 2))
+        return torch.cat([values[:, 0], values[:, 1]], dim=-1)
 
     def signal_power(self, power: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         """Return the power that maps have beforehand, by shell: what volumes have above noise.
@@ -247,18 +237,18 @@ class PoseGrid:
         maps : Tensor of shape (n_classes, inner_size, inner_size, inner_size)
         """
         one = precision[: len(self.frequencies)]
-        numerators, denominators = [], []
-        for total, weight in zip(sums, weights, strict=True):
-            num = torch.complex(*self._adjoint_sample(total, 2))
-            den = self._adjoint_sample(weight[:, np.newaxis] * one, 1)[0]
-            # The other half space.
-            numerators.append(num + _mirrored(num).conj())
-            denominators.append(den + _mirrored(den))
+        counts = (weights[..., np.newaxis] * one)[:, np.newaxis]
+        values = torch.cat([sums.unflatten(-1, (2, -1)).movedim(-2, 1), counts], dim=1)
+        grids = self._sampling.adjoint(values.flatten(0, 1)).unflatten(0, (len(sums), 3))
+        numerators, denominators = torch.complex(grids[:, 0], grids[:, 1]), grids[:, 2]
+        # The other half space.
+        numerators = numerators + _mirrored(numerators).conj()
+        denominators = denominators + _mirrored(denominators)
         shells = self._fine_shells.clamp_max(len(signal) - 1)
-        spectra = torch.stack(numerators) / (torch.stack(denominators) + 1 / signal[shells])
+        spectra = numerators / (denominators + 1 / signal[shells])
         spectra = spectra * (self._fine_shells <= self.inner_size // 2)
         d = self.inner_size
-        maps = _centred(torch.fft.ifftn, spectra).real / np.sqrt(2 / d**3)
+        maps = _centered(torch.fft.ifftn, spectra).real / np.sqrt(2 / d**3)
         low = (maps.shape[-1] - d) // 2
         inner = slice(low, low + d)
         return maps[:, inner, inner, inner] * self._gain * self._mask
@@ -288,7 +278,7 @@ class PoseGrid:
         return torch.from_numpy(np.ascontiguousarray(maps, dtype=np.float32))
 
 
-def _centred(transform: Any, volumes: torch.Tensor) -> torch.Tensor:
+def _centered(transform: Any, volumes: torch.Tensor) -> torch.Tensor:
     """Transform over z, y, x, the origin in the middle before and after."""
     first = torch.fft.ifftshift(volumes, dim=_AXES)
     return torch.fft.fftshift(transform(first, dim=_AXES), dim=_AXES)

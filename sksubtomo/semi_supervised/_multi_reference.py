@@ -129,7 +129,7 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
     reference_classes_ : ndarray of shape (n_classes * n_references,)
         Class of each reference.
     reference_variance_ : ndarray of shape (n_classes * n_references, n_shells)
-        Mean square error of a Fourier coefficient of each reference, by shell; it adds to the noise.
+        Mean square error of a Fourier coefficient of each reference; it adds to the noise.
     noise_power_ : ndarray of shape (n_shells,)
         Noise variance per real Fourier coefficient, by shell; of white noise, the variance of a
         voxel.
