@@ -176,4 +176,4 @@ def _amplitude(complication):
     radius = BOX_SIZE * np.sqrt(squared_frequencies((BOX_SIZE,) * 3))
     if complication != "colored_noise":
         return np.ones_like(radius, dtype=np.float32)
-    return np.sqrt(1 + 8 / (1 + (radius / 4) ** 2)).astype(np.float32)
+    return np.sqrt(1 + 3 / (1 + (radius / 4) ** 2)).astype(np.float32)

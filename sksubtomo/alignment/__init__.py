@@ -12,6 +12,7 @@ from sksubtomo.alignment._initial_maps import (
     labeled_averages,
     starting_rows,
 )
+from sksubtomo.alignment._noise import measure_noise
 from sksubtomo.alignment._pose_grid import PoseGrid, measured_frequencies, shift_grid
 from sksubtomo.alignment._proportions import (
     class_evidence,
@@ -23,19 +24,17 @@ from sksubtomo.alignment._proportions import (
 from sksubtomo.alignment._spectra import (
     Poses,
     log_spectrum_ratio,
-    residual_noise,
     shell_power,
 )
 from sksubtomo.alignment._stages import (
     Stage,
     all_coefficients,
-    background_power,
     check_class_prior,
     check_cubes,
     check_stages,
-    first_noise,
     frozen_iterations,
     stage_poses,
+    volume_blocks,
 )
 
 __all__ = [
@@ -49,7 +48,6 @@ __all__ = [
     "TiltGeometry",
     "all_coefficients",
     "annealed_responsibilities",
-    "background_power",
     "check_class_prior",
     "check_cubes",
     "check_stages",
@@ -58,7 +56,6 @@ __all__ = [
     "estimate_proportions",
     "expectation",
     "filtered_volumes",
-    "first_noise",
     "frozen_iterations",
     "initialized_em",
     "labeled_averages",
@@ -66,13 +63,14 @@ __all__ = [
     "leave_one_out",
     "likelier_geometry",
     "log_spectrum_ratio",
+    "measure_noise",
     "measured_frequencies",
     "posterior_sums",
     "raised_proportions",
     "reference_responsibilities",
-    "residual_noise",
     "shell_power",
     "shift_grid",
     "stage_poses",
     "starting_rows",
+    "volume_blocks",
 ]

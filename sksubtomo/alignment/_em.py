@@ -24,11 +24,13 @@ from sksubtomo.alignment._proportions import (
     raised_proportions,
     reference_responsibilities,
 )
-from sksubtomo.alignment._spectra import Poses, residual_noise, shell_power
+from sksubtomo.alignment._spectra import Poses, shell_power
 
 # A volume is not compared again with references that are this much less probable than its best
 # one, in natural logarithms, and takes no part in references with less than such a share.
 _NEGLIGIBLE_LOG = 20.0
+# At the end, references may have changed more since than within an iteration.
+_NEGLIGIBLE_LOG_AT_END = 100.0
 _NEGLIGIBLE_SHARE = 1e-4
 
 
@@ -62,13 +64,10 @@ class MultiReferenceEM:
         Class of each reference.
     n_averaged : ndarray of shape (n_references,)
         How many volumes each is an average of.
-    noise : float
-        Noise power to begin with, the same in all shells.
+    noise : Tensor of shape (n_shells,)
+        Noise power of a real coefficient, by shell.
     initial_proba : ndarray of shape (n, n_classes) or None
         Class probabilities to hold on to at first. None begins with the labeled volumes alone.
-    by_shell : bool, default=False
-        Whether to estimate the noise anew, shell by shell, in the last stage. References that have
-        no shape yet would count as noise.
     prior : ndarray of shape (n_classes,) or None, default=None
         Class proportions among unlabeled volumes; None leaves them free.
     pseudo_counts : ndarray of shape (n_classes,) or None, default=None
@@ -91,9 +90,8 @@ class MultiReferenceEM:
 
     Attributes
     ----------
-    maps, variance, noise, labels
-        References, their mean square errors by shell, noise power by shell and class indices,
-        after :meth:`run`.
+    maps, variance, labels
+        References, their mean square errors by shell, and class indices, after :meth:`run`.
     log_likelihood : float
         Of a volume on average, relative to noise alone, under the final references.
     history : list of dict
@@ -109,9 +107,8 @@ class MultiReferenceEM:
         maps: torch.Tensor,
         owner: NDArray[np.int64],
         n_averaged: NDArray[np.float64],
-        noise: float,
+        noise: torch.Tensor,
         initial_proba: NDArray[np.float64] | None = None,
-        by_shell: bool = False,
         prior: NDArray[np.float64] | None = None,
         pseudo_counts: NDArray[np.float64] | None = None,
         n_frozen: int = 2,
@@ -122,7 +119,7 @@ class MultiReferenceEM:
         device: str = "cpu",
     ) -> None:
         self.stages, self.device, self.report = stages, device, report
-        self.coefficients, self.by_shell = coefficients, by_shell
+        self.coefficients, self.noise = coefficients, noise
         self.prior, self.pseudo_counts = prior, pseudo_counts
         self.n_frozen, self.perplexity, self.label_weight = n_frozen, perplexity, label_weight
         self.labeled = torch.from_numpy(targets >= 0)
@@ -146,7 +143,6 @@ class MultiReferenceEM:
         self.maps = maps
         finest = stages[-1][0]
         power = shell_power(finest, coefficients)
-        self.noise = torch.full_like(power, noise)
         signal = finest.signal_power(power, self.noise)
         counts = torch.from_numpy(n_averaged).float()
         self.variance = finest.map_variance(counts, self.noise, signal)
@@ -175,7 +171,7 @@ class MultiReferenceEM:
                 self._iterate(poses, data, power, self._perplexity_in(stage))
                 self.history[-1]["seconds"] = time.perf_counter() - began
                 self.report(self.history[-1])
-        pairs = self._pairs(frozen=False)
+        pairs = self._pairs(margin=_NEGLIGIBLE_LOG_AT_END)
         if pairs is not None:
             # They are asked whether they agree with their labels.
             pairs[rows_to_leave_out(self.labeled)] = True
@@ -210,14 +206,16 @@ class MultiReferenceEM:
             return 1.0
         return float(self.perplexity ** (1 - done / last))
 
-    def _pairs(self, *, frozen: bool) -> torch.Tensor | None:
+    def _pairs(
+        self, *, frozen: bool = False, margin: float = _NEGLIGIBLE_LOG
+    ) -> torch.Tensor | None:
         """Return which volumes to compare with which references; None for all with all."""
         if frozen:
             return (self.initial_proba > _NEGLIGIBLE_SHARE)[:, self.owner]
         if self.temperature is None:
             return None
         joint = self.evidence / self.temperature + self.log_prior()[self.owner]
-        likely = joint > joint.max(dim=1, keepdim=True).values - _NEGLIGIBLE_LOG
+        likely = joint > joint.max(dim=1, keepdim=True).values - margin
         # A labeled volume stays in its class, however improbable.
         return likely | (self.known > 0)[:, self.owner]
 
@@ -255,7 +253,7 @@ class MultiReferenceEM:
         weight = torch.ones(len(proba))
         if perplexity is not None and perplexity > 1:
             weight[self.labeled] = self.label_weight
-        self._maximize(poses, data, power, result, shares * weight[:, np.newaxis], frozen=frozen)
+        self._maximize(poses, data, power, result, shares * weight[:, np.newaxis])
         evidence = torch.where(proba > 0, classes, 0.0)
         terms = proba * evidence + torch.special.entr(proba)
         labels = torch.where(proba.sum(dim=1) > 0, proba.argmax(dim=1), -1)
@@ -316,10 +314,8 @@ class MultiReferenceEM:
         power: torch.Tensor,
         result: Expectation,
         shares: torch.Tensor,
-        *,
-        frozen: bool,
     ) -> None:
-        noise = self.noise[: len(power)].clone()
+        noise = self.noise[: len(power)]
         sums, weights = posterior_sums(poses, data, noise, result, shares)
         self.last = LastStep(poses, data, power, noise, result, shares, sums, weights)
         white = noise[poses.shells].rsqrt()
@@ -331,7 +327,3 @@ class MultiReferenceEM:
         self.maps = torch.where(some.view(-1, 1, 1, 1), solved, self.maps)
         variance = self.map_errors(poses, counts, noise, signal)
         self.variance = torch.where(some[:, np.newaxis], variance, self.variance)
-        if self.by_shell and not frozen and poses is self.stages[-1][0]:
-            self.noise[: len(power)] = residual_noise(
-                poses, power, noise, result.templates, sums, weights
-            )

@@ -19,7 +19,7 @@ _LEAST_GAIN = 0.05
 
 
 def filtered_volumes(
-    poses: Poses, coefficients: torch.Tensor, rows: NDArray[np.intp], noise: float
+    poses: Poses, coefficients: torch.Tensor, rows: NDArray[np.intp], noise: torch.Tensor
 ) -> torch.Tensor:
     """Return single volumes as maps, filtered by Wiener.
 
@@ -31,15 +31,15 @@ def filtered_volumes(
         Of all volumes.
     rows : ndarray of shape (n_references,) of int
         Which to take.
-    noise : float
-        Noise power.
+    noise : Tensor of shape (n_shells,)
+        Noise power of a real coefficient, by shell.
 
     Returns
     -------
     maps : Tensor of shape (n_references, ...)
     """
     power = shell_power(poses, coefficients)
-    gain = (1 - noise / power.clamp_min(1e-12)).clamp_min(_LEAST_GAIN)
+    gain = (1 - noise[: len(power)] / power.clamp_min(1e-12)).clamp_min(_LEAST_GAIN)
     return poses.to_maps(coefficients[rows] * gain[poses.shells[: len(poses.radii)]])
 
 
@@ -49,7 +49,7 @@ def labeled_averages(
     targets: NDArray[np.int64],
     starts: list[NDArray[np.intp]],
     owner: NDArray[np.int64],
-    noise: float,
+    noise: torch.Tensor,
     device: str = "cpu",
 ) -> torch.Tensor:
     """Return averages of the labeled volumes of each class, aligned with one another.
@@ -69,8 +69,8 @@ def labeled_averages(
         Rows to begin with, each for one attempt; see :func:`starting_rows`.
     owner : ndarray of shape (n_references,) of int
         Class of each reference.
-    noise : float
-        Noise power.
+    noise : Tensor of shape (n_shells,)
+        Noise power of a real coefficient, by shell.
     device : str, default="cpu"
         Where to compare.
 
@@ -93,7 +93,7 @@ def labeled_averages(
             maps=filtered_volumes(poses, coefficients, rows, noise),
             owner=owner,
             n_averaged=np.ones(len(owner)),
-            noise=noise,
+            noise=noise[: int(poses.shells.max()) + 1],
             n_frozen=_N_ITER,
             device=device,
         )
@@ -155,7 +155,7 @@ def initialized_em(
     n_classes: int,
     n_references: int,
     rng: np.random.RandomState,
-    noise: float,
+    noise: torch.Tensor,
     held_back_fraction: float = 0.0,
     **settings: Any,
 ) -> MultiReferenceEM:

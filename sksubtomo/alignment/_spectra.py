@@ -1,17 +1,13 @@
-"""Power by Fourier shell: of volumes, of what references leave, and of a volume's own field."""
+"""Power by Fourier shell, of volumes on average and of single ones."""
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 
 from sksubtomo.alignment._identity_pose import IdentityPose
 from sksubtomo.alignment._pose_grid import PoseGrid
 
 Poses = PoseGrid | IdentityPose
-
-# Noise power is not estimated below this fraction of a shell's power.
-_LEAST_NOISE = 0.02
 
 
 def shell_means(shells: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
@@ -53,30 +49,3 @@ def log_spectrum_ratio(
     # Half of the sum over all real coefficients; empty shells count for nothing.
     ratio = ratio.clamp_min(1e-12)
     return (count * (ratio - 1 - ratio.log())).sum(dim=1) / 2
-
-
-def residual_noise(
-    poses: Poses,
-    power: torch.Tensor,
-    noise: torch.Tensor,
-    templates: torch.Tensor,
-    sums: torch.Tensor,
-    weights: torch.Tensor,
-) -> torch.Tensor:
-    """Return the mean square of what the templates leave of the volumes, by shell.
-
-    Parameters
-    ----------
-    poses : PoseGrid or IdentityPose
-        Those of the E step.
-    power : Tensor of shape (n_shells,)
-        Power of the volumes that took part.
-    noise : Tensor of shape (n_shells,)
-        Noise power that the E step assumed.
-    templates, sums, weights : Tensor
-        Of :func:`expectation` and :func:`posterior_sums`.
-    """
-    square = templates.square() * weights[:, :, np.newaxis]
-    explained = (2 * templates * sums - square).sum(dim=(0, 1))
-    explained = shell_means(poses.shells, explained) / weights.sum()
-    return torch.maximum(power - noise * explained, _LEAST_NOISE * power)

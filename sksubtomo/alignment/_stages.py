@@ -10,18 +10,15 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from sksubtomo.alignment._identity_pose import IdentityPose
 from sksubtomo.alignment._pose_grid import PoseGrid, shift_grid
-from sksubtomo.alignment._spectra import Poses, shell_power
+from sksubtomo.alignment._spectra import Poses
 from sksubtomo.geometry import rotation_grid
 
 #: Shells, angular step in degrees, shifts along an axis, iterations.
 Stage = tuple[float, float, int, int]
 
-# Share of the power within the ball that white noise has to leave outside, at least.
-_LEAST_BACKGROUND = 1e-3
 # Volumes that are read and transformed at once.
 _ROWS_PER_BLOCK = 64
 # Averages of labeled volumes have converged after so many iterations.
@@ -156,13 +153,32 @@ def check_cubes(name: str, shape: tuple[int, int, int]) -> None:
 
 
 def all_coefficients(poses: Poses, volumes: Any) -> torch.Tensor:
-    """Return coefficients of volumes that are read block by block."""
-    return torch.cat(list(_blocks(poses, volumes)))
+    """Return coefficients of volumes that are read block by block.
+
+    Parameters
+    ----------
+    poses : PoseGrid or IdentityPose
+        Which coefficients.
+    volumes : array-like of shape (n, d, h, w)
+        In memory, or a lazy stack.
+
+    Returns
+    -------
+    coefficients : Tensor of shape (n, n_frequencies)
+    """
+    return torch.cat([poses.coefficients(block) for block in volume_blocks(volumes)])
 
 
-def _blocks(poses: Poses, volumes: Any) -> Iterator[torch.Tensor]:
+def volume_blocks(volumes: Any) -> Iterator[NDArray[np.float32]]:
+    """Yield volumes in memory, a block at a time.
+
+    Parameters
+    ----------
+    volumes : array-like of shape (n, d, h, w)
+        In memory, or a lazy stack.
+    """
     for start in range(0, len(volumes), _ROWS_PER_BLOCK):
-        yield poses.coefficients(np.asarray(volumes[start : start + _ROWS_PER_BLOCK]))
+        yield np.asarray(volumes[start : start + _ROWS_PER_BLOCK])
 
 
 def stage_poses(
@@ -200,86 +216,3 @@ def stage_poses(
         tilt_range_deg=tilt_range_deg,
         mask_radius=mask_radius,
     )
-
-
-def background_power(poses: Poses, volumes: Any, tilt_range_deg: Any) -> tuple[float, float]:
-    """Return the power of real coefficients far beyond the ball of `poses`, and within it.
-
-    Far is the outer half of what is beyond, where there is little but noise; without anything
-    beyond, it is the last shell.
-
-    Parameters
-    ----------
-    poses : PoseGrid or IdentityPose
-        Those of the last stage.
-    volumes : array-like of shape (n, d, h, w)
-        All volumes; read block by block.
-    tilt_range_deg : float or (float, float)
-        Measured tilts.
-
-    Returns
-    -------
-    outside, inside : float
-        Mean squares of real coefficients.
-    """
-    whole = poses
-    if isinstance(poses, PoseGrid):
-        edge = 2 * (poses.box_size // 2)
-        whole = PoseGrid(
-            poses.box_size,
-            edge,
-            n_shells=edge // 2,
-            rotations=Rotation.identity(1),
-            shifts=np.zeros((1, 3)),
-            tilt_range_deg=tilt_range_deg,
-        )
-    total = torch.zeros(len(whole.radii), dtype=torch.float64)
-    for block in _blocks(whole, volumes):
-        total += block.abs().double().square().sum(dim=0)
-    beyond = whole.radii > (poses.radii.max() + whole.radii.max()) / 2
-    if not beyond.any():
-        beyond = whole.radii > whole.radii.max() - 1
-    near = torch.from_numpy(whole.radii <= poses.radii.max())
-    outside, inside = (float(total[where].mean()) for where in (torch.from_numpy(beyond), near))
-    each = len(whole.radii) / len(whole.shells) / len(volumes)
-    return outside * each, inside * each
-
-
-def first_noise(poses: Poses, volumes: Any, noise: str, tilt_range_deg: Any) -> float:
-    """Return the noise power to begin with, in the units of the volumes.
-
-    Parameters
-    ----------
-    poses : PoseGrid or IdentityPose
-        Those of the last stage.
-    volumes : array-like of shape (n, d, h, w)
-        All volumes.
-    noise : {"white", "shells"}
-        "white" takes it from frequencies beyond those of `poses`; "shells" does, too, unless there
-        is next to nothing: then from their outermost shell.
-    tilt_range_deg : float or (float, float)
-        Measured tilts.
-
-    Raises
-    ------
-    ValueError
-        If there is no power where noise is measured.
-    """
-    outside, inside = background_power(poses, volumes, tilt_range_deg)
-    filtered = isinstance(poses, PoseGrid) and outside <= _LEAST_BACKGROUND * inside
-    if noise == "white" and filtered:
-        raise ValueError(
-            f"X has next to no power beyond {poses.radii.max():.3g} cycles per box, where noise "
-            "is measured: volumes seem to be low-pass filtered or denoised (or constant). Give "
-            "unfiltered volumes, or set noise='shells'."
-        )
-    power = outside
-    if filtered:
-        # The outermost shell is mostly noise.
-        power = float(shell_power(poses, all_coefficients(poses, volumes))[-1])
-    if not power > 0:
-        raise ValueError(
-            "X has no power in the outermost shell of the last of stages, where noise is "
-            "measured: are all values equal?"
-        )
-    return power

@@ -32,11 +32,11 @@ from sksubtomo.alignment import (
     check_class_prior,
     check_cubes,
     check_stages,
-    first_noise,
     frozen_iterations,
     initialized_em,
     leave_one_out,
     likelier_geometry,
+    measure_noise,
     stage_poses,
 )
 from sksubtomo.fourier import check_tilt_range
@@ -96,8 +96,8 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         stage. By default ``n_classes ** (2 / 3)``. 1 switches annealing off.
     noise : {"white", "shells"}, default="white"
         "white" takes the power of frequencies beyond those compared for that of the noise at all
-        frequencies. "shells" estimates it shell by shell in the last stage, from what references
-        leave, for noise that is colored.
+        frequencies. "shells" takes its spectrum from the box outside of the mask, for noise that
+        is colored.
     class_prior : {"estimated", "uniform", "labels"}, array-like or None, default="estimated"
         Class proportions among unlabeled volumes; an array has one of each class, in the order of
         ``classes_``. While references take shape, a bias for each class makes the posteriors have
@@ -300,7 +300,8 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         coefficients = all_coefficients(poses[-1], volumes)
         # float64: a float32 cannot hold the square of a large unit.
         scale = float(coefficients.abs().double().square().mean().sqrt()) or 1.0
-        noise = first_noise(poses[-1], volumes, self.noise, self.tilt_range_deg) / scale**2
+        radius = self._mask_radius()
+        noise = measure_noise(poses[-1], volumes, self.noise, self.tilt_range_deg, radius)
         estimator, initial_proba = fit_initial_proba(self.estimator, X, y, classes, routed)
         perplexity = self.class_perplexity
         n_labels = np.bincount(targets[targets >= 0], minlength=len(classes))
@@ -313,9 +314,8 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
             n_classes=len(classes),
             n_references=int(self.n_references),
             rng=rng,
-            noise=noise,
+            noise=torch.from_numpy(noise / scale**2).float(),
             initial_proba=initial_proba,
-            by_shell=self.noise == "shells",
             prior=prior,
             pseudo_counts=np.maximum(n_labels, 0.5) if estimated else None,
             n_frozen=frozen_iterations(self.n_frozen_iter, stages, targets, len(classes)),
@@ -342,6 +342,9 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         check_enough_classes(type(self).__name__, targets, classes)
         return targets, classes
 
+    def _mask_radius(self) -> float | None:
+        return None if self.mask_radius_voxels is None else float(self.mask_radius_voxels)
+
     def _poses(self, stage: Stage, stages: list[Stage]) -> Poses:
         """Return the grid of poses of a stage, for maps as fine as the finest stage asks for."""
         return stage_poses(
@@ -350,7 +353,7 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
             finest=max(n_shells for n_shells, *_ in stages),
             max_shift=float(self.max_shift_voxels),
             tilt_range_deg=self.tilt_range_deg,
-            mask_radius=None if self.mask_radius_voxels is None else float(self.mask_radius_voxels),
+            mask_radius=self._mask_radius(),
         )
 
     def get_metadata_routing(self):

@@ -22,7 +22,7 @@ def run(rows, targets, **params):
         maps=poses.to_maps(data[first]),
         owner=np.arange(n_classes),
         n_averaged=np.ones(n_classes),
-        noise=NOISE,
+        noise=torch.tensor([NOISE]),
         n_frozen=params.pop("n_frozen", 1),
         **params,
     )

@@ -16,8 +16,8 @@ from sklearn.neighbors import NearestCentroid
 from sklearn.pipeline import make_pipeline
 
 from sksubtomo._torch._float32 import read_flags, write_flags
-from sksubtomo.alignment import MultiReferenceEM, starting_rows
-from sksubtomo.exceptions import LabelAgreementWarning
+from sksubtomo.alignment import MultiReferenceEM, check_stages, frozen_iterations, starting_rows
+from sksubtomo.exceptions import ImagingWarning, LabelAgreementWarning
 from sksubtomo.fourier import (
     apply_fourier_filter,
     missing_wedge_mask,
@@ -486,3 +486,107 @@ def test_classes_without_a_label_begin_apart():
     assert set(rows[1:]) == {2, 3, 4}
     seeds = np.array([[0.1, 0.9], [0, 1], [0.7, 0.3], [0.6, 0.4], [0.9, 0.1]])
     assert starting_rows(codes, seeds, 2, rng)[1] == 3  # not the labelled ones
+
+
+# --- Complications of real data ------------------------------------------------------------------
+
+
+def uneven(sizes, seed=0):
+    """Volumes of the three classes, as many of each as stated."""
+    parts = [simulate(n, (k,), noise=0.25, seed=seed + k)[0] for k, n in enumerate(sizes)]
+    y = np.repeat(np.arange(len(sizes)), sizes)
+    order = np.random.default_rng(seed).permutation(len(y))
+    return np.concatenate(parts)[order], y[order]
+
+
+GRADUAL = {
+    "stages": ((3.0, 60.0, 1, 3), (4.0, 45.0, 3, 5), (4.0, 45.0, 3, 2)),
+    "max_shift_voxels": 1.0,
+    "random_state": 0,
+}
+
+
+def test_class_proportions_are_found():
+    X, y = uneven((100, 30, 10))
+    hidden = np.full(140, -1)
+    for k, n in enumerate((10, 3, 2)):
+        hidden[np.flatnonzero(y == k)[:n]] = k
+    clf = MultiReferenceClassifier(**GRADUAL).fit(X, hidden)
+    found = [(clf.transduction_[y == k] == k).mean() for k in range(3)]
+    assert np.mean(found) > 0.95
+    np.testing.assert_allclose(np.exp(clf.class_log_prior_), np.array([10, 3, 1]) / 14, atol=0.05)
+    assert clf.label_agreement_ > 0.9
+    even = clone(clf).set_params(class_prior="uniform").fit(X, hidden)
+    assert (even.transduction_ == y).mean() < (clf.transduction_ == y).mean()
+
+
+def test_inverted_contrast_is_named(data):
+    X, y, _ = data
+    hidden = np.where(np.arange(90) < 30, y, -1)
+    X = X.copy()
+    X[[3, 10, 20, 40, 50]] *= -1
+    with pytest.warns(ImagingWarning, match=r"3 of 30 labeled volumes, rows \[3, 10, 20\]"):
+        MultiReferenceClassifier(**QUICK).fit(X, hidden)
+    # All of them inverted is no complication.
+    whole = MultiReferenceClassifier(**QUICK).fit(-data[0], hidden)
+    np.testing.assert_allclose(
+        whole.references_,
+        -MultiReferenceClassifier(**QUICK).fit(data[0], hidden).references_,
+        atol=1e-4,
+    )
+
+
+def test_another_tilt_axis_is_named(data):
+    X, _, hidden = data
+    with pytest.warns(ImagingWarning, match="With tilt axis x, beam z and tilts from -60 to 60"):
+        MultiReferenceClassifier(**QUICK).fit(np.rot90(X, axes=(2, 3)), hidden)
+
+
+def test_colored_noise_is_measured_outside_of_particles(data):
+    X, y, _ = data
+    hidden = np.where(np.arange(90) < 30, y, -1)
+    radius = SIZE * np.sqrt(squared_frequencies((SIZE,) * 3))
+    noise = np.random.default_rng(1).normal(scale=0.25, size=X.shape)
+    X = X + apply_fourier_filter(noise, np.where(radius < 2.5, 1.6, 0.4))
+    clf = MultiReferenceClassifier(**GRADUAL, noise="shells").fit(X, hidden)
+    assert (clf.transduction_ == y).mean() > 0.8
+    # Of the measured part of the noise of the volumes, and that which was added.
+    low, high = 0.35**2 + 0.4**2, 0.35**2 + 0.1**2
+    assert clf.noise_power_[2] == pytest.approx(low, rel=0.35)
+    assert clf.noise_power_[4] == pytest.approx(high, rel=0.35)
+    assert np.isfinite(clf.score_samples(X)).all()
+
+
+def test_scores_are_standardized_by_class(data, fitted):
+    X, _, _ = data
+    scores = fitted.score_samples(X)
+    for k in range(3):
+        own = scores[fitted.predict(X) == k]
+        assert np.median(own) == pytest.approx(0, abs=0.25)
+        assert np.median(np.abs(own)) == pytest.approx(1 / 1.4826, abs=0.25)
+
+
+def test_more_than_one_reference_a_class(data):
+    X, y, _ = data
+    # Rods and triangles are one class of two conformations.
+    hidden = np.where(np.arange(90) < 24, np.minimum(y, 1), -1)
+    hidden = np.where((np.arange(90) < 24) & (y == 2), 1, np.where(hidden == 1, 0, hidden))
+    clf = MultiReferenceClassifier(**QUICK, n_references=2).fit(X, hidden)
+    assert clf.references_.shape == (4, SIZE, SIZE, SIZE)
+    assert clf.reference_classes_.tolist() == [0, 0, 1, 1]
+    assert (clf.transduction_ == (y == 2)).mean() > 0.95
+    proba = clf.predict_proba(X)
+    assert proba.shape == (90, 2)
+    np.testing.assert_allclose(proba.sum(axis=1), 1)
+    found = clf.align(X[:5])
+    assert np.array_equal(found.labels, clf.predict(X[:5]))
+    assert np.isfinite(clf.score_samples(X[:5])).all()
+
+
+@pytest.mark.parametrize(("n_labels", "expected"), [(1, 2), (2, 3), (5, 6), (7, 8), (30, 8)])
+def test_frozen_iterations_follow_the_number_of_labels(n_labels, expected):
+    stages = check_stages(MultiReferenceClassifier().stages, "auto")
+    targets = np.concatenate([np.repeat(np.arange(4), n_labels), np.full(50, -1)])
+    assert frozen_iterations("auto", stages, targets, 4) == expected
+    assert frozen_iterations(5, stages, targets, 4) == 5
+    assert frozen_iterations("auto", check_stages([(3, 60, 1, 1)], "auto"), targets, 4) == 1
