@@ -32,8 +32,8 @@ from sksubtomo.alignment import (
 class BaseReferenceClassifier(DocLinkMixin, ClassifierMixin, BaseEstimator):
     """Base of a classifier that compares volumes with references in all poses.
 
-    A subclass sets ``classes_``, ``references_``, ``reference_variance_``, ``noise_power_``,
-    ``class_log_prior_``, the class of each reference, ``_owner``, the poses to try, ``_finest``,
+    A subclass sets ``classes_``, ``references_``, ``reference_classes_``,
+    ``reference_variance_``, ``noise_power_``, ``class_log_prior_``, the poses to try, ``_finest``,
     and ``_score_location`` and ``_score_scale`` of each class.
     """
 
@@ -41,6 +41,11 @@ class BaseReferenceClassifier(DocLinkMixin, ClassifierMixin, BaseEstimator):
         # scikit-learn's cross_val_predict may predict in other processes, but clones in its own.
         refuse_scoring_unlabeled()
         return super().__sklearn_clone__()
+
+    @property
+    def _owner(self) -> torch.Tensor:
+        """Class index of each reference."""
+        return torch.from_numpy(np.searchsorted(self.classes_, self.reference_classes_))
 
     def _coefficients(self, X: Any) -> torch.Tensor:
         check_is_fitted(self, "references_")
@@ -150,17 +155,16 @@ class BaseReferenceClassifier(DocLinkMixin, ClassifierMixin, BaseEstimator):
         """
         coefficients = self._coefficients(X)
         evidence = self._compare(coefficients).log_evidence
-        scores = self._raw_scores(evidence, coefficients)
+        scores = self._raw_scores(evidence, coefficients, torch.tensor(self.noise_power_))
         joint = class_evidence(evidence, self._owner).double().numpy() + self.class_log_prior_
         targets = joint.argmax(axis=1)
         return (scores - self._score_location[targets]) / self._score_scale[targets]
 
     def _raw_scores(
-        self, evidence: torch.Tensor, coefficients: torch.Tensor
+        self, evidence: torch.Tensor, coefficients: torch.Tensor, noise: torch.Tensor
     ) -> NDArray[np.float64]:
         """Return log-likelihood ratios of the model to a field of the volume's own spectrum."""
         classes = class_evidence(evidence, self._owner).double().numpy()
-        noise = torch.tensor(self.noise_power_)
         spectrum = log_spectrum_ratio(self._finest, coefficients, noise).double().numpy()
         return logsumexp(classes + self.class_log_prior_, axis=1) - spectrum
 

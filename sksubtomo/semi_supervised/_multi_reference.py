@@ -34,7 +34,6 @@ from sksubtomo.alignment import (
     check_stages,
     frozen_iterations,
     initialized_em,
-    leave_one_out,
     likelier_geometry,
     measure_noise,
     stage_poses,
@@ -42,8 +41,8 @@ from sksubtomo.alignment import (
 from sksubtomo.fourier import check_tilt_range
 from sksubtomo.semi_supervised._base_reference import BaseReferenceClassifier
 from sksubtomo.semi_supervised._reference_checks import (
+    best_initialization,
     fit_initial_proba,
-    fit_quality,
     score_moments,
     warn_of_geometry,
     warn_of_labels,
@@ -300,50 +299,50 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         coefficients = all_coefficients(poses[-1], volumes)
         # float64: a float32 cannot hold the square of a large unit.
         scale = float(coefficients.abs().double().square().mean().sqrt()) or 1.0
-        radius = self._mask_radius()
-        noise = measure_noise(poses[-1], volumes, self.noise, self.tilt_range_deg, radius)
+        noise = measure_noise(
+            poses[-1], volumes, self.noise, self.tilt_range_deg, self.mask_radius_voxels
+        )
         estimator, initial_proba = fit_initial_proba(self.estimator, X, y, classes, routed)
-        perplexity = self.class_perplexity
-        n_labels = np.bincount(targets[targets >= 0], minlength=len(classes))
-        estimated = isinstance(self.class_prior, str) and self.class_prior == "estimated"
+        coefficients /= scale
         initialize = partial(
             initialized_em,
             [(grid, n_iter) for grid, (*_, n_iter) in zip(poses, stages, strict=True)],
-            coefficients / scale,
+            coefficients,
             targets,
             n_classes=len(classes),
-            n_references=int(self.n_references),
             rng=rng,
             noise=torch.from_numpy(noise / scale**2).float(),
             initial_proba=initial_proba,
             prior=prior,
-            pseudo_counts=np.maximum(n_labels, 0.5) if estimated else None,
             n_frozen=frozen_iterations(self.n_frozen_iter, stages, targets, len(classes)),
-            perplexity=len(classes) ** (2 / 3) if perplexity is None else float(perplexity),
-            report=self._report,
             device=device,
+            **self._settings(targets, len(classes)),
         )
-        hidden, best, best_check = targets < 0, None, None
+        n_init = self.n_init if (targets < 0).any() else 1
         with keeping_freed_memory(), holding_precision("float32", device):
-            for number in range(self.n_init if hidden.any() else 1):
-                em = initialize(held_back_fraction=0.5 if number else 0.0)
-                em.run()
-                check = leave_one_out(em, poses[-1], em.coefficients)
-                if best is None or fit_quality(em, check) > fit_quality(best, best_check):
-                    best, best_check = em, check
+            em, check = best_initialization(initialize, n_init)
         self.estimator_, self.classes_ = estimator, classes
-        self._record(best, scale)
-        self._record_check(best_check, targets)
+        self._record(em, scale)
+        self._record_check(check, targets)
         return self
+
+    def _settings(self, targets: NDArray[np.int64], n_classes: int) -> dict[str, Any]:
+        """Return parameters of the EM that do not need the volumes."""
+        estimated = isinstance(self.class_prior, str) and self.class_prior == "estimated"
+        n_labels = np.bincount(targets[targets >= 0], minlength=n_classes)
+        perplexity = self.class_perplexity
+        return {
+            "n_references": int(self.n_references),
+            "pseudo_counts": np.maximum(n_labels, 0.5) if estimated else None,
+            "perplexity": n_classes ** (2 / 3) if perplexity is None else float(perplexity),
+            "report": self._report,
+        }
 
     def _encode(self, y: Any, n_samples: int) -> tuple[NDArray[np.int64], NDArray]:
         targets, classes = encode_labels(y, self.classes)
         check_consistent_length(np.empty(n_samples), targets)
         check_enough_classes(type(self).__name__, targets, classes)
         return targets, classes
-
-    def _mask_radius(self) -> float | None:
-        return None if self.mask_radius_voxels is None else float(self.mask_radius_voxels)
 
     def _poses(self, stage: Stage, stages: list[Stage]) -> Poses:
         """Return the grid of poses of a stage, for maps as fine as the finest stage asks for."""
@@ -353,7 +352,7 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
             finest=max(n_shells for n_shells, *_ in stages),
             max_shift=float(self.max_shift_voxels),
             tilt_range_deg=self.tilt_range_deg,
-            mask_radius=self._mask_radius(),
+            mask_radius=self.mask_radius_voxels,
         )
 
     def get_metadata_routing(self):
@@ -374,7 +373,6 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
             print(", ".join(f"{name} {value:.4g}" for name, value in entry.items()))  # noqa: T201
 
     def _check_imaging(self, volumes: Any, targets: NDArray[np.int64]) -> None:
-        """Warn where volumes measure other directions than the tilt range says."""
         if self.volume_shape_[:2] == (1, 1):
             return
         rows = np.flatnonzero(targets >= 0)[:_MOST_IMAGED]
@@ -382,7 +380,6 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
 
     def _record(self, em: MultiReferenceEM, scale: float) -> None:
         self._finest = em.stages[-1][0]
-        self._owner = em.owner
         self.references_ = self._finest.to_references(em.maps) * np.float32(scale)
         self.reference_classes_ = self.classes_[em.owner.numpy()]
         self.reference_variance_ = em.variance.numpy().astype(np.float64) * scale**2
@@ -392,7 +389,7 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         self.log_likelihood_ = em.log_likelihood
         self.history_ = em.history
         self.n_iter_ = len(em.history)
-        scores = self._raw_scores(em.evidence, em.coefficients * scale)
+        scores = self._raw_scores(em.evidence, em.coefficients, em.noise)
         self._score_location, self._score_scale = score_moments(
             scores, em.labels.numpy(), em.n_classes
         )

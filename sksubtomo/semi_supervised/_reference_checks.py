@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from sksubtomo._utils._labels import is_text
-from sksubtomo.alignment import LabelCheck, MultiReferenceEM, TiltGeometry
+from sksubtomo.alignment import LabelCheck, MultiReferenceEM, TiltGeometry, leave_one_out
 from sksubtomo.exceptions import ImagingWarning, LabelAgreementWarning
 
 # Agreement with the labels below which a fit is doubtful.
@@ -125,6 +125,25 @@ def warn_of_labels(
 def _named(values: NDArray) -> str:
     more = f" and {len(values) - _MOST_NAMED} more" if len(values) > _MOST_NAMED else ""
     return f"{values[:_MOST_NAMED].tolist()}{more}"
+
+
+def best_initialization(
+    initialize: Callable[..., MultiReferenceEM], n_init: int
+) -> tuple[MultiReferenceEM, LabelCheck]:
+    """Run initializations; return the one that agrees best with the labels, and its check.
+
+    All but the first hold half of the unlabeled volumes back.
+    """
+    best = None
+    for number in range(n_init):
+        em = initialize(held_back_fraction=0.5 if number else 0.0)
+        em.run()
+        check = leave_one_out(em, em.stages[-1][0], em.coefficients)
+        quality = fit_quality(em, check)
+        if best is None or quality > best[0]:
+            best = quality, em, check
+    assert best is not None
+    return best[1:]
 
 
 def fit_quality(em: MultiReferenceEM, check: LabelCheck) -> tuple[float, float]:

@@ -26,7 +26,7 @@ from sksubtomo.fourier import (
 from sksubtomo.geometry import rotate_volume
 from sksubtomo.model_selection import SemiSupervisedSplit
 from sksubtomo.preprocessing import GaussianLowPass, VolumeFlattener
-from sksubtomo.semi_supervised import MultiReferenceClassifier, _multi_reference
+from sksubtomo.semi_supervised import MultiReferenceClassifier, _reference_checks
 
 SIZE = 12
 STAGES = ((3.0, 60.0, 1, 3), (4.0, 45.0, 3, 5))
@@ -158,7 +158,7 @@ def test_initialization_that_agrees_with_labels_is_kept(data, monkeypatch):
     # The second is likelier, but contradicts the labels; of the others, the last is likelier.
     quality = [(1, 2.0), (0, 3.0), (1, 2.5)]
     monkeypatch.setattr(
-        _multi_reference, "fit_quality", lambda em, check: quality[starts.index(em) - 3]
+        _reference_checks, "fit_quality", lambda em, check: quality[starts.index(em) - 3]
     )
     clf.fit(X, hidden)
     assert clf.history_ is starts[5].history
