@@ -21,6 +21,7 @@ from sksubtomo.alignment._proportions import (
     raised_proportions,
     reference_responsibilities,
 )
+from sksubtomo.alignment._refinement import refine_poses
 from sksubtomo.alignment._spectra import (
     Poses,
     log_spectrum_ratio,
@@ -68,6 +69,7 @@ __all__ = [
     "posterior_sums",
     "raised_proportions",
     "reference_responsibilities",
+    "refine_poses",
     "shell_power",
     "shift_grid",
     "stage_poses",

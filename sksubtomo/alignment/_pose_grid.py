@@ -123,7 +123,7 @@ class PoseGrid:
         self.shells = torch.from_numpy(np.tile(self.radii.round().astype(np.int64), 2))
         phases = np.exp(2j * np.pi / box_size * (shifts[:, ::-1] @ self.frequencies.T))
         self._phases = torch.from_numpy(phases.astype(np.complex64))
-        self._build_sampling()
+        self._sampling = self._sampling_of(self.rotations)
         self._build_mask(mask_radius)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -134,13 +134,13 @@ class PoseGrid:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._build_sampling()
+        self._sampling = self._sampling_of(self.rotations)
 
-    def _build_sampling(self) -> None:
+    def _sampling_of(self, rotations: Rotation) -> TrilinearSampling:
         fine = self.inner_size * _OVERSAMPLING
         # Row vectors: k @ R is R.T k.
-        points = self.frequencies @ self.rotations.as_matrix() * _OVERSAMPLING + fine // 2
-        self._sampling = TrilinearSampling(points, fine)
+        points = self.frequencies @ rotations.as_matrix() * _OVERSAMPLING + fine // 2
+        return TrilinearSampling(points, fine)
 
     def _build_mask(self, mask_radius: float | None) -> None:
         d = self.inner_size
@@ -173,13 +173,44 @@ class PoseGrid:
 
     def templates(self, maps: torch.Tensor) -> torch.Tensor:
         """Return all rotations of maps, (n_classes, n_rotations, 2 n_frequencies), real."""
+        values = self._sampling.sample(self._spectra(maps).flatten(0, 1))
+        values = values.unflatten(0, (len(maps), 2))
+        return torch.cat([values[:, 0], values[:, 1]], dim=-1)
+
+    def templates_at(
+        self, maps: torch.Tensor, which: NDArray[np.intp], rotations: Rotation
+    ) -> torch.Tensor:
+        """Return one map in one orientation for each of n volumes.
+
+        Parameters
+        ----------
+        maps : Tensor of shape (n_references, inner_size, inner_size, inner_size)
+            References.
+        which : ndarray of shape (n,) of int
+            Index of a map for each volume.
+        rotations : scipy.spatial.transform.Rotation
+            A stack of n, which need not be of the grid.
+
+        Returns
+        -------
+        templates : Tensor of shape (n, n_frequencies)
+            Complex.
+        """
+        spectra = self._spectra(maps)
+        templates = torch.empty(len(which), len(self.frequencies), dtype=torch.complex64)
+        for k in np.unique(which):
+            rows = np.flatnonzero(which == k)
+            sampling = self._sampling_of(rotations[rows])
+            templates[rows] = torch.complex(*sampling.sample(spectra[k]))
+        return templates
+
+    def _spectra(self, maps: torch.Tensor) -> torch.Tensor:
+        """Return finely sampled spectra, (n_classes, 2, z, y, x), real and imaginary parts."""
         d, fine = self.inner_size, self.inner_size * _OVERSAMPLING
         margin = ((fine - d) // 2,) * 6
         padded = functional.pad(maps * self._gain, margin)
         spectra = _centered(torch.fft.fftn, padded) * np.sqrt(2 / d**3)
-        parts = torch.view_as_real(spectra).movedim(-1, 1).flatten(0, 1)
-        values = self._sampling.sample(parts).unflatten(0, (len(maps), 2))
-        return torch.cat([values[:, 0], values[:, 1]], dim=-1)
+        return torch.view_as_real(spectra).movedim(-1, 1)
 
     def signal_power(self, power: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         """Return the power that maps have beforehand, by shell: what volumes have above noise.

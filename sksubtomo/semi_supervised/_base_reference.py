@@ -22,10 +22,12 @@ from sksubtomo._utils._scoring import refuse_scoring_unlabeled
 from sksubtomo._utils._volumes import check_volumes
 from sksubtomo.alignment import (
     Expectation,
+    PoseGrid,
     all_coefficients,
     class_evidence,
     expectation,
     log_spectrum_ratio,
+    refine_poses,
 )
 
 
@@ -168,34 +170,47 @@ class BaseReferenceClassifier(DocLinkMixin, ClassifierMixin, BaseEstimator):
         spectrum = log_spectrum_ratio(self._finest, coefficients, noise).double().numpy()
         return logsumexp(classes + self.class_log_prior_, axis=1) - spectrum
 
-    def align(self, X):
+    def align(self, X, *, refine=False):
         """Return class and pose of volumes.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, d, d, d)
             Volumes of the shape that the estimator was fitted on.
+        refine : bool, default=False
+            Whether to improve the most likely pose of the grid by a local search, to about a
+            degree and a fraction of a voxel.
 
         Returns
         -------
         poses : Bunch
             ``labels``, as :meth:`predict` gives them; ``rotations``, a stack of
             :class:`scipy.spatial.transform.Rotation`, and ``shifts`` (n_samples, 3), z, y, x in
-            voxels, the most likely of the grid: by both,
+            voxels, the most likely ones: by both,
             :func:`~sksubtomo.geometry.rotate_volume` takes the reference to the volume.
         """
-        result, poses = self._compare(self._coefficients(X)), self._finest
+        coefficients, poses = self._coefficients(X), self._finest
+        result = self._compare(coefficients)
         scores = class_evidence(result.log_evidence, self._owner).double().numpy()
         targets = (scores + self.class_log_prior_).argmax(axis=1)
         own = self._owner.numpy() == targets[:, np.newaxis]
         reference = np.where(own, result.log_evidence.numpy(), -np.inf).argmax(axis=1)
         pose = result.best.numpy()[np.arange(len(reference)), reference]
         shift, rotation = np.divmod(pose, len(poses.rotations))
-        return Bunch(
-            labels=self.classes_[targets],
-            rotations=Rotation.from_quat(poses.rotations.as_quat()[rotation]),
-            shifts=poses.shifts[shift],
-        )
+        rotations = Rotation.from_quat(poses.rotations.as_quat()[rotation])
+        shifts = poses.shifts[shift]
+        if refine and isinstance(poses, PoseGrid):
+            scale = math.sqrt(self.noise_power_.max())
+            rotations, shifts = refine_poses(
+                poses,
+                coefficients / scale,
+                poses.from_references(self.references_ / np.float32(scale)),
+                reference,
+                torch.from_numpy(self.noise_power_ / scale**2).float(),
+                rotations,
+                shifts,
+            )
+        return Bunch(labels=self.classes_[targets], rotations=rotations, shifts=shifts)
 
     def score(self, X, y, sample_weight=None):
         """Return the accuracy over the labelled volumes.

@@ -163,12 +163,12 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
 
     Notes
     -----
-    Volumes are used as they are, but for one scale: a volume's mean plays no part, contrast
-    and size do. A labeled volume counts as six unlabeled ones while classes are annealed. Time
-    grows with the product of volumes, classes, rotations, shifts and coefficients; a volume is not
-    compared again with classes that became improbable. Memory grows with the number of volumes, of
-    which the coefficients compared are kept, and with that of volumes times classes, of each of
-    which up to 256 probable poses are kept.
+    A volume's mean plays no part, its contrast and scale do. A labeled volume counts as six
+    unlabeled ones while classes are annealed. Time grows with the product of volumes, classes,
+    rotations, shifts and coefficients; a volume is not compared again with classes that became
+    improbable. Memory grows with the number of volumes, of which the coefficients compared are
+    kept, and with that of volumes times classes, of each of which up to 256 probable poses are
+    kept.
 
     References
     ----------

@@ -180,6 +180,9 @@ def test_pose_of_a_reference_is_found(fitted):
         found = fitted.align(apply_fourier_filter(volume, mask)[np.newaxis])
         assert found.labels.tolist() == [code]
         assert np.abs(found.shifts[0] - (1, 0, -1)).max() <= 0.5
+        finer = fitted.align(apply_fourier_filter(volume, mask)[np.newaxis], refine=True)
+        assert (finer.rotations * rotation.inv()).magnitude() < 0.2
+        assert np.abs(finer.shifts[0] - (1, 0, -1)).max() <= 0.3
         again = rotate_volume(fitted.references_[code], found.rotations[0], shift=found.shifts[0])
         assert np.corrcoef(again.ravel(), volume.ravel())[0, 1] > 0.9
 
