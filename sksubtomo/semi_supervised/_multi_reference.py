@@ -159,7 +159,6 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
     See Also
     --------
     sksubtomo.geometry.rotate_volume : Puts a reference into a pose from :meth:`align`.
-    sksubtomo.neural_network.CNNClassifier : An `estimator` to begin with.
 
     Notes
     -----
