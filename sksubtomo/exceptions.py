@@ -2,6 +2,8 @@
 
 __all__ = [
     "FileFormatError",
+    "ImagingWarning",
+    "LabelAgreementWarning",
     "OutOfMemoryWarning",
     "PrecisionWarning",
     "SuspiciousLabelWarning",
@@ -24,6 +26,14 @@ class FileFormatError(ValueError):
     def __init__(self, *args: object, arguments: tuple[str, ...] = ()) -> None:
         super().__init__(*args)
         self.arguments = arguments
+
+
+class ImagingWarning(UserWarning):
+    """Volumes look as if their tilt axis, tilt range or contrast were not what was stated."""
+
+
+class LabelAgreementWarning(UserWarning):
+    """Fitted references disagree with given labels: classes may be mixed, or labels wrong."""
 
 
 class OutOfMemoryWarning(UserWarning):

@@ -1,50 +1,78 @@
 """Maximum-likelihood references in all poses; independent of networks and training."""
 
+from sksubtomo.alignment._agreement import LabelCheck, leave_one_out
 from sksubtomo.alignment._annealing import annealed_responsibilities, class_log_bias
 from sksubtomo.alignment._em import MultiReferenceEM
-from sksubtomo.alignment._expectation import (
-    Expectation,
+from sksubtomo.alignment._expectation import Expectation, expectation, posterior_sums
+from sksubtomo.alignment._identity_pose import IdentityPose
+from sksubtomo.alignment._imaging import TiltGeometry, likelier_geometry
+from sksubtomo.alignment._initial_maps import (
+    filtered_volumes,
+    initialized_em,
+    labeled_averages,
+    starting_rows,
+)
+from sksubtomo.alignment._noise import measure_noise
+from sksubtomo.alignment._pose_grid import PoseGrid, measured_frequencies, shift_grid
+from sksubtomo.alignment._proportions import (
+    class_evidence,
+    estimate_proportions,
+    least_proportions,
+    raised_proportions,
+    reference_responsibilities,
+)
+from sksubtomo.alignment._refinement import refine_poses
+from sksubtomo.alignment._spectra import (
     Poses,
-    expectation,
     log_spectrum_ratio,
-    posterior_sums,
-    residual_noise,
     shell_power,
 )
-from sksubtomo.alignment._identity_pose import IdentityPose
-from sksubtomo.alignment._pose_grid import PoseGrid, measured_frequencies, shift_grid
 from sksubtomo.alignment._stages import (
     Stage,
     all_coefficients,
-    background_power,
     check_class_prior,
     check_cubes,
     check_stages,
+    frozen_iterations,
     stage_poses,
-    starting_rows,
+    volume_blocks,
 )
 
 __all__ = [
     "Expectation",
     "IdentityPose",
+    "LabelCheck",
     "MultiReferenceEM",
     "PoseGrid",
     "Poses",
     "Stage",
+    "TiltGeometry",
     "all_coefficients",
     "annealed_responsibilities",
-    "background_power",
     "check_class_prior",
     "check_cubes",
     "check_stages",
+    "class_evidence",
     "class_log_bias",
+    "estimate_proportions",
     "expectation",
+    "filtered_volumes",
+    "frozen_iterations",
+    "initialized_em",
+    "labeled_averages",
+    "least_proportions",
+    "leave_one_out",
+    "likelier_geometry",
     "log_spectrum_ratio",
+    "measure_noise",
     "measured_frequencies",
     "posterior_sums",
-    "residual_noise",
+    "raised_proportions",
+    "reference_responsibilities",
+    "refine_poses",
     "shell_power",
     "shift_grid",
     "stage_poses",
     "starting_rows",
+    "volume_blocks",
 ]

@@ -7,7 +7,11 @@ import torch
 from numpy.typing import NDArray
 
 
-def class_log_bias(log_evidence: torch.Tensor, prior: NDArray[np.float64]) -> torch.Tensor:
+def class_log_bias(
+    log_evidence: torch.Tensor,
+    prior: NDArray[np.float64],
+    start: torch.Tensor | None = None,
+) -> torch.Tensor:
     """Return what to add to log evidence for the mean posterior to be the prior.
 
     Fixed point of Sinkhorn & Knopp, the sum over classes being 1 for every volume.
@@ -18,6 +22,8 @@ def class_log_bias(log_evidence: torch.Tensor, prior: NDArray[np.float64]) -> to
         Finite. Without a row, the bias is the prior's logarithm less its mean.
     prior : ndarray of shape (n_classes,)
         Positive, of sum 1.
+    start : Tensor of shape (n_classes,), optional
+        A bias to begin with, of similar evidence.
 
     Returns
     -------
@@ -31,18 +37,20 @@ def class_log_bias(log_evidence: torch.Tensor, prior: NDArray[np.float64]) -> to
     """
     evidence = log_evidence.double()
     target = torch.from_numpy(np.log(prior))
-    bias = target.clone()
+    bias = target.clone() if start is None else start.double()
     for _ in range(500 if len(evidence) else 0):
         log_share = (evidence + bias).log_softmax(dim=1).logsumexp(dim=0) - np.log(len(evidence))
         step = target - log_share
-        bias += step
+        bias = bias + step
         if step.abs().max() < 1e-5:
             break
     return (bias - bias.mean()).float()
 
 
 def annealed_responsibilities(
-    log_evidence: torch.Tensor, prior: NDArray[np.float64] | None, perplexity: float
+    log_evidence: torch.Tensor,
+    prior: NDArray[np.float64] | None,
+    perplexity: float,
 ) -> tuple[torch.Tensor, float]:
     """Return posteriors of classes that are spread over a number of classes on average.
 
@@ -70,11 +78,14 @@ def annealed_responsibilities(
     ----------
     Ueda & Nakano, "Deterministic annealing EM algorithm", Neural Networks 11, 1998.
     """
+    bias: torch.Tensor | None = None
 
     def responsibilities_at(temperature: float) -> torch.Tensor:
+        nonlocal bias
         cooled = log_evidence / temperature
         if prior is not None:
-            cooled = cooled + class_log_bias(cooled, prior)
+            bias = class_log_bias(cooled, prior, bias)
+            cooled = cooled + bias
         return cooled.softmax(dim=1)
 
     low, high = 0.0, 16.0

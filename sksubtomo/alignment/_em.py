@@ -1,70 +1,97 @@
-"""Expectation-maximisation of references: classes, rotations and shifts of volumes at once."""
+"""Expectation-maximization of references: classes, rotations and shifts of volumes at once."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sksubtomo.alignment._agreement import leave_one_out, rows_to_leave_out
 from sksubtomo.alignment._annealing import (
     annealed_responsibilities,
     class_log_bias,
     mean_perplexity,
 )
-from sksubtomo.alignment._expectation import (
-    Expectation,
-    Poses,
-    expectation,
-    posterior_sums,
-    residual_noise,
-    shell_power,
+from sksubtomo.alignment._expectation import Expectation, expectation, posterior_sums
+from sksubtomo.alignment._proportions import (
+    class_evidence,
+    estimate_proportions,
+    least_proportions,
+    raised_proportions,
+    reference_responsibilities,
 )
+from sksubtomo.alignment._spectra import Poses, shell_power
+
+# A volume is not compared again with references that are this much less probable than its best
+# one, in natural logarithms, and takes no part in references with less than such a share.
+_NEGLIGIBLE_LOG = 20.0
+# At the end, references may have changed more since than within an iteration.
+_NEGLIGIBLE_LOG_AT_END = 100.0
+_NEGLIGIBLE_SHARE = 1e-4
+
+
+class LastStep(NamedTuple):
+    """What the last iteration averaged, and the noise it assumed."""
+
+    poses: Poses
+    data: torch.Tensor
+    power: torch.Tensor
+    noise: torch.Tensor
+    result: Expectation
+    shares: torch.Tensor
+    sums: torch.Tensor
+    weights: torch.Tensor
 
 
 class MultiReferenceEM:
-    """Expectation-maximisation from coarse to fine, classes fixed at first.
+    """Expectation-maximization from coarse to fine, classes fixed at first.
 
     Parameters
     ----------
     stages : list of (poses, n_iter)
         Grids of poses, coarse to fine, with iterations.
     coefficients : Tensor of shape (n, n_frequencies)
-        Of all volumes, from the finest poses.
-    finest : PoseGrid or IdentityPose
-        Those that the coefficients are from.
+        Of all volumes, from the poses of the last stage.
     targets : ndarray of shape (n,)
-        Class indices, -1 where unlabelled.
+        Class indices, -1 where unlabeled.
+    maps : Tensor of shape (n_references, ...)
+        References to begin with, of the last stage's poses.
+    owner : ndarray of shape (n_references,) of int
+        Class of each reference.
+    n_averaged : ndarray of shape (n_references,)
+        How many volumes each is an average of.
+    noise : Tensor of shape (n_shells,)
+        Noise power of a real coefficient, by shell.
     initial_proba : ndarray of shape (n, n_classes) or None
-        Class probabilities to hold on to at first. None begins with the labelled volumes alone.
-    start : ndarray of shape (n_classes,) of int
-        Row that each reference begins as.
-    noise : float
-        Noise power to begin with, the same in all shells.
-    by_shell : bool
-        Whether to estimate it anew, shell by shell, once classes are free.
-    prior : ndarray of shape (n_classes,) or None
-        Shares of the classes among unlabelled volumes; None leaves them free.
-    n_frozen : int
-        Iterations that keep the initial probabilities.
-    perplexity : float
-        Classes over which the posterior of an unlabelled volume is spread in the first iteration
+        Class probabilities to hold on to at first. None begins with the labeled volumes alone.
+    prior : ndarray of shape (n_classes,) or None, default=None
+        Class proportions among unlabeled volumes; None leaves them free.
+    pseudo_counts : ndarray of shape (n_classes,) or None, default=None
+        If given, class proportions are estimated, with a Dirichlet prior that counts as so many
+        volumes of each class, and `prior` is where they begin.
+    n_frozen : int, default=2
+        Iterations that keep `initial_proba`.
+    perplexity : float, default=1
+        Classes over which the posterior of an unlabeled volume is spread in the first iteration
         after; it falls to 1 geometrically until the last stage.
+    label_weight : float, default=6
+        How many unlabeled volumes a labeled one counts as while classes are annealed.
     held_back : ndarray of shape (n,) of bool, optional
-        Unlabelled volumes that take no part before the last stage; of a single stage, in the first
+        Unlabeled volumes that take no part before the last stage; of a single stage, in the first
         half of its iterations.
     report : callable, optional
         Called with every entry of the history.
-    device : str
+    device : str, default="cpu"
         Where to compare.
 
     Attributes
     ----------
-    maps, noise, labels
-        References, noise power by shell and class indices, after :meth:`run`.
+    maps, variance, labels
+        References, their mean square errors by shell, and class indices, after :meth:`run`.
     log_likelihood : float
         Of a volume on average, relative to noise alone, under the final references.
     history : list of dict
@@ -75,25 +102,29 @@ class MultiReferenceEM:
         self,
         stages: list[tuple[Poses, int]],
         coefficients: torch.Tensor,
-        finest: Poses,
         targets: NDArray[np.int64],
         *,
-        initial_proba: NDArray[np.float64] | None,
-        start: NDArray[np.intp],
-        noise: float,
-        by_shell: bool,
-        prior: NDArray[np.float64] | None,
-        n_frozen: int,
-        perplexity: float,
+        maps: torch.Tensor,
+        owner: NDArray[np.int64],
+        n_averaged: NDArray[np.float64],
+        noise: torch.Tensor,
+        initial_proba: NDArray[np.float64] | None = None,
+        prior: NDArray[np.float64] | None = None,
+        pseudo_counts: NDArray[np.float64] | None = None,
+        n_frozen: int = 2,
+        perplexity: float = 1.0,
+        label_weight: float = 6.0,
         held_back: NDArray[np.bool_] | None = None,
         report: Callable[[dict[str, Any]], None] = lambda entry: None,
         device: str = "cpu",
     ) -> None:
-        self.stages, self.finest, self.device, self.report = stages, finest, device, report
-        self.coefficients, self.prior, self.by_shell = coefficients, prior, by_shell
-        self.n_frozen, self.perplexity = n_frozen, perplexity
+        self.stages, self.device, self.report = stages, device, report
+        self.coefficients, self.noise = coefficients, noise
+        self.prior, self.pseudo_counts = prior, pseudo_counts
+        self.n_frozen, self.perplexity, self.label_weight = n_frozen, perplexity, label_weight
         self.labeled = torch.from_numpy(targets >= 0)
-        self.n_classes = len(start)
+        self.owner = torch.from_numpy(owner)
+        self.n_classes = int(owner.max()) + 1
         known = np.eye(self.n_classes, dtype=np.float32)[targets] * (targets >= 0)[:, np.newaxis]
         self.known = torch.from_numpy(known)
         self.initial_proba = self.known if initial_proba is None else self._adjusted(initial_proba)
@@ -104,46 +135,65 @@ class MultiReferenceEM:
         self.n_held_back_iter = sum(rounds[:-1]) or rounds[0] // 2
         self.log_likelihood = -np.inf
         self.history: list[dict[str, Any]] = []
-        self._begin(start, noise)
+        # Of every volume and reference, when they were last compared.
+        self.evidence = torch.full((len(targets), len(owner)), -torch.inf)
+        self.temperature: float | None = None
+        self.last: LastStep | None = None
+        self.trust: float | None = None
+        self.maps = maps
+        finest = stages[-1][0]
+        power = shell_power(finest, coefficients)
+        signal = finest.signal_power(power, self.noise)
+        counts = torch.from_numpy(n_averaged).float()
+        self.variance = finest.map_variance(counts, self.noise, signal)
+        # Beyond the shells of a coarse stage, references are not known at all.
+        self._unknown = signal
 
     def _adjusted(self, initial_proba: NDArray[np.float64]) -> torch.Tensor:
         log_proba = torch.from_numpy(np.log(np.maximum(initial_proba, 1e-6))).float()
-        if self.prior is not None:
+        if self.prior is not None and self.pseudo_counts is None:
             log_proba = log_proba + class_log_bias(log_proba[~self.labeled], self.prior)
         adjusted = log_proba.softmax(dim=1)
         return torch.where(self.labeled[:, np.newaxis], self.known, adjusted)
 
-    def _begin(self, start: NDArray[np.intp], noise: float) -> None:
-        """Let each reference begin as one volume, filtered by Wiener."""
-        power = shell_power(self.finest, self.coefficients)
-        self.noise = torch.full_like(power, noise)
-        gain = (1 - self.noise / power.clamp_min(1e-12)).clamp_min(0.05)
-        n = len(self.finest.radii)
-        first = self.coefficients[start] * gain[self.finest.shells[:n]]
-        self.maps = self.finest.to_maps(first)
-
     def run(self) -> None:
         """Iterate; then compare all volumes once more with the final references.
 
-        The prior's proportions are imposed while references take shape, not on the last comparison.
+        A fixed prior is imposed while references take shape, not on the last comparison: volumes
+        drawn with the prior's probabilities do not have exactly its proportions.
         """
+        finest = self.stages[-1][0]
         for stage, (poses, n_iter) in enumerate(self.stages):
-            data = self.coefficients[:, torch.from_numpy(self.finest.radii <= poses.radii.max())]
+            data = self.coefficients[:, torch.from_numpy(finest.radii <= poses.radii.max())]
             power = shell_power(poses, data)
             for _ in range(n_iter):
                 began = time.perf_counter()
                 self._iterate(poses, data, power, self._perplexity_in(stage))
                 self.history[-1]["seconds"] = time.perf_counter() - began
                 self.report(self.history[-1])
-        evidence = self._expect(poses, data, keep_poses=False).log_evidence
-        # Volumes drawn with the prior's probabilities do not have exactly its proportions: by now
-        # the evidence is the better guide.
-        prior = np.full(self.n_classes, 1 / self.n_classes) if self.prior is None else self.prior
-        joint = evidence + torch.from_numpy(np.log(prior)).float()
-        given = (self.known * joint).sum(dim=1)
+        pairs = self._pairs(margin=_NEGLIGIBLE_LOG_AT_END)
+        if pairs is not None:
+            # They are asked whether they agree with their labels.
+            pairs[rows_to_leave_out(self.labeled)] = True
+        self._expect(poses, data, pairs, keep_poses=False)
+        joint = class_evidence(self.evidence, self.owner)
+        if self.pseudo_counts is not None:
+            self.prior = self._proportions(joint[~self.labeled])
+        joint = joint + self.log_prior()
+        given = torch.where(self.known > 0, joint, 0.0).sum(dim=1)
         total = torch.where(self.labeled, given, joint.logsumexp(dim=1))
         self.log_likelihood = float(total.double().mean())
         self.labels = torch.where(self.labeled, self.known.argmax(dim=1), joint.argmax(dim=1))
+
+    def labeled_evidence(self) -> torch.Tensor:
+        """Return the log evidence of its own class for every labeled volume."""
+        classes = class_evidence(self.evidence, self.owner)
+        return classes[self.known > 0]
+
+    def log_prior(self) -> torch.Tensor:
+        """Return logarithms of the class proportions, equal ones where they are free."""
+        prior = np.full(self.n_classes, 1 / self.n_classes) if self.prior is None else self.prior
+        return torch.from_numpy(np.log(prior)).float()
 
     def _perplexity_in(self, stage: int) -> float | None:
         """Return how far classes are to be spread next; None holds the initial probabilities."""
@@ -156,39 +206,106 @@ class MultiReferenceEM:
             return 1.0
         return float(self.perplexity ** (1 - done / last))
 
-    def _expect(self, poses: Poses, data: torch.Tensor, *, keep_poses: bool = True) -> Expectation:
-        return expectation(
-            poses, data, self.maps, self.noise, keep_poses=keep_poses, device=self.device
+    def _pairs(
+        self, *, frozen: bool = False, margin: float = _NEGLIGIBLE_LOG
+    ) -> torch.Tensor | None:
+        """Return which volumes to compare with which references; None for all with all."""
+        if frozen:
+            return (self.initial_proba > _NEGLIGIBLE_SHARE)[:, self.owner]
+        if self.temperature is None:
+            return None
+        joint = self.evidence / self.temperature + self.log_prior()[self.owner]
+        likely = joint > joint.max(dim=1, keepdim=True).values - margin
+        # A labeled volume stays in its class, however improbable.
+        return likely | (self.known > 0)[:, self.owner]
+
+    def _expect(
+        self, poses: Poses, data: torch.Tensor, pairs: torch.Tensor | None, *, keep_poses: bool
+    ) -> Expectation:
+        n_shells = int(poses.shells.max()) + 1
+        result = expectation(
+            poses,
+            data,
+            self.maps,
+            self.noise,
+            variance=self.variance[:, :n_shells],
+            pairs=pairs,
+            keep_poses=keep_poses,
+            device=self.device,
         )
+        compared = result.log_evidence
+        self.evidence = compared if pairs is None else torch.where(pairs, compared, self.evidence)
+        return result
 
     def _iterate(
         self, poses: Poses, data: torch.Tensor, power: torch.Tensor, perplexity: float | None
     ) -> None:
         """Do one iteration; those without a perplexity keep the initial probabilities."""
-        result = self._expect(poses, data)
-        responsibilities, temperature = self.initial_proba, np.nan
+        frozen = perplexity is None
+        result = self._expect(poses, data, self._pairs(frozen=frozen), keep_poses=True)
+        classes = class_evidence(self.evidence, self.owner)
+        proba, temperature = self.initial_proba, np.nan
         if perplexity is not None:
-            hidden = ~self.labeled
-            responsibilities = self.known.clone()
-            responsibilities[hidden], temperature = annealed_responsibilities(
-                result.log_evidence[hidden], self.prior, perplexity
-            )
+            proba, temperature = self._anneal(poses, data, classes, perplexity)
         if len(self.history) < self.n_held_back_iter:
-            responsibilities = torch.where(self.held_back[:, np.newaxis], 0.0, responsibilities)
-        self._maximize(poses, data, power, result, responsibilities, seeded=perplexity is None)
-        terms = responsibilities * result.log_evidence + torch.special.entr(responsibilities)
-        labels = torch.where(responsibilities.sum(dim=1) > 0, responsibilities.argmax(dim=1), -1)
+            proba = torch.where(self.held_back[:, np.newaxis], 0.0, proba)
+        shares = reference_responsibilities(proba, self.evidence, self.owner, self.temperature)
+        weight = torch.ones(len(proba))
+        if perplexity is not None and perplexity > 1:
+            weight[self.labeled] = self.label_weight
+        self._maximize(poses, data, power, result, shares * weight[:, np.newaxis])
+        evidence = torch.where(proba > 0, classes, 0.0)
+        terms = proba * evidence + torch.special.entr(proba)
+        labels = torch.where(proba.sum(dim=1) > 0, proba.argmax(dim=1), -1)
         self.history.append(
             {
-                "log_likelihood": float(terms.sum() / responsibilities.sum()),
+                "log_likelihood": float(terms.sum() / proba.sum()),
                 "changed": float((labels != self.labels).double().mean()),
-                "perplexity": mean_perplexity(responsibilities[~self.labeled])
-                if perplexity
-                else np.nan,
+                "perplexity": np.nan if frozen else mean_perplexity(proba[~self.labeled]),
                 "temperature": temperature,
             }
         )
         self.labels = labels
+
+    def _anneal(
+        self, poses: Poses, data: torch.Tensor, classes: torch.Tensor, perplexity: float
+    ) -> tuple[torch.Tensor, float]:
+        """Return class probabilities and the temperature; estimate the proportions anew."""
+        hidden, proba = ~self.labeled, self.known.clone()
+        if self.pseudo_counts is not None:
+            if self.trust is None:
+                self.trust = self._agreement(poses, data)
+            self.prior = self._proportions(classes[hidden])
+        proba[hidden], temperature = annealed_responsibilities(
+            classes[hidden], self.prior, perplexity
+        )
+        self.temperature = temperature
+        return proba, temperature
+
+    def _agreement(self, poses: Poses, data: torch.Tensor) -> float:
+        """Return how probably references agree with another label, by the rule of succession."""
+        check = leave_one_out(self, poses, data)
+        known = self.known.argmax(dim=1).numpy()[check.rows]
+        n_agree = np.count_nonzero(check.predicted == known)
+        return (n_agree + 1) / (len(known) + self.n_classes)
+
+    def _proportions(self, log_evidence: torch.Tensor) -> NDArray[np.float64]:
+        """Return class proportions; the less references are trusted, the more labels count."""
+        assert self.pseudo_counts is not None
+        trust = 1 / self.n_classes if self.trust is None else self.trust
+        anchor = len(self.labeled) * (1 / trust - 1) ** 2
+        counts = self.pseudo_counts * (1 + anchor / self.pseudo_counts.sum())
+        estimated = estimate_proportions(log_evidence, counts)
+        n_labels = self.known.sum(dim=0).double().numpy()
+        return raised_proportions(estimated, least_proportions(n_labels))
+
+    def map_errors(
+        self, poses: Poses, counts: torch.Tensor, noise: torch.Tensor, signal: torch.Tensor
+    ) -> torch.Tensor:
+        """Return mean square errors of references by all shells; see ``poses.map_variance``."""
+        variance = self._unknown.expand(len(counts), -1).clone()
+        variance[:, : len(signal)] = poses.map_variance(counts, noise, signal)
+        return variance
 
     def _maximize(
         self,
@@ -196,19 +313,17 @@ class MultiReferenceEM:
         data: torch.Tensor,
         power: torch.Tensor,
         result: Expectation,
-        responsibilities: torch.Tensor,
-        *,
-        seeded: bool,
+        shares: torch.Tensor,
     ) -> None:
         noise = self.noise[: len(power)]
-        sums, weights = posterior_sums(poses, data, noise, result, responsibilities)
+        sums, weights = posterior_sums(poses, data, noise, result, shares)
+        self.last = LastStep(poses, data, power, noise, result, shares, sums, weights)
         white = noise[poses.shells].rsqrt()
         signal = poses.signal_power(power, noise)
         solved = poses.wiener_update(sums * white, weights, white.square(), signal)
         # Without a volume, a reference stays as it was.
-        some = (weights.sum(dim=1) > 0).view(-1, 1, 1, 1)
-        self.maps = torch.where(some, solved, self.maps)
-        if self.by_shell and not seeded:
-            self.noise[: len(power)] = residual_noise(
-                poses, power, noise, result.templates, sums, weights
-            )
+        counts = weights.sum(dim=1)
+        some = counts > 0
+        self.maps = torch.where(some.view(-1, 1, 1, 1), solved, self.maps)
+        variance = self.map_errors(poses, counts, noise, signal)
+        self.variance = torch.where(some[:, np.newaxis], variance, self.variance)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from sksubtomo.alignment._identity_pose import IdentityPose
-from sksubtomo.alignment._pose_grid import PoseGrid
-
-Poses = PoseGrid | IdentityPose
+from sksubtomo.alignment._spectra import Poses
 
 # Log-likelihoods held at once, a bound on memory, and most volumes in a chunk.
 _VALUES_PER_CHUNK = 2**24
@@ -23,8 +21,7 @@ _NEGLIGIBLE_SHARE = 1e-4
 # Less than this below the best, a pose adds nothing to a float32, and its exponential would be
 # subnormal, which takes a CPU ten times as long.
 _LEAST_LOG = -80.0
-# Noise power is not estimated below this share of a shell's power.
-_LEAST_NOISE = 0.02
+_POSTERIOR_DTYPES = (torch.int32, torch.int32, torch.int32, torch.float32)
 
 
 class PosePosterior(NamedTuple):
@@ -61,6 +58,8 @@ def expectation(
     maps: torch.Tensor,
     noise: torch.Tensor,
     *,
+    variance: torch.Tensor | None = None,
+    pairs: torch.Tensor | None = None,
     keep_poses: bool = True,
     device: str = "cpu",
 ) -> Expectation:
@@ -79,6 +78,12 @@ def expectation(
         References.
     noise : Tensor of shape (n_shells,)
         Noise power of a real coefficient, by shell.
+    variance : Tensor of shape (n_classes, n_shells), optional
+        Mean square error of the coefficients of each map, by shell, which adds to the noise of its
+        volumes; by default 0.
+    pairs : Tensor of shape (n, n_classes) of bool, optional
+        Which volumes to compare with which maps; by default all with all. The log evidence of the
+        others is -inf.
     keep_poses : bool, default=True
         Whether to return the probable poses, which take memory for every volume and class.
     device : str, default="cpu"
@@ -91,32 +96,53 @@ def expectation(
     """
     white = noise[poses.shells].rsqrt()
     templates = (poses.templates(maps) * white).to(device)
-    half, white = templates.square().sum(2) / 2, white.to(device)
+    white = white.to(device)
+    variance = torch.zeros(len(maps), len(noise)) if variance is None else variance
+    known = noise[: variance.shape[1]] / (noise[: variance.shape[1]] + variance)
+    known = known[:, poses.shells].to(device)
+    weighted = templates * known[:, np.newaxis]
+    half = (templates * weighted).sum(2) / 2
     n_classes, n_rotations, _ = templates.shape
-    evidence = torch.empty(len(coefficients), n_classes)
-    best = torch.empty(len(coefficients), n_classes, dtype=torch.int64)
-    parts = []
+    evidence = torch.full((len(coefficients), n_classes), -torch.inf)
+    best = torch.zeros(len(coefficients), n_classes, dtype=torch.int64)
+    parts = [PosePosterior(*(torch.empty(0, dtype=t) for t in _POSTERIOR_DTYPES))]
     n_poses = n_rotations * len(poses.shifts)
     size = min(_LARGEST_CHUNK, max(1, _VALUES_PER_CHUNK // n_poses))
-    for start in range(0, len(coefficients), size):
-        rows = slice(start, start + size)
+    for rows, asked in _chunks(len(coefficients), pairs, size):
         values = poses.unshift(coefficients[rows].to(device)) * white
         for k in range(n_classes):
-            match = _log_likelihood(values, templates[k], half[k])
+            among = slice(None) if asked is None else asked[:, k].nonzero()[:, 0]
+            own = rows[among]
+            if not len(own):
+                continue
+            match = _log_likelihood(values[among], weighted[k], half[k])
             top, where = match.max(dim=1, keepdim=True)
             relative = match.sub_(top).clamp_min_(_LEAST_LOG).exp_()
             total = relative.sum(dim=1, keepdim=True)
-            evidence[rows, k] = (total.log() + top - np.log(n_poses))[:, 0].cpu()
-            best[rows, k] = where[:, 0].cpu()
+            log = (total.log() + top - np.log(n_poses))[:, 0]
+            # The normal density whose variance is that of the noise and of the map. Shifts are
+            # phases, which leave the power as it is.
+            log += (values[among, 0].square() @ (1 - known[k]) + known[k].log().sum()) / 2
+            evidence[own, k] = log.cpu()
+            best[own, k] = where[:, 0].cpu()
             if not keep_poses:
                 continue
             row, pose, weight = (part.cpu() for part in _probable(relative))
             # Of many volumes and classes, these take the most memory.
-            row, pose = (row + start).int(), pose.int()
+            row, pose = own[row].int(), pose.int()
             parts.append(PosePosterior(row, torch.full_like(row, k), pose, weight))
     columns = (torch.cat(column) for column in zip(*parts, strict=True))
     posterior = PosePosterior(*columns) if keep_poses else None
     return Expectation(evidence, best, templates.cpu(), posterior)
+
+
+def _chunks(
+    n: int, pairs: torch.Tensor | None, size: int
+) -> Iterator[tuple[torch.Tensor, torch.Tensor | None]]:
+    """Yield rows that are compared with any map, and with which; None is with all."""
+    rows = torch.arange(n) if pairs is None else pairs.any(dim=1).nonzero()[:, 0]
+    for part in rows.split(size):
+        yield part, None if pairs is None or pairs[part].all() else pairs[part]
 
 
 def _probable(relative: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -190,68 +216,3 @@ def _log_likelihood(
     n, n_shifts, _ = values.shape
     match = (values.flatten(0, 1) @ templates.T).sub_(half)
     return match.view(n, n_shifts * len(templates))
-
-
-def shell_means(shells: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-    """Return the mean of values over every shell; 0 where it is empty."""
-    count = torch.bincount(shells).clamp_min(1)
-    return torch.bincount(shells, values.double()).div(count).float()
-
-
-def shell_power(poses: Poses, coefficients: torch.Tensor) -> torch.Tensor:
-    """Return the mean square of real coefficients in every shell."""
-    square = coefficients.abs().square().mean(dim=0)
-    copies = len(poses.shells) // len(square)
-    return shell_means(poses.shells, square.repeat(copies) / copies)
-
-
-def log_spectrum_ratio(
-    poses: Poses, coefficients: torch.Tensor, noise: torch.Tensor
-) -> torch.Tensor:
-    """Return how much more likely volumes are by their own spectrum than by noise.
-
-    The spectrum of a volume is a Gaussian field with the power that the volume has in every shell;
-    no other field without phases explains it better.
-
-    Parameters
-    ----------
-    poses, coefficients, noise
-        Those of the E step.
-
-    Returns
-    -------
-    log_ratio : Tensor of shape (n,)
-        At least 0.
-    """
-    count = torch.bincount(poses.shells)
-    ratio = torch.stack([shell_power(poses, row[np.newaxis]) for row in coefficients]) / noise
-    # Half of the sum over all real coefficients; empty shells count for nothing.
-    ratio = ratio.clamp_min(1e-12)
-    return (count * (ratio - 1 - ratio.log())).sum(dim=1) / 2
-
-
-def residual_noise(
-    poses: Poses,
-    power: torch.Tensor,
-    noise: torch.Tensor,
-    templates: torch.Tensor,
-    sums: torch.Tensor,
-    weights: torch.Tensor,
-) -> torch.Tensor:
-    """Return the mean square of what the templates leave of the volumes, by shell.
-
-    Parameters
-    ----------
-    poses : PoseGrid or IdentityPose
-        Those of the E step.
-    power : Tensor of shape (n_shells,)
-        Power of the volumes that took part.
-    noise : Tensor of shape (n_shells,)
-        Noise power that the E step assumed.
-    templates, sums, weights : Tensor
-        Of :func:`expectation` and :func:`posterior_sums`.
-    """
-    square = templates.square() * weights[:, :, np.newaxis]
-    explained = (2 * templates * sums - square).sum(dim=(0, 1))
-    explained = shell_means(poses.shells, explained) / weights.sum()
-    return torch.maximum(power - noise * explained, _LEAST_NOISE * power)

@@ -44,6 +44,12 @@ class IdentityPose:
         """Return the power that maps have beforehand: no more is known than that of the rows."""
         return power
 
+    def map_variance(
+        self, counts: torch.Tensor, noise: torch.Tensor, signal: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the posterior variance of maps; see :meth:`PoseGrid.map_variance`."""
+        return 1 / (counts[:, np.newaxis] / noise + 1 / signal)
+
     def wiener_update(
         self,
         sums: torch.Tensor,
@@ -51,7 +57,7 @@ class IdentityPose:
         precision: torch.Tensor,
         signal: torch.Tensor,
     ) -> torch.Tensor:
-        """Return the most probable maps; see :meth:`PoseGrid.solve`."""
+        """Return the most probable maps; see :meth:`PoseGrid.wiener_update`."""
         maps = sums[:, 0] / (weights * precision + 1 / signal[self.shells])
         return self.to_maps(maps)
 

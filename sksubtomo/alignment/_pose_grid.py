@@ -19,6 +19,7 @@ from scipy.signal import resample
 from scipy.spatial.transform import Rotation
 from torch.nn import functional
 
+from sksubtomo.alignment._interpolation import TrilinearSampling
 from sksubtomo.fourier import fourier_crop, missing_wedge_mask
 
 # Samples of a spectrum per frequency of the box, for trilinear interpolation.
@@ -115,29 +116,31 @@ class PoseGrid:
         self.rotations, self.shifts = rotations, shifts
         self.frequencies, self._index = measured_frequencies(box_size, n_shells, tilt_range_deg)
         self.radii = np.linalg.norm(self.frequencies, axis=1)
+        ball, _ = measured_frequencies(box_size, n_shells, 90.0)
+        #: Fraction of the frequencies in the ball that one volume measures.
+        self.coverage = len(self.frequencies) / len(ball)
         #: Shell of every real coefficient.
         self.shells = torch.from_numpy(np.tile(self.radii.round().astype(np.int64), 2))
         phases = np.exp(2j * np.pi / box_size * (shifts[:, ::-1] @ self.frequencies.T))
         self._phases = torch.from_numpy(phases.astype(np.complex64))
-        self._build_grid()
+        self._sampling = self._sampling_of(self.rotations)
         self._build_mask(mask_radius)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is large and follows from the rest."""
         state = self.__dict__.copy()
-        del state["_grid"]
+        del state["_sampling"]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._build_grid()
+        self._sampling = self._sampling_of(self.rotations)
 
-    def _build_grid(self) -> None:
+    def _sampling_of(self, rotations: Rotation) -> TrilinearSampling:
         fine = self.inner_size * _OVERSAMPLING
         # Row vectors: k @ R is R.T k.
-        points = self.frequencies @ self.rotations.as_matrix() * _OVERSAMPLING + fine // 2
-        grid = (points * 2 / (fine - 1) - 1).astype(np.float32)
-        self._grid = torch.from_numpy(grid)[np.newaxis, :, :, np.newaxis]
+        points = self.frequencies @ rotations.as_matrix() * _OVERSAMPLING + fine // 2
+        return TrilinearSampling(points, fine)
 
     def _build_mask(self, mask_radius: float | None) -> None:
         d = self.inner_size
@@ -158,8 +161,8 @@ class PoseGrid:
 
     def coefficients(self, volumes: NDArray[np.float32]) -> torch.Tensor:
         """Return the measured coefficients of volumes, (n, n_frequencies), complex."""
-        centred = fft.ifftshift(volumes, axes=_AXES)
-        spectra = fft.rfftn(centred, axes=_AXES).reshape(len(volumes), -1)[:, self._index]
+        centered = fft.ifftshift(volumes, axes=_AXES)
+        spectra = fft.rfftn(centered, axes=_AXES).reshape(len(volumes), -1)[:, self._index]
         spectra *= np.sqrt(2 / self.box_size**3)
         return torch.from_numpy(spectra.astype(np.complex64))
 
@@ -170,23 +173,44 @@ class PoseGrid:
 
     def templates(self, maps: torch.Tensor) -> torch.Tensor:
         """Return all rotations of maps, (n_classes, n_rotations, 2 n_frequencies), real."""
+        values = self._sampling.sample(self._spectra(maps).flatten(0, 1))
+        values = values.unflatten(0, (len(maps), 2))
+        return torch.cat([values[:, 0], values[:, 1]], dim=-1)
+
+    def templates_at(
+        self, maps: torch.Tensor, which: NDArray[np.intp], rotations: Rotation
+    ) -> torch.Tensor:
+        """Return one map in one orientation for each of n volumes.
+
+        Parameters
+        ----------
+        maps : Tensor of shape (n_references, inner_size, inner_size, inner_size)
+            References.
+        which : ndarray of shape (n,) of int
+            Index of a map for each volume.
+        rotations : scipy.spatial.transform.Rotation
+            A stack of n, which need not be of the grid.
+
+        Returns
+        -------
+        templates : Tensor of shape (n, n_frequencies)
+            Complex.
+        """
+        spectra = self._spectra(maps)
+        templates = torch.empty(len(which), len(self.frequencies), dtype=torch.complex64)
+        for k in np.unique(which):
+            rows = np.flatnonzero(which == k)
+            sampling = self._sampling_of(rotations[rows])
+            templates[rows] = torch.complex(*sampling.sample(spectra[k]))
+        return templates
+
+    def _spectra(self, maps: torch.Tensor) -> torch.Tensor:
+        """Return finely sampled spectra, (n_classes, 2, z, y, x), real and imaginary parts."""
         d, fine = self.inner_size, self.inner_size * _OVERSAMPLING
         margin = ((fine - d) // 2,) * 6
         padded = functional.pad(maps * self._gain, margin)
-        spectra = _centred(torch.fft.fftn, padded) * np.sqrt(2 / d**3)
-        return torch.stack([self._sample(torch.stack([f.real, f.imag])) for f in spectra])
-
-    def _sample(self, parts: torch.Tensor) -> torch.Tensor:
-        """Interpolate real grids (parts, z, y, x) at the rotated frequencies."""
-        values = functional.grid_sample(parts[np.newaxis], self._grid, align_corners=True)
-        return torch.cat(list(values[0, ..., 0]), dim=-1)
-
-    def _adjoint_sample(self, values: torch.Tensor, n_parts: int) -> torch.Tensor:
-        """Apply the adjoint of :meth:`_sample`."""
-        fine = self.inner_size * _OVERSAMPLING
-        parts = torch.zeros(n_parts, fine, fine, fine, requires_grad=True)
-        (spread,) = torch.autograd.grad((self._sample(parts) * values).sum(), parts)
-        return spread
+        spectra = _centered(torch.fft.fftn, padded) * np.sqrt(2 / d**3)
+        return torch.view_as_real(spectra).movedim(-1, 1)
 
     def signal_power(self, power: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         """Return the power that maps have beforehand, by shell: what volumes have above noise.
@@ -194,6 +218,27 @@ class PoseGrid:
         Rotations leave it as it is, so that it is known before any pose is.
         """
         return torch.maximum(power - noise, _LEAST_SIGNAL * noise)
+
+    def map_variance(
+        self, counts: torch.Tensor, noise: torch.Tensor, signal: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the posterior variance of the coefficients of maps, by class and shell.
+
+        An average of few volumes is not the molecule: its coefficients are off by this much, as if
+        all volumes of the class had so much more noise.
+
+        Parameters
+        ----------
+        counts : Tensor of shape (n_classes,)
+            How many volumes were averaged; each measures a part of the frequencies.
+        noise, signal : Tensor of shape (n_shells,)
+            Power of noise, and of a map beforehand.
+
+        Returns
+        -------
+        variance : Tensor of shape (n_classes, n_shells)
+        """
+        return 1 / (counts[:, np.newaxis] * self.coverage / noise + 1 / signal)
 
     def wiener_update(
         self,
@@ -223,18 +268,18 @@ class PoseGrid:
         maps : Tensor of shape (n_classes, inner_size, inner_size, inner_size)
         """
         one = precision[: len(self.frequencies)]
-        numerators, denominators = [], []
-        for total, weight in zip(sums, weights, strict=True):
-            num = torch.complex(*self._adjoint_sample(total, 2))
-            den = self._adjoint_sample(weight[:, np.newaxis] * one, 1)[0]
-            # The other half space.
-            numerators.append(num + _mirrored(num).conj())
-            denominators.append(den + _mirrored(den))
+        counts = (weights[..., np.newaxis] * one)[:, np.newaxis]
+        values = torch.cat([sums.unflatten(-1, (2, -1)).movedim(-2, 1), counts], dim=1)
+        grids = self._sampling.adjoint(values.flatten(0, 1)).unflatten(0, (len(sums), 3))
+        numerators, denominators = torch.complex(grids[:, 0], grids[:, 1]), grids[:, 2]
+        # The other half space.
+        numerators = numerators + _mirrored(numerators).conj()
+        denominators = denominators + _mirrored(denominators)
         shells = self._fine_shells.clamp_max(len(signal) - 1)
-        spectra = torch.stack(numerators) / (torch.stack(denominators) + 1 / signal[shells])
+        spectra = numerators / (denominators + 1 / signal[shells])
         spectra = spectra * (self._fine_shells <= self.inner_size // 2)
         d = self.inner_size
-        maps = _centred(torch.fft.ifftn, spectra).real / np.sqrt(2 / d**3)
+        maps = _centered(torch.fft.ifftn, spectra).real / np.sqrt(2 / d**3)
         low = (maps.shape[-1] - d) // 2
         inner = slice(low, low + d)
         return maps[:, inner, inner, inner] * self._gain * self._mask
@@ -264,7 +309,7 @@ class PoseGrid:
         return torch.from_numpy(np.ascontiguousarray(maps, dtype=np.float32))
 
 
-def _centred(transform: Any, volumes: torch.Tensor) -> torch.Tensor:
+def _centered(transform: Any, volumes: torch.Tensor) -> torch.Tensor:
     """Transform over z, y, x, the origin in the middle before and after."""
     first = torch.fft.ifftshift(volumes, dim=_AXES)
     return torch.fft.fftshift(transform(first, dim=_AXES), dim=_AXES)

@@ -10,22 +10,36 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
-from sksubtomo.alignment import IdentityPose, PoseGrid, Poses, shift_grid
+from sksubtomo.alignment._identity_pose import IdentityPose
+from sksubtomo.alignment._pose_grid import PoseGrid, shift_grid
+from sksubtomo.alignment._spectra import Poses
 from sksubtomo.geometry import rotation_grid
 
 #: Shells, angular step in degrees, shifts along an axis, iterations.
 Stage = tuple[float, float, int, int]
 
-# Share of the power within the ball that white noise has to leave outside, at least.
-_LEAST_BACKGROUND = 1e-3
 # Volumes that are read and transformed at once.
 _ROWS_PER_BLOCK = 64
+# Averages of labeled volumes have converged after so many iterations.
+_MOST_FROZEN = 8
 
 
-def check_stages(stages: Any, n_frozen_iter: int) -> list[Stage]:
-    """Return stages as tuples, coarse to fine."""
+def check_stages(stages: Any, n_frozen_iter: int | str) -> list[Stage]:
+    """Return stages as tuples, coarse to fine.
+
+    Parameters
+    ----------
+    stages : sequence of (n_shells, angular_step_deg, n_shifts, n_iter)
+        As a user gives them.
+    n_frozen_iter : int or "auto"
+        At most the iterations that there are.
+
+    Raises
+    ------
+    ValueError
+        If a stage is malformed, or the number of shells decreases.
+    """
     try:
         table = np.asarray(stages, dtype=float)
     except (TypeError, ValueError):
@@ -43,8 +57,8 @@ def check_stages(stages: Any, n_frozen_iter: int) -> list[Stage]:
                 "a step above 0 and at most 180 degrees, and whole n_shifts and n_iter from 1."
             )
     if (np.diff(table[:, 0]) < 0).any():
-        raise ValueError(f"n_shells of the stages, {table[:, 0].tolist()}, must not fall.")
-    if n_frozen_iter > table[:, 3].sum():
+        raise ValueError(f"n_shells of the stages, {table[:, 0].tolist()}, must be non-decreasing.")
+    if not isinstance(n_frozen_iter, str) and n_frozen_iter > table[:, 3].sum():
         raise ValueError(
             f"n_frozen_iter={n_frozen_iter}, but the stages have {int(table[:, 3].sum())} "
             "iterations in all."
@@ -52,16 +66,69 @@ def check_stages(stages: Any, n_frozen_iter: int) -> list[Stage]:
     return [(a, b, int(c), int(d)) for a, b, c, d in table.tolist()]
 
 
+def frozen_iterations(
+    n_frozen_iter: int | str, stages: list[Stage], targets: NDArray[np.int64], n_classes: int
+) -> int:
+    """Return how many iterations to hold on to the initial class probabilities.
+
+    An average of several labeled volumes takes some iterations to align. Of one volume there is
+    nothing to align.
+
+    Parameters
+    ----------
+    n_frozen_iter : int or "auto"
+        As a user gives it.
+    stages : list of Stage
+        From :func:`check_stages`.
+    targets : ndarray of shape (n,)
+        Class indices, -1 where unlabeled.
+    n_classes : int
+        Number of classes.
+
+    Returns
+    -------
+    n_frozen : int
+        With "auto", two and one more for each label that a class has on average beyond the first,
+        at most eight, and at most half of the iterations before the last stage.
+    """
+    if not isinstance(n_frozen_iter, str):
+        return int(n_frozen_iter)
+    annealed = sum(n_iter for *_, n_iter in stages[:-1] or stages)
+    labels = np.count_nonzero(targets >= 0) / n_classes
+    return min(_MOST_FROZEN, 1 + math.ceil(labels), max(annealed * 2 // 3, 1))
+
+
 def check_class_prior(
     class_prior: Any, targets: NDArray[np.int64], classes: NDArray
 ) -> NDArray[np.float64] | None:
-    """Return the proportion of each class, of sum 1; None where there is no constraint."""
+    """Return the proportion of each class, of sum 1; None where there is no constraint.
+
+    Parameters
+    ----------
+    class_prior : {"estimated", "uniform", "labels"}, array-like of shape (n_classes,) or None
+        As a user gives it. "estimated" gives the proportions to begin with, those of the labels,
+        with half a label for classes without one.
+    targets : ndarray of shape (n,)
+        Class indices, -1 where unlabeled.
+    classes : ndarray of shape (n_classes,)
+        For the message.
+
+    Raises
+    ------
+    ValueError
+        If a class has no positive proportion.
+    """
     if class_prior is None:
         return None
     n_classes = len(classes)
     if isinstance(class_prior, str):
         counts = np.bincount(targets[targets >= 0], minlength=n_classes)
-        proportions = counts if class_prior == "labels" else np.ones(n_classes)
+        start = {
+            "estimated": np.maximum(counts, 0.5),
+            "labels": counts,
+            "uniform": np.ones(n_classes),
+        }
+        proportions = start[class_prior]
     else:
         try:
             proportions = np.asarray(class_prior, dtype=float)
@@ -86,13 +153,32 @@ def check_cubes(name: str, shape: tuple[int, int, int]) -> None:
 
 
 def all_coefficients(poses: Poses, volumes: Any) -> torch.Tensor:
-    """Return coefficients of volumes that are read block by block."""
-    return torch.cat(list(_blocks(poses, volumes)))
+    """Return coefficients of volumes that are read block by block.
+
+    Parameters
+    ----------
+    poses : PoseGrid or IdentityPose
+        Which coefficients.
+    volumes : array-like of shape (n, d, h, w)
+        In memory, or a lazy stack.
+
+    Returns
+    -------
+    coefficients : Tensor of shape (n, n_frequencies)
+    """
+    return torch.cat([poses.coefficients(block) for block in volume_blocks(volumes)])
 
 
-def _blocks(poses: Poses, volumes: Any) -> Iterator[torch.Tensor]:
+def volume_blocks(volumes: Any) -> Iterator[NDArray[np.float32]]:
+    """Yield volumes in memory, a block at a time.
+
+    Parameters
+    ----------
+    volumes : array-like of shape (n, d, h, w)
+        In memory, or a lazy stack.
+    """
     for start in range(0, len(volumes), _ROWS_PER_BLOCK):
-        yield poses.coefficients(np.asarray(volumes[start : start + _ROWS_PER_BLOCK]))
+        yield np.asarray(volumes[start : start + _ROWS_PER_BLOCK])
 
 
 def stage_poses(
@@ -130,58 +216,3 @@ def stage_poses(
         tilt_range_deg=tilt_range_deg,
         mask_radius=mask_radius,
     )
-
-
-def background_power(poses: Poses, volumes: Any, tilt_range_deg: Any) -> float:
-    """Return the power of real coefficients far beyond the ball of `poses`, or in the last shell.
-
-    Far is the outer half of what is beyond, where there is little but noise.
-    """
-    whole = poses
-    if isinstance(poses, PoseGrid):
-        edge = 2 * (poses.box_size // 2)
-        whole = PoseGrid(
-            poses.box_size,
-            edge,
-            n_shells=edge // 2,
-            rotations=Rotation.identity(1),
-            shifts=np.zeros((1, 3)),
-            tilt_range_deg=tilt_range_deg,
-        )
-    total = torch.zeros(len(whole.radii), dtype=torch.float64)
-    for block in _blocks(whole, volumes):
-        total += block.abs().double().square().sum(dim=0)
-    beyond = whole.radii > (poses.radii.max() + whole.radii.max()) / 2
-    if not beyond.any():
-        beyond = whole.radii > whole.radii.max() - 1
-    near = torch.from_numpy(whole.radii <= poses.radii.max())
-    outside, inside = (float(total[where].mean()) for where in (torch.from_numpy(beyond), near))
-    if isinstance(poses, PoseGrid) and outside <= _LEAST_BACKGROUND * inside:
-        raise ValueError(
-            f"X has next to no power beyond {poses.radii.max():.3g} cycles per box, where noise "
-            "is measured: volumes seem to be low-pass filtered or denoised (or constant). Give "
-            "unfiltered volumes, or set noise='shells'."
-        )
-    return outside / len(volumes) * len(whole.radii) / len(whole.shells)
-
-
-def starting_rows(
-    targets: NDArray[np.int64],
-    initial_proba: NDArray[np.float64] | None,
-    n_classes: int,
-    rng: np.random.RandomState,
-) -> NDArray[np.intp]:
-    """Return a row for each class: a labelled one, else the most probable, else any other.
-
-    Two classes do not begin as one row, since alike references would never part.
-    """
-    rows: list[int] = []
-    for code in range(n_classes):
-        own = np.flatnonzero(targets == code)
-        if not len(own):
-            hidden = np.flatnonzero(targets < 0)
-            own = np.setdiff1d(hidden if len(hidden) > len(rows) else np.arange(len(targets)), rows)
-            if initial_proba is not None and len(own):
-                own = own[[initial_proba[own, code].argmax()]]
-        rows.append(int(rng.choice(own if len(own) else len(targets))))
-    return np.array(rows)

@@ -20,20 +20,34 @@ from sksubtomo._utils._doc_link import DocLinkMixin
 from sksubtomo._utils._labels import score_labeled
 from sksubtomo._utils._scoring import refuse_scoring_unlabeled
 from sksubtomo._utils._volumes import check_volumes
-from sksubtomo.alignment import Expectation, all_coefficients, expectation, log_spectrum_ratio
+from sksubtomo.alignment import (
+    Expectation,
+    PoseGrid,
+    all_coefficients,
+    class_evidence,
+    expectation,
+    log_spectrum_ratio,
+    refine_poses,
+)
 
 
 class BaseReferenceClassifier(DocLinkMixin, ClassifierMixin, BaseEstimator):
     """Base of a classifier that compares volumes with references in all poses.
 
-    A subclass sets ``classes_``, ``references_``, ``noise_power_``, ``class_log_prior_``, and the
-    poses to try, ``_finest``.
+    A subclass sets ``classes_``, ``references_``, ``reference_classes_``,
+    ``reference_variance_``, ``noise_power_``, ``class_log_prior_``, the poses to try, ``_finest``,
+    and ``_score_location`` and ``_score_scale`` of each class.
     """
 
     def __sklearn_clone__(self) -> Any:
         # scikit-learn's cross_val_predict may predict in other processes, but clones in its own.
         refuse_scoring_unlabeled()
         return super().__sklearn_clone__()
+
+    @property
+    def _owner(self) -> torch.Tensor:
+        """Class index of each reference."""
+        return torch.from_numpy(np.searchsorted(self.classes_, self.reference_classes_))
 
     def _coefficients(self, X: Any) -> torch.Tensor:
         check_is_fitted(self, "references_")
@@ -49,13 +63,14 @@ class BaseReferenceClassifier(DocLinkMixin, ClassifierMixin, BaseEstimator):
                 coefficients / scale,
                 self._finest.from_references(self.references_ / np.float32(scale)),
                 torch.from_numpy(self.noise_power_ / scale**2).float(),
+                variance=torch.from_numpy(self.reference_variance_ / scale**2).float(),
                 keep_poses=False,
                 device=device,
             )
 
     def _scores(self, X: Any) -> NDArray[np.float64]:
         refuse_scoring_unlabeled()
-        evidence = self._compare(self._coefficients(X)).log_evidence
+        evidence = class_evidence(self._compare(self._coefficients(X)).log_evidence, self._owner)
         return evidence.double().numpy() + self.class_log_prior_
 
     def decision_function(self, X):
@@ -122,11 +137,13 @@ class BaseReferenceClassifier(DocLinkMixin, ClassifierMixin, BaseEstimator):
         return self.classes_[self._scores(X).argmax(axis=1)]
 
     def score_samples(self, X):
-        """Return how much better the model explains volumes than their power spectrum does.
+        """Return how well the model explains volumes, in units of the spread within their class.
 
         The likelihood is compared with that of a Gaussian field that has the volume's own power
-        in every shell. A ratio to noise alone would also grow with the brightness of what is only
-        a little like a reference.
+        in every shell: a ratio to noise alone would also grow with the brightness of what is only
+        a little like a reference. Large molecules still give larger ratios than small ones, so the
+        logarithm of the ratio is standardized by the median and the spread that it had in
+        :meth:`fit` among the volumes of the predicted class.
 
         Parameters
         ----------
@@ -135,41 +152,65 @@ class BaseReferenceClassifier(DocLinkMixin, ClassifierMixin, BaseEstimator):
 
         Returns
         -------
-        log_ratio : ndarray of shape (n_samples,)
-            Logarithm of the likelihood ratio. Low values are like no class.
+        scores : ndarray of shape (n_samples,)
+            About 0 for volumes of the known classes. Low values are like no class.
         """
         coefficients = self._coefficients(X)
-        evidence = self._compare(coefficients).log_evidence.double().numpy()
-        noise = torch.tensor(self.noise_power_)
-        spectrum = log_spectrum_ratio(self._finest, coefficients, noise).double().numpy()
-        return logsumexp(evidence + self.class_log_prior_, axis=1) - spectrum
+        evidence = self._compare(coefficients).log_evidence
+        scores = self._raw_scores(evidence, coefficients, torch.tensor(self.noise_power_))
+        joint = class_evidence(evidence, self._owner).double().numpy() + self.class_log_prior_
+        targets = joint.argmax(axis=1)
+        return (scores - self._score_location[targets]) / self._score_scale[targets]
 
-    def align(self, X):
+    def _raw_scores(
+        self, evidence: torch.Tensor, coefficients: torch.Tensor, noise: torch.Tensor
+    ) -> NDArray[np.float64]:
+        """Return log-likelihood ratios of the model to a field of the volume's own spectrum."""
+        classes = class_evidence(evidence, self._owner).double().numpy()
+        spectrum = log_spectrum_ratio(self._finest, coefficients, noise).double().numpy()
+        return logsumexp(classes + self.class_log_prior_, axis=1) - spectrum
+
+    def align(self, X, *, refine=False):
         """Return class and pose of volumes.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, d, d, d)
             Volumes of the shape that the estimator was fitted on.
+        refine : bool, default=False
+            Whether to improve the most likely pose of the grid by a local search, to about a
+            degree and a fraction of a voxel.
 
         Returns
         -------
         poses : Bunch
             ``labels``, as :meth:`predict` gives them; ``rotations``, a stack of
             :class:`scipy.spatial.transform.Rotation`, and ``shifts`` (n_samples, 3), z, y, x in
-            voxels, the most likely of the grid: by both,
+            voxels, the most likely ones: by both,
             :func:`~sksubtomo.geometry.rotate_volume` takes the reference to the volume.
         """
-        result, poses = self._compare(self._coefficients(X)), self._finest
-        scores = result.log_evidence.double().numpy() + self.class_log_prior_
-        targets = scores.argmax(axis=1)
-        pose = result.best.numpy()[np.arange(len(targets)), targets]
+        coefficients, poses = self._coefficients(X), self._finest
+        result = self._compare(coefficients)
+        scores = class_evidence(result.log_evidence, self._owner).double().numpy()
+        targets = (scores + self.class_log_prior_).argmax(axis=1)
+        own = self._owner.numpy() == targets[:, np.newaxis]
+        reference = np.where(own, result.log_evidence.numpy(), -np.inf).argmax(axis=1)
+        pose = result.best.numpy()[np.arange(len(reference)), reference]
         shift, rotation = np.divmod(pose, len(poses.rotations))
-        return Bunch(
-            labels=self.classes_[targets],
-            rotations=Rotation.from_quat(poses.rotations.as_quat()[rotation]),
-            shifts=poses.shifts[shift],
-        )
+        rotations = Rotation.from_quat(poses.rotations.as_quat()[rotation])
+        shifts = poses.shifts[shift]
+        if refine and isinstance(poses, PoseGrid):
+            scale = math.sqrt(self.noise_power_.max())
+            rotations, shifts = refine_poses(
+                poses,
+                coefficients / scale,
+                poses.from_references(self.references_ / np.float32(scale)),
+                reference,
+                torch.from_numpy(self.noise_power_ / scale**2).float(),
+                rotations,
+                shifts,
+            )
+        return Bunch(labels=self.classes_[targets], rotations=rotations, shifts=shifts)
 
     def score(self, X, y, sample_weight=None):
         """Return the accuracy over the labelled volumes.

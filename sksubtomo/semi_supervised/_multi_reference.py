@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -10,53 +10,64 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.base import _fit_context, clone
-from sklearn.frozen import FrozenEstimator
+from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.metadata_routing import MetadataRouter
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_consistent_length
 
 from sksubtomo._torch import holding_precision, resolve_device
 from sksubtomo._utils._allocator import keeping_freed_memory
-from sksubtomo._utils._labels import check_enough_classes, encode_labels, is_text
+from sksubtomo._utils._labels import check_enough_classes, encode_labels
 from sksubtomo._utils._near_misses import warning_once
 from sksubtomo._utils._params import NumberInterval
 from sksubtomo._utils._routing import routed_params, same_methods
 from sksubtomo._utils._volumes import check_volumes, unchanged_on_error
 from sksubtomo.alignment import (
+    LabelCheck,
     MultiReferenceEM,
     Poses,
     Stage,
     all_coefficients,
-    background_power,
     check_class_prior,
     check_cubes,
     check_stages,
-    shell_power,
+    frozen_iterations,
+    initialized_em,
+    likelier_geometry,
+    measure_noise,
     stage_poses,
-    starting_rows,
 )
 from sksubtomo.fourier import check_tilt_range
 from sksubtomo.semi_supervised._base_reference import BaseReferenceClassifier
+from sksubtomo.semi_supervised._reference_checks import (
+    best_initialization,
+    fit_initial_proba,
+    score_moments,
+    warn_of_geometry,
+    warn_of_labels,
+)
+
+# Labeled volumes whose power spectrum is looked at.
+_MOST_IMAGED = 100
 
 
 class MultiReferenceClassifier(BaseReferenceClassifier):
-    r"""Maximum-likelihood classification by references, one a class, in all poses.
+    r"""Maximum-likelihood classification by reference maps in all poses.
 
-    The model: a volume of class c is the reference of c, rotated by any rotation, shifted, its
-    missing wedge cut, with Gaussian noise of one power in every Fourier shell. References
-    and noise are fitted by expectation-maximisation to all volumes, labelled or not: labelled ones
-    keep their class, that of the others is unknown as their pose is. At first, the others keep the
-    class probabilities that `estimator` gives them, while references take shape; then they are let
-    go. Unlike a network, the model knows what a rotation, a shift and a wedge are.
+    The model: a volume of a class is a reference of the class, rotated by any rotation, shifted,
+    its missing wedge cut, with Gaussian noise of one power in every Fourier shell. References are
+    fitted by expectation-maximization to all volumes: labeled ones keep their class, that of the
+    others is unknown as their pose is. References begin as averages of aligned labeled volumes;
+    then unlabeled volumes take part, their class probabilities annealed.
 
     Parameters
     ----------
     estimator : classifier or FrozenEstimator of one, optional
-        Has ``fit``, with -1 in `y` for unlabelled, and ``predict_proba``. It is cloned and
-        fitted; a ``FrozenEstimator`` is used as it is. By default, references start from the
-        labelled volumes alone.
+        Has ``fit``, with -1 in `y` for unlabeled, and ``predict_proba``. It is cloned and
+        fitted; a ``FrozenEstimator`` is used as it is. Unlabeled volumes keep its class
+        probabilities for `n_frozen_iter` iterations. By default, references begin with the
+        labeled volumes alone.
     tilt_range_deg : float or (float, float), default=60
         Lowest and highest tilt in degrees; a single number t means (-t, t). The tilt axis
         is y and the beam z, see :func:`sksubtomo.fourier.missing_wedge_mask`.
@@ -69,30 +80,33 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         box is used), step between rotations in degrees, shifts along an axis (1 is
         no shift), and iterations.
     n_init : int, default=1
-        Starts, of which the likeliest is kept: expectation-maximisation climbs to the next hill, on
-        which two classes may be mixed. Each begins with labelled volumes drawn anew, and all but
-        the first let a random half of the unlabelled volumes wait for the last stage. There is one
-        where all volumes are labelled.
-    n_frozen_iter : int, default=2
-        Of all iterations, those at the beginning in which classes of unlabelled volumes are fixed.
+        Initializations, of which the one is kept whose references agree best with the labels left
+        out of them, the likelihood deciding between equals. Each begins with labeled volumes drawn
+        anew, and all but the first hold a random half of the unlabeled volumes back until the last
+        stage. One where all volumes are labeled.
+    n_references : int, default=1
+        References of each class, for classes of several conformations.
+    n_frozen_iter : int or "auto", default="auto"
+        Of all iterations, those at the beginning in which classes of unlabeled volumes are fixed.
+        "auto" is one, and one more for each label that a class has on average, at most eight.
     class_perplexity : float, optional
-        Number of classes over which the posteriors of unlabelled volumes are spread in the first
+        Number of classes over which the posteriors of unlabeled volumes are spread in the first
         iteration after, by dividing their log evidence; it falls to 1 geometrically until the last
-        stage. By default ``n_classes ** (2 / 3)``. 1 trusts the evidence at once.
+        stage. By default ``n_classes ** (2 / 3)``. 1 switches annealing off.
     noise : {"white", "shells"}, default="white"
         "white" takes the power of frequencies beyond those compared for that of the noise at all
-        frequencies. "shells" estimates it shell by shell from what references leave, once classes
-        are free, for noise that is coloured; references that have no shape yet then count as noise,
-        which may keep them so.
-    class_prior : {"uniform", "labels"}, array-like of shape (n_classes,) or None, default="uniform"
-        Probabilities of classes among unlabelled volumes, in the order of ``classes_``; while
-        references take shape, a bias per class sees to it that the posteriors have these shares.
-        "uniform" is wrong where some classes are much
-        more frequent than others. "labels" takes the shares of the labels, if these were drawn at
-        random. None is no constraint.
+        frequencies. "shells" takes its spectrum from the box outside of the mask, for noise that
+        is colored.
+    class_prior : {"estimated", "uniform", "labels"}, array-like or None, default="estimated"
+        Class proportions among unlabeled volumes; an array has one of each class, in the order of
+        ``classes_``. While references take shape, a bias for each class makes the posteriors have
+        these proportions. "estimated" estimates them from labels and posteriors together; labels
+        count the more, the less references agree with labels left out of them. "uniform" is for
+        classes that are equally frequent, "labels" for labels that were drawn at random. None is
+        no constraint.
     classes : array-like of shape (n_classes,), optional
         All classes. By default those that occur in `y`. A class without a label begins as
-        an unlabelled volume drawn at random or, with `estimator`, its most probable one.
+        an unlabeled volume drawn at random or, with `estimator`, its most probable one.
     volume_shape : int or (int, int, int), optional
         Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels,
         which has one pose: tilt range, shifts, mask, and the shells and angles of `stages` are
@@ -100,7 +114,7 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
     device : str, default="auto"
         "cpu", "cuda", "cuda:1"...; "auto" takes a GPU if there is one.
     random_state : int, RandomState instance or None, default=None
-        Draws the labelled volumes that references begin as, and those that wait. The same integer
+        Draws the labeled volumes that references begin with, and those held back. The same integer
         gives the same bits on a CPU with the same number of threads.
     verbose : int, default=0
         Whether to print a line every iteration.
@@ -108,21 +122,28 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Classes, sorted, without the label that means "unlabelled".
-    references_ : ndarray of shape (n_classes, d, d, d) of float32
-        Maps, axes z, y, x, in the units of `X`, band-limited; the centre is voxel ``d // 2``.
+        Classes, sorted, without the label that means "unlabeled".
+    references_ : ndarray of shape (n_classes * n_references, d, d, d) of float32
+        Maps, axes z, y, x, in the units of `X`, band-limited; the center is voxel ``d // 2``.
+    reference_classes_ : ndarray of shape (n_classes * n_references,)
+        Class of each reference.
+    reference_variance_ : ndarray of shape (n_classes * n_references, n_shells)
+        Mean square error of a Fourier coefficient of each reference; it adds to the noise.
     noise_power_ : ndarray of shape (n_shells,)
         Noise variance per real Fourier coefficient, by shell; of white noise, the variance of a
         voxel.
     class_log_prior_ : ndarray of shape (n_classes,)
-        Logarithms of `class_prior`, equal ones where it is None.
+        Logarithms of the class proportions, equal ones where `class_prior` is None.
+    label_agreement_ : float
+        Fraction of labeled volumes that references without them give their own label, of at most
+        60; NaN where no class has another volume. Near 1 for a good fit. A fit below 0.95 warns.
     transduction_ : ndarray of shape (n_samples,)
         Labels of all volumes of :meth:`fit`: those given, else the most probable.
     log_likelihood_ : float
-        Of a volume on average, relative to noise alone, of the start that was kept.
+        Of a volume on average, relative to noise alone, of the initialization that was kept.
     history_ : list of dict
-        One entry an iteration of that start: ``log_likelihood`` per volume, relative to noise
-        alone; ``changed``, the share of volumes whose class changed; ``perplexity`` and
+        One entry an iteration of it: ``log_likelihood`` per volume, relative to noise
+        alone; ``changed``, the fraction of volumes whose class changed; ``perplexity`` and
         ``temperature``; ``seconds``.
     n_iter_ : int
         Iterations.
@@ -138,14 +159,15 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
     See Also
     --------
     sksubtomo.geometry.rotate_volume : Puts a reference into a pose from :meth:`align`.
-    sksubtomo.neural_network.CNNClassifier : A seed.
 
     Notes
     -----
-    Volumes are used as they are, but for one scale: a volume's mean plays no part, contrast
-    and size do. Time goes with the product of volumes, classes, rotations, shifts and coefficients.
-    Memory goes with the number of volumes, of which the coefficients compared are kept, and with
-    that of volumes times classes, of each of which up to 256 probable poses are kept.
+    A volume's mean plays no part, its contrast and scale do. A labeled volume counts as six
+    unlabeled ones while classes are annealed. Time grows with the product of volumes, classes,
+    rotations, shifts and coefficients; a volume is not compared again with classes that became
+    improbable. Memory grows with the number of volumes, of which the coefficients compared are
+    kept, and with that of volumes times classes, of each of which up to 256 probable poses are
+    kept.
 
     References
     ----------
@@ -175,10 +197,11 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         "mask_radius_voxels": [NumberInterval(Real, 0, None, closed="neither"), None],
         "stages": ["array-like"],
         "n_init": [NumberInterval(Integral, 1, None, closed="left")],
-        "n_frozen_iter": [NumberInterval(Integral, 0, None, closed="left")],
+        "n_references": [NumberInterval(Integral, 1, None, closed="left")],
+        "n_frozen_iter": [StrOptions({"auto"}), NumberInterval(Integral, 0, None, closed="left")],
         "class_perplexity": [NumberInterval(Real, 1, None, closed="left"), None],
         "noise": [StrOptions({"white", "shells"})],
-        "class_prior": [StrOptions({"uniform", "labels"}), "array-like", None],
+        "class_prior": [StrOptions({"estimated", "uniform", "labels"}), "array-like", None],
         "classes": ["array-like", None],
         "volume_shape": [None, NumberInterval(Integral, 1, None, closed="left"), "array-like"],
         "device": [str],
@@ -195,10 +218,11 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         mask_radius_voxels=None,
         stages=((4.0, 36.0, 1, 2), (5.0, 28.5, 3, 10), (6.5, 24.0, 3, 4)),
         n_init=1,
-        n_frozen_iter=2,
+        n_references=1,
+        n_frozen_iter="auto",
         class_perplexity=None,
         noise="white",
-        class_prior="uniform",
+        class_prior="estimated",
         classes=None,
         volume_shape=None,
         device="auto",
@@ -211,6 +235,7 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         self.mask_radius_voxels = mask_radius_voxels
         self.stages = stages
         self.n_init = n_init
+        self.n_references = n_references
         self.n_frozen_iter = n_frozen_iter
         self.class_perplexity = class_perplexity
         self.noise = noise
@@ -246,6 +271,13 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         ValueError
             If `X` or `y` is malformed, boxes are no cubes, no volume or only one class is labeled,
             or a parameter does not fit the data; before any work.
+
+        Warns
+        -----
+        LabelAgreementWarning
+            If ``label_agreement_`` is below 0.95.
+        ImagingWarning
+            If labeled volumes have another tilt axis than y, or some have inverted contrast.
         """
         with unchanged_on_error(self):
             return self._fit(X, y, params)
@@ -261,96 +293,55 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         targets, classes = self._encode(y, len(volumes))
         prior = check_class_prior(self.class_prior, targets, classes)
         rng = check_random_state(self.random_state)
-        grids = [(self._poses(stage, stages), stage[3]) for stage in stages]
-        finest = self._poses(stages[-1], stages)
-        coefficients = all_coefficients(finest, volumes)
+        self._check_imaging(volumes, targets)
+        poses = [self._poses(stage, stages) for stage in stages]
+        coefficients = all_coefficients(poses[-1], volumes)
         # float64: a float32 cannot hold the square of a large unit.
         scale = float(coefficients.abs().double().square().mean().sqrt()) or 1.0
-        noise = self._first_noise(finest, volumes, coefficients) / scale**2
-        estimator, initial_proba = self._initial_proba(X, y, classes, routed)
-        perplexity = self.class_perplexity
-        make = partial(
-            MultiReferenceEM,
-            grids,
-            coefficients / scale,
-            finest,
-            targets,
-            initial_proba=initial_proba,
-            noise=noise,
-            by_shell=self.noise == "shells",
-            prior=prior,
-            n_frozen=int(self.n_frozen_iter),
-            perplexity=len(classes) ** (2 / 3) if perplexity is None else float(perplexity),
-            report=self._report,
-            device=device,
+        noise = measure_noise(
+            poses[-1], volumes, self.noise, self.tilt_range_deg, self.mask_radius_voxels
         )
-        starts = self._starts(make, targets, initial_proba, len(classes), rng)
-        likeliest = max(starts, key=lambda em: em.log_likelihood)
+        estimator, initial_proba = fit_initial_proba(self.estimator, X, y, classes, routed)
+        coefficients /= scale
+        initialize = partial(
+            initialized_em,
+            [(grid, n_iter) for grid, (*_, n_iter) in zip(poses, stages, strict=True)],
+            coefficients,
+            targets,
+            n_classes=len(classes),
+            rng=rng,
+            noise=torch.from_numpy(noise / scale**2).float(),
+            initial_proba=initial_proba,
+            prior=prior,
+            n_frozen=frozen_iterations(self.n_frozen_iter, stages, targets, len(classes)),
+            device=device,
+            **self._settings(targets, len(classes)),
+        )
+        n_init = self.n_init if (targets < 0).any() else 1
+        with keeping_freed_memory(), holding_precision("float32", device):
+            em, check = best_initialization(initialize, n_init)
         self.estimator_, self.classes_ = estimator, classes
-        self._record(likeliest, finest, scale, prior)
+        self._record(em, scale)
+        self._record_check(check, targets)
         return self
 
-    def _starts(
-        self,
-        make: Callable[..., MultiReferenceEM],
-        targets: NDArray[np.int64],
-        initial_proba: NDArray[np.float64] | None,
-        n_classes: int,
-        rng: np.random.RandomState,
-    ) -> Iterator[MultiReferenceEM]:
-        """Yield all starts, one after the other, each run to its end."""
-        hidden = targets < 0
-        for start in range(self.n_init if hidden.any() else 1):
-            rows = starting_rows(targets, initial_proba, n_classes, rng)
-            held_back = hidden & (rng.uniform(size=len(targets)) < 0.5) if start else None
-            em = make(start=rows, held_back=held_back)
-            with keeping_freed_memory(), holding_precision("float32", resolve_device(self.device)):
-                em.run()
-            yield em
-
-    def _first_noise(self, finest: Poses, volumes: Any, coefficients: torch.Tensor) -> float:
-        """Return the noise power to begin with, in the units of the volumes."""
-        if self.noise == "white":
-            power = background_power(finest, volumes, self.tilt_range_deg)
-        else:
-            # The outermost shell is mostly noise.
-            power = float(shell_power(finest, coefficients)[-1])
-        if not power > 0:
-            raise ValueError(
-                "X has no power in the outermost shell of the last of stages, where noise is "
-                "measured: are all values equal?"
-            )
-        return power
+    def _settings(self, targets: NDArray[np.int64], n_classes: int) -> dict[str, Any]:
+        """Return parameters of the EM that do not need the volumes."""
+        estimated = isinstance(self.class_prior, str) and self.class_prior == "estimated"
+        n_labels = np.bincount(targets[targets >= 0], minlength=n_classes)
+        perplexity = self.class_perplexity
+        return {
+            "n_references": int(self.n_references),
+            "pseudo_counts": np.maximum(n_labels, 0.5) if estimated else None,
+            "perplexity": n_classes ** (2 / 3) if perplexity is None else float(perplexity),
+            "report": self._report,
+        }
 
     def _encode(self, y: Any, n_samples: int) -> tuple[NDArray[np.int64], NDArray]:
         targets, classes = encode_labels(y, self.classes)
         check_consistent_length(np.empty(n_samples), targets)
         check_enough_classes(type(self).__name__, targets, classes)
         return targets, classes
-
-    def _initial_proba(
-        self, X: Any, y: Any, classes: NDArray, params: Mapping[str, Any]
-    ) -> tuple[Any, NDArray[np.float64] | None]:
-        """Fit the estimator; return it with its probabilities in the order of the classes."""
-        fitted = self.estimator
-        if fitted is None:
-            return None, None
-        if isinstance(fitted, FrozenEstimator):
-            check_is_fitted(fitted)
-        else:
-            fitted = clone(fitted).fit(X, y, **params)
-        known = fitted.classes_
-        unknown = known if is_text(known) != is_text(classes) else np.setdiff1d(known, classes)
-        if len(unknown):
-            raise ValueError(
-                f"estimator knows the classes {unknown.tolist()}, which are not among "
-                f"{classes.tolist()}. It has to take -1 in y for 'unlabeled'; an ordinary "
-                "classifier does so within SelfTrainingClassifier."
-            )
-        given = fitted.predict_proba(X)
-        probabilities = np.zeros((len(given), len(classes)))
-        probabilities[:, np.searchsorted(classes, known)] = given
-        return fitted, probabilities
 
     def _poses(self, stage: Stage, stages: list[Stage]) -> Poses:
         """Return the grid of poses of a stage, for maps as fine as the finest stage asks for."""
@@ -360,7 +351,7 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
             finest=max(n_shells for n_shells, *_ in stages),
             max_shift=float(self.max_shift_voxels),
             tilt_range_deg=self.tilt_range_deg,
-            mask_radius=None if self.mask_radius_voxels is None else float(self.mask_radius_voxels),
+            mask_radius=self.mask_radius_voxels,
         )
 
     def get_metadata_routing(self):
@@ -380,19 +371,29 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         if self.verbose:
             print(", ".join(f"{name} {value:.4g}" for name, value in entry.items()))  # noqa: T201
 
-    def _record(
-        self,
-        em: MultiReferenceEM,
-        finest: Poses,
-        scale: float,
-        prior: NDArray[np.float64] | None,
-    ) -> None:
-        self._finest = finest
-        self.references_ = finest.to_references(em.maps) * np.float32(scale)
+    def _check_imaging(self, volumes: Any, targets: NDArray[np.int64]) -> None:
+        if self.volume_shape_[:2] == (1, 1):
+            return
+        rows = np.flatnonzero(targets >= 0)[:_MOST_IMAGED]
+        warn_of_geometry(*likelier_geometry(np.asarray(volumes[rows]), self.tilt_range_deg))
+
+    def _record(self, em: MultiReferenceEM, scale: float) -> None:
+        self._finest = em.stages[-1][0]
+        self.references_ = self._finest.to_references(em.maps) * np.float32(scale)
+        self.reference_classes_ = self.classes_[em.owner.numpy()]
+        self.reference_variance_ = em.variance.numpy().astype(np.float64) * scale**2
         self.noise_power_ = em.noise.numpy().astype(np.float64) * scale**2
-        n = len(self.classes_)
-        self.class_log_prior_ = np.log(np.full(n, 1 / n) if prior is None else prior)
+        self.class_log_prior_ = em.log_prior().double().numpy()
         self.transduction_ = self.classes_[em.labels.numpy()]
         self.log_likelihood_ = em.log_likelihood
         self.history_ = em.history
         self.n_iter_ = len(em.history)
+        scores = self._raw_scores(em.evidence, em.coefficients, em.noise)
+        self._score_location, self._score_scale = score_moments(
+            scores, em.labels.numpy(), em.n_classes
+        )
+
+    def _record_check(self, check: LabelCheck, targets: NDArray[np.int64]) -> None:
+        agrees = check.predicted == targets[check.rows]
+        self.label_agreement_ = float(agrees.mean()) if len(agrees) else np.nan
+        warn_of_labels(check, agrees, self.classes_, targets)

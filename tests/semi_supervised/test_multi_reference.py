@@ -16,8 +16,8 @@ from sklearn.neighbors import NearestCentroid
 from sklearn.pipeline import make_pipeline
 
 from sksubtomo._torch._float32 import read_flags, write_flags
-from sksubtomo.alignment import MultiReferenceEM
-from sksubtomo.alignment._stages import starting_rows
+from sksubtomo.alignment import MultiReferenceEM, check_stages, frozen_iterations, starting_rows
+from sksubtomo.exceptions import ImagingWarning, LabelAgreementWarning
 from sksubtomo.fourier import (
     apply_fourier_filter,
     missing_wedge_mask,
@@ -26,7 +26,7 @@ from sksubtomo.fourier import (
 from sksubtomo.geometry import rotate_volume
 from sksubtomo.model_selection import SemiSupervisedSplit
 from sksubtomo.preprocessing import GaussianLowPass, VolumeFlattener
-from sksubtomo.semi_supervised import MultiReferenceClassifier
+from sksubtomo.semi_supervised import MultiReferenceClassifier, _reference_checks
 
 SIZE = 12
 STAGES = ((3.0, 60.0, 1, 3), (4.0, 45.0, 3, 5))
@@ -113,8 +113,9 @@ def test_two_labels_a_class_are_enough(data, fitted):
 def test_shares_follow_the_prior(data, fitted):
     X, _, hidden = data
     free = clone(fitted).set_params(class_prior=None).fit(X, hidden)
-    skewed = clone(fitted).set_params(class_prior=[0.8, 0.1, 0.1]).fit(X, hidden)
-    shares = [m.predict_proba(X[6:]).mean(axis=0) for m in (fitted, free, skewed)]
+    uniform = clone(fitted).set_params(class_prior="uniform").fit(X, hidden)
+    skewed = clone(fitted).set_params(class_prior=pd.Series([0.8, 0.1, 0.1])).fit(X, hidden)
+    shares = [m.predict_proba(X[6:]).mean(axis=0) for m in (uniform, free, skewed)]
     np.testing.assert_allclose(shares[0], 1 / 3, atol=0.05)
     assert shares[2][0] > shares[0][0] + 0.1
     np.testing.assert_allclose(skewed.class_log_prior_, np.log([0.8, 0.1, 0.1]))
@@ -137,25 +138,36 @@ def test_a_few_hidden_labels_move_no_class(data, n_hidden):
     assert some.score(test, truth) >= given.score(test, truth) - 0.02
 
 
-def test_the_likeliest_start_is_kept(data, fitted, monkeypatch):
+def test_initialization_that_agrees_with_labels_is_kept(data, monkeypatch):
     X, y, hidden = data
     starts = []
     run = MultiReferenceEM.run
-    monkeypatch.setattr(MultiReferenceEM, "run", lambda em: (run(em), starts.append(em)))
+
+    def spy(em):
+        run(em)
+        if len(em.labeled) == 90:  # else averages of labeled volumes
+            starts.append(em)
+
+    monkeypatch.setattr(MultiReferenceEM, "run", spy)
     clf = MultiReferenceClassifier(**QUICK, n_init=3).fit(X, hidden)
-    likelihoods = [em.log_likelihood for em in starts]
-    assert len(likelihoods) == 3
-    assert len(set(likelihoods)) > 1
-    assert clf.log_likelihood_ == max(likelihoods)
-    assert clf.history_ is starts[np.argmax(likelihoods)].history
-    assert likelihoods[0] == fitted.log_likelihood_
+    assert len(starts) == 3
+    assert clf.history_ in [em.history for em in starts]
     assert not starts[0].held_back.any()
     assert 0.3 < float(starts[1].held_back[6:].double().mean()) < 0.7
     assert not starts[1].held_back[:6].any()
-    # Where everything is known, there is nothing to start anew.
+    # The second is likelier, but contradicts the labels; of the others, the last is likelier.
+    quality = [(1, 2.0), (0, 3.0), (1, 2.5)]
+    monkeypatch.setattr(
+        _reference_checks, "fit_quality", lambda em, check: quality[starts.index(em) - 3]
+    )
+    clf.fit(X, hidden)
+    assert clf.history_ is starts[5].history
+    # Where everything is known, there is nothing to begin anew.
     starts.clear()
+    monkeypatch.undo()
+    monkeypatch.setattr(MultiReferenceEM, "run", lambda em: (run(em), starts.append(em)))
     MultiReferenceClassifier(**QUICK, n_init=3).fit(X[:30], y[:30])
-    assert len(starts) == 1
+    assert sum(em.n_frozen == 3 and len(em.stages) == 2 for em in starts) == 1
 
 
 def test_pose_of_a_reference_is_found(fitted):
@@ -168,6 +180,9 @@ def test_pose_of_a_reference_is_found(fitted):
         found = fitted.align(apply_fourier_filter(volume, mask)[np.newaxis])
         assert found.labels.tolist() == [code]
         assert np.abs(found.shifts[0] - (1, 0, -1)).max() <= 0.5
+        finer = fitted.align(apply_fourier_filter(volume, mask)[np.newaxis], refine=True)
+        assert (finer.rotations * rotation.inv()).magnitude() < 0.2
+        assert np.abs(finer.shifts[0] - (1, 0, -1)).max() <= 0.3
         again = rotate_volume(fitted.references_[code], found.rotations[0], shift=found.shifts[0])
         assert np.corrcoef(again.ravel(), volume.ravel())[0, 1] > 0.9
 
@@ -280,10 +295,10 @@ def test_results_do_not_depend_on_their_neighbours(data, fitted):
         {"tilt_range_deg": np.float32(60)},
         {"tilt_range_deg": np.array([-60, 60])},
         {"max_shift_voxels": np.float32(1), "n_init": np.int64(1), "n_frozen_iter": np.uint8(3)},
-        {"class_perplexity": np.float64(3 ** (2 / 3)), "class_prior": pd.Series([1, 1, 1])},
+        {"class_perplexity": np.float64(3 ** (2 / 3)), "class_prior": np.str_("estimated")},
         {"classes": pd.Series([2, 1, 0]), "volume_shape": np.array([SIZE] * 3, np.int16)},
         {"volume_shape": np.int64(SIZE), "random_state": np.int64(0), "verbose": np.False_},
-        {"device": np.str_("cpu"), "noise": np.str_("white"), "class_prior": np.str_("uniform")},
+        {"device": np.str_("cpu"), "noise": np.str_("white"), "n_references": np.int8(1)},
     ],
     ids=str,
 )
@@ -392,7 +407,7 @@ class Unwanted(Guess):
         ({"stages": [(3, 60, 1.5, 4)]}, "whole n_shifts"),
         ({"stages": [(3, 60, 1, 0)]}, "whole n_shifts and n_iter from 1"),
         ({"stages": [(3, 200, 1, 4)]}, "at most 180 degrees"),
-        ({"stages": [(4, 60, 1, 4), (3, 60, 1, 4)]}, "must not fall"),
+        ({"stages": [(4, 60, 1, 4), (3, 60, 1, 4)]}, "must be non-decreasing"),
         ({"n_frozen_iter": 9}, "n_frozen_iter=9, but the stages have 8 iterations"),
         ({"class_perplexity": 0.5}, "'class_perplexity' parameter"),
         ({"class_prior": [0.5, 0.5]}, "each of the 3 classes"),
@@ -447,7 +462,9 @@ def test_a_wrong_label_is_kept_but_not_believed(data, fitted):
     wrong = hidden.copy()
     wrong[9:30] = y[9:30]
     wrong[6] = (y[6] + 1) % 3
-    again = clone(fitted).fit(X, wrong)
+    with pytest.warns(LabelAgreementWarning, match=r"rows \[6\b"):
+        again = clone(fitted).fit(X, wrong)
+    assert again.label_agreement_ < 0.95
     assert again.transduction_[6] == wrong[6]
     assert again.predict(X[6:7]).tolist() == [y[6]]
 
@@ -472,3 +489,107 @@ def test_classes_without_a_label_begin_apart():
     assert set(rows[1:]) == {2, 3, 4}
     seeds = np.array([[0.1, 0.9], [0, 1], [0.7, 0.3], [0.6, 0.4], [0.9, 0.1]])
     assert starting_rows(codes, seeds, 2, rng)[1] == 3  # not the labelled ones
+
+
+# --- Complications of real data ------------------------------------------------------------------
+
+
+def uneven(sizes, seed=0):
+    """Volumes of the three classes, as many of each as stated."""
+    parts = [simulate(n, (k,), noise=0.25, seed=seed + k)[0] for k, n in enumerate(sizes)]
+    y = np.repeat(np.arange(len(sizes)), sizes)
+    order = np.random.default_rng(seed).permutation(len(y))
+    return np.concatenate(parts)[order], y[order]
+
+
+GRADUAL = {
+    "stages": ((3.0, 60.0, 1, 3), (4.0, 45.0, 3, 5), (4.0, 45.0, 3, 2)),
+    "max_shift_voxels": 1.0,
+    "random_state": 0,
+}
+
+
+def test_class_proportions_are_found():
+    X, y = uneven((100, 30, 10))
+    hidden = np.full(140, -1)
+    for k, n in enumerate((10, 3, 2)):
+        hidden[np.flatnonzero(y == k)[:n]] = k
+    clf = MultiReferenceClassifier(**GRADUAL).fit(X, hidden)
+    found = [(clf.transduction_[y == k] == k).mean() for k in range(3)]
+    assert np.mean(found) > 0.95
+    np.testing.assert_allclose(np.exp(clf.class_log_prior_), np.array([10, 3, 1]) / 14, atol=0.05)
+    assert clf.label_agreement_ > 0.9
+    even = clone(clf).set_params(class_prior="uniform").fit(X, hidden)
+    assert (even.transduction_ == y).mean() < (clf.transduction_ == y).mean()
+
+
+def test_inverted_contrast_is_named(data):
+    X, y, _ = data
+    hidden = np.where(np.arange(90) < 30, y, -1)
+    X = X.copy()
+    X[[3, 10, 20, 40, 50]] *= -1
+    with pytest.warns(ImagingWarning, match=r"3 of 30 labeled volumes, rows \[3, 10, 20\]"):
+        MultiReferenceClassifier(**QUICK).fit(X, hidden)
+    # All of them inverted is no complication.
+    whole = MultiReferenceClassifier(**QUICK).fit(-data[0], hidden)
+    np.testing.assert_allclose(
+        whole.references_,
+        -MultiReferenceClassifier(**QUICK).fit(data[0], hidden).references_,
+        atol=1e-4,
+    )
+
+
+def test_another_tilt_axis_is_named(data):
+    X, _, hidden = data
+    with pytest.warns(ImagingWarning, match="With tilt axis x, beam z and tilts from -60 to 60"):
+        MultiReferenceClassifier(**QUICK).fit(np.rot90(X, axes=(2, 3)), hidden)
+
+
+def test_colored_noise_is_measured_outside_of_particles(data):
+    X, y, _ = data
+    hidden = np.where(np.arange(90) < 30, y, -1)
+    radius = SIZE * np.sqrt(squared_frequencies((SIZE,) * 3))
+    noise = np.random.default_rng(1).normal(scale=0.25, size=X.shape)
+    X = X + apply_fourier_filter(noise, np.where(radius < 2.5, 1.6, 0.4))
+    clf = MultiReferenceClassifier(**GRADUAL, noise="shells").fit(X, hidden)
+    assert (clf.transduction_ == y).mean() > 0.8
+    # Of the measured part of the noise of the volumes, and that which was added.
+    low, high = 0.35**2 + 0.4**2, 0.35**2 + 0.1**2
+    assert clf.noise_power_[2] == pytest.approx(low, rel=0.35)
+    assert clf.noise_power_[4] == pytest.approx(high, rel=0.35)
+    assert np.isfinite(clf.score_samples(X)).all()
+
+
+def test_scores_are_standardized_by_class(data, fitted):
+    X, _, _ = data
+    scores = fitted.score_samples(X)
+    for k in range(3):
+        own = scores[fitted.predict(X) == k]
+        assert np.median(own) == pytest.approx(0, abs=0.25)
+        assert np.median(np.abs(own)) == pytest.approx(1 / 1.4826, abs=0.25)
+
+
+def test_more_than_one_reference_a_class(data):
+    X, y, _ = data
+    # Rods and triangles are one class of two conformations.
+    hidden = np.where(np.arange(90) < 24, np.minimum(y, 1), -1)
+    hidden = np.where((np.arange(90) < 24) & (y == 2), 1, np.where(hidden == 1, 0, hidden))
+    clf = MultiReferenceClassifier(**QUICK, n_references=2).fit(X, hidden)
+    assert clf.references_.shape == (4, SIZE, SIZE, SIZE)
+    assert clf.reference_classes_.tolist() == [0, 0, 1, 1]
+    assert (clf.transduction_ == (y == 2)).mean() > 0.95
+    proba = clf.predict_proba(X)
+    assert proba.shape == (90, 2)
+    np.testing.assert_allclose(proba.sum(axis=1), 1)
+    found = clf.align(X[:5])
+    assert np.array_equal(found.labels, clf.predict(X[:5]))
+    assert np.isfinite(clf.score_samples(X[:5])).all()
+
+
+@pytest.mark.parametrize(("n_labels", "expected"), [(1, 2), (2, 3), (5, 6), (7, 8), (30, 8)])
+def test_frozen_iterations_follow_the_number_of_labels(n_labels, expected):
+    stages = check_stages(MultiReferenceClassifier().stages, "auto")
+    targets = np.concatenate([np.repeat(np.arange(4), n_labels), np.full(50, -1)])
+    assert frozen_iterations("auto", stages, targets, 4) == expected
+    assert frozen_iterations(5, stages, targets, 4) == 5
+    assert frozen_iterations("auto", check_stages([(3, 60, 1, 1)], "auto"), targets, 4) == 1

@@ -1,0 +1,206 @@
+"""References to begin with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sksubtomo.alignment._em import MultiReferenceEM
+from sksubtomo.alignment._spectra import Poses, shell_power
+
+# Volumes that each average is begun with, of which the best is kept, and iterations.
+_N_STARTS = 4
+_N_ITER = 3
+# A filter does not remove more of a coefficient.
+_LEAST_GAIN = 0.05
+
+
+def filtered_volumes(
+    poses: Poses, coefficients: torch.Tensor, rows: NDArray[np.intp], noise: torch.Tensor
+) -> torch.Tensor:
+    """Return single volumes as maps, filtered by Wiener.
+
+    Parameters
+    ----------
+    poses : PoseGrid or IdentityPose
+        Those that the coefficients are from.
+    coefficients : Tensor of shape (n, n_frequencies)
+        Of all volumes.
+    rows : ndarray of shape (n_references,) of int
+        Which to take.
+    noise : Tensor of shape (n_shells,)
+        Noise power of a real coefficient, by shell.
+
+    Returns
+    -------
+    maps : Tensor of shape (n_references, ...)
+    """
+    power = shell_power(poses, coefficients)
+    gain = (1 - noise[: len(power)] / power.clamp_min(1e-12)).clamp_min(_LEAST_GAIN)
+    return poses.to_maps(coefficients[rows] * gain[poses.shells[: len(poses.radii)]])
+
+
+def labeled_averages(
+    poses: Poses,
+    coefficients: torch.Tensor,
+    targets: NDArray[np.int64],
+    starts: list[NDArray[np.intp]],
+    owner: NDArray[np.int64],
+    noise: torch.Tensor,
+    device: str = "cpu",
+) -> torch.Tensor:
+    """Return averages of the labeled volumes of each class, aligned with one another.
+
+    Alignment to one volume keeps something of its noise and wedge, and converges to a local
+    optimum. So it is begun with several; of each class, the most likely average is kept.
+
+    Parameters
+    ----------
+    poses : PoseGrid or IdentityPose
+        Coarse ones.
+    coefficients : Tensor of shape (n, n_frequencies)
+        Of all volumes, from `poses`.
+    targets : ndarray of shape (n,)
+        Class indices, -1 where unlabeled.
+    starts : list of ndarray of shape (n_references,) of int
+        Rows to begin with, each for one attempt; see :func:`starting_rows`.
+    owner : ndarray of shape (n_references,) of int
+        Class of each reference.
+    noise : Tensor of shape (n_shells,)
+        Noise power of a real coefficient, by shell.
+    device : str, default="cpu"
+        Where to compare.
+
+    Returns
+    -------
+    maps : Tensor of shape (n_references, ...)
+        A class with fewer than two labels a reference begins as the volume of the first attempt.
+    """
+    owners = torch.from_numpy(owner)
+    maps = filtered_volumes(poses, coefficients, starts[0], noise)
+    labeled = np.flatnonzero(targets >= 0)
+    own, codes = coefficients[labeled], torch.from_numpy(targets[labeled])
+    counts = np.bincount(codes, minlength=owner.max() + 1) / np.bincount(owner)
+    likeliest = torch.full((len(counts),), -torch.inf)
+    for rows in starts if (counts >= 2).any() else ():
+        em = MultiReferenceEM(
+            [(poses, _N_ITER)],
+            own,
+            targets[labeled],
+            maps=filtered_volumes(poses, coefficients, rows, noise),
+            owner=owner,
+            n_averaged=np.ones(len(owner)),
+            noise=noise[: int(poses.shells.max()) + 1],
+            n_frozen=_N_ITER,
+            device=device,
+        )
+        em.run()
+        evidence = em.labeled_evidence()
+        for k in np.flatnonzero(counts >= 2):
+            total = evidence[codes == k].sum()
+            if total > likeliest[k]:
+                likeliest[k], maps[owners == k] = total, em.maps[owners == k]
+    return maps
+
+
+def starting_rows(
+    targets: NDArray[np.int64],
+    initial_proba: NDArray[np.float64] | None,
+    n_classes: int,
+    rng: np.random.RandomState,
+    n_references: int = 1,
+) -> NDArray[np.intp]:
+    """Return rows for each class: labeled ones, else the most probable, else any other.
+
+    No two references begin as one row, since references that are alike never part.
+
+    Parameters
+    ----------
+    targets : ndarray of shape (n,)
+        Class indices, -1 where unlabeled.
+    initial_proba : ndarray of shape (n, n_classes) or None
+        Class probabilities.
+    n_classes : int
+        Number of classes.
+    rng : RandomState
+        Draws the rows.
+    n_references : int, default=1
+        Rows of each class.
+
+    Returns
+    -------
+    rows : ndarray of shape (n_classes * n_references,) of int
+        Those of the first class first.
+    """
+    rows: list[int] = []
+    for code in np.repeat(np.arange(n_classes), n_references):
+        own = np.setdiff1d(np.flatnonzero(targets == code), rows)
+        if not len(own):
+            own = np.setdiff1d(np.flatnonzero(targets < 0), rows)
+            own = own if len(own) else np.setdiff1d(np.arange(len(targets)), rows)
+            if initial_proba is not None and len(own):
+                own = own[[initial_proba[own, code].argmax()]]
+        rows.append(int(rng.choice(own if len(own) else len(targets))))
+    return np.array(rows)
+
+
+def initialized_em(
+    stages: list[tuple[Poses, int]],
+    coefficients: torch.Tensor,
+    targets: NDArray[np.int64],
+    *,
+    n_classes: int,
+    n_references: int,
+    rng: np.random.RandomState,
+    noise: torch.Tensor,
+    held_back_fraction: float = 0.0,
+    **settings: Any,
+) -> MultiReferenceEM:
+    """Return an EM that begins with averages of labeled volumes drawn anew.
+
+    Parameters
+    ----------
+    stages, coefficients, targets, noise
+        See :class:`MultiReferenceEM`.
+    n_classes, n_references : int
+        Classes, and references of each.
+    rng : RandomState
+        Draws the volumes to begin with, and those that are held back.
+    held_back_fraction : float, default=0
+        Fraction of the unlabeled volumes that take no part before the last stage.
+    **settings
+        Passed to :class:`MultiReferenceEM`.
+
+    Returns
+    -------
+    em : MultiReferenceEM
+        Ready to run.
+    """
+    owner = np.repeat(np.arange(n_classes), n_references)
+    initial_proba = settings.get("initial_proba")
+    starts = [
+        starting_rows(targets, initial_proba, n_classes, rng, n_references)
+        for _ in range(_N_STARTS)
+    ]
+    held_back = None
+    if held_back_fraction:
+        held_back = (targets < 0) & (rng.uniform(size=len(targets)) < held_back_fraction)
+    coarse, finest = stages[0][0], stages[-1][0]
+    data = coefficients[:, torch.from_numpy(finest.radii <= coarse.radii.max())]
+    device = settings.get("device", "cpu")
+    maps = labeled_averages(coarse, data, targets, starts, owner, noise, device)
+    n_labels = np.bincount(targets[targets >= 0], minlength=n_classes)
+    return MultiReferenceEM(
+        stages,
+        coefficients,
+        targets,
+        maps=maps,
+        owner=owner,
+        n_averaged=np.maximum(n_labels[owner] / n_references, 1.0),
+        noise=noise,
+        held_back=held_back,
+        **settings,
+    )

@@ -1,0 +1,155 @@
+"""What a fit of references learns from a classifier, and what it warns of."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from sksubtomo._utils._labels import is_text
+from sksubtomo.alignment import LabelCheck, MultiReferenceEM, TiltGeometry, leave_one_out
+from sksubtomo.exceptions import ImagingWarning, LabelAgreementWarning
+
+# Agreement with the labels below which a fit is doubtful.
+_LEAST_AGREEMENT = 0.95
+# Rows that a message names.
+_MOST_NAMED = 10
+# A class with fewer volumes has the spread of all.
+_LEAST_FOR_SPREAD = 5
+# Of a normal distribution, the standard deviation over the median absolute deviation.
+_DEVIATION = 1.4826
+
+
+def fit_initial_proba(
+    estimator: Any, X: Any, y: Any, classes: NDArray, params: Mapping[str, Any]
+) -> tuple[Any, NDArray[np.float64] | None]:
+    """Fit a classifier; return it with its probabilities in the order of the classes.
+
+    Raises
+    ------
+    ValueError
+        If it knows classes that are not among those of the labels.
+    """
+    if estimator is None:
+        return None, None
+    if isinstance(estimator, FrozenEstimator):
+        check_is_fitted(estimator)
+        fitted = estimator
+    else:
+        fitted = clone(estimator).fit(X, y, **params)
+    known = fitted.classes_
+    unknown = known if is_text(known) != is_text(classes) else np.setdiff1d(known, classes)
+    if len(unknown):
+        raise ValueError(
+            f"estimator knows the classes {unknown.tolist()}, which are not among "
+            f"{classes.tolist()}. It has to take -1 in y for 'unlabeled'; an ordinary "
+            "classifier does so within SelfTrainingClassifier."
+        )
+    given = fitted.predict_proba(X)
+    probabilities = np.zeros((len(given), len(classes)))
+    probabilities[:, np.searchsorted(classes, known)] = given
+    return fitted, probabilities
+
+
+def score_moments(
+    scores: NDArray[np.float64], targets: NDArray[np.int64], n_classes: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return median and spread of scores in every class.
+
+    The spread is that of the median absolute deviation, which volumes of no class hardly change.
+    """
+    location, scale = (np.full(n_classes, value) for value in _median_and_spread(scores))
+    for k in range(n_classes):
+        own = scores[targets == k]
+        if len(own) >= _LEAST_FOR_SPREAD:
+            location[k], spread = _median_and_spread(own)
+            scale[k] = spread or scale[k]
+    return location, np.where(scale > 0, scale, 1.0)
+
+
+def _median_and_spread(scores: NDArray[np.float64]) -> tuple[float, float]:
+    middle = np.median(scores)
+    return float(middle), float(_DEVIATION * np.median(np.abs(scores - middle)))
+
+
+def warn_of_geometry(stated: TiltGeometry, likelier: TiltGeometry | None) -> None:
+    """Warn if another tilt axis is likelier than the stated one."""
+    if likelier is None:
+        return
+    low, high = likelier.tilt_range_deg
+    warnings.warn(
+        f"The labeled volumes have {stated.missing_power:.2f} times the power within the missing "
+        "wedge (tilt axis y, beam z) that they have outside, where there should be next to none. "
+        f"With tilt axis {likelier.tilt_axis}, beam {likelier.beam} and tilts from {low:g} to "
+        f"{high:g} degrees it is {likelier.missing_power:.2f}, which is likelier. Rotate the "
+        "volumes so that the tilt axis is y and the beam z (np.rot90(X, axes=(2, 3)) exchanges y "
+        "and x), or correct tilt_range_deg.",
+        ImagingWarning,
+        stacklevel=2,
+    )
+
+
+def warn_of_labels(
+    check: LabelCheck, agrees: NDArray[np.bool_], classes: NDArray, targets: NDArray[np.int64]
+) -> None:
+    """Warn if references contradict the labels, or like some volumes better inverted."""
+    inverted = check.rows[check.inverted]
+    if len(inverted) > 1 or len(inverted) == len(check.rows) > 0:
+        warnings.warn(
+            f"{len(inverted)} of {len(check.rows)} labeled volumes, rows "
+            f"{_named(inverted)}, are likelier with inverted contrast. All volumes must have the "
+            "same sign of contrast: multiply those by -1, and unlabeled ones of the same origin.",
+            ImagingWarning,
+            stacklevel=2,
+        )
+    if not len(agrees) or agrees.mean() >= _LEAST_AGREEMENT:
+        return
+    wrong = check.rows[~agrees]
+    concerned = classes[np.unique(targets[wrong])]
+    warnings.warn(
+        f"References agree with {agrees.mean():.2f} of the labels that were left out of them "
+        f"(label_agreement_), below {_LEAST_AGREEMENT}: classes may be mixed, or labels wrong. "
+        f"Check the labels of the rows {_named(wrong)}, label more volumes of the classes "
+        f"{_named(concerned)}, or try more initializations (n_init).",
+        LabelAgreementWarning,
+        stacklevel=2,
+    )
+
+
+def _named(values: NDArray) -> str:
+    more = f" and {len(values) - _MOST_NAMED} more" if len(values) > _MOST_NAMED else ""
+    return f"{values[:_MOST_NAMED].tolist()}{more}"
+
+
+def best_initialization(
+    initialize: Callable[..., MultiReferenceEM], n_init: int
+) -> tuple[MultiReferenceEM, LabelCheck]:
+    """Run initializations; return the one that agrees best with the labels, and its check.
+
+    All but the first hold half of the unlabeled volumes back.
+    """
+    best = None
+    for number in range(n_init):
+        em = initialize(held_back_fraction=0.5 if number else 0.0)
+        em.run()
+        check = leave_one_out(em, em.stages[-1][0], em.coefficients)
+        quality = fit_quality(em, check)
+        if best is None or quality > best[0]:
+            best = quality, em, check
+    assert best is not None
+    return best[1:]
+
+
+def fit_quality(em: MultiReferenceEM, check: LabelCheck) -> tuple[float, float]:
+    """Return what initializations are compared by: agreement with labels, then likelihood.
+
+    The likelihood alone prefers a frequent class that is split over two references.
+    """
+    agrees = em.known.argmax(dim=1).numpy()[check.rows] == check.predicted
+    return float(agrees.mean()) if len(agrees) else 0.0, em.log_likelihood
