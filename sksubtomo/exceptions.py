@@ -1,12 +1,17 @@
 """Errors and warnings that a caller may want to catch by name."""
 
 __all__ = [
+    "DeadCodeWarning",
     "FileFormatError",
     "OutOfMemoryWarning",
     "PrecisionWarning",
     "SuspiciousLabelWarning",
     "VolumeShapeWarning",
 ]
+
+
+class DeadCodeWarning(UserWarning):
+    """The code of a fitted autoencoder, or its reconstruction, is the same for all volumes."""
 
 
 class FileFormatError(ValueError):

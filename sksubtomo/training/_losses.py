@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from sksubtomo._torch import mean_over_processes
+from sksubtomo._torch import mean_over_processes, sum_over_processes
 from sksubtomo.augmentation import filter_volumes
 from sksubtomo.networks import AutoencodingOutput
+from sksubtomo.training._code_figures import code_figures, code_sums, explained
 
 Sums = dict[str, torch.Tensor]
 
 # What sums over a batch are divided by.
 _COUNTS = ("n_volumes", "n_views", "n_compared", "class_weight")
+
+# Of what a reconstruction gains, the share that sparsity="relative" lets the code's norm cost.
+_SPARSITY_SHARE = 0.1
+_OF_SPARSITY = (
+    *("activity", "weighted_error", "squared_error", "n_volumes", "volume_scatter", "n_free"),
+)
 
 
 def squared_errors(volumes: torch.Tensor, reconstruction: torch.Tensor) -> torch.Tensor:
@@ -95,8 +103,9 @@ class JointLoss(nn.Module):
         Weight of the cross-entropy.
     unlabeled_weight : float, default=1
         Weight :math:`u` of the reconstruction error of unlabelled volumes.
-    sparsity : float, default=1e-4
-        Weight :math:`\lambda` of the L1 norm of the code.
+    sparsity : float or "relative", default="relative"
+        Weight :math:`\lambda` of the L1 norm of the code. "relative" sets it for each batch, such
+        that the penalty is a tenth of what the reconstruction gains, see Notes.
     class_weight : Tensor of shape (n_classes,), optional
         Class weights, all 1 by default.
     consistency_weight : float, default=0
@@ -106,6 +115,20 @@ class JointLoss(nn.Module):
     measured : Tensor of shape (d, d, d // 2 + 1), optional
         Where the reconstruction error is counted in Fourier space, in the layout of ``rfftn``;
         by default everywhere.
+
+    Notes
+    -----
+    A reconstruction of noisy volumes explains little of their variance: a few percent at a
+    signal-to-noise ratio of 0.1. A penalty that costs more than that is smallest where the code is
+    zero for all volumes, and a unit that is zero for all volumes gets no gradient any more. With
+    "relative",
+
+    .. math:: \lambda = 0.1 \frac{\max(0, G)}{\frac{1}{n} \sum_i \lVert c_i \rVert_1}
+
+    without a gradient, where :math:`G` is by how much the weighted reconstruction error is lower
+    than if all volumes had their mean as reconstruction. So the penalty begins when the
+    reconstruction first gains something, never takes more than a tenth of that, and leaves a dying
+    code alone. It does not depend on the scale of code or volumes.
 
     References
     ----------
@@ -121,7 +144,7 @@ class JointLoss(nn.Module):
         alpha: float = 1.0,
         beta: float = 1.0,
         unlabeled_weight: float = 1.0,
-        sparsity: float = 1e-4,
+        sparsity: float | Literal["relative"] = "relative",
         class_weight: torch.Tensor | None = None,
         consistency_weight: float = 0.0,
         consistency: nn.Module | None = None,
@@ -156,11 +179,11 @@ class JointLoss(nn.Module):
         """
         sums = self._sum_up(output, targets)
         self.sums = {name: value.detach() for name, value in sums.items()}
-        return self._combine(with_shared_counts(sums))
+        return self._combine(with_shared_counts(sums), self._sparsity_weight(self._whole(sums)))
 
     def summarize(self, sums: Mapping[str, torch.Tensor]) -> dict[str, float]:
-        """Turn sums over the batches of an epoch into its loss and the loss's terms."""
-        summary = {"loss": self._combine(sums)}
+        """Turn sums over the batches of an epoch into its loss, the loss's terms, and figures."""
+        summary = {"loss": self._combine(sums, self._sparsity_weight(sums))}
         if "cross_entropy" in sums:
             summary["cross_entropy"] = safe_divide(sums["cross_entropy"], sums["class_weight"])
         if "squared_error" in sums:
@@ -168,7 +191,8 @@ class JointLoss(nn.Module):
         if "inconsistency" in sums:
             summary["inconsistency"] = safe_divide(sums["inconsistency"], sums["n_compared"])
             summary["kept_share"] = safe_divide(sums["n_kept"], sums["n_compared"])
-        return {name: float(value) for name, value in summary.items()}
+        figures = code_figures(sums) if "squared_error" in sums else {}
+        return {**{name: float(value) for name, value in summary.items()}, **figures}
 
     def _sum_up(self, output: AutoencodingOutput, targets: torch.Tensor) -> Sums:
         sums: Sums = {}
@@ -182,6 +206,7 @@ class JointLoss(nn.Module):
             sums["squared_error"] = errors.sum()
             sums["weighted_error"] = (weights * errors).sum()
             sums["activity"] = output.code.abs().sum()
+            sums.update(code_sums(output.volumes, output.reconstruction, output.code))
         if self.consistency is not None and output.teacher_logits is not None:
             compared = self.consistency(output.logits, output.teacher_logits, targets >= 0)
             sums["inconsistency"] = compared.cost
@@ -197,10 +222,28 @@ class JointLoss(nn.Module):
         difference = filter_volumes(reconstruction - volumes, self.measured)
         return difference.square().flatten(1).mean(dim=1)
 
-    def _combine(self, sums: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    @staticmethod
+    def _whole(sums: Sums) -> Sums:
+        """Return a batch's sums that the weight of the sparsity needs, of all processes."""
+        return {
+            name: sum_over_processes(sums[name].detach()) for name in _OF_SPARSITY if name in sums
+        }
+
+    def _sparsity_weight(self, sums: Mapping[str, torch.Tensor]) -> float | torch.Tensor:
+        if self.sparsity != "relative":
+            return self.sparsity
+        if "n_volumes" not in sums:
+            return 0.0
+        mean_weight = safe_divide(sums["weighted_error"], sums["squared_error"])
+        gain = mean_weight * explained(sums).clamp_min(0) * sums["n_volumes"]
+        return _SPARSITY_SHARE * safe_divide(gain, sums["activity"])
+
+    def _combine(
+        self, sums: Mapping[str, torch.Tensor], sparsity: float | torch.Tensor
+    ) -> torch.Tensor:
         terms = []
         if "n_volumes" in sums:
-            reconstruction = sums["weighted_error"] + self.sparsity * sums["activity"]
+            reconstruction = sums["weighted_error"] + sparsity * sums["activity"]
             terms.append(reconstruction / sums["n_volumes"])
         if "cross_entropy" in sums:
             terms.append(self.beta * safe_divide(sums["cross_entropy"], sums["class_weight"]))

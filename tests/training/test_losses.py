@@ -94,6 +94,71 @@ def test_summary_of_an_epoch_weighs_labels_not_batches(output):
     )
 
 
+# --- The weight of the sparsity ------------------------------------------------------------------
+
+
+@pytest.fixture
+def explaining(output):
+    """An output whose reconstruction explains some of the variance of its volumes."""
+    reconstruction = (0.5 * output.volumes + 0.1 * output.reconstruction.detach()).requires_grad_()
+    return output._replace(reconstruction=reconstruction)
+
+
+def gain(output, weights):
+    """How much lower the weighted error is than that of the mean of all volumes."""
+    errors = squared_errors(output.volumes, output.reconstruction).detach()
+    variance = output.volumes.var(dim=0).mean()
+    return (weights * errors).sum() / errors.sum() * (variance - errors.mean())
+
+
+def test_relative_sparsity_costs_a_tenth_of_what_the_reconstruction_gains(explaining):
+    params = {"alpha": 0.5, "unlabeled_weight": 0.25}
+    weights = torch.where(CODES >= 0, 0.5, 0.25)
+    expected = 0.1 * gain(explaining, weights)
+    assert expected > 0
+    free = JointLoss(**params, sparsity=0.0)(explaining, CODES)
+    relative = JointLoss(**params, sparsity="relative")(explaining, CODES)
+    torch.testing.assert_close(relative - free, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_relative_sparsity_has_the_gradient_of_the_papers_with_that_weight(explaining):
+    activity = explaining.code.detach().sum(dim=1).mean()
+    weight = float(0.1 * gain(explaining, torch.ones(6)) / activity)
+    JointLoss(sparsity="relative")(explaining, CODES).backward()
+    relative = explaining.code.grad.clone(), explaining.reconstruction.grad.clone()
+    explaining.code.grad = explaining.reconstruction.grad = None
+    JointLoss(sparsity=weight)(explaining, CODES).backward()
+    torch.testing.assert_close(relative, (explaining.code.grad, explaining.reconstruction.grad))
+
+
+def test_relative_sparsity_is_off_where_nothing_is_gained(output):
+    output.code.retain_grad()
+    loss = JointLoss(sparsity="relative")(output, CODES)
+    assert loss == JointLoss(sparsity=0.0)(output, CODES)
+    loss.backward()
+    assert (output.code.grad == 0).all()
+
+
+def test_relative_sparsity_of_a_dead_code_is_finite(explaining):
+    dead = explaining._replace(code=torch.zeros(6, 4, requires_grad=True))
+    loss = JointLoss(sparsity="relative")(dead, CODES)
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert torch.isfinite(dead.code.grad).all()
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e6])
+def test_relative_sparsity_does_not_depend_on_the_scale_of_the_code(explaining, scale):
+    scaled = explaining._replace(code=explaining.code.detach() * scale)
+    loss = JointLoss(sparsity="relative")
+    torch.testing.assert_close(loss(scaled, CODES), loss(explaining, CODES))
+
+
+def test_relative_sparsity_without_reconstruction_is_none(output):
+    alone = output._replace(reconstruction=None)
+    assert JointLoss(sparsity="relative")(alone, CODES) == JointLoss(sparsity=0.1)(alone, CODES)
+
+
 # --- What was added to the paper's loss ----------------------------------------------------------
 
 
