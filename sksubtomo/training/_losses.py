@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from sksubtomo._torch import mean_over_processes, sum_over_processes
+from sksubtomo._torch import mean_over_processes, n_processes, sum_over_processes
 from sksubtomo.augmentation import filter_volumes
 from sksubtomo.networks import AutoencodingOutput
 from sksubtomo.training._code_figures import code_figures, code_sums, explained
@@ -179,11 +179,11 @@ class JointLoss(nn.Module):
         """
         sums = self._sum_up(output, targets)
         self.sums = {name: value.detach() for name, value in sums.items()}
-        return self._combine(with_shared_counts(sums), self._sparsity_weight(self._whole(sums)))
+        return self._combine(with_shared_counts(sums), self._of_all_processes())
 
     def summarize(self, sums: Mapping[str, torch.Tensor]) -> dict[str, float]:
         """Turn sums over the batches of an epoch into its loss, the loss's terms, and figures."""
-        summary = {"loss": self._combine(sums, self._sparsity_weight(sums))}
+        summary = {"loss": self._combine(sums, sums)}
         if "cross_entropy" in sums:
             summary["cross_entropy"] = safe_divide(sums["cross_entropy"], sums["class_weight"])
         if "squared_error" in sums:
@@ -222,28 +222,30 @@ class JointLoss(nn.Module):
         difference = filter_volumes(reconstruction - volumes, self.measured)
         return difference.square().flatten(1).mean(dim=1)
 
-    @staticmethod
-    def _whole(sums: Sums) -> Sums:
-        """Return a batch's sums that the weight of the sparsity needs, of all processes."""
-        return {
-            name: sum_over_processes(sums[name].detach()) for name in _OF_SPARSITY if name in sums
-        }
+    def _of_all_processes(self) -> Mapping[str, torch.Tensor]:
+        """Return sums over a batch, of which this process may have a part only."""
+        if n_processes() == 1 or self.sparsity != "relative" or "activity" not in self.sums:
+            return self.sums
+        parts = torch.stack([self.sums[name] for name in _OF_SPARSITY])
+        return dict(zip(_OF_SPARSITY, sum_over_processes(parts).unbind(), strict=True))
 
     def _sparsity_weight(self, sums: Mapping[str, torch.Tensor]) -> float | torch.Tensor:
+        """Return the weight of the code's L1 norm."""
         if self.sparsity != "relative":
             return self.sparsity
-        if "n_volumes" not in sums:
-            return 0.0
         mean_weight = safe_divide(sums["weighted_error"], sums["squared_error"])
         gain = mean_weight * explained(sums).clamp_min(0) * sums["n_volumes"]
-        return _SPARSITY_SHARE * safe_divide(gain, sums["activity"])
+        # The bound keeps the weight finite where the code is next to nothing.
+        return _SPARSITY_SHARE * gain / sums["activity"].clamp_min(1e-12)
 
     def _combine(
-        self, sums: Mapping[str, torch.Tensor], sparsity: float | torch.Tensor
+        self, sums: Mapping[str, torch.Tensor], whole: Mapping[str, torch.Tensor]
     ) -> torch.Tensor:
+        """Add up the terms; `whole` are sums without gradient, of all processes."""
         terms = []
         if "n_volumes" in sums:
-            reconstruction = sums["weighted_error"] + sparsity * sums["activity"]
+            penalty = self._sparsity_weight(whole) * sums["activity"]
+            reconstruction = sums["weighted_error"] + penalty
             terms.append(reconstruction / sums["n_volumes"])
         if "cross_entropy" in sums:
             terms.append(self.beta * safe_divide(sums["cross_entropy"], sums["class_weight"]))

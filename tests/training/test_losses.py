@@ -6,7 +6,7 @@ from torch import nn
 
 from sksubtomo.augmentation._views import apply_wedge
 from sksubtomo.fourier import missing_wedge_mask
-from sksubtomo.networks import AutoencodingOutput, ContrastiveOutput
+from sksubtomo.networks import AutoencodingNetwork, AutoencodingOutput, ContrastiveOutput
 from sksubtomo.training import (
     ContrastiveLoss,
     JointLoss,
@@ -157,6 +157,34 @@ def test_relative_sparsity_does_not_depend_on_the_scale_of_the_code(explaining, 
 def test_relative_sparsity_without_reconstruction_is_none(output):
     alone = output._replace(reconstruction=None)
     assert JointLoss(sparsity="relative")(alone, CODES) == JointLoss(sparsity=0.1)(alone, CODES)
+
+
+def trained_on_weak_signal(sparsity, seed=0):
+    """Figures of an autoencoder after 80 steps on noise with one weak pattern in it."""
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(48, 1, 6, 6, 6, generator=generator)
+    amplitudes = torch.randn(48, 1, 1, 1, 1, generator=generator)
+    volumes = noise + 0.15 * amplitudes * torch.arange(-2.5, 3).reshape(6, 1, 1)
+    torch.manual_seed(seed)
+    network = AutoencodingNetwork((6, 6, 6), None, n_blocks=1, n_filters=4, latent_dim=16)
+    optimizer = torch.optim.Adam(network.parameters(), lr=5e-3)
+    loss = JointLoss(sparsity=sparsity)
+    for _ in range(80):
+        optimizer.zero_grad()
+        loss(network(volumes), torch.full((48,), -1)).backward()
+        optimizer.step()
+    return loss.summarize(loss.sums)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_weak_signal_is_lost_with_a_fixed_weight_and_kept_with_the_relative_one(seed):
+    fixed = trained_on_weak_signal(0.03, seed)
+    assert fixed["live_units"] == 0
+    assert fixed["reconstruction_spread"] < 1e-6
+    relative = trained_on_weak_signal("relative", seed)
+    free = trained_on_weak_signal(0.0, seed)
+    assert relative["live_units"] >= 8
+    assert relative["explained_variance"] > 0.7 * free["explained_variance"] > 0.05
 
 
 # --- What was added to the paper's loss ----------------------------------------------------------
