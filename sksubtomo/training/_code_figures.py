@@ -17,6 +17,11 @@ _LEAST_RELATIVE_VARIANCE = 1e-8
 # ten times as much.
 _LEAST_SPREAD = 1e-3
 
+GENERAL_REMEDY = (
+    "Train for more epochs, change learning_rate, or normalize the volumes, for example with "
+    "sksubtomo.preprocessing.VolumeNormalizer."
+)
+
 
 @torch.no_grad()
 def scatter(values: torch.Tensor) -> torch.Tensor:
@@ -119,7 +124,7 @@ def warn_of_dead_code(epoch: Mapping[str, Any], remedy: str, *, stacklevel: int 
     epoch : dict
         Entry of the history; figures of validation count before those of training.
     remedy : str
-        What the user can do, a sentence.
+        What the user can do, a sentence; losses have it as ``dead_code_remedy``.
     stacklevel : int, default=2
         As of :func:`warnings.warn`; 2 is who calls this.
 

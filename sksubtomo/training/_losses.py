@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from sksubtomo._torch import mean_over_processes, n_processes, sum_over_processes
 from sksubtomo.augmentation import filter_volumes
 from sksubtomo.networks import AutoencodingOutput
-from sksubtomo.training._code_figures import code_figures, code_sums, explained
+from sksubtomo.training._code_figures import GENERAL_REMEDY, code_figures, code_sums, explained
 
 Sums = dict[str, torch.Tensor]
 
@@ -193,6 +193,16 @@ class JointLoss(nn.Module):
             summary["kept_share"] = safe_divide(sums["n_kept"], sums["n_compared"])
         figures = code_figures(sums) if "squared_error" in sums else {}
         return {**{name: float(value) for name, value in summary.items()}, **figures}
+
+    @property
+    def dead_code_remedy(self) -> str:
+        """What to do if the code has died, a sentence."""
+        if self.sparsity in ("relative", 0):
+            return GENERAL_REMEDY
+        return (
+            "Set sparsity='relative', which never costs more than the reconstruction gains, or a "
+            f"lower weight than {self.sparsity:g}."
+        )
 
     def _sum_up(self, output: AutoencodingOutput, targets: torch.Tensor) -> Sums:
         sums: Sums = {}

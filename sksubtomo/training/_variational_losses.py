@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from sksubtomo.networks import ConditionalOutput, VariationalOutput
-from sksubtomo.training._code_figures import code_figures, code_sums
+from sksubtomo.training._code_figures import GENERAL_REMEDY, code_figures, code_sums
 from sksubtomo.training._losses import (
     Sums,
     labeled_cross_entropy,
@@ -21,6 +21,7 @@ from sksubtomo.training._losses import (
 # A unit of a code is active if its mean varies by more than this (Burda, Grosse & Salakhutdinov,
 # "Importance weighted autoencoders", ICLR 2016, section 5.2).
 _ACTIVE_VARIANCE = 0.01
+_REMEDY = f"Lower noise_std in network_params. {GENERAL_REMEDY}"
 
 
 def gaussian_divergence(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
@@ -98,6 +99,8 @@ def unlabeled_cost(costs: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
 class VariationalLoss(nn.Module):
     """Minus the evidence lower bound, in nats a volume: reconstruction cost and divergence."""
 
+    dead_code_remedy = _REMEDY
+
     def __init__(self) -> None:
         super().__init__()
         self.sums: Sums = {}
@@ -167,6 +170,7 @@ class ConditionalVariationalLoss(nn.Module):
     Kingma et al., "Semi-supervised learning with deep generative models", NeurIPS 2014, eq. 6-9.
     """
 
+    dead_code_remedy = _REMEDY
     class_weight: torch.Tensor | None
 
     def __init__(self, alpha: float = 0.1, class_weight: torch.Tensor | None = None) -> None:

@@ -1,4 +1,5 @@
 import math
+import re
 
 import pytest
 import torch
@@ -166,6 +167,20 @@ def epoch(prefix="train", live=5, explained=0.1, spread=0.3):
 def test_dead_code_is_warned_of_with_the_remedy():
     with pytest.warns(DeadCodeWarning, match="code is dead.*Set sparsity='relative'"):
         warn_of_dead_code(epoch(live=0, explained=-0.002, spread=0.0), REMEDY)
+
+
+@pytest.mark.parametrize(
+    ("loss", "remedy"),
+    [
+        (JointLoss(sparsity=1e-4), "sparsity='relative'.*lower weight than 0.0001"),
+        (JointLoss(sparsity="relative"), "^Train for more epochs"),
+        (JointLoss(sparsity=0.0), "^Train for more epochs"),
+        (VariationalLoss(), "noise_std"),
+        (ConditionalVariationalLoss(), "noise_std"),
+    ],
+)
+def test_losses_know_the_remedy(loss, remedy):
+    assert re.search(remedy, loss.dead_code_remedy)
 
 
 def test_constant_reconstruction_is_warned_of_although_the_code_lives():
