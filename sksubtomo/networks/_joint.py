@@ -9,6 +9,7 @@ from torch import nn
 
 from sksubtomo._torch import PartSeeds
 from sksubtomo._utils._volumes import Shape3d
+from sksubtomo.networks._initialization import rescale_code_
 from sksubtomo.networks._registry import resolve_backbone
 
 
@@ -50,6 +51,10 @@ class AutoencodingNetwork(nn.Module):
     network : str, default="liu2019"
         What the parts are, see :func:`resolve_backbone`. The encoders of "resnet" and of MONAI
         have batch normalisation, too, whose statistics are of all rows.
+    code_scale : float or "auto", default=1
+        Factor on the initial code, which the decoder's initial weights undo. "auto" is a
+        thousandth of the number of features that the code is computed from, but at least 1; it
+        keeps Adam's first steps from killing the code.
 
     Raises
     ------
@@ -75,6 +80,7 @@ class AutoencodingNetwork(nn.Module):
         batch_norm_rows: Literal["all", "labeled"] = "all",
         reconstructs: bool = True,
         network: str = "liu2019",
+        code_scale: float | Literal["auto"] = 1.0,
     ) -> None:
         super().__init__()
         backbone = resolve_backbone(network)
@@ -94,6 +100,8 @@ class AutoencodingNetwork(nn.Module):
         if latent_dim is not None:
             with seeds.of("decoder"):
                 self.decoder = backbone.decoder(volume_shape, **sizes)
+            scale = None if code_scale == "auto" else code_scale
+            rescale_code_(self.encoder.to_code[1], self.decoder.from_code[0], scale)
 
     def forward(
         self, volumes: torch.Tensor, labeled: torch.Tensor | None = None

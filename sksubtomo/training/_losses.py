@@ -20,7 +20,7 @@ Sums = dict[str, torch.Tensor]
 _COUNTS = ("n_volumes", "n_views", "n_compared", "class_weight")
 
 # Of what a reconstruction gains, the share that sparsity="relative" lets the code's norm cost.
-_SPARSITY_SHARE = 0.1
+_SPARSITY_SHARE = 0.01
 _OF_SPARSITY = (
     *("activity", "weighted_error", "squared_error", "n_volumes", "volume_scatter", "n_free"),
 )
@@ -105,7 +105,7 @@ class JointLoss(nn.Module):
         Weight :math:`u` of the reconstruction error of unlabelled volumes.
     sparsity : float or "relative", default="relative"
         Weight :math:`\lambda` of the L1 norm of the code. "relative" sets it for each batch, such
-        that the penalty is a tenth of what the reconstruction gains, see Notes.
+        that the penalty is a hundredth of what the reconstruction gains, see Notes.
     class_weight : Tensor of shape (n_classes,), optional
         Class weights, all 1 by default.
     consistency_weight : float, default=0
@@ -123,12 +123,13 @@ class JointLoss(nn.Module):
     zero for all volumes, and a unit that is zero for all volumes gets no gradient any more. With
     "relative",
 
-    .. math:: \lambda = 0.1 \frac{\max(0, G)}{\frac{1}{n} \sum_i \lVert c_i \rVert_1}
+    .. math:: \lambda = 0.01 \frac{\max(0, G)}{\frac{1}{n} \sum_i \lVert c_i \rVert_1}
 
     without a gradient, where :math:`G` is by how much the weighted reconstruction error is lower
     than if all volumes had their mean as reconstruction. So the penalty begins when the
-    reconstruction first gains something, never takes more than a tenth of that, and leaves a dying
-    code alone. It does not depend on the scale of code or volumes.
+    reconstruction first gains something, never takes more than a hundredth of that, and leaves a
+    dying code alone. A unit is given up where it gains less than a hundredth of what the others
+    gain for the same activation. None of this depends on the scale of code or volumes.
 
     References
     ----------
