@@ -1,6 +1,7 @@
 """Errors and warnings that a caller may want to catch by name."""
 
 __all__ = [
+    "DeadCodeWarning",
     "FileFormatError",
     "ImagingWarning",
     "LabelAgreementWarning",
@@ -9,6 +10,10 @@ __all__ = [
     "SuspiciousLabelWarning",
     "VolumeShapeWarning",
 ]
+
+
+class DeadCodeWarning(UserWarning):
+    """The code of a fitted autoencoder, or its reconstruction, is the same for all volumes."""
 
 
 class FileFormatError(ValueError):

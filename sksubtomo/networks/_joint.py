@@ -9,6 +9,7 @@ from torch import nn
 
 from sksubtomo._torch import PartSeeds
 from sksubtomo._utils._volumes import Shape3d
+from sksubtomo.networks._initialization import rescale_code_
 from sksubtomo.networks._settings import NetworkSettings, network_settings
 
 
@@ -48,6 +49,10 @@ class AutoencodingNetwork(nn.Module):
         which makes a supervised network.
     reconstructs : bool, default=True
         Whether ``forward`` runs the decoder, which costs most of the time.
+    code_scale : float or "auto", default=1
+        Factor on the initial code, which the decoder's initial weights undo. "auto" is a
+        thousandth of the number of features that the code is computed from, but at least 1; it
+        keeps Adam's first steps from killing the code.
 
     Raises
     ------
@@ -70,6 +75,7 @@ class AutoencodingNetwork(nn.Module):
         network: str | NetworkSettings = "liu2019",
         latent_dim: int | None = 128,
         reconstructs: bool = True,
+        code_scale: float | Literal[auto] = 1.0,
     ) -> None:
         super().__init__()
         parts = network_settings(network)
@@ -89,6 +95,8 @@ class AutoencodingNetwork(nn.Module):
         if latent_dim is not None:
             with seeds.of("decoder"):
                 self.decoder = parts.decoder(volume_shape, latent_dim)
+            scale = None if code_scale == "auto" else code_scale
+            rescale_code_(self.encoder.to_code[1], self.decoder.from_code[0], scale)
 
     def forward(
         self, volumes: torch.Tensor, labeled: torch.Tensor | None = None

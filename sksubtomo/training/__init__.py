@@ -7,7 +7,9 @@ from sksubtomo.training._callbacks import (
     ProgressBar,
     RampUp,
     epoch_figures,
+    kept_epoch,
 )
+from sksubtomo.training._code_figures import warn_of_dead_code
 from sksubtomo.training._consistency import PseudoLabelConsistency, SquaredErrorConsistency
 from sksubtomo.training._contrastive_loss import ContrastiveLoss
 from sksubtomo.training._data import VolumeDataset, split_dataset, to_input, volume_loader
@@ -79,6 +81,7 @@ __all__ = [
     "gaussian_cost",
     "gaussian_divergence",
     "hold_out",
+    "kept_epoch",
     "labeled_cross_entropy",
     "make_net",
     "safe_divide",
@@ -89,4 +92,5 @@ __all__ = [
     "training_settings",
     "unlabeled_cost",
     "volume_loader",
+    "warn_of_dead_code",
 ]

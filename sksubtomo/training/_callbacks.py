@@ -14,7 +14,10 @@ from tqdm.auto import tqdm
 
 from sksubtomo._torch import sum_over_processes
 
-_FIGURES = ("_loss", "_error", "_entropy", "_divergence", "_inconsistency", "_kept_share")
+_FIGURES = (
+    *("_loss", "_error", "_entropy", "_divergence", "_inconsistency", "_kept_share"),
+    *("_live_units", "_explained_variance", "_reconstruction_spread"),
+)
 
 # Of the one cycle: where the learning rate is highest, and with what share of it it begins.
 _RISE, _FIRST_RATE = 0.3, 1 / 25
@@ -97,6 +100,18 @@ class BestWeights(EarlyStopping):
         if self.best_average_ is not None:
             net.averaged_.load_state_dict(self.best_average_)
             self.best_average_ = None
+
+
+def kept_epoch(net: NeuralNet) -> dict[str, Any]:
+    """Return the history's entry of the epoch whose weights a trained net has.
+
+    The best one if early stopping went back to it, else the last one that is complete.
+    """
+    complete = [epoch for epoch in net.history if "train_loss" in epoch]
+    for _, callback in net.callbacks_:
+        if isinstance(callback, BestWeights):  # whose best epoch is 0 without validation
+            complete = [e for e in complete if e["epoch"] == callback.best_epoch_] or complete
+    return complete[-1]
 
 
 class OneCycle(Callback):

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from sksubtomo._torch import mean_over_processes
+from sksubtomo._torch import mean_over_processes, n_processes, sum_over_processes
 from sksubtomo.augmentation import filter_volumes
 from sksubtomo.networks import AutoencodingOutput
+from sksubtomo.training._code_figures import GENERAL_REMEDY, code_figures, code_sums, explained
 
 Sums = dict[str, torch.Tensor]
 
 # What sums over a batch are divided by.
 _COUNTS = ("n_volumes", "n_views", "n_compared", "class_weight")
+
+# Of what a reconstruction gains, the share that sparsity="relative" lets the code's norm cost.
+_SPARSITY_SHARE = 0.01
+_OF_SPARSITY = (
+    *("activity", "weighted_error", "squared_error", "n_volumes", "volume_scatter", "n_free"),
+)
 
 
 def squared_errors(volumes: torch.Tensor, reconstruction: torch.Tensor) -> torch.Tensor:
@@ -95,8 +103,9 @@ class JointLoss(nn.Module):
         Weight of the cross-entropy.
     unlabeled_weight : float, default=1
         Weight :math:`u` of the reconstruction error of unlabelled volumes.
-    sparsity : float, default=1e-4
-        Weight :math:`\lambda` of the L1 norm of the code.
+    sparsity : float or "relative", default="relative"
+        Weight :math:`\lambda` of the L1 norm of the code. "relative" sets it for each batch, such
+        that the penalty is a hundredth of what the reconstruction gains, see Notes.
     class_weight : Tensor of shape (n_classes,), optional
         Class weights, all 1 by default.
     consistency_weight : float, default=0
@@ -106,6 +115,21 @@ class JointLoss(nn.Module):
     measured : Tensor of shape (d, d, d // 2 + 1), optional
         Where the reconstruction error is counted in Fourier space, in the layout of ``rfftn``;
         by default everywhere.
+
+    Notes
+    -----
+    A reconstruction of noisy volumes explains little of their variance: a few percent at a
+    signal-to-noise ratio of 0.1. A penalty that costs more than that is smallest where the code is
+    zero for all volumes, and a unit that is zero for all volumes gets no gradient any more. With
+    "relative",
+
+    .. math:: \lambda = 0.01 \frac{\max(0, G)}{\frac{1}{n} \sum_i \lVert c_i \rVert_1}
+
+    without a gradient, where :math:`G` is by how much the weighted reconstruction error is lower
+    than if all volumes had their mean as reconstruction. So the penalty begins when the
+    reconstruction first gains something, never takes more than a hundredth of that, and leaves a
+    dying code alone. A unit is given up where it gains less than a hundredth of what the others
+    gain for the same activation. None of this depends on the scale of code or volumes.
 
     References
     ----------
@@ -121,7 +145,7 @@ class JointLoss(nn.Module):
         alpha: float = 1.0,
         beta: float = 1.0,
         unlabeled_weight: float = 1.0,
-        sparsity: float = 1e-4,
+        sparsity: float | Literal["relative"] = "relative",
         class_weight: torch.Tensor | None = None,
         consistency_weight: float = 0.0,
         consistency: nn.Module | None = None,
@@ -156,11 +180,11 @@ class JointLoss(nn.Module):
         """
         sums = self._sum_up(output, targets)
         self.sums = {name: value.detach() for name, value in sums.items()}
-        return self._combine(with_shared_counts(sums))
+        return self._combine(with_shared_counts(sums), self._of_all_processes())
 
     def summarize(self, sums: Mapping[str, torch.Tensor]) -> dict[str, float]:
-        """Turn sums over the batches of an epoch into its loss and the loss's terms."""
-        summary = {"loss": self._combine(sums)}
+        """Turn sums over the batches of an epoch into its loss, the loss's terms, and figures."""
+        summary = {"loss": self._combine(sums, sums)}
         if "cross_entropy" in sums:
             summary["cross_entropy"] = safe_divide(sums["cross_entropy"], sums["class_weight"])
         if "squared_error" in sums:
@@ -168,7 +192,18 @@ class JointLoss(nn.Module):
         if "inconsistency" in sums:
             summary["inconsistency"] = safe_divide(sums["inconsistency"], sums["n_compared"])
             summary["kept_share"] = safe_divide(sums["n_kept"], sums["n_compared"])
-        return {name: float(value) for name, value in summary.items()}
+        figures = code_figures(sums) if "squared_error" in sums else {}
+        return {**{name: float(value) for name, value in summary.items()}, **figures}
+
+    @property
+    def dead_code_remedy(self) -> str:
+        """What to do if the code has died, a sentence."""
+        if self.sparsity in ("relative", 0):
+            return GENERAL_REMEDY
+        return (
+            "Set sparsity='relative', which never costs more than the reconstruction gains, or a "
+            f"lower weight than {self.sparsity:g}."
+        )
 
     def _sum_up(self, output: AutoencodingOutput, targets: torch.Tensor) -> Sums:
         sums: Sums = {}
@@ -183,6 +218,7 @@ class JointLoss(nn.Module):
             sums["weighted_error"] = (weights * errors).sum()
             assert output.code is not None
             sums["activity"] = output.code.abs().sum()
+            sums.update(code_sums(output.volumes, output.reconstruction, output.code))
         if self.consistency is not None and output.teacher_logits is not None:
             compared = self.consistency(output.logits, output.teacher_logits, targets >= 0)
             sums["inconsistency"] = compared.cost
@@ -198,10 +234,30 @@ class JointLoss(nn.Module):
         difference = filter_volumes(reconstruction - volumes, self.measured)
         return difference.square().flatten(1).mean(dim=1)
 
-    def _combine(self, sums: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    def _of_all_processes(self) -> Mapping[str, torch.Tensor]:
+        """Return sums over a batch, of which this process may have a part only."""
+        if n_processes() == 1 or self.sparsity != "relative" or "activity" not in self.sums:
+            return self.sums
+        parts = torch.stack([self.sums[name] for name in _OF_SPARSITY])
+        return dict(zip(_OF_SPARSITY, sum_over_processes(parts).unbind(), strict=True))
+
+    def _sparsity_weight(self, sums: Mapping[str, torch.Tensor]) -> float | torch.Tensor:
+        """Return the weight of the code's L1 norm."""
+        if self.sparsity != "relative":
+            return self.sparsity
+        mean_weight = safe_divide(sums["weighted_error"], sums["squared_error"])
+        gain = mean_weight * explained(sums).clamp_min(0) * sums["n_volumes"]
+        # The bound keeps the weight finite where the code is next to nothing.
+        return _SPARSITY_SHARE * gain / sums["activity"].clamp_min(1e-12)
+
+    def _combine(
+        self, sums: Mapping[str, torch.Tensor], whole: Mapping[str, torch.Tensor]
+    ) -> torch.Tensor:
+        """Add up the terms; `whole` are sums without gradient, of all processes."""
         terms = []
         if "n_volumes" in sums:
-            reconstruction = sums["weighted_error"] + self.sparsity * sums["activity"]
+            penalty = self._sparsity_weight(whole) * sums["activity"]
+            reconstruction = sums["weighted_error"] + penalty
             terms.append(reconstruction / sums["n_volumes"])
         if "cross_entropy" in sums:
             terms.append(self.beta * safe_divide(sums["cross_entropy"], sums["class_weight"]))

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from sksubtomo.networks import ConditionalOutput, VariationalOutput
+from sksubtomo.training._code_figures import GENERAL_REMEDY, code_figures, code_sums
 from sksubtomo.training._losses import (
     Sums,
     labeled_cross_entropy,
@@ -16,6 +17,11 @@ from sksubtomo.training._losses import (
     squared_errors,
     with_shared_counts,
 )
+
+# A unit of a code is active if its mean varies by more than this (Burda, Grosse & Salakhutdinov,
+# "Importance weighted autoencoders", ICLR 2016, section 5.2).
+_ACTIVE_VARIANCE = 0.01
+_REMEDY = f"Lower noise_std in network_params. {GENERAL_REMEDY}"
 
 
 def gaussian_divergence(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
@@ -93,6 +99,8 @@ def unlabeled_cost(costs: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
 class VariationalLoss(nn.Module):
     """Minus the evidence lower bound, in nats a volume: reconstruction cost and divergence."""
 
+    dead_code_remedy = _REMEDY
+
     def __init__(self) -> None:
         super().__init__()
         self.sums: Sums = {}
@@ -118,6 +126,7 @@ class VariationalLoss(nn.Module):
             "cost": cost.sum(),
             "divergence": gaussian_divergence(output.mean, output.log_variance).sum(),
             "squared_error": squared_errors(output.volumes, output.reconstruction).sum(),
+            **code_sums(output.volumes, output.reconstruction, output.mean),
         }
         self.sums = {name: value.detach() for name, value in sums.items()}
         return (sums["cost"] + sums["divergence"]) / with_shared_counts(sums)["n_volumes"]
@@ -130,7 +139,8 @@ class VariationalLoss(nn.Module):
             "divergence": sums["divergence"] / n_volumes,
             "reconstruction_error": sums["squared_error"] / n_volumes,
         }
-        return {name: float(value) for name, value in summary.items()}
+        figures = code_figures(sums, _ACTIVE_VARIANCE)
+        return {**{name: float(value) for name, value in summary.items()}, **figures}
 
 
 class ConditionalVariationalLoss(nn.Module):
@@ -160,6 +170,7 @@ class ConditionalVariationalLoss(nn.Module):
     Kingma et al., "Semi-supervised learning with deep generative models", NeurIPS 2014, eq. 6-9.
     """
 
+    dead_code_remedy = _REMEDY
     class_weight: torch.Tensor | None
 
     def __init__(self, alpha: float = 0.1, class_weight: torch.Tensor | None = None) -> None:
@@ -192,9 +203,23 @@ class ConditionalVariationalLoss(nn.Module):
             "bound": bounds.sum(),
             "cross_entropy": total,
             "class_weight": weight,
+            **self._of_likeliest_class(output),
         }
         self.sums = {name: value.detach() for name, value in sums.items()}
         return self._combine(with_shared_counts(sums))
+
+    @staticmethod
+    @torch.no_grad()
+    def _of_likeliest_class(output: ConditionalOutput) -> Sums:
+        """Return a batch's sums about code and reconstruction, given the most probable class."""
+        chosen = output.logits.argmax(dim=1)
+        rows = torch.arange(len(chosen), device=chosen.device)
+        volumes, mean = output.volumes[:, 0], output.means[rows, chosen]
+        reconstruction = output.reconstructions[rows, chosen]
+        return {
+            "squared_error": squared_errors(volumes, reconstruction).sum(),
+            **code_sums(volumes, reconstruction, mean),
+        }
 
     @staticmethod
     def labeled_costs(output: ConditionalOutput) -> torch.Tensor:
@@ -209,7 +234,8 @@ class ConditionalVariationalLoss(nn.Module):
             "loss": self._combine(sums),
             "cross_entropy": safe_divide(sums["cross_entropy"], sums["class_weight"]),
         }
-        return {name: float(value) for name, value in summary.items()}
+        figures = code_figures(sums, _ACTIVE_VARIANCE)
+        return {**{name: float(value) for name, value in summary.items()}, **figures}
 
     def _combine(self, sums: Mapping[str, torch.Tensor]) -> torch.Tensor:
         classification = safe_divide(sums["cross_entropy"], sums["class_weight"])

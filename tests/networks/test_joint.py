@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from sksubtomo.networks import AutoencodingNetwork, Liu2019
@@ -54,3 +55,25 @@ def test_batch_norm_of_all_rows_sees_the_others():
     network = small_network(batch_norm_rows="all").train()
     first, second = network(batch, labeled).logits, network(other, labeled).logits
     assert not torch.allclose(first[labeled], second[labeled], atol=1e-2)
+
+
+@pytest.mark.parametrize("network", ["liu2019", "resnet"])
+def test_scale_of_the_code_is_undone_by_the_decoder(network):
+    plain = small_network(network=network).eval()
+    scaled = small_network(network=network, code_scale=8.0).eval()
+    batch = torch.randn(4, 1, 6, 5, 7)
+    torch.testing.assert_close(scaled.encode(batch), 8 * plain.encode(batch))
+    torch.testing.assert_close(scaled.reconstruct(batch), plain.reconstruct(batch))
+    torch.testing.assert_close(scaled.logits(batch), plain.logits(batch), rtol=0, atol=0)
+
+
+def test_automatic_scale_grows_with_the_number_of_features():
+    def first_weight(shape, n_filters, **params):
+        torch.manual_seed(0)
+        network = AutoencodingNetwork(shape, None, n_filters=n_filters, latent_dim=2, **params)
+        return network.encoder.to_code[1].weight[0, 0].item()
+
+    # 4 * 3 * 3 * 4 features, and 32 * 5 * 5 * 5.
+    small, large = ((6, 5, 7), 4), ((10, 10, 10), 32)
+    assert first_weight(*small, code_scale="auto") == first_weight(*small)
+    assert first_weight(*large, code_scale="auto") == pytest.approx(4 * first_weight(*large))

@@ -6,7 +6,7 @@ from torch import nn
 
 from sksubtomo.augmentation._views import apply_wedge
 from sksubtomo.fourier import missing_wedge_mask
-from sksubtomo.networks import AutoencodingOutput, ContrastiveOutput
+from sksubtomo.networks import AutoencodingNetwork, AutoencodingOutput, ContrastiveOutput
 from sksubtomo.training import (
     ContrastiveLoss,
     JointLoss,
@@ -92,6 +92,100 @@ def test_summary_of_an_epoch_weighs_labels_not_batches(output):
     assert summary["reconstruction_error"] == pytest.approx(
         float(squared_errors(output.volumes, output.reconstruction).mean().detach()), rel=1e-5
     )
+
+
+# --- The weight of the sparsity ------------------------------------------------------------------
+
+
+@pytest.fixture
+def explaining(output):
+    """An output whose reconstruction explains some of the variance of its volumes."""
+    reconstruction = (0.5 * output.volumes + 0.1 * output.reconstruction.detach()).requires_grad_()
+    return output._replace(reconstruction=reconstruction)
+
+
+def gain(output, weights):
+    """How much lower the weighted error is than that of the mean of all volumes."""
+    errors = squared_errors(output.volumes, output.reconstruction).detach()
+    variance = output.volumes.var(dim=0).mean()
+    return (weights * errors).sum() / errors.sum() * (variance - errors.mean())
+
+
+def test_relative_sparsity_costs_a_hundredth_of_what_the_reconstruction_gains(explaining):
+    params = {"alpha": 0.5, "unlabeled_weight": 0.25}
+    weights = torch.where(CODES >= 0, 0.5, 0.25)
+    explaining = AutoencodingOutput(*(value.double() for value in explaining[:4]))
+    expected = 0.01 * gain(explaining, weights)
+    assert expected > 0
+    free = JointLoss(**params, sparsity=0.0)(explaining, CODES)
+    relative = JointLoss(**params, sparsity="relative")(explaining, CODES)
+    torch.testing.assert_close(relative - free, expected)
+
+
+def test_relative_sparsity_has_the_gradient_of_the_papers_with_that_weight(explaining):
+    activity = explaining.code.detach().sum(dim=1).mean()
+    weight = float(0.01 * gain(explaining, torch.ones(6)) / activity)
+    JointLoss(sparsity="relative")(explaining, CODES).backward()
+    relative = explaining.code.grad.clone(), explaining.reconstruction.grad.clone()
+    explaining.code.grad = explaining.reconstruction.grad = None
+    JointLoss(sparsity=weight)(explaining, CODES).backward()
+    torch.testing.assert_close(relative, (explaining.code.grad, explaining.reconstruction.grad))
+
+
+def test_relative_sparsity_is_off_where_nothing_is_gained(output):
+    output.code.retain_grad()
+    loss = JointLoss(sparsity="relative")(output, CODES)
+    assert loss == JointLoss(sparsity=0.0)(output, CODES)
+    loss.backward()
+    assert (output.code.grad == 0).all()
+
+
+def test_relative_sparsity_of_a_dead_code_is_finite(explaining):
+    dead = explaining._replace(code=torch.zeros(6, 4, requires_grad=True))
+    loss = JointLoss(sparsity="relative")(dead, CODES)
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert torch.isfinite(dead.code.grad).all()
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e6])
+def test_relative_sparsity_does_not_depend_on_the_scale_of_the_code(explaining, scale):
+    scaled = explaining._replace(code=explaining.code.detach() * scale)
+    loss = JointLoss(sparsity="relative")
+    torch.testing.assert_close(loss(scaled, CODES), loss(explaining, CODES))
+
+
+def test_relative_sparsity_without_reconstruction_is_none(output):
+    alone = output._replace(reconstruction=None)
+    assert JointLoss(sparsity="relative")(alone, CODES) == JointLoss(sparsity=0.1)(alone, CODES)
+
+
+def trained_on_weak_signal(sparsity, seed=0):
+    """Figures of an autoencoder after 80 steps on noise with one weak pattern in it."""
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(48, 1, 6, 6, 6, generator=generator)
+    amplitudes = torch.randn(48, 1, 1, 1, 1, generator=generator)
+    volumes = noise + 0.15 * amplitudes * torch.arange(-2.5, 3).reshape(6, 1, 1)
+    torch.manual_seed(seed)
+    network = AutoencodingNetwork((6, 6, 6), None, n_blocks=1, n_filters=4, latent_dim=16)
+    optimizer = torch.optim.Adam(network.parameters(), lr=5e-3)
+    loss = JointLoss(sparsity=sparsity)
+    for _ in range(80):
+        optimizer.zero_grad()
+        loss(network(volumes), torch.full((48,), -1)).backward()
+        optimizer.step()
+    return loss.summarize(loss.sums)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_weak_signal_is_lost_with_a_fixed_weight_and_kept_with_the_relative_one(seed):
+    fixed = trained_on_weak_signal(0.03, seed)
+    assert fixed["live_units"] == 0
+    assert fixed["reconstruction_spread"] < 1e-6
+    relative = trained_on_weak_signal("relative", seed)
+    free = trained_on_weak_signal(0.0, seed)
+    assert relative["live_units"] >= 8
+    assert relative["explained_variance"] > 0.7 * free["explained_variance"] > 0.05
 
 
 # --- What was added to the paper's loss ----------------------------------------------------------
