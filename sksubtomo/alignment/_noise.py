@@ -81,14 +81,14 @@ def measure_noise(
     shells = whole.radii[near].round().astype(int)
     scale = 1.0 if filtered else total[far].mean() / border[far].mean()
     counts = np.bincount(shells, minlength=n_shells)
-    noise, power = (
+    in_shells, power = (
         np.bincount(shells, values[near], minlength=n_shells) / np.maximum(counts, 1)
         for values in (border * scale, total)
     )
     _positive(power.max())
     # A shell without a frequency is not compared, but must not divide by 0.
-    noise = np.where(counts > 0, np.maximum(noise, _LEAST_NOISE * power), 0)
-    return np.maximum(noise, _LEAST_BACKGROUND * noise.max())
+    in_shells = np.where(counts > 0, np.maximum(in_shells, _LEAST_NOISE * power), 0)
+    return np.maximum(in_shells, _LEAST_BACKGROUND * in_shells.max())
 
 
 def _positive(power: float) -> float:

@@ -75,7 +75,7 @@ class AutoencodingNetwork(nn.Module):
         network: str | NetworkSettings = "liu2019",
         latent_dim: int | None = 128,
         reconstructs: bool = True,
-        code_scale: float | Literal[auto] = 1.0,
+        code_scale: float | Literal["auto"] = 1.0,
     ) -> None:
         super().__init__()
         parts = network_settings(network)
