@@ -59,8 +59,8 @@ def measure_noise(
     """
     n_shells = int(poses.shells.max()) + 1
     if not isinstance(poses, PoseGrid):
-        power = float(np.mean([np.square(block).mean() for block in volume_blocks(volumes)]))
-        return np.full(n_shells, _positive(power))
+        mean = float(np.mean([np.square(block).mean() for block in volume_blocks(volumes)]))
+        return np.full(n_shells, _positive(mean))
     whole = _all_frequencies(poses.box_size, tilt_range_deg)
     by_shell = kind == "shells"
     weight = _border(poses.box_size, mask_radius) if by_shell else None
