@@ -34,6 +34,7 @@ from sksubtomo.metrics import get_labeled_scorer
 from sksubtomo.model_selection import SemiSupervisedSplit
 from sksubtomo.networks import Liu2019
 from sksubtomo.preprocessing import CenterCropper, VolumeFlattener, VolumeNormalizer
+from sksubtomo.training import VolumeNet
 
 
 def exported_estimators():
@@ -44,7 +45,8 @@ def exported_estimators():
                 item = getattr(package, name)
                 # Pickers have parameters to get and set, but nothing to fit.
                 is_estimator = inspect.isclass(item) and issubclass(item, BaseEstimator)
-                if is_estimator and hasattr(item, "fit"):
+                # The net is what estimators are made of.
+                if is_estimator and hasattr(item, "fit") and item is not VolumeNet:
                     yield name
 
 

@@ -316,6 +316,13 @@ def test_settings_without_a_use_are_refused_by_name(estimator, message, mostly_h
         estimator.fit(*mostly_hidden)
 
 
+def test_sizes_of_a_decoder_that_is_not_there_are_refused(mostly_hidden):
+    pytest.importorskip("monai")
+    network = MONAINet("resnet10", n_filters=8)
+    with pytest.raises(ValueError, match="CNNClassifier has no use for n_filters=8"):
+        CNNClassifier(network=network).fit(*mostly_hidden)
+
+
 def test_a_plain_training_is_taken_everywhere(network, mostly_hidden):
     network.set_params(max_epochs=1, training=Training(weight_decay=0.1)).fit(*mostly_hidden)
     assert network.net_.optimizer_.param_groups[0]["weight_decay"] == 0.1
