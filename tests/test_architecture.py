@@ -65,3 +65,14 @@ def test_no_two_estimators_share_a_block_of_six_lines():
                 here = f"{path.relative_to(PACKAGE)}:{lines[start][0]}"
                 there = seen.setdefault(block, here)
                 assert there.partition(":")[0] == here.partition(":")[0], f"{there} and {here}"
+
+
+def test_private_names_of_scikit_learn_come_through_one_module():
+    gate = PACKAGE / "_utils" / "_sklearn.py"
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if path == gate:
+            continue
+        for module, names in imported_modules(path):
+            if module.split(".")[0] == "sklearn":
+                private = [name for name in [*module.split("."), *names] if re.match("_[^_]", name)]
+                assert not private, f"{path.relative_to(PACKAGE)} imports {private} of {module}"

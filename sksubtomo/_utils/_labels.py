@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import accuracy_score
-from sklearn.utils import _safe_indexing
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from sksubtomo._utils._near_misses import describe, near_misses, warn_of_near_misses
+from sksubtomo._utils._sklearn import safe_indexing
 from sksubtomo._utils._warnings import level_of_caller
 
 UNLABELED = -1
@@ -356,7 +356,7 @@ def score_labeled(predict: Callable[[Any], NDArray], X: Any, y: Any, sample_weig
     if not len(rows):
         return undefined_score("The score")
     weight = None if sample_weight is None else np.asarray(sample_weight)[rows]
-    labels = predict(_safe_indexing(X, rows))
+    labels = predict(safe_indexing(X, rows))
     return float(accuracy_score(truth, labels, sample_weight=weight))
 
 

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.base import clone
-from sklearn.utils import _safe_indexing
 
 from sksubtomo._utils._arrays import as_array
 from sksubtomo._utils._labels import is_unlabeled
+from sksubtomo._utils._sklearn import safe_indexing
 
 # Metadata of other volumes than those of X, whose number may happen to be the same.
 _WHOLE = ("X_val", "y_val")
@@ -61,7 +61,7 @@ def take_rows(params: Mapping[str, Any], rows: NDArray, n_samples: int) -> dict[
         The entries of these samples, and the other values as they are.
     """
     return {
-        name: _safe_indexing(value.tocsr() if issparse(value) else value, rows)
+        name: safe_indexing(value.tocsr() if issparse(value) else value, rows)
         if is_per_row(name, value, n_samples)
         else value
         for name, value in params.items()

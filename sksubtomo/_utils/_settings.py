@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Self
 
 from sklearn.base import BaseEstimator, clone
-from sklearn.utils._param_validation import validate_parameter_constraints
 
 from sksubtomo._utils._doc_link import DocLinkMixin
 from sksubtomo._utils._params import to_plain
+from sksubtomo._utils._sklearn import validate_parameter_constraints
 
 
 def store_parameters(instance: Any, given: Mapping[str, Any]) -> None:

@@ -6,10 +6,9 @@ import reprlib
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
-from sklearn.utils._param_validation import StrOptions
-
 from sksubtomo._utils._params import NumberInterval, to_plain
 from sksubtomo._utils._settings import Settings, store_parameters
+from sksubtomo._utils._sklearn import StrOptions
 from sksubtomo.augmentation._views import WedgeAwareAugmentation, check_cutoffs
 from sksubtomo.fourier import check_tilt_range
 

@@ -8,9 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.special import log_softmax
-from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.base import ClassifierMixin
 from sklearn.utils import compute_class_weight
-from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from sksubtomo._utils._labels import (
@@ -21,6 +20,7 @@ from sksubtomo._utils._labels import (
     uniform_labels,
 )
 from sksubtomo._utils._scoring import refuse_scoring_unlabeled
+from sksubtomo._utils._sklearn import StrOptions, fit_context
 from sksubtomo._utils._volumes import check_volumes
 from sksubtomo.base._estimator import BaseVolumeEstimator
 from sksubtomo.networks import AutoencodingNetwork
@@ -45,7 +45,7 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
         "classes": ["array-like", None],
     }
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, classes=None):
         """Train for one more epoch on the given volumes, without validation.
 

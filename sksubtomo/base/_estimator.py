@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, _fit_context
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_consistent_length
 
@@ -20,6 +20,7 @@ from sksubtomo._utils._callbacks import CallbackSupportMixin, FitTasks
 from sksubtomo._utils._doc_link import DocLinkMixin
 from sksubtomo._utils._labels import UNLABELED
 from sksubtomo._utils._settings import HasSettings, Settings, store_parameters
+from sksubtomo._utils._sklearn import fit_context
 from sksubtomo._utils._volumes import check_volumes
 from sksubtomo.base._checks import (
     check_cubes,
@@ -106,7 +107,7 @@ class BaseVolumeEstimator(
     ):
         store_parameters(self, locals())
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, *, X_val=None, y_val=None, tilt_ranges_deg=None):
         """Fit to volumes and their labels, where known.
 
@@ -152,7 +153,7 @@ class BaseVolumeEstimator(
         tasks.end()
         return self
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None):
         """Train for one more epoch on the given volumes, without validation.
 

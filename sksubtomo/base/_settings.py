@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils._param_validation import StrOptions
 
 from sksubtomo._torch import PRECISIONS, resolve_device
 from sksubtomo._utils._delegation import unfrozen
 from sksubtomo._utils._params import NumberInterval, to_plain
 from sksubtomo._utils._settings import Settings, checked, refuse_unused
+from sksubtomo._utils._sklearn import StrOptions
 from sksubtomo.augmentation import WedgeAwareRotations, augmentation_settings
 from sksubtomo.networks import NetworkSettings, network_settings
 from sksubtomo.training import FitSettings, Training, training_settings

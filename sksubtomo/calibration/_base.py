@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from numbers import Integral
 from typing import Any, ClassVar
 
-from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.metadata_routing import UNUSED, MetadataRouter, MethodMapping
 
 from sksubtomo._utils._meta_classifier import BaseMetaClassifier
 from sksubtomo._utils._params import NumberInterval
 from sksubtomo._utils._routing import routed_params, routing_is_enabled
+from sksubtomo._utils._sklearn import HasMethods
 from sksubtomo.calibration._folds import splitter_of
 
 

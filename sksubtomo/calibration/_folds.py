@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
-from sklearn.utils import _safe_indexing
 from sklearn.utils.parallel import Parallel, delayed
 
 from sksubtomo._utils._labels import encode_labels, is_unlabeled
 from sksubtomo._utils._meta_classifier import fit_classifier
 from sksubtomo._utils._rows import take_rows
+from sksubtomo._utils._sklearn import safe_indexing
 from sksubtomo.model_selection import SemiSupervisedSplit
 
 Folds = list[tuple[NDArray[np.intp], NDArray[np.intp]]]
@@ -187,8 +187,8 @@ def _respond_to_fold(
     respond: Respond,
     params: Mapping[str, Any],
 ) -> NDArray:
-    X_train = _safe_indexing(X, train)
+    X_train = safe_indexing(X, train)
     in_fold = fit_classifier(fitted, X_train, y[train], take_rows(params, train, len(y)))
     if not np.array_equal(in_fold.classes_, fitted.classes_):
         raise _lacks_classes("A training fold", np.setdiff1d(fitted.classes_, in_fold.classes_))
-    return respond(in_fold, X_train, y[train], _safe_indexing(X, test))
+    return respond(in_fold, X_train, y[train], safe_indexing(X, test))

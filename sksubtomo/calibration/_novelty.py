@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 from sklearn.covariance import ledoit_wolf_shrinkage
 from sklearn.pipeline import Pipeline
-from sklearn.utils import _safe_indexing
 
 from sksubtomo._utils._delegation import unfrozen
 from sksubtomo._utils._labels import encode_labels
+from sksubtomo._utils._sklearn import safe_indexing
 
 Method = str | Callable[[Any, Any], NDArray]
 
@@ -126,7 +126,7 @@ def fit_reference(method: Method, fitted: Any, X: Any, y: NDArray) -> TiedGaussi
         return None
     targets, _ = encode_labels(y, fitted.classes_)
     rows = np.flatnonzero(targets >= 0)
-    return fit_tied_gaussians(_features(fitted, _safe_indexing(X, rows)), targets[rows])
+    return fit_tied_gaussians(_features(fitted, safe_indexing(X, rows)), targets[rows])
 
 
 def score_volumes(

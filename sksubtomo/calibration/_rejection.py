@@ -8,10 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import _fit_context
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import _safe_indexing, indexable
-from sklearn.utils._param_validation import HasMethods, StrOptions
+from sklearn.utils import indexable
 from sklearn.utils.validation import check_is_fitted
 
 from sksubtomo._utils._labels import (
@@ -26,6 +24,7 @@ from sksubtomo._utils._near_misses import warning_once
 from sksubtomo._utils._params import NumberInterval
 from sksubtomo._utils._rows import as_rows
 from sksubtomo._utils._scoring import refuse_scoring_unlabeled
+from sksubtomo._utils._sklearn import HasMethods, StrOptions, fit_context, safe_indexing
 from sksubtomo.calibration._base import BaseHeldOutClassifier
 from sksubtomo.calibration._folds import make_folds, respond_out_of_fold, rows_to_calibrate_on
 from sksubtomo.calibration._novelty import METHODS, check_method, fit_reference, score_volumes
@@ -147,7 +146,7 @@ class RejectingClassifier(BaseHeldOutClassifier):
         self.cv = cv
         self.n_jobs = n_jobs
 
-    @_fit_context(prefer_skip_nested_validation=False)
+    @fit_context(prefer_skip_nested_validation=False)
     @warning_once()
     def fit(self, X, y, *, groups=None, **params):
         """Fit the classifier to everything, and choose the threshold on held-out labels.
@@ -189,11 +188,11 @@ class RejectingClassifier(BaseHeldOutClassifier):
         # features depends on their number, and with it the scale of the distances.
         folds_of_references = folds if folds and self.method == "mahalanobis" else []
         references = [
-            fit_reference(self.method, fitted, _safe_indexing(X, train), y[train])
+            fit_reference(self.method, fitted, safe_indexing(X, train), y[train])
             for train in (own[~is_unlabeled(y[own])] for own, _ in folds_of_references)
         ]
         if folds is None:
-            scores = score_volumes(self.method, fitted, references, _safe_indexing(X, rows))
+            scores = score_volumes(self.method, fitted, references, safe_indexing(X, rows))
         else:
             respond = partial(_scores, self.method)
             scores = respond_out_of_fold(fitted, X, y, folds, respond, self.n_jobs, routed)

@@ -10,17 +10,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
-from sklearn.base import _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import _safe_indexing, indexable
-from sklearn.utils._param_validation import HasMethods
+from sklearn.utils import indexable
 
 from sksubtomo._utils._delegation import inner_has
 from sksubtomo._utils._labels import check_labels, encode_labels
 from sksubtomo._utils._meta_classifier import fit_classifier
 from sksubtomo._utils._near_misses import warning_once
 from sksubtomo._utils._rows import as_rows
+from sksubtomo._utils._sklearn import HasMethods, fit_context, safe_indexing
 from sksubtomo.calibration._base import BaseHeldOutClassifier
 from sksubtomo.calibration._folds import make_folds, respond_out_of_fold, rows_to_calibrate_on
 
@@ -167,7 +166,7 @@ class TemperatureScaledClassifier(BaseHeldOutClassifier):
         self.cv = cv
         self.n_jobs = n_jobs
 
-    @_fit_context(prefer_skip_nested_validation=False)
+    @fit_context(prefer_skip_nested_validation=False)
     @warning_once()
     def fit(self, X, y, *, groups=None, **params):
         """Choose the temperature on held-out labels, and fit the classifier to everything.
@@ -203,7 +202,7 @@ class TemperatureScaledClassifier(BaseHeldOutClassifier):
         folds = None if frozen else make_folds(self.estimator, self.cv, X, y, groups)
         fitted = fit_classifier(self.estimator, X, y, routed)
         if folds is None:
-            probabilities = fitted.predict_proba(_safe_indexing(X, rows))
+            probabilities = fitted.predict_proba(safe_indexing(X, rows))
         else:
             rows = np.concatenate([test for _, test in folds])
             probabilities = respond_out_of_fold(

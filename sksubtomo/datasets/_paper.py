@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import train_test_split
 from sklearn.utils import Bunch, check_random_state
-from sklearn.utils._param_validation import validate_params
 
 from sksubtomo._utils._params import NumberInterval
+from sksubtomo._utils._sklearn import validate_params
 from sksubtomo.datasets._subtomograms import make_subtomograms
 from sksubtomo.simulate import COMPLEXES
 

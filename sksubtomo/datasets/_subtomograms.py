@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 from sklearn.utils import Bunch, check_random_state
-from sklearn.utils._param_validation import StrOptions, validate_params
 
 from sksubtomo._utils._params import NumberInterval
+from sksubtomo._utils._sklearn import StrOptions, validate_params
 from sksubtomo.datasets._blobs import BLOBS, check_blob_box, make_blob_volumes
 from sksubtomo.datasets._cut import cut_from_tomograms
 from sksubtomo.datasets._densities import check_boxes, load_densities

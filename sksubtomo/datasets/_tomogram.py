@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 from sklearn.utils import Bunch, check_random_state
-from sklearn.utils._param_validation import validate_params
 
 from sksubtomo._utils._params import NumberInterval
+from sksubtomo._utils._sklearn import validate_params
 from sksubtomo.datasets._densities import check_boxes, load_densities, map_radius
 from sksubtomo.geometry import back_project
 from sksubtomo.io import extract_subtomograms

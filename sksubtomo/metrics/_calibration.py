@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import Bunch, _safe_indexing
-from sklearn.utils._param_validation import StrOptions, validate_params
+from sklearn.utils import Bunch
 from sklearn.utils.validation import check_array, check_consistent_length
 
 from sksubtomo._utils._labels import encode_labels
 from sksubtomo._utils._params import NumberInterval
+from sksubtomo._utils._sklearn import StrOptions, safe_indexing, validate_params
 
 _CONSTRAINTS: dict[str, list] = {
     "y_true": ["array-like"],
@@ -141,7 +141,7 @@ def _confidence_and_hits(
         raise ValueError("Calibration needs labeled rows, but every label in y_true is hidden.")
     # Unlabeled rows may be NaN, as those of cross_val_predict are.
     y_prob = check_array(
-        _safe_indexing(y_prob, labeled), dtype=np.float64, ensure_2d=False, input_name="y_prob"
+        safe_indexing(y_prob, labeled), dtype=np.float64, ensure_2d=False, input_name="y_prob"
     )
     if y_prob.ndim == 1:
         y_prob = np.column_stack([1 - y_prob, y_prob])

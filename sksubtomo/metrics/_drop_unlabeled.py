@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_consistent_length
 
 from sksubtomo._utils._labels import labeled_rows
+from sksubtomo._utils._sklearn import safe_indexing
 
 
 def drop_unlabeled(y, *arrays):
@@ -61,4 +61,4 @@ def drop_unlabeled(y, *arrays):
 
 
 def _rows(array: Any, rows: Any) -> Any:
-    return None if array is None else _safe_indexing(array, rows)
+    return None if array is None else safe_indexing(array, rows)

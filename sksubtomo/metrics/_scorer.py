@@ -12,12 +12,12 @@ import sklearn
 from numpy.typing import NDArray
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import average_precision_score, get_scorer, log_loss, roc_auc_score
-from sklearn.utils import _safe_indexing
 from sklearn.utils.metadata_routing import MetadataRequest, get_routing_for_object
 from sklearn.utils.validation import check_consistent_length
 
 from sksubtomo._utils._labels import labeled_rows, undefined_score, unknown_labels
 from sksubtomo._utils._rows import refuse_unlabeled_class, take_rows
+from sksubtomo._utils._sklearn import safe_indexing
 from sksubtomo._utils._warnings import level_of_caller
 
 # What TunedThresholdClassifierCV makes a scorer of its own from, which it calls with thresholded
@@ -80,7 +80,7 @@ class LabeledScorer:
         if not len(rows):
             return undefined_score(repr(self))
         params = take_rows(params, rows, len(y))
-        return self._scorer(estimator, _safe_indexing(X, rows), labels, **params)
+        return self._scorer(estimator, safe_indexing(X, rows), labels, **params)
 
     def __getattr__(self, name: str) -> Any:
         if name not in _PARTS:

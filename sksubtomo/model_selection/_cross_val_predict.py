@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import sklearn
 from numpy.typing import NDArray
-from sklearn.utils import _safe_indexing, indexable
+from sklearn.utils import indexable
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.parallel import Parallel, delayed
 
 from sksubtomo._utils._labels import check_labels, encode_labels, hidden_labels
 from sksubtomo._utils._near_misses import warning_once
 from sksubtomo._utils._rows import fit_clone, take_rows
+from sksubtomo._utils._sklearn import safe_indexing
 from sksubtomo._utils._warnings import level_of_caller
 from sksubtomo.model_selection._split import Fold, SemiSupervisedSplit
 
@@ -181,9 +182,9 @@ def _fit_and_ask(
 ) -> _Result:
     train, test = fold
     fitted = fit_clone(
-        estimator, _safe_indexing(X, train), y[train], **take_rows(params, train, len(y))
+        estimator, safe_indexing(X, train), y[train], **take_rows(params, train, len(y))
     )
-    values = np.asarray(getattr(fitted, method)(_safe_indexing(X, test)))
+    values = np.asarray(getattr(fitted, method)(safe_indexing(X, test)))
     return values, getattr(fitted, "classes_", None)
 
 

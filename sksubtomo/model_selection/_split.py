@@ -13,11 +13,11 @@ from sklearn.model_selection import (
     StratifiedGroupKFold,
     StratifiedKFold,
 )
-from sklearn.model_selection._split import GroupsConsumerMixin
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from sksubtomo._utils._labels import encode_labels, labeled_rows
 from sksubtomo._utils._numbers import is_integer
+from sksubtomo._utils._sklearn import GroupsConsumerMixin
 from sksubtomo.model_selection._pairs import check_pairs, rows_of_pairs
 
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from numbers import Integral
 from typing import Any, ClassVar
 
-from sklearn.utils._param_validation import StrOptions
 from torch import nn
 
 from sksubtomo._utils._docs import documented
 from sksubtomo._utils._params import NumberInterval
 from sksubtomo._utils._settings import Settings, store_parameters
+from sksubtomo._utils._sklearn import StrOptions
 from sksubtomo._utils._volumes import Shape3d
 from sksubtomo.networks._liu2019 import Classifier3d, Decoder3d, Encoder3d
 from sksubtomo.networks._monai import MonaiEncoder3d, monai_factory

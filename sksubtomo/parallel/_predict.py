@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import _num_samples, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from sksubtomo._utils._arrays import is_lazy
 from sksubtomo._utils._batches import rows_per_batch
 from sksubtomo._utils._delegation import unfrozen
 from sksubtomo._utils._numbers import is_integer
 from sksubtomo._utils._rows import as_rows
+from sksubtomo._utils._sklearn import num_samples
 from sksubtomo.parallel._dask import large_tasks
 from sksubtomo.parallel._mapped import MappedArray, by_reference
 
@@ -106,7 +107,7 @@ def parallel_predict(
     _check_method(estimator, method)
     # Not every sparse format has rows to take.
     X = X.tocsr() if issparse(X) else as_rows(X)
-    n_rows = _num_samples(X)
+    n_rows = num_samples(X)
     if n_rows == 0:
         name = type(estimator).__name__
         raise ValueError(f"Found array with 0 sample(s) while {name} requires a minimum of 1.")
@@ -130,7 +131,7 @@ def _shards(X: Any, n_rows: int, size: int) -> Iterator[Shard]:
 
 def _predict_shard(estimator: Any, method: str, shard: Shard) -> NDArray:
     rows = np.asarray(getattr(estimator, method)(shard.rows))
-    n_rows = _num_samples(shard.rows)
+    n_rows = num_samples(shard.rows)
     if rows.ndim == 0 or len(rows) != n_rows:
         raise ValueError(
             f"{type(estimator).__name__}.{method} answers {n_rows} samples by an array of shape "
@@ -144,7 +145,7 @@ def _default_shard_size(estimator: Any, X: Any, n_workers: int) -> int:
     last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
     voxels = getattr(last, "n_features_in_", None) or math.prod(X.shape[1:])
     unit = rows_per_batch(max(1, voxels), "cuda")  # whole batches on the CPU, too
-    n_units = math.ceil(_num_samples(X) / (_SHARDS_PER_WORKER * n_workers * unit))
+    n_units = math.ceil(num_samples(X) / (_SHARDS_PER_WORKER * n_workers * unit))
     if not is_lazy(X) and not isinstance(by_reference(X), MappedArray):
         item_bytes = getattr(getattr(X, "dtype", None), "itemsize", 8)
         bytes_per_unit = unit * max(1, math.prod(X.shape[1:])) * item_bytes

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import StrOptions
 
 from sksubtomo._utils._doc_link import DocLinkMixin
 from sksubtomo._utils._params import NumberInterval
+from sksubtomo._utils._sklearn import StrOptions
 from sksubtomo.picking._checks import check_tomogram
 from sksubtomo.picking._peaks import Picks, find_peaks
 

@@ -9,13 +9,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, _fit_context
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from sksubtomo._utils._arrays import as_array, has_flat_rows, is_lazy
 from sksubtomo._utils._containers import in_container
 from sksubtomo._utils._doc_link import DocLinkMixin
 from sksubtomo._utils._params import EDGES
+from sksubtomo._utils._sklearn import fit_context
 from sksubtomo._utils._volumes import Shape3d, check_volumes, unchanged_on_error
 
 
@@ -44,7 +45,7 @@ class BaseVolumeTransformer(
     def __init__(self, *, volume_shape=None):
         self.volume_shape = volume_shape
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
         """Check the parameters against the shape of the volumes.
 

@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils._param_validation import StrOptions
 
+from sksubtomo._utils._sklearn import StrOptions
 from sksubtomo.preprocessing._base import VolumeTransformer
 
 

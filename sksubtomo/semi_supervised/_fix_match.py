@@ -7,11 +7,11 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils._param_validation import StrOptions
 
 from sksubtomo._utils._docs import documented
 from sksubtomo._utils._params import NumberInterval, to_plain
 from sksubtomo._utils._settings import store_parameters
+from sksubtomo._utils._sklearn import StrOptions
 from sksubtomo.base import BaseVolumeClassifier, Uses
 from sksubtomo.training import (
     FitSettings,

@@ -8,11 +8,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.semi_supervised import SelfTrainingClassifier as _SelfTrainingClassifier
-from sklearn.utils import _safe_indexing, indexable
-from sklearn.utils._param_validation import HasMethods, StrOptions
-from sklearn.utils.validation import _num_samples
+from sklearn.utils import indexable
 
 from sksubtomo._utils._labels import decode_labels, encode_labels
 from sksubtomo._utils._meta_classifier import BaseMetaClassifier
@@ -20,6 +18,13 @@ from sksubtomo._utils._near_misses import warning_once
 from sksubtomo._utils._params import NumberInterval
 from sksubtomo._utils._routing import routed_params
 from sksubtomo._utils._rows import as_rows, take_rows
+from sksubtomo._utils._sklearn import (
+    HasMethods,
+    StrOptions,
+    fit_context,
+    num_samples,
+    safe_indexing,
+)
 
 
 class SelfTrainingClassifier(BaseMetaClassifier):
@@ -115,7 +120,7 @@ class SelfTrainingClassifier(BaseMetaClassifier):
         self.max_iter = max_iter
         self.verbose = verbose
 
-    @_fit_context(prefer_skip_nested_validation=False)
+    @fit_context(prefer_skip_nested_validation=False)
     @warning_once()
     def fit(self, X, y, **params):
         """Fit to labeled and unlabeled volumes.
@@ -192,8 +197,8 @@ class _OnRows(ClassifierMixin, BaseEstimator):
 
     def fit(self, X: NDArray, y: NDArray) -> _OnRows:
         rows = X[:, 0]
-        params = take_rows(self.params, rows, _num_samples(self.volumes))
-        self.estimator.fit(_safe_indexing(self.volumes, rows), self.labels[y], **params)
+        params = take_rows(self.params, rows, num_samples(self.volumes))
+        self.estimator.fit(safe_indexing(self.volumes, rows), self.labels[y], **params)
         known = self.estimator.classes_
         # A classifier may have been told of classes that have no label.
         self.labels = np.concatenate([self.labels, np.setdiff1d(known, self.labels)])
@@ -201,4 +206,4 @@ class _OnRows(ClassifierMixin, BaseEstimator):
         return self
 
     def predict_proba(self, X: NDArray) -> NDArray:
-        return self.estimator.predict_proba(_safe_indexing(self.volumes, X[:, 0]))
+        return self.estimator.predict_proba(safe_indexing(self.volumes, X[:, 0]))

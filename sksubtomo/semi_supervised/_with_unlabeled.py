@@ -6,16 +6,14 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import _fit_context
 from sklearn.utils import indexable
-from sklearn.utils._param_validation import HasMethods
-from sklearn.utils.validation import _num_samples
 
 from sksubtomo._utils._labels import UNLABELED, decode_labels, encode_labels
 from sksubtomo._utils._meta_classifier import BaseMetaClassifier, fit_classifier
 from sksubtomo._utils._near_misses import warning_once
 from sksubtomo._utils._routing import routed_params
 from sksubtomo._utils._rows import as_rows, is_per_row
+from sksubtomo._utils._sklearn import HasMethods, fit_context, num_samples
 from sksubtomo.io import SharedVolumes
 from sksubtomo.semi_supervised._joined import join_volumes
 
@@ -90,7 +88,7 @@ class WithUnlabeled(BaseMetaClassifier):
         self.unlabeled = unlabeled
         self.unlabeled_metadata = unlabeled_metadata
 
-    @_fit_context(prefer_skip_nested_validation=False)
+    @fit_context(prefer_skip_nested_validation=False)
     @warning_once()
     def fit(self, X, y, **params):
         """Fit a clone of the estimator to the given and the unlabeled volumes.
@@ -124,7 +122,7 @@ class WithUnlabeled(BaseMetaClassifier):
         unlabeled = self.unlabeled
         if isinstance(unlabeled, SharedVolumes):
             unlabeled = unlabeled.volumes
-        n_unlabeled = 0 if unlabeled is None else _num_samples(unlabeled)
+        n_unlabeled = 0 if unlabeled is None else num_samples(unlabeled)
         routed = self._with_metadata_of_unlabeled(routed, len(targets), n_unlabeled)
         if n_unlabeled:
             if classes.dtype.kind == "b":
@@ -162,9 +160,9 @@ class WithUnlabeled(BaseMetaClassifier):
                         f"{n_unlabeled} unlabeled ones. Pass theirs as "
                         f"unlabeled_metadata={{{name!r}: ...}}."
                     )
-                if _num_samples(own) != n_unlabeled:
+                if num_samples(own) != n_unlabeled:
                     raise ValueError(
-                        f"unlabeled_metadata[{name!r}] has {_num_samples(own)} rows, but there are "
+                        f"unlabeled_metadata[{name!r}] has {num_samples(own)} rows, but there are "
                         f"{n_unlabeled} unlabeled volumes."
                     )
                 value = np.concatenate([np.asarray(value), np.asarray(own)])

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
-from sklearn.utils._param_validation import StrOptions
-
 from sksubtomo._utils._docs import documented
 from sksubtomo._utils._params import NumberInterval
 from sksubtomo._utils._settings import Settings, store_parameters
+from sksubtomo._utils._sklearn import StrOptions
 from sksubtomo.augmentation import Corruption
 from sksubtomo.training._settings import Training
 

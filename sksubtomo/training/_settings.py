@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import StrOptions
 
 from sksubtomo._utils._docs import documented
 from sksubtomo._utils._params import NumberInterval
 from sksubtomo._utils._settings import Settings, checked, store_parameters
+from sksubtomo._utils._sklearn import StrOptions
 
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 
