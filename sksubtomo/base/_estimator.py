@@ -47,9 +47,11 @@ from sksubtomo.training import (
     collect,
     epoch_figures,
     forward_batches,
+    kept_epoch,
     make_net,
     scaling_of,
     to_input,
+    warn_of_dead_code,
 )
 
 
@@ -136,6 +138,11 @@ class BaseVolumeEstimator(
         ValueError
             If `X` or `y` is malformed, no volume or only one class is labeled, or the box is
             too small for the network; before any training.
+
+        Warns
+        -----
+        DeadCodeWarning
+            If there is a code that is the same for all volumes, or a reconstruction.
         """
         resume = self.warm_start and hasattr(self, "net_")
         with undone_on_error(self):
@@ -150,6 +157,8 @@ class BaseVolumeEstimator(
                 tasks = FitTasks(self, settings.max_epochs, "epoch", X=X, y=y)
                 self._train(settings, plan, data, resume=resume, tasks=tasks)
                 self.conclude(data.X, data.targets)
+                remedy = getattr(self.net_.criterion_, "dead_code_remedy", "")
+                warn_of_dead_code(kept_epoch(self.net_), remedy, stacklevel=4)
         tasks.end()
         return self
 

@@ -9,7 +9,7 @@ from sksubtomo._utils._docs import documented
 from sksubtomo.base import Uses
 from sksubtomo.decomposition._base import BaseAutoencoder
 from sksubtomo.networks import AutoencodingNetwork
-from sksubtomo.training import AutoencoderTraining, FitSettings, JointLoss, Plan
+from sksubtomo.training import AutoencoderTraining, FitSettings, JointLoss, Plan, code_scale
 
 
 @documented
@@ -63,6 +63,7 @@ class Autoencoder(BaseAutoencoder):
 
     def plan(self, settings: FitSettings, targets: NDArray[np.int64]) -> Plan:
         """Plan encoder and decoder, trained by the reconstruction error."""
+        sparsity = settings.training.sparsity
         return Plan(
             AutoencodingNetwork,
             {
@@ -70,7 +71,8 @@ class Autoencoder(BaseAutoencoder):
                 "network": settings.network,
                 "n_classes": None,
                 "latent_dim": settings.latent_dim,
+                "code_scale": code_scale(sparsity),
             },
-            JointLoss(sparsity=settings.training.sparsity),
+            JointLoss(sparsity=sparsity),
             settings.views(),
         )

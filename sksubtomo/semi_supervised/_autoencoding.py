@@ -22,6 +22,7 @@ from sksubtomo.training import (
     Plan,
     PseudoLabelConsistency,
     ViewPolicy,
+    code_scale,
 )
 
 
@@ -150,6 +151,7 @@ class AutoencodingClassifier(ReconstructionMixin, BaseVolumeClassifier):
                 "n_classes": len(self.classes_),
                 "latent_dim": settings.latent_dim,
                 "reconstructs": reconstructs,
+                "code_scale": code_scale(reconstruction.sparsity),
             },
             self._loss(settings, views, targets),
             views,

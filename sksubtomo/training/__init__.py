@@ -16,6 +16,7 @@ from sksubtomo.training._data import VolumeDataset, split_dataset, to_input, vol
 from sksubtomo.training._inference import collect, forward_batches, scaling_of
 from sksubtomo.training._losses import (
     JointLoss,
+    code_scale,
     labeled_cross_entropy,
     safe_divide,
     squared_errors,
@@ -75,6 +76,7 @@ __all__ = [
     "VolumeDataset",
     "VolumeNet",
     "choose_confident",
+    "code_scale",
     "collect",
     "epoch_figures",
     "forward_batches",

@@ -78,6 +78,11 @@ def with_shared_counts(sums: Sums) -> Sums:
     }
 
 
+def code_scale(sparsity: float | Literal["relative"]) -> float | Literal["auto"]:
+    """Return the scale of the initial code that goes with a sparsity: 1 with the paper's loss."""
+    return "auto" if sparsity == "relative" else 1.0
+
+
 class JointLoss(nn.Module):
     r"""Joint loss of reconstruction and classification (Algorithm 1 of the paper).
 

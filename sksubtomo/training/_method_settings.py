@@ -24,20 +24,23 @@ class AutoencoderTraining(Training):
 
     Parameters
     ----------
-    sparsity : float, default=1e-4
-        Weight of the L1 norm of the code.
+    sparsity : float or "relative", default="relative"
+        Weight of the L1 norm of the code. "relative" is a hundredth of what the reconstruction
+        gains, and the initial code is scaled up, so that neither the penalty nor the first steps
+        kill the code; see :class:`JointLoss`. A number is the paper's loss, whose published code
+        has 1e-4: at low signal-to-noise ratios that costs more than a reconstruction can gain.
     %(training_settings)s
     """
 
     _parameter_constraints: ClassVar[dict[str, list]] = {
         **Training._parameter_constraints,
-        "sparsity": [_WEIGHT],
+        "sparsity": [_WEIGHT, StrOptions({"relative"})],
     }
 
     def __init__(
         self,
         *,
-        sparsity=1e-4,
+        sparsity="relative",
         optimizer="adam",
         betas=(0.9, 0.99),
         weight_decay=0.0,
@@ -63,8 +66,11 @@ class Reconstruction(Settings):
     unlabeled_weight : float, default=None
         Weight of the reconstruction error of unlabeled volumes. None is 1, as in Algorithm 1 of
         Liu et al. (2019), or 0 if ``alpha`` is 0.
-    sparsity : float, default=1e-4
-        Weight of the L1 norm of the code.
+    sparsity : float or "relative", default="relative"
+        Weight of the L1 norm of the code. "relative" is a hundredth of what the reconstruction
+        gains, and the initial code is scaled up, so that neither the penalty nor the first steps
+        kill the code; see :class:`JointLoss`. A number is the paper's loss, whose published code
+        has 1e-4: at low signal-to-noise ratios that costs more than a reconstruction can gain.
     measured_region : bool, default=False
         Whether the reconstruction error counts only what the tilts of ``augmentation`` measure.
     corruption : Corruption, default=None
@@ -73,14 +79,19 @@ class Reconstruction(Settings):
 
     _parameter_constraints: ClassVar[dict[str, list]] = {
         "unlabeled_weight": [_WEIGHT, None],
-        "sparsity": [_WEIGHT],
+        "sparsity": [_WEIGHT, StrOptions({"relative"})],
         "measured_region": ["boolean"],
         "corruption": [Corruption, None],
     }
     _defaults: ClassVar[Mapping[str, type[Settings]]] = {"corruption": Corruption}
 
     def __init__(
-        self, *, unlabeled_weight=None, sparsity=1e-4, measured_region=False, corruption=None
+        self,
+        *,
+        unlabeled_weight=None,
+        sparsity="relative",
+        measured_region=False,
+        corruption=None,
     ):
         store_parameters(self, locals())
 
