@@ -50,7 +50,8 @@ def initial_network(clf, X, y):
 @pytest.mark.parametrize(("alpha", "beta"), [(1.0, 1.0), (0.3, 2.0)])
 def test_one_step_of_algorithm_1_by_hand(mostly_hidden, alpha, beta):
     X, y = mostly_hidden
-    clf = quick(alpha=alpha, beta=beta, max_epochs=1, batch_size=60, training=UNSCALED)
+    paper = JointTraining(standardize=False, reconstruction=Reconstruction(sparsity=1e-4))
+    clf = quick(alpha=alpha, beta=beta, max_epochs=1, batch_size=60, training=paper)
     clf.fit(X, y)
 
     network = initial_network(clf, X, y).train()
