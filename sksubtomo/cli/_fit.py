@@ -239,12 +239,22 @@ def _labels(
             )
         return np.where(numbers > 0, numbers, _UNLABELED)
     labels = read_labels(options, files)
+    # Of a tomogram that cannot be read, no particle may have a place.
+    placed = np.isfinite(particles.coordinates).all(axis=1)
+    kept = ~np.isin(labels.names, names[~placed])
+    if not kept.all():
+        logger.warning("Left out with their tomograms: %s.", plural(int((~kept).sum()), "label"))
+    y = np.full(len(names), _UNLABELED)
     try:
-        return match_labels(
-            particles.coordinates, names, *labels, tolerance_voxels=options.label_tolerance
+        y[placed] = match_labels(
+            particles.coordinates[placed],
+            names[placed],
+            *(part[kept] for part in labels),
+            tolerance_voxels=options.label_tolerance,
         )
     except ValueError as error:
         raise ValueError(f"{', '.join(options.labels)}: {error}") from error
+    return y
 
 
 def match_labels(
