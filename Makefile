@@ -33,8 +33,8 @@ test: $(STAMP)
 	$(TEST_ENV) $(BIN)/python -m pytest -n 2
 
 # Folders whose results are numbers that a processor's kernels compute.
-NUMERICAL := tests/base tests/calibration tests/decomposition tests/fourier tests/geometry \
-	tests/networks tests/neural_network tests/picking tests/semi_supervised tests/simulate \
+NUMERICAL := tests/_torch tests/alignment tests/augmentation tests/base tests/calibration \
+	tests/decomposition tests/fourier tests/geometry tests/networks tests/neural_network tests/picking tests/semi_supervised tests/simulate \
 	tests/training tests/test_common_conventions.py tests/test_common_precision.py
 
 # These folders as on a processor with AVX2 only, then fits and predictions compared with those that

@@ -21,6 +21,7 @@ from sksubtomo.semi_supervised import (
     SelfTrainingClassifier,
     SemiSupervisedVAEClassifier,
 )
+from sksubtomo.training import Training
 
 
 class Task(NamedTuple):
@@ -53,8 +54,8 @@ def supervised_as_many_updates(task):
     """As many updates of the weights, and as much patience, as a network gets on all volumes."""
     batch_size = CNNClassifier().batch_size
     more = math.ceil(task.n_volumes / batch_size) / math.ceil(task.n_labels / batch_size)
-    patience = {"n_iter_no_change": round(10 * more)}
-    longer = {"max_epochs": round(task.params["max_epochs"] * more), "training_params": patience}
+    patience = Training(n_iter_no_change=round(10 * more))
+    longer = {"max_epochs": round(task.params["max_epochs"] * more), "training": patience}
     return CNNClassifier(**{**task.params, **longer})
 
 

@@ -1,8 +1,9 @@
-"""Rows of results in a CSV file, kept whole whatever happens."""
+"""Rows of results in a CSV file, which survive an interrupted run, and their tables."""
 
 import csv
 import os
 import platform
+import subprocess
 from datetime import date
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import sksubtomo
 
 
 def environment():
-    """Return what the figures depend on besides the code."""
+    """Return the columns of hardware and versions that every row has."""
     return {
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "threads": torch.get_num_threads(),
@@ -30,10 +31,40 @@ def environment():
     }
 
 
-def read_rows(path):
-    """Return the rows of a CSV file as dictionaries of strings, none if it is not there.
+def cpu_model():
+    """Return the name of the processor as the operating system reports it."""
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
-    A last line without its end, from a run that was killed while it wrote, is cut off the file.
+
+def cpu_instructions():
+    """Return the vector instructions of the processor that PyTorch uses."""
+    units = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    reduced = [unit.upper() for unit in ("amx_bf16", "avx512_bf16") if units.get(unit)]
+    return " ".join([torch.backends.cpu.get_cpu_capability(), *reduced])
+
+
+def commit(*paths):
+    """Return the short hash of the commit, with "+changes" if files under the paths differ."""
+    git = ["git", "-C", str(Path(__file__).resolve().parents[1])]
+    try:
+        short, changed = (
+            subprocess.run([*git, *words], check=True, capture_output=True, text=True).stdout
+            for words in (("rev-parse", "--short", "HEAD"), ("status", "--porcelain", "--", *paths))
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return short.strip() + "+changes" * bool(changed.strip())
+
+
+def read_rows(path):
+    """Return the rows of a CSV file as dictionaries of strings; none if it does not exist.
+
+    An incomplete last line, from a run that was killed while writing, is removed from the file.
     """
     path = Path(path)
     if not path.exists():
@@ -46,7 +77,7 @@ def read_rows(path):
 
 
 def append_rows(path, rows):
-    """Append rows, and a header if the file is new, and wait until they are on the disk.
+    """Append rows, with a header if the file is new, and wait until they are on the disk.
 
     Raises
     ------
@@ -55,7 +86,7 @@ def append_rows(path, rows):
     """
     path, columns = Path(path), list(rows[0])
     path.parent.mkdir(parents=True, exist_ok=True)
-    read_rows(path)  # mends a torn end
+    read_rows(path)  # removes an incomplete last line
     new = not path.exists() or not path.stat().st_size
     if not new:
         with open(path, newline="") as file:
@@ -71,6 +102,21 @@ def append_rows(path, rows):
         os.fsync(file.fileno())
 
 
+def missing_keys(path, columns, keys):
+    """Return the keys, tuples of values of some columns, of which the CSV file has no row.
+
+    Raises
+    ------
+    SystemExit
+        If the file lacks one of the columns.
+    """
+    rows = read_rows(path)
+    if rows and not set(columns) <= set(rows[0]):
+        raise SystemExit(f"{path} is no table of this script. Name another --results.")
+    done = {tuple(row[column] for column in columns) for row in rows}
+    return [key for key in keys if tuple(map(str, key)) not in done]
+
+
 def mean_and_spread(values):
     """Return mean and standard deviation as text, ``-`` where there is no value."""
     values = np.array([float(value) for value in values if value not in ("", "nan")])
@@ -78,3 +124,16 @@ def mean_and_spread(values):
         return "-"
     spread = f" ± {values.std(ddof=1):.3f}" if len(values) > 1 else ""
     return f"{values.mean():.3f}{spread}"
+
+
+def markdown_table(header, rows):
+    """Return the lines of a Markdown table, from the cells of the header and of every row."""
+    lines = ["| " + " | ".join(map(str, cells)) + " |" for cells in (header, *rows)]
+    return [lines[0], "|---" * len(header) + "|", *lines[1:]]
+
+
+def write_markdown(path, lines):
+    """Write lines beside the CSV file, with the extension ``.md``, and return them as one text."""
+    text = "\n".join(lines) + "\n"
+    Path(path).with_suffix(".md").write_text(text)
+    return text

@@ -19,7 +19,6 @@ microtubules get half, for about as many updates. One row goes to the CSV file f
 method, seed); rows that are there are not computed again.
 """
 
-import argparse
 import math
 import os
 import time
@@ -29,7 +28,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from _results import append_rows, environment, mean_and_spread, read_rows
+from _arguments import make_parser, positive
+from _results import (
+    append_rows,
+    environment,
+    markdown_table,
+    mean_and_spread,
+    missing_keys,
+    read_rows,
+    write_markdown,
+)
 from scipy.optimize import linear_sum_assignment
 from sklearn.pipeline import make_pipeline
 
@@ -41,7 +49,6 @@ from sksubtomo.preprocessing import VolumeNormalizer
 from sksubtomo.semi_supervised import AutoencodingClassifier
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "benchmarks/results/clean_candidates.csv"
 REAL = ("13pf_MT", "14pf_MT")
 BOX = 28
 VOXEL = 13.0
@@ -253,45 +260,41 @@ def render(path):
         if of_data[0]["found"]:
             found = mean_and_spread(row["found"] for row in by_seed)
             lines.append(f"Share of the particles that are among the candidates: {found}.")
-        lines += [
-            "",
-            "| ranked by | epochs | seeds | "
-            + " | ".join(f"removed at recall {recall:g}" for recall in RECALLS)
-            + " | recall, default | removed, default | seconds |",
-            "|---" * (len(measured) + 3) + "|",
-        ]
+        table = []
         for method in METHODS[data]:
             chosen = [row for row in of_data if row["method"] == method]
             if not chosen:
                 continue
             epochs = ", ".join(dict.fromkeys(row["epochs"] for row in chosen)) or "-"
             cells = [mean_and_spread(row[name] for row in chosen) for name in measured]
-            lines.append(f"| {method} | {epochs} | {len(chosen)} | {' | '.join(cells)} |")
-    text = "\n".join(lines) + "\n"
-    path.with_suffix(".md").write_text(text)
-    return text
+            table.append((method, epochs, len(chosen), *cells))
+        removed = (f"removed at recall {recall:g}" for recall in RECALLS)
+        header = (
+            *("ranked by", "epochs", "seeds"),
+            *(*removed, "recall, default", "removed, default", "seconds"),
+        )
+        lines += ["", *markdown_table(header, table)]
+    return write_markdown(path, lines)
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__, "clean_candidates", seeds=[0, 1, 2])
     parser.add_argument("--data", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--methods", nargs="+", choices=[SCORE, *NETWORKS])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--epochs", type=int, help="by default, those in EPOCHS")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="the CSV file")
+    parser.add_argument("--epochs", type=positive, help="by default, those in EPOCHS")
     options = parser.parse_args()
     if "microtubules" in options.data and not real_folder().is_dir():
         print(f"no {real_folder()}: microtubules left out; set SKSUBTOMO_SHARED_DATA", flush=True)
         options.data.remove("microtubules")
-    done = {(row["data"], row["method"], int(row["seed"])) for row in read_rows(options.results)}
-    for data, seed in product(options.data, options.seeds):
-        for method in METHODS[data]:
-            wanted = not options.methods or method in options.methods
-            if wanted and (data, method, seed) not in done:
-                append_rows(options.results, [run_one(data, method, seed, options.epochs)])
-                print(data, method, seed, flush=True)
+    wanted = [
+        (data, seed, method)
+        for data, seed in product(options.data, options.seeds)
+        for method in METHODS[data]
+        if method in (options.methods or METHODS[data])
+    ]
+    for data, seed, method in missing_keys(options.results, ("data", "seed", "method"), wanted):
+        append_rows(options.results, [run_one(data, method, seed, options.epochs)])
+        print(data, method, seed, flush=True)
     print(render(options.results))
 
 

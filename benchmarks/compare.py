@@ -16,7 +16,6 @@ paper   Early stopping watches a tenth of the training volumes, all labelled and
 fixed   No early stopping: all labels train, for all epochs.
 """
 
-import argparse
 import textwrap
 import time
 from itertools import product
@@ -28,9 +27,18 @@ mpl.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
+from _arguments import make_parser, positive
 from _data import data_name, load
 from _methods import DEFAULT, METHODS, Task
-from _results import append_rows, environment, mean_and_spread, read_rows
+from _results import (
+    append_rows,
+    environment,
+    markdown_table,
+    mean_and_spread,
+    missing_keys,
+    read_rows,
+    write_markdown,
+)
 from joblib import Parallel, delayed
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 from sklearn.model_selection import train_test_split
@@ -38,7 +46,6 @@ from sklearn.pipeline import Pipeline
 
 from sksubtomo.model_selection import mask_labels
 
-RESULTS = Path(__file__).parent / "results/compare.csv"
 CLASSES = ["apoferritin", "beta_galactosidase", "groel", "ribosome_70s"]
 PROTOCOLS = ["honest", "paper", "fixed"]
 KEY = (
@@ -48,28 +55,28 @@ KEY = (
 
 
 def parse_arguments(arguments=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__, "compare", seeds=[0, 1, 2])
     data = parser.add_argument_group("data set")
     data.add_argument("--data", default="made", help='"made", or a .npz file with X and y')
     data.add_argument("--particles", type=Path, help="STAR file with rlnTomoName, rlnClassNumber")
     data.add_argument("--tomograms", type=Path, nargs="+", help="MRC files; the last is tested on")
-    data.add_argument("--box-size", type=int, default=12)
-    data.add_argument("--n-train", type=int, help="default: 480 made, half a file, all particles")
-    data.add_argument("--n-test", type=int, default=400, help="of made volumes, those to test on")
+    data.add_argument("--box-size", type=positive, default=12)
+    data.add_argument(
+        "--n-train", type=positive, help="default: 480 made, half a file, all particles"
+    )
+    data.add_argument(
+        "--n-test", type=positive, default=400, help="of made volumes, those to test on"
+    )
     data.add_argument("--snr", type=float, default=2.0, help="of made volumes")
     data.add_argument("--classes", nargs="+", default=CLASSES, help="of made volumes")
     runs = parser.add_argument_group("what to run")
     runs.add_argument("--methods", nargs="+", choices=METHODS, default=DEFAULT)
     runs.add_argument("--fractions", type=float, nargs="+", default=[0.05, 0.1, 0.2])
     runs.add_argument("--protocols", nargs="+", choices=PROTOCOLS, default=["honest"])
-    runs.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    runs.add_argument("--max-epochs", type=int, default=30)
+    runs.add_argument("--max-epochs", type=positive, default=30)
     runs.add_argument("--learning-rate", type=float, default=1e-3)
     runs.add_argument("--threshold", type=float, default=0.95, help="of the self-trained networks")
-    runs.add_argument("--jobs", type=int, default=1, help="fits at a time")
-    runs.add_argument("--results", type=Path, default=RESULTS, help="the CSV file")
+    runs.add_argument("--jobs", type=positive, default=1, help="fits at a time")
     options = parser.parse_args(arguments)
     if (options.particles is None) != (options.tomograms is None):
         parser.error("--particles and --tomograms go together")
@@ -147,20 +154,20 @@ def key_of(options, method, fraction, protocol, seed):
 
 def run(options):
     """Compute the rows that are missing."""
-    rows = read_rows(options.results)
-    if rows and not set(KEY) <= set(rows[0]):
-        raise SystemExit(f"{options.results} is no table of this script. Name another --results.")
-    done = {tuple(row[name] for name in KEY) for row in rows}
-    todo = []
-    for wanted in product(options.seeds, options.protocols, options.fractions, options.methods):
-        seed, protocol, fraction, method = wanted
+    wanted = {}
+    for combination in product(
+        options.seeds, options.protocols, options.fractions, options.methods
+    ):
+        seed, protocol, fraction, method = combination
         if protocol == "paper" and not METHODS[method].watches:
             print(f"{method} does not watch a validation set; left out of the protocol 'paper'.")
-        elif key_of(options, method, fraction, protocol, seed) not in done:
-            todo.append((method, fraction, protocol, seed))
-    print(f"{len(todo)} of {len(todo) + len(done)} rows to compute")
+        else:
+            task = (method, fraction, protocol, seed)
+            wanted[key_of(options, *task)] = task
+    todo = missing_keys(options.results, KEY, wanted)
+    print(f"{len(todo)} of {len(wanted)} rows to compute")
     parallel = Parallel(n_jobs=options.jobs, return_as="generator_unordered")
-    for row in parallel(delayed(run_one)(options, *task) for task in todo):
+    for row in parallel(delayed(run_one)(options, *wanted[key]) for key in todo):
         append_rows(options.results, [row])
         print(*(row[name] for name in KEY[5:]), row["accuracy"], f"{row['fit_seconds']} s")
 
@@ -179,10 +186,7 @@ def sections(rows):
 def table(rows, column):
     """Return a Markdown table of one figure, methods by fractions, mean and standard deviation."""
     fractions = sorted({float(row["fraction"]) for row in rows})
-    lines = [
-        "| method | " + " | ".join(f"{fraction:.0%} labels" for fraction in fractions) + " |",
-        "|---" * (len(fractions) + 1) + "|",
-    ]
+    lines = []
     present = {row["method"] for row in rows}
     for method in (name for name in METHODS if name in present):
         cells = [
@@ -194,8 +198,8 @@ def table(rows, column):
             for fraction in fractions
         ]
         if set(cells) != {"-"}:
-            lines.append(f"| {METHODS[method].title} | " + " | ".join(cells) + " |")
-    return lines
+            lines.append((METHODS[method].title, *cells))
+    return markdown_table(("method", *(f"{fraction:.0%} labels" for fraction in fractions)), lines)
 
 
 def render(path):
@@ -219,9 +223,7 @@ def render(path):
         ):
             lines += ["", f"### {title}", "", *table(rows, column)]
         lines.append("")
-    text = "\n".join(lines)
-    path.with_suffix(".md").write_text(text)
-    return text
+    return write_markdown(path, lines[:-1])
 
 
 def draw(path):

@@ -7,15 +7,22 @@ skips seeds that are there already, then renders means and standard deviations t
 ``joint_vs_supervised.md`` beside it.
 """
 
-import argparse
 import importlib.util
 from pathlib import Path
 
 import numpy as np
-from _results import append_rows, environment, mean_and_spread, read_rows
+from _arguments import make_parser
+from _results import (
+    append_rows,
+    environment,
+    markdown_table,
+    mean_and_spread,
+    missing_keys,
+    read_rows,
+    write_markdown,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "benchmarks/results/joint_vs_supervised.csv"
 
 
 def load_demo():
@@ -27,45 +34,32 @@ def load_demo():
     return module
 
 
-def render(rows):
-    """Return a Markdown table of mean and standard deviation over the seeds."""
-    lines = [
-        "Rendered by `python benchmarks/joint_vs_supervised.py` from `joint_vs_supervised.csv`.",
-        "",
-        "| network | labels | volumes | epochs | seeds | test accuracy | seconds |",
-        "|---|---|---|---|---|---|---|",
-    ]
+def render(path):
+    """Write a table of mean and standard deviation over the seeds, and return it."""
+    rows = read_rows(path)
+    header = ("network", "labels", "volumes", "epochs", "seeds", "test accuracy", "seconds")
+    table = []
     for network in dict.fromkeys(row["network"] for row in rows):
         chosen = [row for row in rows if row["network"] == network]
+        settings = [chosen[0][name] for name in ("labels", "volumes", "epochs")]
         accuracy = mean_and_spread(row["accuracy"] for row in chosen)
         seconds = np.mean([float(row["seconds"]) for row in chosen])
-        first = chosen[0]
-        lines.append(
-            f"| {network} | {first['labels']} | {first['volumes']} | {first['epochs']} "
-            f"| {len(chosen)} | {accuracy} | {seconds:.0f} |"
-        )
-    return "\n".join(lines) + "\n"
+        table.append((network, *settings, len(chosen), accuracy, f"{seconds:.0f}"))
+    title = f"Rendered by `python benchmarks/joint_vs_supervised.py` from `{path.name}`."
+    return write_markdown(path, [title, "", *markdown_table(header, table)])
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    args = parser.parse_args()
-
+    options = make_parser(__doc__, "joint_vs_supervised", seeds=[0, 1, 2]).parse_args()
     demo = load_demo()
-    done = {int(row["seed"]) for row in read_rows(args.results)}
-    for seed in sorted(set(args.seeds) - done):
+    for (seed,) in missing_keys(options.results, ["seed"], [(seed,) for seed in options.seeds]):
         X_train, y_train, X_test, y_test, _ = demo.make_data(seed)
         _, rows = demo.compare(X_train, y_train, X_test, y_test, random_state=seed)
         rounded = [
             {k: round(v, 4) if isinstance(v, float) else v for k, v in r.items()} for r in rows
         ]
-        append_rows(args.results, [{"seed": seed, **row, **environment()} for row in rounded])
-
-    table = render(read_rows(args.results))
-    args.results.with_suffix(".md").write_text(table)
-    print(table)
+        append_rows(options.results, [{"seed": seed, **row, **environment()} for row in rounded])
+    print(render(options.results))
 
 
 if __name__ == "__main__":

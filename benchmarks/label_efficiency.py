@@ -16,10 +16,8 @@ Hidden labels and the test set are used to count right answers, and for nothing 
 oracle knows the maps. Settings were chosen on volumes of other seeds (from 100 on).
 """
 
-import argparse
 import time
 from itertools import product
-from pathlib import Path
 
 import matplotlib as mpl
 
@@ -27,31 +25,35 @@ mpl.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
-from _few_labels import METHODS
-from _results import append_rows, environment, mean_and_spread, read_rows
+from _arguments import make_parser, positive
+from _label_efficiency_methods import METHODS
+from _results import (
+    append_rows,
+    environment,
+    markdown_table,
+    mean_and_spread,
+    missing_keys,
+    read_rows,
+    write_markdown,
+)
 from _simulated_maps import make_volumes
 from sklearn.pipeline import Pipeline
 
 from sksubtomo.metrics import expected_calibration_error
 from sksubtomo.model_selection import mask_labels
 
-RESULTS = Path(__file__).parent / "results/label_efficiency.csv"
-KEY = ("snr", "n_train", "labels", "method", "seed")
+KEY = ("seed", "snr", "labels", "method", "n_train")
 #: SNR and labels: one a class, or a fraction of the training volumes.
 CONDITIONS = [(0.1, "5%"), (0.03, "5%"), (0.1, "1 per class")]
 
 
 def parse_arguments(arguments=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__, "label_efficiency", seeds=[0, 1, 2])
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--snr", type=float, nargs="+", help="only these")
     parser.add_argument("--labels", nargs="+", help='only these, such as "5%%" or "1 per class"')
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--n-train", type=int, default=1400)
-    parser.add_argument("--n-test", type=int, default=1400)
-    parser.add_argument("--results", type=Path, default=RESULTS, help="the CSV file")
+    parser.add_argument("--n-train", type=positive, default=1400)
+    parser.add_argument("--n-test", type=positive, default=1400)
     return parser.parse_args(arguments)
 
 
@@ -109,15 +111,13 @@ def run_one(options, snr, labels, method, seed):
 
 def run(options):
     """Compute the rows that are missing."""
-    done = {tuple(row[name] for name in KEY) for row in read_rows(options.results)}
-    for seed, (snr, labels), method in product(options.seeds, CONDITIONS, options.methods):
-        if (options.snr and snr not in options.snr) or (
-            options.labels and labels not in options.labels
-        ):
-            continue
-        key = (str(snr), str(options.n_train), labels, method, str(seed))
-        if key in done:
-            continue
+    wanted = [
+        (seed, snr, labels, method, options.n_train)
+        for seed, (snr, labels), method in product(options.seeds, CONDITIONS, options.methods)
+        if snr in (options.snr or [snr]) and labels in (options.labels or [labels])
+    ]
+    for key in missing_keys(options.results, KEY, wanted):
+        seed, snr, labels, method, _ = key
         row = run_one(options, snr, labels, method, seed)
         append_rows(options.results, [row])
         print(*key, row["accuracy"], f"{row['fit_seconds']} s", flush=True)
@@ -138,9 +138,7 @@ def render(path):
         ("calibration_error", "Expected calibration error, volumes that were not trained on"),
         ("fit_seconds", "Seconds to fit"),
     ):
-        lines += [f"## {title}", ""]
-        lines.append("| method | " + " | ".join(f"SNR {s:g}, {n}" for s, n in columns) + " |")
-        lines.append("|---" * (len(columns) + 1) + "|")
+        table = []
         for method, entry in METHODS.items():
             chosen = [row for row in rows if row["method"] == method]
             cells = [
@@ -148,18 +146,16 @@ def render(path):
                 for column in columns
             ]
             if set(cells) != {"-"}:
-                lines.append(f"| {entry.title} | " + " | ".join(cells) + " |")
-        lines.append("")
+                table.append((entry.title, *cells))
+        header = ("method", *(f"SNR {snr:g}, {labels}" for snr, labels in columns))
+        lines += [f"## {title}", "", *markdown_table(header, table), ""]
     counts = {
         len({r["seed"] for r in rows if _is_of(r, c) and r["method"] == m})
         for c in columns
         for m in METHODS
     }
     lines.append(f"Seeds of a cell: {min(counts - {0})} to {max(counts)}, see the CSV file.")
-    lines.append("")
-    text = "\n".join(lines)
-    path.with_suffix(".md").write_text(text)
-    return text
+    return write_markdown(path, lines)
 
 
 def _is_of(row, condition):

@@ -8,20 +8,21 @@ them all, and writes the largest resident memory and how often boxes were read t
 which the table is rendered.
 """
 
-import argparse
 import resource
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
-from _results import append_rows, environment, read_rows
+from _arguments import make_parser, positive
+from _results import append_rows, environment, markdown_table, read_rows, write_markdown
 
 from sksubtomo.io import SubtomogramStack, write_mrc
 from sksubtomo.io import _stack as stack_module
+from sksubtomo.networks import Liu2019
 from sksubtomo.neural_network import CNNClassifier
+from sksubtomo.training import Training
 
-RESULTS = Path(__file__).parent / "results/lazy_stack.csv"
 SHAPE = (128, 512, 512)
 SHOWN = (
     *("n_boxes", "box_size", "gib_of_boxes", "reads_per_box_and_epoch", "fit_seconds"),
@@ -63,12 +64,11 @@ def measure(options):
         y = rng.integers(0, 4, options.n_boxes)
         before = peak_gib()
         network = CNNClassifier(
-            network_params={"n_filters": 4},
-            training_params={"standardize": False},
+            network=Liu2019(n_filters=4),
+            training=Training(standardize=False, verbose=1),
             max_epochs=options.epochs,
             early_stopping=False,
             random_state=0,
-            verbose=1,
         )
         start = time.perf_counter()
         network.fit(stack, y)
@@ -97,24 +97,17 @@ def render(path):
         f"Rendered by `python benchmarks/lazy_stack.py` from `{path.name}`: a fit of a small",
         "supervised network and a prediction, on boxes in files.",
         "",
-        "| " + " | ".join(SHOWN) + " |",
-        "|---" * len(SHOWN) + "|",
-        *("| " + " | ".join(row[name] for name in SHOWN) + " |" for row in read_rows(path)),
+        *markdown_table(SHOWN, [[row[name] for name in SHOWN] for row in read_rows(path)]),
     ]
-    text = "\n".join(lines) + "\n"
-    path.with_suffix(".md").write_text(text)
-    return text
+    return write_markdown(path, lines)
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--n-boxes", type=int, default=200_000)
-    parser.add_argument("--box-size", type=int, default=32)
-    parser.add_argument("--n-tomograms", type=int, default=20)
-    parser.add_argument("--epochs", type=int, default=1)
-    parser.add_argument("--results", type=Path, default=RESULTS, help="the CSV file")
+    parser = make_parser(__doc__, "lazy_stack")
+    parser.add_argument("--n-boxes", type=positive, default=200_000)
+    parser.add_argument("--box-size", type=positive, default=32)
+    parser.add_argument("--n-tomograms", type=positive, default=20)
+    parser.add_argument("--epochs", type=positive, default=1)
     options = parser.parse_args()
     append_rows(options.results, [measure(options)])
     print(render(options.results))

@@ -7,12 +7,19 @@ of the complexes among the others. Each may pick as many as there are. One row g
 for each (picker, signal-to-noise ratio, seed); rows that are there are not computed again.
 """
 
-import argparse
 import time
 from itertools import product
-from pathlib import Path
 
-from _results import append_rows, environment, mean_and_spread, read_rows
+from _arguments import make_parser
+from _results import (
+    append_rows,
+    environment,
+    markdown_table,
+    mean_and_spread,
+    missing_keys,
+    read_rows,
+    write_markdown,
+)
 
 from sksubtomo.datasets import load_density, make_tomogram
 from sksubtomo.picking import (
@@ -23,7 +30,6 @@ from sksubtomo.picking import (
 )
 from sksubtomo.simulate import COMPLEXES
 
-RESULTS = Path(__file__).parent / "results/picking.csv"
 VOXEL = 13.0
 TARGET = "proteasome_20s_pa26"
 TOLERANCE = 65.0
@@ -47,7 +53,7 @@ def pick(picker, tomogram, n):
     return pick_dog_then_template(tomogram, dog, template, n_best=n).coordinates
 
 
-def run_one(picker, snr, seed):
+def run_one(snr, seed, picker):
     """Simulate, pick and return a row."""
     data = make_tomogram(
         list(COMPLEXES),
@@ -86,9 +92,8 @@ def render(path):
         f"deviation over the seeds, at a tolerance of {TOLERANCE:g} A, with as many picks as there",
         "are particles, so that precision and recall are equal.",
         "",
-        "| picker | " + " | ".join(f"SNR {ratio:g}" for ratio in ratios) + " | seconds |",
-        "|---" * (len(ratios) + 2) + "|",
     ]
+    table = []
     for picker in PICKERS:
         chosen = [row for row in rows if row["picker"] == picker]
         cells = [
@@ -96,27 +101,19 @@ def render(path):
             for ratio in ratios
         ]
         cells.append(mean_and_spread(row["seconds"] for row in chosen))
-        lines.append(f"| {picker} | {' | '.join(cells)} |")
-    text = "\n".join(lines) + "\n"
-    path.with_suffix(".md").write_text(text)
-    return text
+        table.append((picker, *cells))
+    header = ("picker", *(f"SNR {ratio:g}" for ratio in ratios), "seconds")
+    return write_markdown(path, [*lines, *markdown_table(header, table)])
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__, "picking", seeds=[0, 1, 2])
     parser.add_argument("--snr", type=float, nargs="+", default=[0.03, 0.1, 0.5])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--results", type=Path, default=RESULTS, help="the CSV file")
     options = parser.parse_args()
-    done = {
-        (row["picker"], float(row["snr"]), int(row["seed"])) for row in read_rows(options.results)
-    }
-    for snr, seed, picker in product(options.snr, options.seeds, PICKERS):
-        if (picker, snr, seed) not in done:
-            append_rows(options.results, [run_one(picker, snr, seed)])
-            print(picker, snr, seed, flush=True)
+    wanted = product(options.snr, options.seeds, PICKERS)
+    for snr, seed, picker in missing_keys(options.results, ("snr", "seed", "picker"), wanted):
+        append_rows(options.results, [run_one(snr, seed, picker)])
+        print(picker, snr, seed, flush=True)
     print(render(options.results))
 
 

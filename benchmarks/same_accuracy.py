@@ -9,23 +9,30 @@ goes to ``benchmarks/results/same_accuracy.csv``; rows that are there are not co
 and standard deviations are rendered to ``same_accuracy.md`` beside it.
 """
 
-import argparse
 import time
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, nullcontext
+from itertools import product
 from unittest.mock import patch
 
 import numpy as np
-from _results import append_rows, environment, mean_and_spread, read_rows
+from _arguments import make_parser
+from _results import (
+    append_rows,
+    environment,
+    markdown_table,
+    mean_and_spread,
+    missing_keys,
+    read_rows,
+    write_markdown,
+)
 from torch.nn import functional as F
 
 from sksubtomo.datasets import make_subtomograms
 from sksubtomo.model_selection import mask_labels
-from sksubtomo.networks import _linear_convolution, _pooled_convolution, _upsampled_convolution
+from sksubtomo.networks import _convolution, _liu2019
 from sksubtomo.preprocessing import VolumeNormalizer
 from sksubtomo.semi_supervised import AutoencodingClassifier
 
-RESULTS = Path(__file__).parent / "results/same_accuracy.csv"
 WAYS = {"fast": "float32", "plain": "float32", "bfloat16": "bfloat16"}
 
 
@@ -41,20 +48,15 @@ def plain_convolve_upsampled(maps, weight, size):
 def plain_convolutions():
     """Compute the layers of the paper's network as PyTorch does."""
     with (
-        patch.object(_pooled_convolution, "convolve", plain_convolve),
-        patch.object(_linear_convolution, "convolve", plain_convolve),
-        patch.object(_upsampled_convolution, "convolve_upsampled", plain_convolve_upsampled),
+        patch.object(_convolution, "convolve", plain_convolve),
+        patch.object(_liu2019, "convolve", plain_convolve),
+        patch.object(_liu2019, "convolve_upsampled", plain_convolve_upsampled),
     ):
         yield
 
 
-@contextmanager
-def nothing():
-    yield
-
-
-def run_one(way, seed, n_train=200, n_test=400, max_epochs=25, box_size=16):
-    """Return the row of a way and a seed."""
+def run_one(seed, way, n_train=200, n_test=400, max_epochs=25, box_size=16):
+    """Return the row of a seed and a way."""
     X, y = make_subtomograms(
         n_train + n_test,
         box_size=box_size,
@@ -74,7 +76,7 @@ def run_one(way, seed, n_train=200, n_test=400, max_epochs=25, box_size=16):
         random_state=seed,
     )
     start = time.perf_counter()
-    with plain_convolutions() if way == "plain" else nothing():
+    with plain_convolutions() if way == "plain" else nullcontext():
         estimator.fit(X[:n_train], y_given)
     seconds = time.perf_counter() - start
     return {
@@ -90,40 +92,32 @@ def run_one(way, seed, n_train=200, n_test=400, max_epochs=25, box_size=16):
     }
 
 
-def render(rows):
-    """Return a Markdown table of mean and standard deviation over the seeds."""
-    lines = [
-        "Rendered by `python benchmarks/same_accuracy.py` from `same_accuracy.csv`: the joint "
-        "network, half of the labels; mean ± standard deviation over the seeds.",
-        "",
-        "| way | seeds | test accuracy | training loss | seconds |",
-        "|---|---|---|---|---|",
-    ]
+def render(path):
+    """Write a table of mean and standard deviation over the seeds, and return it."""
+    rows = read_rows(path)
+    table = []
     for way in dict.fromkeys(row["way"] for row in rows):
         chosen = [row for row in rows if row["way"] == way]
         figures = [mean_and_spread(row[name] for row in chosen) for name in ("accuracy", "loss")]
         seconds = np.mean([float(row["seconds"]) for row in chosen])
-        lines.append(f"| {way} | {len(chosen)} | {' | '.join(figures)} | {seconds:.0f} |")
-    return "\n".join(lines) + "\n"
+        table.append((way, len(chosen), *figures, f"{seconds:.0f}"))
+    title = (
+        f"Rendered by `python benchmarks/same_accuracy.py` from `{path.name}`: the joint "
+        "network, half of the labels; mean ± standard deviation over the seeds."
+    )
+    header = ("way", "seeds", "test accuracy", "training loss", "seconds")
+    return write_markdown(path, [title, "", *markdown_table(header, table)])
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__, "same_accuracy", seeds=[0, 1, 2, 3, 4])
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=["fast", "plain"])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args(arguments)
-    done = {(row["way"], int(row["seed"])) for row in read_rows(options.results)}
-    for seed in options.seeds:
-        for way in options.ways:
-            if (way, seed) not in done:
-                append_rows(options.results, [run_one(way, seed)])
-                print(way, seed, flush=True)
-    table = render(read_rows(options.results))
-    options.results.with_suffix(".md").write_text(table)
-    print(table)
+    wanted = product(options.seeds, options.ways)
+    for seed, way in missing_keys(options.results, ("seed", "way"), wanted):
+        append_rows(options.results, [run_one(seed, way)])
+        print(way, seed, flush=True)
+    print(render(options.results))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ of its own, so that the largest resident memory is its own, too. Volumes in a fi
 count as long as they are resident, although the system may take that memory back.
 """
 
-import argparse
 import multiprocessing
 import resource
 import tempfile
@@ -16,11 +15,17 @@ import time
 from pathlib import Path
 
 import numpy as np
-from _results import append_rows, environment, mean_and_spread, read_rows
+from _arguments import make_parser, positive
+from _results import (
+    append_rows,
+    environment,
+    markdown_table,
+    mean_and_spread,
+    read_rows,
+    write_markdown,
+)
 
 from sksubtomo.datasets import make_paper_simulated, make_subtomograms
-
-RESULTS = Path(__file__).parent / "results/simulation.csv"
 
 
 def run_quick(n_samples, n_jobs):
@@ -80,34 +85,24 @@ def render(path):
     groups = {}
     for row in read_rows(path):
         groups.setdefault((row["case"], row["n_samples"], row["n_jobs"]), []).append(row)
-    lines = [
-        f"Rendered by `python benchmarks/simulation.py` from `{path.name}`.",
-        "",
-        "| what | volumes | threads | seconds | volumes / s | largest memory, GiB | runs |",
-        "|---" * 7 + "|",
-    ]
+    title = f"Rendered by `python benchmarks/simulation.py` from `{path.name}`."
+    header = ("what", "volumes", "threads", "seconds", "volumes / s", "largest memory, GiB", "runs")
+    table = []
     for (case, n_samples, n_jobs), rows in groups.items():
         cells = [
             mean_and_spread(row[name] for row in rows)
             for name in ("seconds", "volumes_per_second", "peak_memory_gib")
         ]
-        lines.append(
-            f"| {TITLES[case]} | {n_samples} | {n_jobs} | {' | '.join(cells)} | {len(rows)} |"
-        )
-    text = "\n".join(lines) + "\n"
-    path.with_suffix(".md").write_text(text)
-    return text
+        table.append((TITLES[case], n_samples, n_jobs, *cells, len(rows)))
+    return write_markdown(path, [title, "", *markdown_table(header, table)])
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--paper", type=int, metavar="N", help="volumes per class; else quick")
-    parser.add_argument("--quick", type=int, default=6000, metavar="N", help="volumes")
-    parser.add_argument("--repeats", type=int, default=3, help="of the quick way")
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--results", type=Path, default=RESULTS, help="the CSV file")
+    parser = make_parser(__doc__, "simulation")
+    parser.add_argument("--paper", type=positive, metavar="N", help="volumes per class; else quick")
+    parser.add_argument("--quick", type=positive, default=6000, metavar="N", help="volumes")
+    parser.add_argument("--repeats", type=positive, default=3, help="of the quick way")
+    parser.add_argument("--jobs", type=positive, default=2)
     options = parser.parse_args()
     case, n = (
         ("single_particle", options.quick) if options.paper is None else ("paper", options.paper)

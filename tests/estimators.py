@@ -6,9 +6,11 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 from sklearn.semi_supervised import LabelSpreading
 
+from sksubtomo.augmentation import WedgeAwareRotations
 from sksubtomo.base import BaseVolumeEstimator
 from sksubtomo.calibration import RejectingClassifier, TemperatureScaledClassifier
 from sksubtomo.decomposition import Autoencoder, ContrastiveEncoder, VariationalAutoencoder
+from sksubtomo.networks import Liu2019, ResNet
 from sksubtomo.neural_network import CNNClassifier
 from sksubtomo.preprocessing import (
     CenterCropper,
@@ -29,28 +31,26 @@ from sksubtomo.semi_supervised import (
     SemiSupervisedVAEClassifier,
     WithUnlabeled,
 )
+from sksubtomo.training import FineTuningTraining
 
 # Packages that are not for users: what estimators are made of.
-INTERNAL = {"base", "training"}
+INTERNAL = {"base"}
 
 QUICK = {
     "learning_rate": 3e-3,
     "max_epochs": 15,
     "batch_size": 16,
     "early_stopping": False,
-    "network_params": {"n_filters": 4, "latent_dim": 6},
+    "network": Liu2019(n_filters=4, latent_dim=6),
     "random_state": 0,
 }
-CONVOLUTIONS = {"network_params": {"n_filters": 4}}
+CONVOLUTIONS = {"network": Liu2019(n_filters=4)}
 # scikit-learn checks with rows of few numbers, which cannot be rotated.
 NO_COPIES = {"augmentation": "none"}
 ONLY_NOISE = {
-    "augmentation": {
-        "rotate": False,
-        "tilt_range_deg": None,
-        "max_shift_voxels": 0.0,
-        "noise_std": 0.1,
-    }
+    "augmentation": WedgeAwareRotations(
+        rotate=False, tilt_range_deg=None, max_shift_voxels=0.0, noise_std=0.1
+    )
 }
 
 # Every exported estimator, with parameters that make it quick. Those around another one are below.
@@ -60,8 +60,12 @@ ESTIMATORS = {
     "CNNClassifier": CNNClassifier(**{**QUICK, **CONVOLUTIONS}),
     "CenterCropper": CenterCropper(),
     "ContrastInverter": ContrastInverter(),
-    "ContrastiveEncoder": ContrastiveEncoder(**QUICK, **ONLY_NOISE),
-    "FineTunedClassifier": FineTunedClassifier(**QUICK, pretrain_epochs=3),
+    "ContrastiveEncoder": ContrastiveEncoder(
+        **{**QUICK, "network": ResNet(n_filters=4, latent_dim=6)}, **ONLY_NOISE
+    ),
+    "FineTunedClassifier": FineTunedClassifier(
+        **QUICK, training=FineTuningTraining(pretrain_epochs=3)
+    ),
     "FixMatchClassifier": FixMatchClassifier(**{**QUICK, **CONVOLUTIONS, **NO_COPIES}),
     "FourierBinner": FourierBinner(),
     "GaussianLowPass": GaussianLowPass(),

@@ -5,10 +5,11 @@ from sklearn.model_selection import GridSearchCV
 
 from sksubtomo.metrics import get_labeled_scorer
 from sksubtomo.model_selection import SemiSupervisedSplit
+from sksubtomo.networks import Liu2019
 from sksubtomo.neural_network import CNNClassifier
 
 QUICK = CNNClassifier(
-    network_params={"n_filters": 4},
+    network=Liu2019(n_filters=4),
     learning_rate=1e-3,
     max_epochs=2,
     batch_size=16,

@@ -32,6 +32,7 @@ from sklearn.utils.estimator_checks import check_estimator
 import sksubtomo
 from sksubtomo.metrics import get_labeled_scorer
 from sksubtomo.model_selection import SemiSupervisedSplit
+from sksubtomo.networks import Liu2019
 from sksubtomo.preprocessing import CenterCropper, VolumeFlattener, VolumeNormalizer
 
 
@@ -113,7 +114,7 @@ def test_grid_over_loss_and_network(mostly_hidden):
     grid = {
         "alpha": [0.0, 1.0],
         "beta": [0.0, 1.0],
-        "network_params": [{"n_filters": 2, "latent_dim": 3}, {"n_blocks": 2, "n_filters": 4}],
+        "network": [Liu2019(n_filters=2, latent_dim=3), Liu2019(n_blocks=2, n_filters=4)],
     }
     search = GridSearchCV(
         clone(ESTIMATORS["AutoencodingClassifier"]), grid, cv=SemiSupervisedSplit(2)

@@ -9,8 +9,10 @@ from estimators import NETWORKS, VOLUME_CLASSIFIERS
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import NotFittedError, UndefinedMetricWarning
 
+from sksubtomo.augmentation import WedgeAwareRotations
 from sksubtomo.decomposition import Autoencoder, VariationalAutoencoder
 from sksubtomo.exceptions import VolumeShapeWarning
+from sksubtomo.training import Training
 
 NAMES = np.array(["apoferritin", "groel", "ribosome", "unlabeled"])
 
@@ -31,7 +33,7 @@ def outputs(estimator, X):
 
 
 # What is set after a fit, and has no part in its predictions.
-LATER = {"alpha": 7.0, "consistency": 1.0, "network_params": None, "training_params": None}
+LATER = {"alpha": 7.0, "consistency": 1.0, "network": "resnet", "training": None}
 
 
 # --- Labels --------------------------------------------------------------------------------------
@@ -170,30 +172,36 @@ def test_warm_start_goes_on(network, mostly_hidden):
     assert network.n_iter_ == len(network.history_) == 4
 
 
+def outer(name):
+    """Return the parameter that a nested name begins with."""
+    return name.partition("__")[0]
+
+
 def test_what_a_net_was_made_with_cannot_change_when_it_goes_on(network, mostly_hidden):
     X, y = mostly_hidden
     network.set_params(max_epochs=1, warm_start=True, early_stopping=False).fit(X, y)
     changed = [
         ({"early_stopping": True}, "early_stopping=False, not True"),
-        ({"training_params": {"optimizer": "adamw"}}, "optimizer='adam', not 'adamw'"),
-        ({"training_params": {"n_iter_no_change": 3}}, "n_iter_no_change=10, not 3"),
-        ({"network_params": {"n_filters": 5}}, "n_filters=4, not 5"),
+        ({"training__optimizer": "adamw"}, "optimizer='adam', not 'adamw'"),
+        ({"training__n_iter_no_change": 3}, "n_iter_no_change=10, not 3"),
+        ({"network__n_filters": 5}, "n_filters=4, not 5"),
     ]
     for params, message in changed:
         before = network.get_params()
         with pytest.raises(ValueError, match=message):
             network.set_params(**params).fit(X, y)
-        network.set_params(**{name: before[name] for name in params})
+        network.set_params(**{name: before[name] for name in map(outer, params)})
     assert network.fit(X, y).n_iter_ == 2
     with pytest.raises(ValueError, match="n_filters=4, not 5"):
-        network.set_params(network_params={"n_filters": 5}).partial_fit(X, y)
+        network.set_params(network__n_filters=5).partial_fit(X, y)
     assert network.set_params(warm_start=False).fit(X, y).n_iter_ == 1
 
 
 def test_predictions_are_those_of_the_fit_whatever_is_set_later(network, mostly_hidden):
     X, y = mostly_hidden
     expected = outputs(network.set_params(max_epochs=2).fit(X, y), X)
-    network.set_params(augmentation="rotations", test_time_rotations=3, precision="bfloat16")
+    rotations = WedgeAwareRotations(n_test_rotations=3)
+    network.set_params(augmentation=rotations, precision="bfloat16")
     network.set_params(**{n: v for n, v in LATER.items() if n in network.get_params(deep=False)})
     assert np.array_equal(outputs(network, X), expected)
 
@@ -250,17 +258,17 @@ def test_what_does_not_fit_the_net_is_refused_when_it_goes_on(classifier, mostly
     changed = [
         ({"classes": [0, 1, 2, 3]}, r"classes=\[0, 1, 2, 3\] differs"),
         ({"volume_shape": (4, 8, 16)}, r"volume_shape=\(4, 8, 16\) differs"),
-        ({"training_params": {"standardize": False}}, "standardize=True, not False"),
+        ({"training__standardize": False}, "standardize=True, not False"),
     ]
     for first_stage in {"vae", "autoencoder"} & set(classifier.get_params(deep=False)):
         kind = {"vae": VariationalAutoencoder, "autoencoder": Autoencoder}[first_stage]
         changed.append(({first_stage: kind()}, f"{first_stage}=None, not "))
-    changed.append(({"training_params": {"betas": (0.5, 0.9)}}, r"betas=\(0.9, 0.99\), not"))
+    changed.append(({"training__betas": (0.5, 0.9)}, r"betas=\(0.9, 0.99\), not"))
     for params, message in changed:
         before = classifier.get_params()
         with pytest.raises(ValueError, match=message):
             classifier.set_params(**params).fit(X, y)
-        classifier.set_params(**{name: before[name] for name in params})
+        classifier.set_params(**{name: before[name] for name in map(outer, params)})
     assert classifier.set_params(classes=[0, 1, 2]).fit(X, y).n_iter_ == 2
 
 
@@ -274,14 +282,14 @@ def test_another_device_is_refused_when_a_fit_goes_on(network, mostly_hidden, mo
 def test_verbose_is_followed_when_a_fit_goes_on(network, mostly_hidden, capsys):
     network.set_params(max_epochs=1, warm_start=True).fit(*mostly_hidden)
     assert capsys.readouterr() == ("", "")
-    network.set_params(verbose=1).fit(*mostly_hidden)
+    network.set_params(training__verbose=1).fit(*mostly_hidden)
     assert "Training: 100%" in capsys.readouterr().err
 
 
 def test_bar_is_shown_and_not_pickled(network, mostly_hidden, capsys):
-    network.set_params(max_epochs=1, verbose=1).fit(*mostly_hidden)
+    network.set_params(max_epochs=1, training__verbose=1).fit(*mostly_hidden)
     assert "Training: 100%" in capsys.readouterr().err
-    network.set_params(verbose=0).fit(*mostly_hidden)
+    network.set_params(training__verbose=0).fit(*mostly_hidden)
     assert capsys.readouterr() == ("", "")
 
 
@@ -336,7 +344,7 @@ BAD_LABELS = [
 def test_bad_volumes_are_refused_before_training(
     network, mostly_hidden, monkeypatch, change, message
 ):
-    monkeypatch.setattr("sksubtomo.base._estimator.build_net", not_called)
+    monkeypatch.setattr("sksubtomo.base._estimator.make_net", not_called)
     with pytest.raises(ValueError, match=message):
         network.fit(*change(*mostly_hidden))
 
@@ -345,7 +353,7 @@ def test_bad_volumes_are_refused_before_training(
 def test_bad_labels_are_refused_before_training(
     classifier, mostly_hidden, monkeypatch, change, message
 ):
-    monkeypatch.setattr("sksubtomo.base._estimator.build_net", not_called)
+    monkeypatch.setattr("sksubtomo.base._estimator.make_net", not_called)
     X, y = mostly_hidden
     with pytest.raises(ValueError, match=message):
         classifier.fit(X, change(y))
@@ -356,12 +364,13 @@ def test_bad_labels_are_refused_before_training(
     [
         ({"learning_rate": 0}, "'learning_rate' parameter"),
         ({"max_epochs": 0}, "'max_epochs' parameter"),
-        ({"network_params": {"n_layers": 2}}, r"unknown keys \['n_layers'\]; there are"),
-        ({"network_params": {"n_filters": 0}}, "'n_filters' parameter"),
-        ({"network_params": {"n_blocks": 7}}, "too small for n_blocks=7"),
-        ({"training_params": {"standardize": "yes"}}, "'standardize' parameter"),
-        ({"training_params": {"betas": (0.9,)}}, "betas=.*in training_params must be two numbers"),
-        ({"training_params": {"betas": (1.9, 0.9)}}, "betas=.*in training_params must be two"),
+        ({"network__n_layers": 2}, "Invalid parameter 'n_layers' for estimator .*Valid parameters"),
+        ({"network__n_filters": 0}, "'n_filters' parameter"),
+        ({"network__n_blocks": 7}, "too small for n_blocks=7"),
+        ({"training__standardize": "yes"}, "'standardize' parameter"),
+        ({"training": Training(betas=(0.9,))}, "betas=.*of training must be two numbers"),
+        ({"training": Training(betas=(1.9, 0.9))}, "betas=.*of training must be two"),
+        ({"training": {"weight_decay": 0.1}}, "'training' parameter .* must be an instance of"),
         ({"volume_shape": 9}, r"volumes of shape \(8, 8, 8\), but volume_shape=9"),
         ({"device": "abacus"}, "abacus"),
     ],

@@ -18,6 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_checks, estimator_html_repr
 
 from sksubtomo.decomposition import Autoencoder
+from sksubtomo.networks import Liu2019
 from sksubtomo.preprocessing import (
     CenterCropper,
     FourierBinner,
@@ -83,7 +84,7 @@ def test_more_of_scikit_learns_checks(estimator, check):
 
 @pytest.fixture
 def autoencoder():
-    return Autoencoder(**BRIEF, network_params={"n_filters": 2}, random_state=0)
+    return Autoencoder(**BRIEF, network=Liu2019(n_filters=2), random_state=0)
 
 
 CODES = [f"autoencoder{number}" for number in range(128)]
@@ -242,19 +243,19 @@ def test_validation_volumes_in_every_form(name, mostly_hidden):
 
 ENCODERS = sorted(name for name, e in NETWORKS.items() if not is_classifier(e))
 INTEGERS = [
-    *((name, None) for name in ("batch_size", "max_epochs", "test_time_rotations")),
-    *(("network_params", name) for name in ("n_filters", "latent_dim", "n_blocks")),
-    *(("training_params", name) for name in ("n_iter_no_change", "n_workers")),
-    ("augmentation", "oversampling"),
+    *("batch_size", "max_epochs", "network__n_filters", "network__latent_dim"),
+    *("network__n_blocks", "training__n_iter_no_change", "training__n_workers"),
+    *("augmentation__oversampling", "augmentation__n_test_rotations"),
 ]
 
 
 @pytest.mark.parametrize("bad", [True, 2.0, np.float64(2), "2", np.array([2])])
 @pytest.mark.parametrize("name", ENCODERS)
 def test_integers_are_meant(name, bad, mostly_hidden):
-    for param, key in INTEGERS:
-        estimator = brief(NETWORKS[name], **{param: bad if key is None else {key: bad}})
-        with pytest.raises(ValueError, match=f"'{key or param}' parameter .* must be .*an int"):
+    for param in INTEGERS:
+        estimator = brief(NETWORKS[name], augmentation="rotations").set_params(**{param: bad})
+        key = param.partition("__")[2] or param
+        with pytest.raises(ValueError, match=f"'{key}' parameter .* must be .*an int"):
             estimator.fit(*mostly_hidden)
 
 

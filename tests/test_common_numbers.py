@@ -8,17 +8,27 @@ from sklearn.base import clone, is_classifier
 # Exact in float32, so that a number is the same in all types.
 FLOATS = {
     "learning_rate": 2.0**-8,
-    "validation_fraction": 0.125,
     "alpha": 0.5,
     "beta": 2.0,
-    "unlabeled_weight": 0.25,
     "consistency": 0.5,
     "threshold": 0.75,
     "ramp_up": 0.5,
-    "temperature": 0.5,
     "cutoff": 0.25,
 }
 TRAINING = {
+    "validation_fraction": 0.125,
+    "sparsity": 2.0**-10,
+    "reconstruction__unlabeled_weight": 0.25,
+    "reconstruction__sparsity": 2.0**-10,
+    "consistency__threshold": 0.75,
+    "strong_augmentation__noise_std": 0.25,
+    "warm_up_epochs": 2,
+    "refresh_interval": 2,
+    "pretrain_epochs": 2,
+    "n_hidden": 16,
+    "noise_std": 0.5,
+    "temperature": 0.5,
+    "n_projections": 8,
     "betas": (0.5, 0.75),
     "weight_decay": 2.0**-10,
     "n_iter_no_change": 3,
@@ -37,6 +47,7 @@ AUGMENTATION = {
     "noise_std": 0.25,
     "contrast": 0.125,
     "low_pass": (0.25, 0.5),
+    "n_test_rotations": 2,
 }
 
 
@@ -54,20 +65,22 @@ def to_numpy(value, bits):
 
 
 def numbers_of(estimator):
-    """Parameters of an estimator that are numbers, or mappings of numbers."""
+    """Parameters of an estimator that are numbers, those of its settings included."""
     params = estimator.get_params(deep=False)
     chosen = {name: value for name, value in FLOATS.items() if name in params}
     if params.get("augmentation") == "none":  # nothing to be consistent with
         chosen.pop("consistency", None)
     for name, value in params.items():
-        is_number = isinstance(value, int | float) or name in ("network_params", "volume_shape")
+        is_number = isinstance(value, int | float) or name == "volume_shape"
         if is_number and name not in chosen and value is not None:
             chosen[name] = value
-    if "training_params" in params:
-        accepted = estimator._training_constraints
-        chosen["training_params"] = {
-            name: value for name, value in TRAINING.items() if accepted.get(name) != [None]
-        }
+    if "training" in params:
+        uses = estimator.uses
+        known = {*uses.training._get_param_names()} - {*uses.unused}
+        for name, value in TRAINING.items():
+            if name.partition("__")[0] in known:
+                chosen[f"training__{name}"] = value
+        chosen["network__n_filters"], chosen["network__n_blocks"] = 4, 1
         chosen["early_stopping"] = True
     return chosen
 
@@ -98,7 +111,8 @@ def test_numpy_numbers(name, bits, mostly_hidden):
 def test_numpy_numbers_in_augmentation(name, bits, mostly_hidden):
     X, y = mostly_hidden
     plain = clone(NETWORKS[name]).set_params(max_epochs=1)
-    params = {"augmentation": AUGMENTATION, "test_time_rotations": 2}
+    plain.set_params(augmentation="rotations")
+    params = {f"augmentation__{key}": value for key, value in AUGMENTATION.items()}
     if "consistency" in plain.get_params():
         params["consistency"] = FLOATS["consistency"]
     numpy = clone(plain).set_params(**to_numpy(params, bits))

@@ -10,6 +10,8 @@ from estimators import ESTIMATORS, EXPECTED_FAILURES, NETWORKS, VOLUME_CLASSIFIE
 from sklearn.base import clone, is_classifier
 from sklearn.utils.estimator_checks import check_estimator
 
+from sksubtomo.augmentation import WedgeAwareRotations
+
 PRECISIONS = ["float32", "bfloat16"]
 
 
@@ -61,7 +63,9 @@ def test_invariance(name, precision, threads, mostly_hidden):
 def test_probabilities_sum_to_one(name, precision, rotations, mostly_hidden):
     X, y = mostly_hidden
     classifier = clone(VOLUME_CLASSIFIERS[name]).set_params(max_epochs=2, precision=precision)
-    classifier.set_params(test_time_rotations=rotations).fit(X, y)
+    if rotations:
+        classifier.set_params(augmentation=WedgeAwareRotations(n_test_rotations=rotations))
+    classifier.fit(X, y)
     probabilities = classifier.predict_proba(X)
     assert (probabilities >= 0).all()
     np.testing.assert_allclose(probabilities.sum(axis=1, dtype=np.float64), 1.0, atol=1e-6)

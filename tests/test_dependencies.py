@@ -173,16 +173,17 @@ for module in pkgutil.walk_packages(sksubtomo.__path__, "sksubtomo."):
     importlib.import_module(module.name)
 
 from sksubtomo.io import make_particle_table, read_particles, read_volume, write_mrc
-from sksubtomo.networks import AutoencodingNetwork
+from sksubtomo.networks import AutoencodingNetwork, Liu2019
 from sksubtomo.parallel import use_dask
 from sksubtomo.plotting import ReconstructionDisplay
 from sksubtomo.semi_supervised import AutoencodingClassifier
 from sksubtomo.simulate import read_atoms
+from sksubtomo.training import Training
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(8, 6, 6, 6)).astype(np.float32)
 y = np.array([0, 1, 0, 1, -1, -1, -1, -1])
-small = dict(max_epochs=1, network_params={{"n_filters": 2, "latent_dim": 2}}, random_state=0)
+small = dict(max_epochs=1, network=Liu2019(n_filters=2, latent_dim=2), random_state=0)
 assert AutoencodingClassifier(**small).fit(X, y).predict_proba(X).shape == (8, 2)
 write_mrc("a.mrc", X[0], 10.0)
 assert read_volume("a.mrc").data.shape == (6, 6, 6)
@@ -216,7 +217,7 @@ needs = {{
     "plot": [lambda: ReconstructionDisplay(X[:1], X[:1]).plot()],
     "distributed": [enter_dask],
     "accelerate": [
-        lambda: AutoencodingClassifier(**small, training_params={{"accelerate": True}}).fit(X, y)
+        lambda: AutoencodingClassifier(**small, training=Training(accelerate=True)).fit(X, y)
     ],
 }}
 for extra, calls in needs.items():

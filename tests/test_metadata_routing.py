@@ -21,6 +21,7 @@ from sklearn.utils.metadata_routing import MetadataRouter
 
 from sksubtomo.calibration import RejectingClassifier, TemperatureScaledClassifier
 from sksubtomo.model_selection import SemiSupervisedSplit
+from sksubtomo.networks import Liu2019
 from sksubtomo.neural_network import CNNClassifier
 from sksubtomo.preprocessing import CenterCropper
 from sksubtomo.semi_supervised import (
@@ -31,7 +32,7 @@ from sksubtomo.semi_supervised import (
 )
 
 N, N_UNLABELED = 60, 24
-KNOWN = ("sample_weight", "tilt_ranges", "groups")
+KNOWN = ("sample_weight", "tilt_ranges_deg", "groups")
 
 
 class Recorder(ClassifierMixin, TransformerMixin, BaseEstimator):
@@ -46,11 +47,13 @@ class Recorder(ClassifierMixin, TransformerMixin, BaseEstimator):
         Recorder.calls.append((method, X[:, 0].astype(int), given))
         return X[:, 1:] + self.shift
 
-    def fit(self, X, y, sample_weight=None, tilt_ranges=None, groups=None, X_val=None, y_val=None):
+    def fit(
+        self, X, y, sample_weight=None, tilt_ranges_deg=None, groups=None, X_val=None, y_val=None
+    ):
         given = dict(
             zip(
                 (*KNOWN, "X_val", "y_val"),
-                (sample_weight, tilt_ranges, groups, X_val, y_val),
+                (sample_weight, tilt_ranges_deg, groups, X_val, y_val),
                 strict=True,
             )
         )
@@ -85,7 +88,7 @@ def metadata_of(rows):
     rows = np.asarray(rows)
     return {
         "sample_weight": rows + 0.5,
-        "tilt_ranges": np.stack([-40 - rows / 10, 40 + rows / 10], axis=1),
+        "tilt_ranges_deg": np.stack([-40 - rows / 10, 40 + rows / 10], axis=1),
         "groups": rows % 6,
     }
 
@@ -370,18 +373,18 @@ def test_weights_of_unlabeled_rows_are_one_by_default(data, routing):
 def test_other_metadata_of_unlabeled_rows_have_to_be_given(data, routing):
     X, y, unlabeled = data
     outer = WithUnlabeled(requesting(), unlabeled)
-    tilts = metadata_of(range(N))["tilt_ranges"]
-    message = r"not for the 24 unlabeled ones. Pass theirs as unlabeled_metadata=\{'tilt_ranges'"
+    tilts = metadata_of(range(N))["tilt_ranges_deg"]
+    message = r"for the 24 unlabeled ones. Pass theirs as unlabeled_metadata=\{'tilt_ranges_deg'"
     with pytest.raises(ValueError, match=message):
-        outer.fit(X, y, tilt_ranges=tilts)
-    outer.set_params(unlabeled_metadata={"tilt_ranges": tilts[:5]})
+        outer.fit(X, y, tilt_ranges_deg=tilts)
+    outer.set_params(unlabeled_metadata={"tilt_ranges_deg": tilts[:5]})
     with pytest.raises(ValueError, match=r"has 5 rows, but there are 24 unlabeled"):
-        outer.fit(X, y, tilt_ranges=tilts)
-    with pytest.raises(ValueError, match=r"\['tilt_ranges'\], which fit has not been given"):
+        outer.fit(X, y, tilt_ranges_deg=tilts)
+    with pytest.raises(ValueError, match=r"\['tilt_ranges_deg'\], which fit has not been given"):
         outer.fit(X, y)
     assert not Recorder.calls
     # Without unlabeled volumes, there is nothing to know.
-    WithUnlabeled(requesting()).fit(X, y, tilt_ranges=tilts)
+    WithUnlabeled(requesting()).fit(X, y, tilt_ranges_deg=tilts)
 
 
 # --- Networks ------------------------------------------------------------------------------------
@@ -392,12 +395,12 @@ class Spy(CNNClassifier):
 
     calls: ClassVar[list] = []
 
-    def fit(self, X, y=None, *, X_val=None, y_val=None, tilt_ranges=None):
+    def fit(self, X, y=None, *, X_val=None, y_val=None, tilt_ranges_deg=None):
         """Keep the rows, and train."""
         middle = X.shape[1] // 2
         rows = X[:, middle, middle, middle].astype(int)
-        Spy.calls.append((rows, tilt_ranges, X_val, y_val))
-        return super().fit(X, y, X_val=X_val, y_val=y_val, tilt_ranges=tilt_ranges)
+        Spy.calls.append((rows, tilt_ranges_deg, X_val, y_val))
+        return super().fit(X, y, X_val=X_val, y_val=y_val, tilt_ranges_deg=tilt_ranges_deg)
 
 
 @pytest.fixture
@@ -411,8 +414,8 @@ def volumes(mostly_hidden, routing):
 
 
 def spy(**params):
-    quick = {**QUICK, "network_params": {"n_filters": 2}, "max_epochs": 1, "precision": "float32"}
-    return Spy(**{**quick, **params}).set_fit_request(tilt_ranges=True)
+    quick = {**QUICK, "network": Liu2019(n_filters=2), "max_epochs": 1, "precision": "float32"}
+    return Spy(**{**quick, **params}).set_fit_request(tilt_ranges_deg=True)
 
 
 def assert_tilts_of_their_rows(tilts):
@@ -442,7 +445,7 @@ def test_tilt_ranges_reach_networks(volumes, tool):
     X, y, tilts = volumes
     if tool == "nested":  # two labels a class in a fold of a fold
         y = np.where(np.arange(60) < 24, np.arange(60) % 3, -1)
-    NETWORK_TOOLS[tool](spy(augmentation="rotations")).fit(X, y, tilt_ranges=tilts)
+    NETWORK_TOOLS[tool](spy(augmentation="rotations")).fit(X, y, tilt_ranges_deg=tilts)
     assert_tilts_of_their_rows(tilts)
 
 
@@ -453,7 +456,7 @@ def test_tilt_ranges_in_cross_validation(volumes):
         X,
         y,
         cv=SemiSupervisedSplit(2),
-        params={"tilt_ranges": tilts},
+        params={"tilt_ranges_deg": tilts},
         error_score="raise",
     )
     assert_tilts_of_their_rows(tilts)
@@ -464,9 +467,9 @@ def test_tilt_ranges_of_references_seeds(volumes):
     MultiReferenceClassifier(
         spy(augmentation="rotations"),
         stages=[(3, 60, 1, 2)],
-        n_seeded_iter=1,
+        n_frozen_iter=1,
         random_state=0,
-    ).fit(X, y, tilt_ranges=tilts)
+    ).fit(X, y, tilt_ranges_deg=tilts)
     assert_tilts_of_their_rows(tilts)
 
 
@@ -500,10 +503,10 @@ def test_validation_volumes_in_a_pipeline(volumes):
 def test_joint_network_brings_its_unlabeled_volumes_with_their_tilts(volumes):
     X, y, tilts = volumes
     params = {**QUICK, "max_epochs": 2, "precision": "float32", "augmentation": "rotations"}
-    clf = AutoencodingClassifier(**params).set_fit_request(tilt_ranges=True)
-    outer = WithUnlabeled(clf, X[12:], unlabeled_metadata={"tilt_ranges": tilts[12:]})
-    outer.fit(X[:12], y[:12], tilt_ranges=tilts[:12])
-    expected = clone(clf).fit(X, y, tilt_ranges=tilts)
+    clf = AutoencodingClassifier(**params).set_fit_request(tilt_ranges_deg=True)
+    outer = WithUnlabeled(clf, X[12:], unlabeled_metadata={"tilt_ranges_deg": tilts[12:]})
+    outer.fit(X[:12], y[:12], tilt_ranges_deg=tilts[:12])
+    expected = clone(clf).fit(X, y, tilt_ranges_deg=tilts)
     assert np.array_equal(outer.predict_proba(X), expected.predict_proba(X))
 
 

@@ -12,6 +12,7 @@ from sklearn.svm import SVC
 
 from sksubtomo.decomposition import Autoencoder, VariationalAutoencoder
 from sksubtomo.model_selection import SemiSupervisedSplit
+from sksubtomo.networks import Liu2019
 from sksubtomo.preprocessing import VolumeFlattener
 from sksubtomo.semi_supervised import AutoencodingClassifier
 
@@ -20,7 +21,7 @@ TRAINED = {
     "max_epochs": 40,
     "batch_size": 20,
     "early_stopping": False,
-    "network_params": {"n_filters": 4, "latent_dim": 16},
+    "network": Liu2019(n_filters=4, latent_dim=16),
     "random_state": 0,
 }
 CODES = {

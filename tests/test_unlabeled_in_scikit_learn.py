@@ -13,6 +13,7 @@ from sklearn.model_selection import (
 from sksubtomo.exceptions import SuspiciousLabelWarning
 from sksubtomo.metrics import drop_unlabeled, get_labeled_scorer
 from sksubtomo.model_selection import SemiSupervisedSplit, cross_val_predict, mask_labels
+from sksubtomo.networks import Liu2019
 from sksubtomo.semi_supervised import AutoencodingClassifier
 
 
@@ -33,7 +34,7 @@ def classifier():
         learning_rate=3e-3,
         batch_size=16,
         early_stopping=False,
-        network_params={"n_filters": 4, "latent_dim": 6},
+        network=Liu2019(n_filters=4, latent_dim=6),
         random_state=0,
     )
 

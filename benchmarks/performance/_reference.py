@@ -1,16 +1,11 @@
-"""The reference: the paper's joint network as anyone would write it in PyTorch, eager and float32.
+"""The reference: the paper's joint network in plain PyTorch, eager and float32.
 
-    python benchmarks/performance/_reference.py --edge 28 --batch-size 64 --task train
-
-Nothing of the package is imported, so that the process has PyTorch's own settings throughout. One
-line of JSON goes to the standard output stream, with the seconds of every step.
+Written as one would without this project, of which nothing is imported, so that PyTorch's own
+settings hold in the whole process.
 """
 
-import argparse
-import json
-import time
-
 import torch
+from _harness import seconds_of
 from torch import nn
 from torch.nn import functional as F
 
@@ -80,50 +75,33 @@ def train_step(network, optimizer, volumes, classes):
     optimizer.step()
 
 
-def synchronize(device):
-    if device == "cuda":
-        torch.cuda.synchronize()
+def measure(edge, batch_size, task, device, repeats=5, n_classes=8, n_filters=32):
+    """Return the seconds of some steps or forward passes, after one that warms up.
 
-
-def measure(options):
-    """Return the seconds of every step after one that warms up."""
+    Parameters
+    ----------
+    edge, batch_size : int
+        Edge of the cubic box in voxels, and volumes in a batch.
+    task : {"train", "predict"}
+        A training step, or the forward pass of the whole network.
+    device : {"cpu", "cuda"}
+        Where to compute. On a GPU, PyTorch by default lets convolutions round to TF32.
+    repeats : int
+        Number of steps or passes.
+    n_classes, n_filters : int
+        As in the network.
+    """
     torch.manual_seed(0)
-    network = Network(options.edge, options.n_classes, options.n_filters).to(options.device)
-    shape = (options.batch_size, 1, *(options.edge,) * 3)
-    volumes = torch.randn(shape, device=options.device)
-    classes = torch.arange(options.batch_size, device=options.device) % options.n_classes
+    network = Network(edge, n_classes, n_filters).to(device).train(task == "train")
+    volumes = torch.randn(batch_size, 1, *(edge,) * 3, device=device)
+    classes = torch.arange(batch_size, device=device) % n_classes
     optimizer = torch.optim.Adam(network.parameters(), 1e-4, betas=(0.9, 0.99))
-    network.train(options.task == "train")
-    seconds = []
-    for _ in range(options.repeats + 1):
-        synchronize(options.device)
-        start = time.perf_counter()
-        if options.task == "train":
+
+    def step():
+        if task == "train":
             train_step(network, optimizer, volumes, classes)
         else:
             with torch.no_grad():
                 network(volumes)
-        synchronize(options.device)
-        seconds.append(time.perf_counter() - start)
-    return seconds[1:]
 
-
-def main(arguments=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--edge", type=int, default=28, help="of the box in voxels")
-    parser.add_argument("--batch-size", type=int, default=64)
-    parser.add_argument("--task", choices=["train", "predict"], default="train")
-    parser.add_argument("--repeats", type=int, default=5, help="steps that are timed")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--n-classes", type=int, default=8)
-    parser.add_argument("--n-filters", type=int, default=32)
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    options = parser.parse_args(arguments)
-    torch.set_num_threads(options.threads)
-    print(json.dumps({"seconds": measure(options)}))
-
-
-if __name__ == "__main__":
-    main()
+    return [seconds_of(step, device) for _ in range(repeats + 1)][1:]

@@ -1,89 +1,120 @@
-"""How fast the package is: against plain PyTorch, and against what the machine can do.
+"""Speed of the package: against plain PyTorch, a bare loop, and the peaks of the hardware.
 
-    python benchmarks/performance/run.py --profile fast       # some cases, on small batches
-    python benchmarks/performance/run.py --profile regular    # all cases
+    python benchmarks/performance/run.py                               # regular profile
+    python benchmarks/performance/run.py --device cuda --minutes 8
     python benchmarks/performance/run.py --profile full --cases train_joint_28 predict_proba_28
+    python benchmarks/performance/run.py --profile smoke --results smoke.csv  # shows that all runs
 
-Every case runs in a process of its own, in turns with a reference, which is the paper's network as
-anyone would write it (``_reference.py``), so that what else the machine does hits both alike. In
-the case's own process it takes turns with a bare loop with network, loss and optimizer of the
-estimator, which shows what the estimator costs around them. Medians and quartiles over the rounds
-are noted.
+Every case runs in a process of its own, in turns with the reference, which is the paper's network
+in plain PyTorch (``_reference.py``). Within its process it takes turns with a bare loop of the
+estimator's own network, loss and optimizer (``_baselines.py``), which shows what the estimator
+adds. Rows hold medians and quartiles over the rounds.
 
-One row for every case goes to the CSV file as soon as it is there. A case that has a row of the
-same commit, profile, device, precision and number of threads is not computed again, unless
-``--again`` says so. At the end, tables (Markdown) and a figure (PNG) are rendered beside the CSV
-file.
+The most informative case comes first, and its row is in the CSV file as soon as it is measured. A
+case that has a row of the same commit, profile, hardware, precision and number of threads is
+skipped, so an interrupted run continues where it stopped. At the end, tables (Markdown) and a
+figure (PNG) are written beside the CSV file; ``--minutes 0`` does only that.
 """
 
-import argparse
+import platform
+import sys
+import time
 from pathlib import Path
 
 import torch
-from _cases import CASES, make_case
-from _draw import draw
-from _harness import launch, make_row, run_rounds
-from _machine import commit, machine
-from _profiles import PROFILES
-from _render import render
-from _shared import BENCHMARKS, append_rows, read_rows
 
-from sksubtomo.networks import PRECISIONS
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 
-RESULTS = BENCHMARKS / "results/performance.csv"
+from _arguments import make_parser, positive
+from _cases import CASES
+from _harness import PROFILES, launch, make_row, run_rounds
+from _report import draw, render
+from _results import (
+    append_rows,
+    commit,
+    cpu_instructions,
+    cpu_model,
+    environment,
+    missing_keys,
+    read_rows,
+)
+
+from sksubtomo._torch import PRECISIONS, resolve_precision
+
 KEY = ("case", "profile", "commit", "cpu", "instructions", "device", "precision", "threads")
+# Results that are written do not count as changes of a commit.
+_MEASURED = ("sksubtomo", "benchmarks/performance")
 
 
 def parse_arguments(arguments=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--profile", choices=PROFILES, default="fast")
+    parser = make_parser(__doc__, "performance")
+    parser.add_argument("--profile", choices=PROFILES, default="regular", help="how much of a case")
     parser.add_argument("--cases", nargs="+", choices=CASES, help="default: those of the profile")
-    parser.add_argument("--rounds", type=int, help="instead of those of the profile")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    rounds = "of case and reference; default: those of the profile, one on a GPU"
+    parser.add_argument("--rounds", type=positive, help=rounds)
+    parser.add_argument("--threads", type=positive, default=torch.get_num_threads())
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    parser.add_argument(
-        "--precision",
-        choices=PRECISIONS,
-        default="auto",
-        help="of networks; the reference is float32 (TF32 on GPUs) in any case",
-    )
-    parser.add_argument("--again", action="store_true", help="compute rows that are there, too")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="the CSV file")
+    precision = "of the estimators; the reference is float32 (TF32 in convolutions on GPUs)"
+    parser.add_argument("--precision", choices=PRECISIONS, default="auto", help=precision)
+    minutes = "start no case later than this"
+    parser.add_argument("--minutes", type=float, default=float("inf"), help=minutes)
+    parser.add_argument("--again", action="store_true", help="measure cases that have a row, too")
     options = parser.parse_args(arguments)
     if options.device == "auto":
         options.device = "cuda" if torch.cuda.is_available() else "cpu"
     if options.device == "cuda" and not torch.cuda.is_available():
         parser.error("--device cuda needs a GPU that PyTorch can use")
-    for name in ("rounds", "threads"):
-        if getattr(options, name) is not None and getattr(options, name) < 1:
-            parser.error(f"--{name} must be at least 1")
     if options.cases is None:
-        options.cases = [name for name, e in CASES.items() if options.profile in e.profiles]
+        chosen = (name for name, e in CASES.items() if e.regular or options.profile != "regular")
+        options.cases = [name for name in chosen if options.device in CASES[name].devices]
     return options
 
 
+def hardware(threads, device, precision):
+    """Return the columns of hardware, precision and versions."""
+    return {
+        "cpu": cpu_model(),
+        "instructions": cpu_instructions(),
+        "precision": resolve_precision(precision, device),
+        **environment(),
+        **({"device": "cpu"} if device == "cpu" else {}),
+        "threads": threads,
+        "python": platform.python_version(),
+    }
+
+
 def run(options, launch=launch):
-    """Compute the rows that are missing."""
-    at, where = commit(), machine(options.threads, options.device, options.precision)
-    done = {tuple(row[name] for name in KEY) for row in read_rows(options.results)}
-    peaks = None
-    for name in options.cases:
-        same = {**where, "case": name, "profile": options.profile, "commit": at}
-        if tuple(str(same[column]) for column in KEY) in done and not options.again:
-            print(f"{name}: there already", flush=True)
-            continue
-        case = make_case(name, options.profile, options.device, options.precision)
-        if case.needs_gpu and options.device != "cuda":
-            print(f"{name}: left out, needs a GPU", flush=True)
-            continue
-        if peaks is None:
-            peaks = launch("_peaks.py", {}, options.threads, options.device)
-        reports = run_rounds(name, case, options, launch)
-        row = {**make_row(name, case, reports, options, at, peaks), **where}
-        append_rows(options.results, [row])
-        print(f"{name}: {row['seconds']} s per {row['unit']}", flush=True)
+    """Measure the cases of which there is no row."""
+    start, peaks = time.monotonic(), None
+    where = hardware(options.threads, options.device, options.precision)
+    shared = {**where, "profile": options.profile, "commit": commit(*_MEASURED)}
+    keys = {name: tuple({**shared, "case": name}[c] for c in KEY) for name in options.cases}
+    missing = set(missing_keys(options.results, KEY, keys.values()))
+    for name, key in keys.items():
+        entry = CASES[name]
+        if time.monotonic() - start > 60 * options.minutes:
+            print(f"{name} and what follows: left out, the time is over", flush=True)
+            break
+        if options.device not in entry.devices:
+            print(f"{name}: left out, says nothing about the device {options.device}", flush=True)
+        elif key not in missing and not options.again:
+            print(f"{name}: has a row already", flush=True)
+        else:
+            peaks = peaks or launch("_roofline", options.threads, device=options.device)
+            reports = run_rounds(name, options, n_rounds_of(entry, options), launch)
+            row = make_row(
+                name, reports, options.profile, shared["commit"], peaks, where["precision"]
+            )
+            append_rows(options.results, [{**row, **where}])
+            print(f"{name}: {row['seconds']} s per {row['unit']}", flush=True)
+
+
+def n_rounds_of(entry, options):
+    """Return the number of rounds of a case; a GPU is not shared, so that one is enough."""
+    if entry.once:
+        return 1
+    of_profile = 1 if options.device == "cuda" else PROFILES[options.profile].rounds
+    return options.rounds or of_profile
 
 
 def main(arguments=None):

@@ -3,7 +3,7 @@ Few labels, many volumes: the autoencoding classifier
 =====================================================
 
 Makes subtomograms of several complexes, hides 95 % of their labels, and fits the autoencoding
-classifier to all of them. Beside it: the supervised network, which sees the labelled volumes only,
+classifier to all of them. Beside it: the supervised network, which sees the labeled volumes only,
 for as many epochs, and for as many updates of the weights.
 
 Run it with ``make demo``, or ``python docs/examples/plot_autoencoding_classifier.py``. It
@@ -29,13 +29,14 @@ from sksubtomo.neural_network import CNNClassifier
 from sksubtomo.plotting import ReconstructionDisplay
 from sksubtomo.preprocessing import VolumeNormalizer
 from sksubtomo.semi_supervised import AutoencodingClassifier
+from sksubtomo.training import Training
 
 CLASSES = ["apoferritin", "beta_galactosidase", "groel", "ribosome_70s"]
 EPOCHS = 10
 
 
 def make_data(random_state):
-    """Return volumes and labels to train on, 5 % of them labelled, and those to test on."""
+    """Return volumes and labels to train on, 5 % of them labeled, and those to test on."""
     data = make_subtomograms(
         880,
         classes=CLASSES,
@@ -53,7 +54,7 @@ def make_data(random_state):
 
 
 def make_networks(n_volumes, n_labels, random_state, verbose):
-    """Return the networks to compare, each with whether it gets the unlabelled volumes.
+    """Return the networks to compare, each with whether it gets the unlabeled volumes.
 
     The supervised one is the joint one without its reconstruction branch. It is trained for
     as many epochs, as the paper does, and once more for as many updates of its weights: an epoch
@@ -63,7 +64,7 @@ def make_networks(n_volumes, n_labels, random_state, verbose):
         "learning_rate": 1e-3,
         "early_stopping": False,
         "random_state": random_state,
-        "verbose": verbose,
+        "training": Training(verbose=verbose),
     }
     joint = AutoencodingClassifier(max_epochs=EPOCHS, **params)
     batches = math.ceil(n_volumes / joint.batch_size), math.ceil(n_labels / joint.batch_size)
@@ -123,7 +124,7 @@ def main():
     X_train, y_train, X_test, y_test, class_names = make_data(args.random_state)
     print(
         f"{len(X_train)} volumes of {X_train.shape[1:]} voxels to train on, "
-        f"{(y_train != -1).sum()} of them labelled; {len(X_test)} to test on"
+        f"{(y_train != -1).sum()} of them labeled; {len(X_test)} to test on"
     )
     networks, rows = compare(
         X_train, y_train, X_test, y_test, args.random_state, verbose=not args.quiet

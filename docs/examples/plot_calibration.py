@@ -25,6 +25,7 @@ from sklearn.metrics import roc_auc_score
 from sksubtomo.calibration import RejectingClassifier, TemperatureScaledClassifier
 from sksubtomo.datasets import make_subtomograms
 from sksubtomo.metrics import expected_calibration_error, reliability_curve
+from sksubtomo.networks import Liu2019
 from sksubtomo.neural_network import CNNClassifier
 from sksubtomo.preprocessing import VolumeNormalizer
 
@@ -94,7 +95,7 @@ def main():
         max_epochs=args.epochs,
         batch_size=16,
         early_stopping=False,
-        network_params={"n_filters": 16},
+        network=Liu2019(n_filters=16),
         random_state=seed,
     )
 

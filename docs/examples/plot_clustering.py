@@ -30,6 +30,7 @@ from sklearn.pipeline import make_pipeline
 from sksubtomo.datasets import make_subtomograms
 from sksubtomo.decomposition import Autoencoder
 from sksubtomo.preprocessing import VolumeFlattener, VolumeNormalizer
+from sksubtomo.training import Training
 
 CLASSES = ["apoferritin", "groel", "ribosome_70s"]
 
@@ -43,7 +44,7 @@ def make_pipelines(epochs, random_state):
         max_epochs=epochs,
         early_stopping=False,
         random_state=random_state,
-        verbose=1,
+        training=Training(verbose=1),
     )
     components = make_pipeline(VolumeFlattener(), PCA(20, random_state=random_state))
     return {

@@ -31,6 +31,7 @@ from sksubtomo.model_selection import mask_labels
 from sksubtomo.plotting import ReconstructionDisplay
 from sksubtomo.preprocessing import VolumeNormalizer
 from sksubtomo.semi_supervised import AutoencodingClassifier
+from sksubtomo.training import Training
 
 
 def parse_arguments():
@@ -88,7 +89,7 @@ def main():
             early_stopping=False,
             class_weight="balanced",
             random_state=args.random_state,
-            verbose=1,
+            training=Training(verbose=1),
         ),
     )
     print(

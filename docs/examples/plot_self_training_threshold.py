@@ -25,6 +25,7 @@ from sksubtomo.model_selection import SemiSupervisedSplit, mask_labels
 from sksubtomo.neural_network import CNNClassifier
 from sksubtomo.preprocessing import VolumeNormalizer
 from sksubtomo.semi_supervised import PseudoLabelClassifier, SelfTrainingClassifier
+from sksubtomo.training import PseudoLabelTraining
 
 THRESHOLDS = [0.5, 0.7, 0.9, 0.95, 0.99]
 
@@ -37,8 +38,9 @@ def make_searches(epochs, folds, random_state):
         "early_stopping": False,
         "random_state": random_state,
     }
+    training = PseudoLabelTraining(warm_up_epochs=epochs // 4)
     forms = {
-        "within one training": PseudoLabelClassifier(warm_up_epochs=epochs // 4, **params),
+        "within one training": PseudoLabelClassifier(training=training, **params),
         "in rounds": SelfTrainingClassifier(CNNClassifier(**params), max_iter=3),
     }
     cv = SemiSupervisedSplit(folds)

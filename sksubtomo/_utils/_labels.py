@@ -121,7 +121,7 @@ def encode_labels(
 
     Returns
     -------
-    codes : ndarray of shape (n_samples,) of int64
+    targets : ndarray of shape (n_samples,) of int64
         Index into `classes`, or -1.
     classes : ndarray of shape (n_classes,)
         Sorted; never holds a label that means "unlabelled".
@@ -133,8 +133,8 @@ def encode_labels(
 
     Examples
     --------
-    >>> codes, classes = encode_labels(["ribosome", "unlabeled", "apoferritin"])
-    >>> codes.tolist(), classes.tolist()
+    >>> targets, classes = encode_labels(["ribosome", "unlabeled", "apoferritin"])
+    >>> targets.tolist(), classes.tolist()
     ([1, -1, 0], ['apoferritin', 'ribosome'])
     """
     y = _checked(y, input_name)
@@ -152,9 +152,9 @@ def encode_labels(
                 "classes; if it is a class, name it otherwise, in y as well."
             )
         _check_known(known, class_values, input_name)
-    codes = np.full(len(y), UNLABELED, dtype=np.int64)
-    codes[labeled] = np.searchsorted(class_values, known)
-    return codes, class_values
+    targets = np.full(len(y), UNLABELED, dtype=np.int64)
+    targets[labeled] = np.searchsorted(class_values, known)
+    return targets, class_values
 
 
 def _check_known(known: NDArray, classes: NDArray, input_name: str) -> None:
@@ -210,14 +210,14 @@ def hidden_labels(n_samples: int, like: NDArray) -> NDArray:
     return np.full(n_samples, sentinel, dtype=np.result_type(like.dtype, f"U{len(sentinel)}"))
 
 
-def decode_labels(codes: NDArray[np.int64], classes: NDArray) -> NDArray:
+def decode_labels(targets: NDArray[np.int64], classes: NDArray) -> NDArray:
     """Return the labels of class indices; -1 becomes the label that means "unlabeled".
 
     The inverse of :func:`encode_labels`, with one kind of label, so that the result can be sorted.
 
     Parameters
     ----------
-    codes : ndarray of shape (n_samples,) of int
+    targets : ndarray of shape (n_samples,) of int
         Indices into `classes`, or -1.
     classes : ndarray of shape (n_classes,)
         All classes.
@@ -233,10 +233,10 @@ def decode_labels(codes: NDArray[np.int64], classes: NDArray) -> NDArray:
     >>> decode_labels(np.array([1, -1, 0]), np.array(["apoferritin", "ribosome"])).tolist()
     ['ribosome', 'unlabeled', 'apoferritin']
     """
-    if (codes >= 0).all():
-        return classes[codes]
-    labels = hidden_labels(len(codes), classes)
-    labels[codes >= 0] = classes[codes[codes >= 0]]
+    if (targets >= 0).all():
+        return classes[targets]
+    labels = hidden_labels(len(targets), classes)
+    labels[targets >= 0] = classes[targets[targets >= 0]]
     return labels
 
 
@@ -303,7 +303,7 @@ def uniform_labels(labels: NDArray, input_name: str = "y") -> NDArray:
 
 
 def check_enough_classes(
-    owner: str, codes: NDArray[np.int64], classes: NDArray, *, needs_labels: bool = True
+    owner: str, targets: NDArray[np.int64], classes: NDArray, *, needs_labels: bool = True
 ) -> None:
     """Check that there is something to tell apart.
 
@@ -311,7 +311,7 @@ def check_enough_classes(
     ----------
     owner : str
         The estimator, for messages.
-    codes : ndarray of shape (n,) of int64
+    targets : ndarray of shape (n,) of int64
         Class indices; -1 is unlabelled.
     classes : ndarray of shape (n_classes,)
         All classes.
@@ -323,7 +323,7 @@ def check_enough_classes(
     ValueError
         If no row is labelled, or there is one class only.
     """
-    if needs_labels and not (codes >= 0).any():
+    if needs_labels and not (targets >= 0).any():
         raise ValueError(
             f"{owner} needs labelled volumes of at least one class, but every label in y means "
             "'unlabelled'."

@@ -1,14 +1,12 @@
-"""Checking parameters: numbers, and several that come as one mapping."""
+"""Constraints of parameters that are numbers, and numbers of NumPy as those of Python."""
 
 from __future__ import annotations
 
-import reprlib
-from collections.abc import Mapping
 from numbers import Integral
 from typing import Any
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, validate_parameter_constraints
+from sklearn.utils._param_validation import Interval
 
 
 class NumberInterval(Interval):
@@ -42,40 +40,3 @@ def to_plain(value: Any) -> Any:
     if type(value) is dict:
         return {name: to_plain(item) for name, item in value.items()}
     return value
-
-
-def merge_mapping(
-    owner: str,
-    name: str,
-    given: Mapping[str, Any] | None,
-    defaults: Mapping[str, Any],
-    constraints: Mapping[str, list],
-) -> dict[str, Any]:
-    """Return `defaults` updated by `given`.
-
-    Parameters
-    ----------
-    owner, name : str
-        The estimator and its parameter, for messages.
-    given : mapping or None
-        What the user passed. Numbers of NumPy come back as those of Python.
-    defaults : mapping
-        All keys there are, with their default values.
-    constraints : mapping
-        Constraints of the values, in the form of ``_parameter_constraints``.
-
-    Raises
-    ------
-    ValueError
-        If a key is unknown or a value is out of its constraints.
-    """
-    given = {} if given is None else dict(given)
-    unknown = sorted(set(given) - set(defaults), key=str)
-    if unknown:
-        raise ValueError(
-            f"{name} of {owner} has unknown keys {reprlib.repr(unknown)}; there are "
-            f"{sorted(defaults)}."
-        )
-    merged = {**defaults, **given}
-    validate_parameter_constraints(dict(constraints), merged, caller_name=f"{owner}.{name}")
-    return to_plain(merged)

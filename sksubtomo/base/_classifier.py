@@ -23,13 +23,21 @@ from sksubtomo._utils._labels import (
 from sksubtomo._utils._scoring import refuse_scoring_unlabeled
 from sksubtomo._utils._volumes import check_volumes
 from sksubtomo.base._estimator import BaseVolumeEstimator
+from sksubtomo.networks import AutoencodingNetwork
+from sksubtomo.training import FitSettings, JointLoss, Plan
 
 
 class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
-    """Base of classifiers of volumes, of which some may be unlabelled."""
+    """Base of classifiers of volumes, of which some may be unlabeled.
+
+    By default it plans the supervised network; a subclass that replaces the loss or the views
+    changes that plan.
+    """
+
+    classes_: NDArray
 
     #: Whether volumes without a label have a part in the fit, and get one by it.
-    _is_semi_supervised: ClassVar[bool] = False
+    is_semi_supervised: ClassVar[bool] = False
 
     _parameter_constraints: ClassVar[dict[str, list]] = {
         **BaseVolumeEstimator._parameter_constraints,
@@ -46,8 +54,8 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
         X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_voxels)
             Volumes, axes z, y, x; or flat rows, see ``volume_shape``.
         y : array-like of shape (n_samples,)
-            Labels as in :meth:`fit`. Where unlabelled volumes are learnt from, all may be
-            unlabelled in any one call.
+            Labels as in :meth:`fit`. Where unlabeled volumes are learned from, all may be
+            unlabeled in any one call.
         classes : array-like of shape (n_classes,), optional
             All classes there will be; needed in the first call, unless the estimator
             has its parameter ``classes``. The label that means "unlabeled" may be among them, as
@@ -64,8 +72,8 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
             As :meth:`fit`; also for a class or a box size that the first call did not have.
         """
         self._partial_fit(X, y, classes)
-        if self._is_semi_supervised:  # of other volumes
-            vars(self).pop("transduction_", None)
+        if self.is_semi_supervised:  # of other volumes
+            self.__dict__.pop("transduction_", None)
         return self
 
     def __sklearn_clone__(self) -> Any:
@@ -102,7 +110,7 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
         -------
         log_probabilities : ndarray of shape (n_samples, n_classes) of float32
             Columns in the order of ``classes_``. They are finite also where a probability is too
-            small for a float32, unless it is a mean over ``test_time_rotations``.
+            small for a float32, unless it is a mean over ``n_test_rotations`` views.
         """
         check_is_fitted(self, "net_")
         refuse_scoring_unlabeled()
@@ -113,7 +121,7 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
             return np.log(self._forward("classify", volumes))
 
     def decision_function(self, X):
-        """Return unnormalised log-probabilities, the logits of the network.
+        """Return unnormalized log-probabilities, the logits of the network.
 
         Parameters
         ----------
@@ -124,7 +132,7 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
         -------
         logits : ndarray of shape (n_samples, n_classes) or (n_samples,) of float32
             Columns in the order of ``classes_``. With two classes, the logit of the second minus
-            that of the first. With ``test_time_rotations``, means over the copies; their largest
+            that of the first. With ``n_test_rotations``, means over the views; their largest
             need not be that of the mean probabilities, by which :meth:`predict` goes.
         """
         check_is_fitted(self, "net_")
@@ -149,7 +157,7 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
         return self._forward("features", check_volumes(self, X, reset=False))
 
     def predict(self, X):
-        """Return the most probable class; never the label that means "unlabelled".
+        """Return the most probable class; never the label that means "unlabeled".
 
         Parameters
         ----------
@@ -165,14 +173,14 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
     def score(self, X, y, sample_weight=None):
-        """Return the accuracy over the labelled volumes.
+        """Return the accuracy over the labeled volumes.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_voxels)
             Volumes of the shape that the estimator was fitted on.
         y : array-like of shape (n_samples,)
-            True labels. Rows that are unlabelled, as in :meth:`fit`, are left out.
+            True labels. Rows that are unlabeled, as in :meth:`fit`, are left out.
         sample_weight : array-like of shape (n_samples,), optional
             Weights of the rows.
 
@@ -189,9 +197,10 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
         check_is_fitted(self, "net_")
         return score_labeled(self.predict, X, y, sample_weight)
 
-    def _encode_targets(
+    def encode_targets(
         self, y: Any, n_samples: int, *, resume: bool, classes: Any, partial: bool
     ) -> NDArray[np.int64]:
+        """Turn `y` into class indices, -1 for unlabeled, and set ``classes_``."""
         if classes is not None:
             classes = np.asarray(classes)
             classes = classes[~is_unlabeled(classes)]
@@ -200,15 +209,15 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
             self._check_same_classes(given)
         if partial and not resume and given is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
-        codes, class_values = encode_labels(y, self.classes_ if resume else given)
+        targets, class_values = encode_labels(y, self.classes_ if resume else given)
         check_enough_classes(
             type(self).__name__,
-            codes,
+            targets,
             class_values,
-            needs_labels=not (partial and self._learns_from_unlabeled),
+            needs_labels=not (partial and self.learns_from_unlabeled),
         )
         self.classes_ = class_values
-        return codes
+        return targets
 
     def _check_same_classes(self, given: Any) -> None:
         """Refuse to go on with other classes than those that the network has outputs for."""
@@ -219,39 +228,53 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
                 f"{self.classes_.tolist()}. Begin anew: fit with warm_start=False."
             )
 
-    def _encode_validation(self, y_val: Any, n_samples: int) -> NDArray[np.int64]:
-        codes, _ = encode_labels(y_val, self.classes_, input_name="y_val")
-        if not (self._validates_on_unlabeled() or (codes >= 0).any()):
+    def encode_validation(self, y_val: Any, n_samples: int, plan: Plan) -> NDArray[np.int64]:
+        """Turn `y_val` into class indices, -1 for unlabeled."""
+        targets, _ = encode_labels(y_val, self.classes_, input_name="y_val")
+        if not (plan.watches_unlabeled or (targets >= 0).any()):
             raise ValueError(
-                "y_val holds no label, and the loss that early stopping watches is one of labelled "
+                "y_val holds no label, and the loss that early stopping watches is one of labeled "
                 "volumes only. Pass the labels of X_val, or leave X_val out."
             )
-        return codes
+        return targets
 
-    def _conclude(self, X: NDArray[np.float32], codes: NDArray[np.int64]) -> None:
-        if not self._is_semi_supervised:
+    def conclude(self, X: Any, targets: NDArray[np.int64]) -> None:
+        """Set ``transduction_``, of semi-supervised classifiers."""
+        if not self.is_semi_supervised:
             return
-        if (codes < 0).any():
-            codes = np.where(codes < 0, self._forward("classify", X).argmax(axis=1), codes)
-        self.transduction_ = self.classes_[codes]
+        if (targets < 0).any():
+            targets = np.where(targets < 0, self._forward("classify", X).argmax(axis=1), targets)
+        self.transduction_ = self.classes_[targets]
 
-    def _module_params(self) -> dict[str, Any]:
-        return {**super()._module_params(), "n_classes": len(self.classes_)}
+    def plan(self, settings: FitSettings, targets: NDArray[np.int64]) -> Plan:
+        """Plan the supervised network: encoder and classifier, trained by the cross-entropy."""
+        return Plan(
+            AutoencodingNetwork,
+            {
+                "volume_shape": self.volume_shape_,
+                "network": settings.network,
+                "n_classes": len(self.classes_),
+                "latent_dim": None,
+            },
+            JointLoss(class_weight=self._class_weights(targets)),
+            settings.views(),
+            watches_unlabeled=False,
+        )
 
-    def _class_weights(self, codes: NDArray[np.int64]) -> torch.Tensor | None:
+    def _class_weights(self, targets: NDArray[np.int64]) -> torch.Tensor | None:
         """Weight of every class from ``class_weight``; 1 for classes that it does not weigh."""
         if self.class_weight is None:
             return None
         if isinstance(self.class_weight, dict):
             weights = self._given_class_weights(self.class_weight)
         else:
-            seen = np.unique(codes[codes >= 0])
+            seen = np.unique(targets[targets >= 0])
             weights = np.ones(len(self.classes_))
             if len(seen):
                 weights[seen] = compute_class_weight(
                     self.class_weight,
                     classes=self.classes_[seen],
-                    y=self.classes_[codes[codes >= 0]],
+                    y=self.classes_[targets[targets >= 0]],
                 )
         return torch.tensor(weights, dtype=torch.float32)
 
@@ -267,13 +290,14 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
             )
         return np.array([class_weight.get(name, 1.0) for name in known], dtype=np.float64)
 
-    def _class_shares(self, codes: NDArray[np.int64]) -> torch.Tensor:
+    def _class_shares(self, targets: NDArray[np.int64]) -> torch.Tensor:
         """Share of each class among the labels, as if each had one label more (Laplace).
 
         Without a label, as may be in a partial fit, those of the last call.
         """
         live = getattr(getattr(self, "net_", None), "criterion_", None)
-        if not (codes >= 0).any() and getattr(live, "consistency", None) is not None:
-            return live.consistency.shares.cpu()
-        counts = np.bincount(codes[codes >= 0], minlength=len(self.classes_)) + 1
+        known = getattr(live, "consistency", None)
+        if not (targets >= 0).any() and known is not None:
+            return known.shares.cpu()
+        counts = np.bincount(targets[targets >= 0], minlength=len(self.classes_)) + 1
         return torch.tensor(counts / counts.sum(), dtype=torch.float32)

@@ -1,11 +1,10 @@
-"""What all estimators on volumes share: check, encode labels, seed, build the net, fit it."""
+"""What all estimators on volumes share: resolve settings, check data, build the net, fit it."""
 
 from __future__ import annotations
 
 import warnings
 from abc import ABCMeta, abstractmethod
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,90 +12,102 @@ import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.exceptions import ConvergenceWarning
-from skorch.callbacks import Callback
+from sklearn.utils.validation import check_consistent_length
 
+from sksubtomo._torch import distributed_training, draw_seeds, holding_precision
 from sksubtomo._utils._allocator import keeping_freed_memory
 from sksubtomo._utils._callbacks import CallbackSupportMixin, FitTasks
 from sksubtomo._utils._doc_link import DocLinkMixin
-from sksubtomo._utils._params import to_plain
-from sksubtomo._utils._volumes import unchanged_on_error
-from sksubtomo.base._augmented import check_tilt_ranges, make_augmentation
-from sksubtomo.base._checks import ChecksMixin, ValidationData
-from sksubtomo.base._parameters import CONSTRAINTS
-from sksubtomo.base._settings import SettingsMixin
-from sksubtomo.networks._precision import holding_precision
-from sksubtomo.networks._processes import n_processes, sharing_batches
-from sksubtomo.networks._random import draw_seeds
+from sksubtomo._utils._labels import UNLABELED
+from sksubtomo._utils._settings import HasSettings, Settings, store_parameters
+from sksubtomo._utils._volumes import check_volumes
+from sksubtomo.base._checks import (
+    check_cubes,
+    check_number,
+    check_same_shape,
+    check_tilt_ranges,
+    check_use_of_tilt_ranges,
+)
+from sksubtomo.base._data import FitData, make_dataset
+from sksubtomo.base._settings import (
+    CONSTRAINTS,
+    SETTINGS,
+    Uses,
+    check_unchanged,
+    make_settings,
+    resolve,
+)
+from sksubtomo.base._undone import undone_on_error
 from sksubtomo.training import (
-    Views,
+    FitSettings,
+    Plan,
     VolumeDataset,
-    build_net,
+    VolumeNet,
     collect,
     epoch_figures,
     forward_batches,
-    hold_out,
+    make_net,
     scaling_of,
-    set_progress_bar,
     to_input,
 )
 
 
 class BaseVolumeEstimator(
-    DocLinkMixin, SettingsMixin, ChecksMixin, CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta
+    DocLinkMixin, HasSettings, CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta
 ):
     """Base of estimators that train a network on volumes.
 
-    A subclass names its network and its loss and says how targets become class
-    indices; seeding, scaling, hold-out, training and the fitted attributes are here.
+    :meth:`fit` is final. A subclass says in :meth:`plan` which network it trains with which loss on
+    which views, and names the settings it has a use for in ``uses``. The other hooks have defaults.
+    They are called in this order:
+
+    1. :meth:`resolve_settings` puts all settings, checked and complete, into one value.
+    2. :meth:`encode_targets` turns labels into class indices; :meth:`encode_validation` those of
+       ``y_val``.
+    3. :meth:`plan` says what to train. It raises whatever can be known to be wrong before work
+       starts.
+    4. :meth:`network_inputs` says what the network is given instead of volumes, in predictions,
+       too.
+    5. :meth:`prepare` takes from the volumes what has to be there before the net: their scale, a
+       pre-trained encoder. Only where a net is made.
+    6. :meth:`start_from` sets weights of a new net.
+    7. :meth:`record` sets attributes that tell of a training, :meth:`conclude` those of a whole
+       :meth:`fit`.
+
+    A net that is trained further goes through the same steps but 5 and 6. Settings and plan reach
+    a net in one way, new or not: :meth:`~sksubtomo.training.VolumeNet.apply`.
     """
 
-    #: Classes of the network and of the loss.
-    _network: ClassVar[type[torch.nn.Module]]
-    _criterion: ClassVar[type[torch.nn.Module]]
-    #: Whether unlabelled volumes are trained on.
-    _learns_from_unlabeled: ClassVar[bool] = True
+    #: What the estimator does with its settings.
+    uses: ClassVar[Uses] = Uses()
+    #: Whether unlabeled volumes are trained on.
+    learns_from_unlabeled: ClassVar[bool] = True
+    #: Of fewer volumes, there would be no loss to train with, or to watch.
+    fewest_volumes: ClassVar[int] = 1
 
+    _settings_names: ClassVar[tuple[str, ...]] = SETTINGS
     _parameter_constraints: ClassVar[dict[str, list]] = CONSTRAINTS
 
     def __init__(
         self,
         *,
-        network="paper",
-        network_params=None,
+        network="liu2019",
         augmentation="none",
-        test_time_rotations=0,
-        training_params=None,
+        training=None,
         learning_rate=1e-4,
         batch_size=64,
         max_epochs=100,
         early_stopping=True,
-        validation_fraction=0.1,
         warm_start=False,
         volume_shape=None,
         device="auto",
         precision="auto",
         random_state=None,
-        verbose=0,
     ):
-        self.network = network
-        self.network_params = network_params
-        self.augmentation = augmentation
-        self.test_time_rotations = test_time_rotations
-        self.training_params = training_params
-        self.learning_rate = learning_rate
-        self.batch_size = batch_size
-        self.max_epochs = max_epochs
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.warm_start = warm_start
-        self.volume_shape = volume_shape
-        self.device = device
-        self.precision = precision
-        self.random_state = random_state
-        self.verbose = verbose
+        store_parameters(self, locals())
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, *, X_val=None, y_val=None, tilt_ranges=None):
+    def fit(self, X, y=None, *, X_val=None, y_val=None, tilt_ranges_deg=None):
         """Fit to volumes and their labels, where known.
 
         Parameters
@@ -104,13 +115,13 @@ class BaseVolumeEstimator(
         X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_voxels)
             Volumes, axes z, y, x; or flat rows, see ``volume_shape``.
         y : array-like of shape (n_samples,)
-            Labels, integers or strings. -1 is unlabelled; with strings also
+            Labels, integers or strings. -1 is unlabeled; with strings also
             ``None`` and ``"unlabeled"``. Not used by estimators that are no classifiers.
         X_val : array-like of shape (n_val, depth, height, width) or (n_val, n_voxels), optional
             Volumes for ``early_stopping`` to watch, instead of a part of `X`.
         y_val : array-like of shape (n_val,), optional
             Their labels. They are labels that somebody gave: count them with those of `y`.
-        tilt_ranges : array-like of shape (n_samples, 2), optional
+        tilt_ranges_deg : array-like of shape (n_samples, 2), optional
             Lowest and highest tilt of each volume of `X` in degrees, instead of one
             ``tilt_range_deg`` for all in ``augmentation``; in training, not in prediction.
 
@@ -122,28 +133,22 @@ class BaseVolumeEstimator(
         Raises
         ------
         ValueError
-            If `X` or `y` is malformed, no volume or only one class is labelled, or the box is
+            If `X` or `y` is malformed, no volume or only one class is labeled, or the box is
             too small for the network; before any training.
         """
         resume = self.warm_start and hasattr(self, "net_")
-        with self._undone_on_error(), self._processes():
-            X, codes = self._check_data(X, y, resume=resume, classes=None)
-            if tilt_ranges is not None:
-                self._check_use_of_tilt_ranges(X_val)
-                tilt_ranges = check_tilt_ranges(tilt_ranges, len(X))
-            validation = self._check_validation(X_val, y_val)
-            tasks = FitTasks(self, to_plain(self.max_epochs), "epoch", X=X, y=y)
-            self._train(
-                X,
-                codes,
-                tasks=tasks,
-                resume=resume,
-                epochs=self.max_epochs,
-                held_out=self.validation_fraction if self.early_stopping else 0.0,
-                validation=validation,
-                tilt_ranges=tilt_ranges,
-            )
-            self._conclude(X, codes)
+        with undone_on_error(self):
+            settings = self.resolve_settings()
+            with distributed_training(settings.training.accelerate, self.device):
+                data, plan = self._check(settings, X, y, resume=resume)
+                if tilt_ranges_deg is not None:
+                    check_use_of_tilt_ranges(settings, plan, X_val)
+                    ranges = check_tilt_ranges(tilt_ranges_deg, len(data.X))
+                    data = data._replace(tilt_ranges_deg=ranges)
+                data = data._replace(validation=self._check_validation(plan, X_val, y_val))
+                tasks = FitTasks(self, settings.max_epochs, "epoch", X=X, y=y)
+                self._train(settings, plan, data, resume=resume, tasks=tasks)
+                self.conclude(data.X, data.targets)
         tasks.end()
         return self
 
@@ -172,166 +177,77 @@ class BaseVolumeEstimator(
 
     def _partial_fit(self, X: Any, y: Any, classes: Any = None) -> BaseVolumeEstimator:
         resume = hasattr(self, "net_")
-        with self._undone_on_error(), self._processes():
-            X, codes = self._check_data(X, y, resume=resume, classes=classes, partial=True)
-            self._train(X, codes, resume=resume, epochs=1, held_out=0.0)
+        with undone_on_error(self):
+            settings = self.resolve_settings()
+            with distributed_training(settings.training.accelerate, self.device):
+                data, plan = self._check(
+                    settings, X, y, resume=resume, classes=classes, partial=True
+                )
+                self._train(settings, plan, data, resume=resume)
         return self
 
-    @contextmanager
-    def _undone_on_error(self) -> Iterator[None]:
-        """Leave the last fit as it was if this one fails; or none, if its net has gone on."""
-        net = getattr(self, "net_", None)
-        n_epochs = 0 if net is None else len(net.history)
-        try:
-            with unchanged_on_error(self):
-                yield
-        except Exception:
-            if net is not None and len(net.history) > n_epochs:
-                del self.net_
-            raise
+    # --- Hooks ------------------------------------------------------------------------------
 
-    def _processes(self) -> AbstractContextManager[None]:
-        """Let processes train together, if they are to."""
-        return sharing_batches(self._checked_training_params()["accelerate"], self.device)
+    def resolve_settings(self) -> FitSettings:
+        """Return all settings, checked and complete; an estimator inside adds its own."""
+        return resolve(self)
 
-    def _module_params(self) -> dict[str, Any]:
-        """Arguments of the network."""
-        return {
-            "volume_shape": self.volume_shape_,
-            "network": self.network,
-            **self._checked_network_params(),
-        }
+    def encode_targets(
+        self, y: Any, n_samples: int, *, resume: bool, classes: Any, partial: bool
+    ) -> NDArray[np.int64]:
+        """Turn `y` into class indices, -1 for unlabeled; without classes, all are."""
+        return np.full(n_samples, UNLABELED)
+
+    def encode_validation(self, y_val: Any, n_samples: int, plan: Plan) -> NDArray[np.int64]:
+        """Turn `y_val` into class indices, -1 for unlabeled; without classes, all are."""
+        return np.full(n_samples, UNLABELED)
 
     @abstractmethod
-    def _criterion_params(self, codes: NDArray[np.int64]) -> dict[str, Any]:
-        """Arguments of the loss."""
+    def plan(self, settings: FitSettings, targets: NDArray[np.int64]) -> Plan:
+        """Say what to train.
 
-    # Whatever mode the caller is in: no tensor that is made here may be one of inference.
-    @torch.inference_mode(False)
-    @torch.enable_grad()
-    def _train(
-        self,
-        X: NDArray[np.float32],
-        codes: NDArray[np.int64],
-        *,
-        resume: bool,
-        epochs: int,
-        held_out: float,
-        tasks: FitTasks | None = None,
-        validation: ValidationData | None = None,
-        tilt_ranges: NDArray[np.float64] | None = None,
-    ) -> None:
-        init_seed, shuffle_seed, split_seed = draw_seeds(self.random_state, 3, self.device)
-        rows = self._rows_to_learn_from(codes)
-        if resume:
-            self._update_net(codes)
-        else:
-            self._prepare(X, rows)
-            self._build_net(codes, init_seed, shuffle_seed)
-        self.net_.set_params(max_epochs=to_plain(epochs))
-        dataset = VolumeDataset(
-            X, codes, offset=self.offset_, scale=self.scale_, tilt_ranges=tilt_ranges
-        )
-        if validation is None:
-            watched = self._rows_to_watch(codes)
-            _, held = hold_out(
-                codes[watched],
-                held_out,
-                np.random.RandomState(split_seed),
-                smallest=self._fewest_volumes,
-            )
-            dataset.rows = np.setdiff1d(rows, watched[held])
-            dataset.validate_on(X, codes, watched[held], tilt_ranges)
-        else:
-            dataset.rows = rows
-            dataset.validate_on(*validation, self._rows_to_watch(validation[1]))
-        dataset.share()
-        if not self._checked_training_params()["n_workers"]:  # forked, they cannot use a GPU
-            dataset.keep_on(self.net_.device)
-        # Backward passes, too, need the precision that the layers compute in.
-        self.net_.tasks_ = tasks
-        try:
-            with (
-                keeping_freed_memory(),
-                holding_precision(self.net_.products_in(), self.net_.device),
-            ):
-                self.net_.partial_fit(dataset)
-        finally:
-            self.net_.tasks_ = None
-        self._record(dataset)
+        Parameters
+        ----------
+        settings : FitSettings
+            All settings.
+        targets : ndarray of shape (n_samples,)
+            Class indices, -1 for unlabeled.
 
-    def _validates_on_unlabeled(self) -> bool:
-        """Whether unlabelled volumes count in the loss that early stopping watches."""
-        return self._learns_from_unlabeled
+        Returns
+        -------
+        plan : Plan
+            New in each call; ``volume_shape_`` and, of classifiers, ``classes_`` are set before.
 
-    def _rows_to_learn_from(self, codes: NDArray[np.int64]) -> NDArray[np.intp]:
-        return np.flatnonzero(self._learns_from_unlabeled | (codes >= 0))
+        Raises
+        ------
+        ValueError
+            If settings do not go together.
+        """
 
-    def _rows_to_watch(self, codes: NDArray[np.int64]) -> NDArray[np.intp]:
-        return np.flatnonzero(self._validates_on_unlabeled() | (codes >= 0))
+    def network_inputs(self, X: Any, *, beginning: bool = False) -> Any:
+        """Return what the network is given for volumes; `beginning`, a new net is to be made."""
+        return X
 
-    def _prepare(self, X: NDArray[np.float32], rows: NDArray[np.intp]) -> None:
-        """Take from the volumes what has to be there before the net: their scale."""
+    def prepare(self, X: Any, rows: NDArray[np.intp], settings: FitSettings) -> None:
+        """Set what has to be there before a net is made: ``offset_`` and ``scale_``.
+
+        Parameters
+        ----------
+        X : array of shape (n_samples, depth, height, width)
+            What the network is given.
+        rows : ndarray of int
+            Which of them are trained on.
+        settings : FitSettings
+            All settings.
+        """
         self.offset_, self.scale_ = 0.0, 1.0
-        if self._checked_training_params()["standardize"]:
+        if settings.training.standardize:
             self.offset_, self.scale_ = scaling_of(X if len(rows) == len(X) else X[rows])
 
-    def _build_net(self, codes: NDArray[np.int64], init_seed: int, shuffle_seed: int) -> None:
-        self._made_with = self._fixed_params()
-        self.net_ = build_net(
-            self._network,
-            self._criterion,
-            module_params=self._module_params(),
-            criterion_params=self._criterion_params(codes),
-            training_params=self._checked_training_params(),
-            views=self._views(),
-            learning_rate=self.learning_rate,
-            batch_size=self.batch_size,
-            max_epochs=self.max_epochs,
-            early_stopping=self.early_stopping,
-            device=self.device,
-            precision=self.precision,
-            verbose=self.verbose,
-            extra_callbacks=self._callbacks(),
-            init_seed=init_seed,
-            shuffle_seed=shuffle_seed,
-        )
+    def start_from(self, net: VolumeNet) -> None:
+        """Set weights of a new net, where they are not to be random."""
 
-    def _views(self) -> Views:
-        """What the network gets to see of a batch."""
-        return Views(
-            make_augmentation(type(self).__name__, self.augmentation),
-            n_test_rotations=to_plain(self.test_time_rotations),
-        )
-
-    def _callbacks(self) -> list[Callback]:
-        """Return what else is to happen between epochs."""
-        return []
-
-    def _update_net(self, codes: NDArray[np.int64]) -> None:
-        """Bring parameters that may have changed since the last fit to the live net."""
-        params = self._checked_training_params()
-        batch_size = to_plain(self.batch_size) * n_processes()
-        self.net_.set_params(lr=to_plain(self.learning_rate), batch_size=batch_size)
-        self.net_.iterator_train__labeled_share = params["labeled_share"]
-        self.net_.iterator_train__n_batches = params["steps_per_epoch"]
-        for iterator in ("iterator_train", "iterator_valid"):
-            setattr(self.net_, f"{iterator}__num_workers", params["n_workers"])
-        self.net_.views = self._views()
-        self.net_.precision = self.precision
-        set_progress_bar(self.net_, self.verbose)
-        # Through set_params, skorch would make a new criterion and forget Adam's moments.
-        for name, value in to_plain(self._criterion_params(codes)).items():
-            if isinstance(value, torch.nn.Module):
-                value.carry_on(getattr(self.net_.criterion_, name))
-            movable = isinstance(value, torch.Tensor | torch.nn.Module)
-            on_device = value.to(self.net_.device) if movable else value
-            setattr(self.net_.criterion_, name, on_device)
-
-    def _conclude(self, X: NDArray[np.float32], codes: NDArray[np.int64]) -> None:
-        """Set what a fitted estimator says of the volumes that it was fitted to, if anything."""
-
-    def _record(self, dataset: VolumeDataset) -> None:
+    def record(self, dataset: VolumeDataset) -> None:
         """Set the attributes that tell of the training."""
         # skorch takes an interrupt for the end of the training; so its last epoch may be torn.
         complete = [epoch for epoch in self.net_.history if "train_loss" in epoch]
@@ -345,14 +261,115 @@ class BaseVolumeEstimator(
                 stacklevel=4,
             )
 
+    def conclude(self, X: Any, targets: NDArray[np.int64]) -> None:
+        """Set what a fitted estimator says of the volumes that it was fitted to, if anything."""
+
+    # --- Steps of a fit ---------------------------------------------------------------------
+
+    def _check(
+        self,
+        settings: FitSettings,
+        X: Any,
+        y: Any,
+        *,
+        resume: bool,
+        classes: Any = None,
+        partial: bool = False,
+    ) -> tuple[FitData, Plan]:
+        """Validate everything that can be, before work starts."""
+        if resume:
+            check_unchanged(self._made_with, settings.fixed())
+            check_same_shape(self.volume_shape, self.volume_shape_)
+        X = check_volumes(self, X, volume_shape=self.volume_shape, reset=not resume)
+        check_number(type(self).__name__, X, self.fewest_volumes, "X")
+        if settings.views().need_cubes:
+            check_cubes(self.volume_shape_)
+        if y is not None:
+            check_consistent_length(X, y)
+        targets = self.encode_targets(y, len(X), resume=resume, classes=classes, partial=partial)
+        # Whatever mode the caller is in: no tensor of the plan may be one of inference.
+        with torch.inference_mode(False), torch.enable_grad():
+            return FitData(X, targets), self.plan(settings, targets)
+
+    def _check_validation(
+        self, plan: Plan, X_val: Any, y_val: Any
+    ) -> tuple[Any, NDArray[np.int64]] | None:
+        """Validate what early stopping is to watch."""
+        if X_val is None and y_val is None:
+            return None
+        if X_val is None or not self.early_stopping:
+            raise ValueError(
+                "X_val and y_val are for early stopping: pass X_val with y_val, and set "
+                "early_stopping=True."
+            )
+        X_val = check_volumes(self, X_val, reset=False, input_name="X_val")
+        check_number(type(self).__name__, X_val, self.fewest_volumes, "X_val")
+        if y_val is not None:
+            check_consistent_length(X_val, y_val)
+        return X_val, self.encode_validation(y_val, len(X_val), plan)
+
+    # Whatever mode the caller is in: no tensor that is made here may be one of inference.
+    @torch.inference_mode(False)
+    @torch.enable_grad()
+    def _train(
+        self,
+        settings: FitSettings,
+        plan: Plan,
+        data: FitData,
+        *,
+        resume: bool,
+        tasks: FitTasks | None = None,
+    ) -> None:
+        """Train a net, new or not; without tasks, which tell of epochs, for a single epoch."""
+        X = self.network_inputs(data.X, beginning=not resume)
+        if data.validation is not None:
+            X_val, targets_val = data.validation
+            data = data._replace(validation=(self.network_inputs(X_val), targets_val))
+        data = data._replace(X=X)
+        init_seed, shuffle_seed, split_seed = draw_seeds(self.random_state, 3, self.device)
+        rows = np.flatnonzero(self.learns_from_unlabeled | (data.targets >= 0))
+        if not resume:
+            self.prepare(X, rows, settings)
+            self._made_with = settings.fixed()
+            self.net_ = make_net(plan, settings, init_seed=init_seed, shuffle_seed=shuffle_seed)
+            self.start_from(self.net_)
+        self.net_.apply(plan, settings)
+        self.net_.set_params(max_epochs=1 if tasks is None else settings.max_epochs)
+        dataset = make_dataset(
+            data,
+            rows,
+            offset=self.offset_,
+            scale=self.scale_,
+            watches_unlabeled=plan.watches_unlabeled,
+            held_out=0.0 if tasks is None else settings.held_out,
+            smallest=self.fewest_volumes,
+            split_seed=split_seed,
+        )
+        if not settings.training.n_workers:  # forked, they cannot use a GPU
+            dataset.cache_on(self.net_.device)
+        # Backward passes, too, need the precision that the layers compute in.
+        self.net_.tasks_ = tasks
+        try:
+            with (
+                keeping_freed_memory(),
+                holding_precision(self.net_.products_in(), self.net_.device),
+            ):
+                self.net_.partial_fit(dataset)
+        finally:
+            self.net_.tasks_ = None
+        self.record(dataset)
+
+    # --- Predictions ------------------------------------------------------------------------
+
     def _forward(self, method: str, inputs: Any) -> NDArray[np.float32]:
         """Apply a method of the network to validated volumes, or to codes."""
         with keeping_freed_memory():
             return collect(self._forward_batches(method, inputs), len(inputs))
 
     def _forward_batches(self, method: str, inputs: Any) -> Iterator[NDArray[np.float32]]:
+        inputs = self.network_inputs(inputs)
         return forward_batches(
-            self.net_.response(method),
+            self.net_.prediction_function(method),
             inputs,
             # A tensor on the memory of codes, which may be read-only, would be writable.
             self._to_input if np.ndim(inputs) == 4 else torch.tensor,
@@ -363,6 +380,11 @@ class BaseVolumeEstimator(
 
     def _to_input(self, volumes: NDArray[np.float32]) -> torch.Tensor:
         return to_input(volumes, self.offset_, self.scale_)
+
+    # --- scikit-learn -----------------------------------------------------------------------
+
+    def _make_settings(self, name: str, wanted: Iterable[str]) -> Settings:
+        return make_settings(self, name, wanted)
 
     def __sklearn_tags__(self):
         """Return the tags: volumes are float32 inside, and results depend on the seed."""

@@ -1,4 +1,4 @@
-"""Estimators that another one builds on, given fitted, unfitted or frozen."""
+"""Pre-trained models that an estimator builds on, given fitted, unfitted or frozen."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sksubtomo._utils._delegation import unfrozen
 from sksubtomo._utils._volumes import Shape3d
+from sksubtomo.base._settings import resolve
 
 
 def check_first_stage(
@@ -33,7 +34,7 @@ def check_first_stage(
     ValueError
         If it is something else, frozen without a fit, or fitted on another box.
     """
-    stage = unfrozen(given)
+    stage: Any = unfrozen(given)
     if not isinstance(stage, kind):
         kinds = kind if isinstance(kind, tuple) else (kind,)
         raise ValueError(
@@ -42,13 +43,23 @@ def check_first_stage(
         )
     if isinstance(given, FrozenEstimator):
         check_is_fitted(stage, "net_")
-    if hasattr(stage, "net_") and stage.volume_shape_ != volume_shape:
+    fitted_shape = getattr(stage, "volume_shape_", volume_shape)
+    if hasattr(stage, "net_") and fitted_shape != volume_shape:
         raise ValueError(
             f"X has volumes of shape {volume_shape}, but the {name} was fitted on volumes of "
-            f"shape {stage.volume_shape_}."
+            f"shape {fitted_shape}."
         )
 
 
 def fitted_first_stage(stage: Any, X: Any) -> Any:
     """Return the stage itself if it is fitted, else a clone fitted to `X`; None stays None."""
     return stage if stage is None or hasattr(stage, "net_") else clone(stage).fit(X)
+
+
+def code_length(stage: Any) -> int:
+    """Return the length of the codes of a first stage, as it was fitted or will be."""
+    if hasattr(stage, "net_"):
+        return stage.net_.module_.latent_dim
+    length = resolve(stage).latent_dim
+    assert length is not None  # of everything that encodes
+    return length

@@ -17,7 +17,7 @@ from sksubtomo.base._encoding import EncodingMixin
 def _no_branch_to_train(estimator: Any) -> str | None:
     """Why there is nothing that the next fit could transform by."""
     try:
-        if estimator._trains_decoder():
+        if estimator.trains_decoder():
             return None
     except TypeError:  # alpha is no number, which fit refuses
         return None
@@ -55,7 +55,8 @@ class ReconstructionMixin(EncodingMixin):
     ``reconstruct``.
     """
 
-    def _trains_decoder(self) -> bool:
+    def trains_decoder(self) -> bool:
+        """Return whether the next fit will train the reconstruction branch."""
         return True
 
     def inverse_transform(self, X):

@@ -80,9 +80,9 @@ def make_folds(estimator: Any, cv: Any, X: Any, y: NDArray, groups: Any) -> Fold
 
 
 def _number_of_folds(y: NDArray, groups: Any) -> int:
-    codes, classes = encode_labels(y)
-    labeled = codes >= 0
-    counts = np.bincount(codes[labeled])
+    targets, classes = encode_labels(y)
+    labeled = targets >= 0
+    counts = np.bincount(targets[labeled])
     if counts.min() < 2:
         raise ValueError(
             f"Class {classes.tolist()[int(counts.argmin())]!r} has one sample with a label, but "
@@ -119,9 +119,9 @@ def _innermost(estimator: Any) -> Any:
 
 
 def _check_training_folds(estimator: Any, y: NDArray, folds: Folds) -> None:
-    codes, classes = encode_labels(y)
+    targets, classes = encode_labels(y)
     for number, (train, _) in enumerate(folds, start=1):
-        lacking = np.setdiff1d(np.arange(len(classes)), codes[train])
+        lacking = np.setdiff1d(np.arange(len(classes)), targets[train])
         if len(lacking) and not _may_know_more_classes(estimator):
             raise _lacks_classes(f"Training fold {number} of {len(folds)}", classes[lacking])
 

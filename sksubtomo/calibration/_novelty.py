@@ -64,14 +64,14 @@ class TiedGaussians:
         return distances
 
 
-def fit_tied_gaussians(features: NDArray, codes: NDArray[np.int64]) -> TiedGaussians:
+def fit_tied_gaussians(features: NDArray, targets: NDArray[np.int64]) -> TiedGaussians:
     """Fit one Gaussian a class, with one covariance, shrunk as Ledoit and Wolf do.
 
     Parameters
     ----------
     features : ndarray of shape (n_samples, n_features)
         Of labelled volumes.
-    codes : ndarray of shape (n_samples,) of int
+    targets : ndarray of shape (n_samples,) of int
         Class of each.
 
     Returns
@@ -84,9 +84,9 @@ def fit_tied_gaussians(features: NDArray, codes: NDArray[np.int64]) -> TiedGauss
     ValueError
         If the features of every class are all alike.
     """
-    _, codes = np.unique(codes, return_inverse=True)
-    means = np.stack([features[codes == code].mean(axis=0) for code in range(codes.max() + 1)])
-    residuals = features - means[codes]
+    _, targets = np.unique(targets, return_inverse=True)
+    means = np.stack([features[targets == code].mean(axis=0) for code in range(targets.max() + 1)])
+    residuals = features - means[targets]
     variance = (residuals**2).mean()
     if not variance > 0:
         raise ValueError(
@@ -124,9 +124,9 @@ def fit_reference(method: Method, fitted: Any, X: Any, y: NDArray) -> TiedGaussi
     """Return what a score compares with, from labelled volumes; None where it needs nothing."""
     if method != "mahalanobis":
         return None
-    codes, _ = encode_labels(y, fitted.classes_)
-    rows = np.flatnonzero(codes >= 0)
-    return fit_tied_gaussians(_features(fitted, _safe_indexing(X, rows)), codes[rows])
+    targets, _ = encode_labels(y, fitted.classes_)
+    rows = np.flatnonzero(targets >= 0)
+    return fit_tied_gaussians(_features(fitted, _safe_indexing(X, rows)), targets[rows])
 
 
 def score_volumes(

@@ -234,7 +234,7 @@ class RejectingClassifier(BaseHeldOutClassifier):
         """
         return self.score_samples(X) < self.offset_
 
-    def predict(self, X):
+    def predict(self, X):  # type: ignore[override]
         """Predict classes, or the label of unknown volumes.
 
         Parameters

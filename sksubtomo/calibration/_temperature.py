@@ -36,14 +36,14 @@ def to_logits(probabilities: ArrayLike) -> NDArray[np.float64]:
     return np.log(np.maximum(probabilities.astype(np.float64), smallest))
 
 
-def fit_temperature(logits: NDArray[np.float64], codes: NDArray[np.int64]) -> float:
+def fit_temperature(logits: NDArray[np.float64], targets: NDArray[np.int64]) -> float:
     """Return the temperature of the smallest negative log-likelihood.
 
     Parameters
     ----------
     logits : ndarray of shape (n_samples, n_classes)
         Logarithms of probabilities, up to a constant per row.
-    codes : ndarray of shape (n_samples,) of int
+    targets : ndarray of shape (n_samples,) of int
         Columns of the true classes.
 
     Returns
@@ -52,11 +52,11 @@ def fit_temperature(logits: NDArray[np.float64], codes: NDArray[np.int64]) -> fl
         Between exp(-10) and exp(10), with a warning at these; 1, with a warning, if every row is
         right.
     """
-    truth = logits[np.arange(len(codes)), codes]
-    others = np.where(np.arange(logits.shape[1]) == codes[:, np.newaxis], -np.inf, logits)
+    truth = logits[np.arange(len(targets)), targets]
+    others = np.where(np.arange(logits.shape[1]) == targets[:, np.newaxis], -np.inf, logits)
     if (truth > others.max(axis=1)).all():
         warnings.warn(
-            f"All {len(codes)} labelled volumes that the temperature is chosen on are predicted "
+            f"All {len(targets)} labelled volumes that the temperature is chosen on are predicted "
             "rightly. Their likelihood only rises as the temperature falls to 0; it is left at 1. "
             "Calibrate on more or on harder volumes.",
             ConvergenceWarning,
@@ -66,7 +66,7 @@ def fit_temperature(logits: NDArray[np.float64], codes: NDArray[np.int64]) -> fl
 
     def loss(log_temperature: float) -> float:
         scaled = log_softmax(logits * np.exp(-log_temperature), axis=1)
-        return -scaled[np.arange(len(codes)), codes].mean()
+        return -scaled[np.arange(len(targets)), targets].mean()
 
     bounds = (-_LARGEST_LOG_TEMPERATURE, _LARGEST_LOG_TEMPERATURE)
     found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-10})
@@ -79,7 +79,7 @@ def fit_temperature(logits: NDArray[np.float64], codes: NDArray[np.int64]) -> fl
         )
         warnings.warn(
             f"The temperature, {temperature:.3g}, is at an end of the range that is searched: the "
-            f"likelihood of the {len(codes)} labeled volumes that it is chosen on has no maximum "
+            f"likelihood of the {len(targets)} labeled volumes that it is chosen on has no maximum "
             f"in it, since {why}. Do not trust these probabilities. Calibrate on more volumes, or "
             "with another classifier.",
             ConvergenceWarning,
@@ -209,8 +209,8 @@ class TemperatureScaledClassifier(BaseHeldOutClassifier):
             probabilities = respond_out_of_fold(
                 fitted, X, y, folds, _probabilities, self.n_jobs, routed
             )
-        codes, _ = encode_labels(y[rows], fitted.classes_)
-        self.temperature_ = fit_temperature(to_logits(probabilities), codes)
+        targets, _ = encode_labels(y[rows], fitted.classes_)
+        self.temperature_ = fit_temperature(to_logits(probabilities), targets)
         self._record(fitted)
         return self
 

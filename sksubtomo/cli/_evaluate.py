@@ -134,14 +134,14 @@ def compare(
         ``n_true``, ``n_found``, ``n_matched``, ``precision``, ``recall`` and ``f1`` by class
         number, or of "all".
     """
-    classes = truth.class_numbers, predicted.class_numbers
-    if any_class or classes[0] is None or classes[1] is None:
+    true_classes, predicted_classes = truth.class_numbers, predicted.class_numbers
+    if any_class or true_classes is None or predicted_classes is None:
         return {"all": _scores(truth, predicted, tolerance_angstrom / voxel_size_angstrom)}
-    known = np.unique(np.concatenate(classes))
+    known = np.unique(np.concatenate([true_classes, predicted_classes]))
     return {
         str(number): _scores(
-            truth.subset(classes[0] == number),
-            predicted.subset(classes[1] == number),
+            truth.subset(true_classes == number),
+            predicted.subset(predicted_classes == number),
             tolerance_angstrom / voxel_size_angstrom,
         )
         for number in known[known > 0]

@@ -1,4 +1,4 @@
-"""Fit a classifier to labelled and unlabelled particles, and write a model file."""
+"""Fit a classifier to labeled and unlabeled particles, and write a model file."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 EPILOG = (
     "Labels are the class numbers of the table of particles (rlnClassNumber, 0 where unknown), or "
-    "those of --labels. All particles are learned from, labelled or not, except by 'supervised'."
+    "those of --labels. All particles are learned from, labeled or not, except by 'supervised'."
 )
 METHODS = {
     "joint": ("sksubtomo.semi_supervised", "AutoencodingClassifier"),
@@ -156,6 +156,7 @@ def _classifier(options: argparse.Namespace) -> Any:
     from sklearn.pipeline import make_pipeline
 
     from sksubtomo.preprocessing import VolumeNormalizer
+    from sksubtomo.training import Training
 
     package, name = METHODS[options.method]
     network = getattr(importlib.import_module(package), name)(
@@ -166,7 +167,7 @@ def _classifier(options: argparse.Namespace) -> Any:
         class_weight=None if options.equal_weights else "balanced",
         device=options.device,
         random_state=options.random_state,
-        verbose=0 if options.quiet else 1,
+        training=Training(verbose=0 if options.quiet else 1),
     )
     return make_pipeline(VolumeNormalizer(), network)
 
@@ -180,8 +181,8 @@ def _stack(
     names, files, absent = located
     outcomes = Outcomes(options.particles, names, particles.coordinates, options.border, absent)
     voxel_size, others = _one_voxel_size(names, files)
-    for name, error in others.items():
-        outcomes.fail(name, error)
+    for name, other in others.items():
+        outcomes.fail(name, other)
     order = sorted(set(files) - set(others))
     rows = np.flatnonzero(np.isin(names, order))
     stack = SubtomogramStack(
@@ -253,7 +254,9 @@ def _labels(
         y[placed] = match_labels(
             particles.coordinates[placed],
             names[placed],
-            *(part[kept] for part in labels),
+            labels.coordinates[kept],
+            labels.names[kept],
+            labels.numbers[kept],
             tolerance_voxels=options.label_tolerance,
         )
     except ValueError as error:

@@ -95,7 +95,7 @@ def _read(given: str, options: argparse.Namespace, files: dict[str, Path]) -> La
 
 def _class_number(text: str, given: str) -> int:
     """Return a number that tables have a place for as a class."""
-    from sksubtomo.io._classes import check_new_classes
+    from sksubtomo.io import check_new_classes
 
     try:
         number = int(check_new_classes([int(text)], 1)[0])

@@ -195,8 +195,6 @@ def _finder(options: argparse.Namespace, voxel_size: float) -> Any:
             max_picks=options.max_picks,
             device=options.device,
         )
-    if matching is None:
-        return dog.pick
-    if dog is None:
-        return matching.pick
+    if dog is None or matching is None:
+        return (dog or matching).pick  # type: ignore[union-attr]
     return lambda data: pick_dog_then_template(data, dog, matching, n_best=options.max_picks)

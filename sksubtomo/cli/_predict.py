@@ -134,7 +134,7 @@ def _check_keep(options: argparse.Namespace, numbers: NDArray) -> None:
 
 def _check_ending(output: Path, particles: ParticleTable, options: argparse.Namespace) -> None:
     """Check that the output can hold the particles, before they are classified."""
-    from sksubtomo.io._write_particles import writable_table
+    from sksubtomo.io import writable_table
 
     writable_table(output, particles)
     if output.suffix.lower() in _WITHOUT_CLASSES and options.keep is None:

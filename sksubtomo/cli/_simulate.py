@@ -6,6 +6,7 @@ import argparse
 import logging
 
 import numpy as np
+from sklearn.utils import Bunch
 
 from sksubtomo.cli._options import OK, add_output, positive_float, positive_int
 
@@ -121,7 +122,7 @@ def parse_classes(given: list[str] | None) -> dict[str, str]:
     return classes
 
 
-def _make(classes: dict[str, str], options: argparse.Namespace, *, seed: int):
+def _make(classes: dict[str, str], options: argparse.Namespace, *, seed: int) -> Bunch:
     from sksubtomo.datasets import Distractors, make_tomogram
     from sksubtomo.simulate import TiltScheme
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,7 +102,7 @@ def map_radius(density: NDArray) -> float:
 
 
 def load_densities(
-    classes: Sequence[str] | Mapping[str, object],
+    classes: Sequence[str] | Mapping[str, Any],
     *,
     voxel_size_angstrom: float,
     resolution_angstrom: float | None = None,
@@ -130,11 +131,14 @@ def load_densities(
     sources = classes if isinstance(classes, Mapping) else {name: name for name in classes}
     if not sources or len(sources) < len(classes):
         raise ValueError(f"classes={classes!r} must name one or more complexes, each once.")
-    scale = {
-        "voxel_size_angstrom": voxel_size_angstrom,
-        "resolution_angstrom": resolution_angstrom,
+    return {
+        name: load_density(
+            source,
+            voxel_size_angstrom=voxel_size_angstrom,
+            resolution_angstrom=resolution_angstrom,
+        )
+        for name, source in sources.items()
     }
-    return {name: load_density(source, **scale) for name, source in sources.items()}
 
 
 def check_boxes(

@@ -231,11 +231,12 @@ def _check_classes(
 ) -> list[str]:
     known = BLOBS if kind == "blobs" else COMPLEXES
     if isinstance(classes, Integral):
-        if classes > len(known):
+        n_classes = int(classes)
+        if n_classes > len(known):
             raise ValueError(f"classes={classes}, but there are {len(known)}: {list(known)}.")
-        names = list(known)[:classes]
+        names = list(known)[:n_classes]
     else:
-        names = [str(name) for name in classes]
+        names = [str(name) for name in classes]  # type: ignore[union-attr]
     unknown = sorted(set(names) - set(known))
     if unknown and (kind == "blobs" or not isinstance(classes, Mapping)):
         raise ValueError(f"Unknown complexes {unknown}; there are {list(known)}.")

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
-from typing import Any, ClassVar
+from numbers import Integral
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sksubtomo._utils._docs import documented
 from sksubtomo._utils._params import NumberInterval
-from sksubtomo.base import BaseVolumeEstimator, EncodingMixin
+from sksubtomo._utils._settings import store_parameters
+from sksubtomo.base import BaseVolumeEstimator, EncodingMixin, Uses
 from sksubtomo.networks import ContrastiveNetwork
-from sksubtomo.training import ContrastiveLoss, Views
+from sksubtomo.training import ContrastiveLoss, ContrastiveTraining, FitSettings, Plan
 
 
+@documented
 class ContrastiveEncoder(EncodingMixin, BaseVolumeEstimator):
-    """Encoder that learns, without labels, to know copies of one volume among all others.
+    """Encoder that learns, without labels, to know views of one volume among all others.
 
-    Of every volume in a batch, two random copies are made (see `augmentation`): rotated, shifted,
+    Of every volume in a batch, two random views are made (see `augmentation`): rotated, shifted,
     the missing wedge cut afterwards. The encoder is trained to send both in the same direction, and
-    copies of other volumes elsewhere [1]_. Its codes, which then depend little on orientation and
+    views of other volumes elsewhere [1]_. Its codes, which then depend little on orientation and
     wedge, are for classifiers such as :class:`sklearn.semi_supervised.LabelSpreading`, or for
     :class:`~sksubtomo.semi_supervised.FineTunedClassifier`.
 
@@ -27,77 +30,12 @@ class ContrastiveEncoder(EncodingMixin, BaseVolumeEstimator):
     noise and blur in `augmentation` make it a worse one. Do not count on the codes at low
     signal-to-noise ratios before you compared them with references or a supervised network.
 
-    Parameters
-    ----------
-    network : str, default="resnet"
-        "paper", that of Liu et al.; "resnet", residual, batch-normalised and globally pooled; or
-        "monai:NAME", a classification network of MONAI, such as "monai:resnet18".
-    network_params : dict, optional
-        ``n_blocks`` and ``n_filters`` (32) of the encoder, ``latent_dim`` (128), the length of the
-        code, and ``n_projections`` (64), the dimensions of the space where copies are compared.
-    augmentation : {"none", "rotations"} or dict, default="rotations"
-        Random copies to train on: rotated over all orientations and shifted, the missing wedge
-        cut afterwards. A dictionary changes what "rotations" does: ``tilt_range_deg`` (60, or a
-        pair, or None for no wedge), ``max_shift_voxels`` (1), ``rotate`` (True), ``noise_std`` (0),
-        ``contrast`` (0), ``low_pass`` (None, or a pair of cutoffs in cycles per voxel),
-        ``oversampling`` (2) and ``outside`` ("wrap"). See the user guide.
-    test_time_rotations : int, default=0
-        Rotated copies over which predictions are averaged; 0 takes volumes as they are. Networks
-        that were trained on copies should see copies, whose spectrum differs a little.
-    training_params : dict, optional
-        ``temperature`` (0.2) of the loss; Adam's ``betas`` ((0.9, 0.99)) and ``weight_decay`` (0);
-        ``n_iter_no_change`` (10), the epochs without a better validation loss after which
-        training stops; ``standardize`` (True), whether two numbers, the mean and the standard
-        deviation over all training voxels, take the volumes to the network's scale; ``n_workers``
-        (0), the processes that read batches ahead, for volumes in files; ``optimizer`` ("adam" or
-        "adamw"); ``schedule`` ("constant" or "one_cycle") of the learning rate; ``average_decay``
-        (0), with which weights are averaged over steps; ``accelerate`` (False), whether processes
-        that a launcher started train together.
-    learning_rate : float, default=1e-3
-        Adam's learning rate.
-    batch_size : int, default=64
-        Volumes in a batch, at least 2. One left over for the last batch is passed over, since it
-        has nothing to be compared with; in another epoch it will be another one.
-    max_epochs : int, default=100
-        Passes over the training volumes.
-    early_stopping : bool, default=True
-        Whether to hold out training volumes, stop when their loss no longer falls, and go back to
-        the weights that were best.
-    validation_fraction : float, default=0.1
-        Share of the training volumes to hold out; none where that is a single volume.
-    warm_start : bool, default=False
-        Whether :meth:`fit` goes on from the last fit, with its network, optimizer and early
-        stopping, which must not have changed.
-    volume_shape : int or (int, int, int), optional
-        Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels.
-    device : str, default="auto"
-        "cpu", "cuda", "cuda:1"...; "auto" takes a GPU if there is one.
-    precision : {"auto", "float32", "tf32", "bfloat16"}, default="auto"
-        Of the products in the network's layers; weights, losses, probabilities and results are
-        float32. "auto" is float32 on CPUs and bfloat16 on GPUs from Ampere on. Reduced precision
-        is only used where a self-test of the device passes, and never for boxes with an edge of 1.
-    random_state : int, RandomState instance or None, default=None
-        Determines initial weights, the order of samples and what is held out. The
-        same integer gives the same bits on a CPU with the same number of threads.
-    verbose : int, default=0
-        Whether to show a progress bar.
+    %(parameters_of_an_encoder)s
 
     Attributes
     ----------
-    n_features_in_ : int
-        Number of voxels of a volume.
-    volume_shape_ : tuple of int
-        Box in voxels, z, y, x.
-    net_ : skorch.NeuralNet
-        The trained net; ``net_.module_`` is the PyTorch network.
-    history_ : list of dict
+    %(fitted)s
         One entry an epoch: ``train_loss``, ``valid_loss`` and seconds, ``dur``.
-    n_iter_ : int
-        Epochs trained.
-    precision_ : {"float32", "tf32", "bfloat16"}
-        What products were computed in.
-    offset_, scale_ : float
-        The two numbers of ``standardize``.
 
     See Also
     --------
@@ -118,27 +56,12 @@ class ContrastiveEncoder(EncodingMixin, BaseVolumeEstimator):
     (40, 128)
     """
 
-    _network = ContrastiveNetwork
-    _criterion = ContrastiveLoss
-    _fewest_volumes = 2
-    _network_defaults: ClassVar[dict[str, Any]] = {
-        **BaseVolumeEstimator._network_defaults,
-        "n_projections": 64,
-    }
-    _network_constraints: ClassVar[dict[str, list]] = {
-        **BaseVolumeEstimator._network_constraints,
-        "n_projections": [NumberInterval(Integral, 1, None, closed="left")],
-    }
-    _training_defaults: ClassVar[dict[str, Any]] = {
-        **BaseVolumeEstimator._training_defaults,
-        "temperature": 0.2,
-    }
-    _training_constraints: ClassVar[dict[str, list]] = {
-        **BaseVolumeEstimator._training_constraints,
-        "temperature": [NumberInterval(Real, 0, None, closed="neither")],
-        "labeled_share": [None],
-        "steps_per_epoch": [None],
-    }
+    uses = Uses(
+        ContrastiveTraining,
+        latent_dim=128,
+        unused=("batch_norm_rows", "labeled_share", "steps_per_epoch"),
+    )
+    fewest_volumes = 2
     _parameter_constraints: ClassVar[dict[str, list]] = {
         **BaseVolumeEstimator._parameter_constraints,
         "batch_size": [NumberInterval(Integral, 2, None, closed="left")],
@@ -148,48 +71,36 @@ class ContrastiveEncoder(EncodingMixin, BaseVolumeEstimator):
         self,
         *,
         network="resnet",
-        network_params=None,
         augmentation="rotations",
-        test_time_rotations=0,
-        training_params=None,
+        training=None,
         learning_rate=1e-3,
         batch_size=64,
         max_epochs=100,
         early_stopping=True,
-        validation_fraction=0.1,
         warm_start=False,
         volume_shape=None,
         device="auto",
         precision="auto",
         random_state=None,
-        verbose=0,
     ):
-        super().__init__(
-            network=network,
-            network_params=network_params,
-            augmentation=augmentation,
-            test_time_rotations=test_time_rotations,
-            training_params=training_params,
-            learning_rate=learning_rate,
-            batch_size=batch_size,
-            max_epochs=max_epochs,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            warm_start=warm_start,
-            volume_shape=volume_shape,
-            device=device,
-            precision=precision,
-            random_state=random_state,
-            verbose=verbose,
-        )
+        store_parameters(self, locals())
 
-    def _views(self) -> Views:
-        if self.augmentation == "none":
+    def plan(self, settings: FitSettings, targets: NDArray[np.int64]) -> Plan:
+        """Plan an encoder with a projection, trained on two views of each volume."""
+        if settings.augmentation is None:
             raise ValueError(
-                "augmentation='none' makes two equal copies, and there is nothing to learn; set "
-                "'rotations' or a dictionary."
+                "augmentation='none' makes two equal views, and there is nothing to learn; set "
+                "'rotations' or a sksubtomo.augmentation.WedgeAwareRotations."
             )
-        return super()._views()._replace(n_copies=2)
-
-    def _criterion_params(self, codes: NDArray[np.int64]) -> dict[str, Any]:
-        return {"temperature": self._checked_training_params()["temperature"]}
+        training = settings.training
+        return Plan(
+            ContrastiveNetwork,
+            {
+                "volume_shape": self.volume_shape_,
+                "network": settings.network,
+                "latent_dim": settings.latent_dim,
+                "n_projections": training.n_projections,
+            },
+            ContrastiveLoss(temperature=training.temperature),
+            settings.views()._replace(n_views=2),
+        )

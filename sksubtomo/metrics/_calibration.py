@@ -135,8 +135,8 @@ def _confidence_and_hits(
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return the largest probability of every labeled row, and whether it is its class's."""
     check_consistent_length(y_true, y_prob)
-    codes, classes = encode_labels(y_true, labels)
-    labeled = np.flatnonzero(codes >= 0)
+    targets, classes = encode_labels(y_true, labels)
+    labeled = np.flatnonzero(targets >= 0)
     if not len(labeled):
         raise ValueError("Calibration needs labeled rows, but every label in y_true is hidden.")
     # Unlabeled rows may be NaN, as those of cross_val_predict are.
@@ -156,4 +156,4 @@ def _confidence_and_hits(
             "y_prob holds rows that are no probabilities: they must be from 0 to 1 and sum to 1."
         )
     columns = np.arange(n_columns) if labels is None else np.argsort(np.asarray(labels))
-    return y_prob.max(axis=1), y_prob.argmax(axis=1) == columns[codes[labeled]]
+    return y_prob.max(axis=1), y_prob.argmax(axis=1) == columns[targets[labeled]]

@@ -62,24 +62,25 @@ def mask_labels(
     if (labeled_fraction is None) == (n_per_class is None):
         raise ValueError("Give labeled_fraction or n_per_class, and not both.")
     known = np.flatnonzero(~is_unlabeled(y))
-    classes, codes = np.unique(y[known], return_inverse=True)
+    classes, targets = np.unique(y[known], return_inverse=True)
     random_state = check_random_state(random_state)
     if n_per_class is not None:
-        counts = _counts_of(classes, codes, n_per_class)
+        counts = _counts_of(classes, targets, n_per_class)
     else:
         n_kept = _number_of(labeled_fraction, len(known), len(classes) if stratify else 1)
         if not stratify:
             return _hide_all_but(y, random_state.permutation(known)[:n_kept])
-        counts = _apportion(n_kept, np.bincount(codes))
+        counts = _apportion(n_kept, np.bincount(targets))
     kept = [
-        random_state.permutation(known[codes == code])[:count] for code, count in enumerate(counts)
+        random_state.permutation(known[targets == target])[:count]
+        for target, count in enumerate(counts)
     ]
     return _hide_all_but(y, np.concatenate(kept) if kept else known[:0])
 
 
-def _counts_of(classes: NDArray, codes: NDArray[np.intp], n_per_class: Any) -> NDArray[np.intp]:
+def _counts_of(classes: NDArray, targets: NDArray[np.intp], n_per_class: Any) -> NDArray[np.intp]:
     n_per_class = check_integer("n_per_class", n_per_class, at_least=1)
-    available = np.bincount(codes, minlength=len(classes))
+    available = np.bincount(targets, minlength=len(classes))
     if (available < n_per_class).any():
         scarce = int(available.argmin())
         raise ValueError(

@@ -99,17 +99,17 @@ class SemiSupervisedSplit(GroupsConsumerMixin, BaseCrossValidator):
             the unlabeled ones, so that it is not clear where the others should go.
         """
         check_consistent_length(X, y, groups)
-        codes, classes = encode_labels(y)
+        targets, classes = encode_labels(y)
         groups = _check_groups(groups, needed=self.unlabeled == "groups")
-        labeled, unlabeled = np.flatnonzero(codes >= 0), np.flatnonzero(codes < 0)
+        labeled, unlabeled = np.flatnonzero(targets >= 0), np.flatnonzero(targets < 0)
         if not len(labeled):
             raise ValueError("Cannot split: every label in y is hidden.")
         own_groups = None if groups is None else groups[labeled]
         if isinstance(self.cv, list):
             keep_all = self.unlabeled == "train"
-            folds = rows_of_pairs(self.cv, codes >= 0, all_or_none=keep_all)
+            folds = rows_of_pairs(self.cv, targets >= 0, all_or_none=keep_all)
         else:
-            splitter = self._splitter(codes, classes, groups)
+            splitter = self._splitter(targets, classes, groups)
             if self.unlabeled == "groups" and not _takes_groups(splitter):
                 own_groups = None  # they are used below; it would warn that they are ignored
             if isinstance(splitter, PredefinedSplit):
@@ -117,7 +117,7 @@ class SemiSupervisedSplit(GroupsConsumerMixin, BaseCrossValidator):
             folds = (
                 (labeled[train], labeled[test])
                 for train, test in splitter.split(
-                    np.zeros(len(labeled)), classes[codes[labeled]], own_groups
+                    np.zeros(len(labeled)), classes[targets[labeled]], own_groups
                 )
             )
         for number, (train, test) in enumerate(folds, start=1):
@@ -159,16 +159,16 @@ class SemiSupervisedSplit(GroupsConsumerMixin, BaseCrossValidator):
         return int(self.cv.get_n_splits(np.zeros(len(rows)), labels, groups))
 
     def _splitter(
-        self, codes: NDArray[np.int64], classes: NDArray, groups: NDArray | None
+        self, targets: NDArray[np.int64], classes: NDArray, groups: NDArray | None
     ) -> BaseCrossValidator:
         splitter = self.cv
         if is_integer(splitter):
             splitter = (StratifiedKFold if groups is None else StratifiedGroupKFold)(int(splitter))
         if isinstance(splitter, (StratifiedKFold, StratifiedGroupKFold)):
-            own_groups = None if groups is None else groups[codes >= 0]
-            _check_folds(splitter.n_splits, codes[codes >= 0], classes, own_groups)
+            own_groups = None if groups is None else groups[targets >= 0]
+            _check_folds(splitter.n_splits, targets[targets >= 0], classes, own_groups)
         if isinstance(splitter, PredefinedSplit):
-            return _of_labeled(splitter, codes >= 0)
+            return _of_labeled(splitter, targets >= 0)
         return splitter
 
 
@@ -241,9 +241,9 @@ def _of_labeled(splitter: PredefinedSplit, labeled: NDArray[np.bool_]) -> Predef
 
 
 def _check_folds(
-    n_splits: int, codes: NDArray[np.int64], classes: NDArray, groups: NDArray | None
+    n_splits: int, targets: NDArray[np.int64], classes: NDArray, groups: NDArray | None
 ) -> None:
-    counts = np.bincount(codes)
+    counts = np.bincount(targets)
     scarce = int(counts.argmin())
     if counts[scarce] < n_splits:
         raise ValueError(

@@ -1,25 +1,30 @@
-"""Network architectures: PyTorch modules, nothing about training."""
+"""Network architectures, as settings and as PyTorch modules; nothing about training."""
 
-from sksubtomo.networks._autoencoding import AutoencodingNetwork, AutoencodingOutput
-from sksubtomo.networks._classifier import Classifier3d
-from sksubtomo.networks._conditional import ConditionalOutput, ConditionalVariationalNetwork
 from sksubtomo.networks._contrastive import ContrastiveNetwork, ContrastiveOutput
-from sksubtomo.networks._decoder import Decoder3d
-from sksubtomo.networks._encoder import Encoder3d
-from sksubtomo.networks._monai_encoder import MonaiEncoder3d
-from sksubtomo.networks._pooled_classifier import PooledClassifier3d
-from sksubtomo.networks._precision import PRECISIONS
-from sksubtomo.networks._registry import NETWORKS, Backbone, resolve_backbone
-from sksubtomo.networks._residual_decoder import ResidualDecoder3d
-from sksubtomo.networks._residual_encoder import ResidualEncoder3d
-from sksubtomo.networks._variational import VariationalNetwork, VariationalOutput
+from sksubtomo.networks._gaussian import GaussianNoise
+from sksubtomo.networks._joint import AutoencodingNetwork, AutoencodingOutput
+from sksubtomo.networks._liu2019 import Classifier3d, Decoder3d, Encoder3d
+from sksubtomo.networks._monai import MonaiEncoder3d
+from sksubtomo.networks._resnet import PooledClassifier3d, ResidualDecoder3d, ResidualEncoder3d
+from sksubtomo.networks._settings import (
+    NETWORKS,
+    Liu2019,
+    MONAINet,
+    NetworkSettings,
+    ResNet,
+    network_settings,
+)
+from sksubtomo.networks._variational import (
+    ConditionalOutput,
+    ConditionalVariationalNetwork,
+    VariationalNetwork,
+    VariationalOutput,
+)
 
 __all__ = [
     "NETWORKS",
-    "PRECISIONS",
     "AutoencodingNetwork",
     "AutoencodingOutput",
-    "Backbone",
     "Classifier3d",
     "ConditionalOutput",
     "ConditionalVariationalNetwork",
@@ -27,11 +32,16 @@ __all__ = [
     "ContrastiveOutput",
     "Decoder3d",
     "Encoder3d",
+    "GaussianNoise",
+    "Liu2019",
+    "MONAINet",
     "MonaiEncoder3d",
+    "NetworkSettings",
     "PooledClassifier3d",
+    "ResNet",
     "ResidualDecoder3d",
     "ResidualEncoder3d",
     "VariationalNetwork",
     "VariationalOutput",
-    "resolve_backbone",
+    "network_settings",
 ]

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from sksubtomo.networks._processes import n_processes, sum_over_processes
+from sksubtomo._torch import n_processes, sum_over_processes
 
 
 class BatchNorm(nn.BatchNorm1d):

@@ -9,9 +9,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from sksubtomo._torch import PartSeeds
 from sksubtomo._utils._volumes import Shape3d
-from sksubtomo.networks._random import PartSeeds, glorot_
-from sksubtomo.networks._registry import resolve_backbone
+from sksubtomo.networks._initialization import glorot_
+from sksubtomo.networks._settings import NetworkSettings, network_settings
 
 
 class ContrastiveOutput(NamedTuple):
@@ -28,12 +29,11 @@ class ContrastiveNetwork(nn.Module):
     ----------
     volume_shape : tuple of int
         Edges of the box in voxels, z, y, x.
-    network : str, default="resnet"
-        Which encoder, see :func:`resolve_backbone`.
-    n_blocks, n_filters : int
-        Those of the encoder.
+    network : str or NetworkSettings, default="resnet"
+        What makes the encoder, see :func:`network_settings`.
     latent_dim : int, default=128
-        Length of the code: one dense layer on the encoder's feature map.
+        Length of the code, where `network` does not state one: one dense layer on the encoder's
+        feature map.
     n_projections : int, default=64
         Dimensions of the sphere's space. The projection, two dense layers, is for training only.
 
@@ -47,19 +47,16 @@ class ContrastiveNetwork(nn.Module):
         self,
         volume_shape: Shape3d,
         *,
-        network: str = "resnet",
-        n_blocks: int | None = None,
-        n_filters: int = 32,
+        network: str | NetworkSettings = "resnet",
         latent_dim: int = 128,
         n_projections: int = 64,
     ) -> None:
         super().__init__()
         seeds = PartSeeds()
-        self.latent_dim = latent_dim
+        parts = network_settings(network)
+        latent_dim = self.latent_dim = parts.code_length(latent_dim)
         with seeds.of("encoder"):
-            self.encoder = resolve_backbone(network).encoder(
-                volume_shape, n_blocks=n_blocks, n_filters=n_filters, latent_dim=None
-            )
+            self.encoder = parts.encoder(volume_shape, None)
         n_features = math.prod(self.encoder.feature_shape)
         with seeds.of("projection"):
             self.to_code = nn.Linear(n_features, latent_dim)

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import nn
 
-from sksubtomo.networks._random import glorot_
+from sksubtomo.networks._initialization import glorot_
 
 # Standard deviations between exp(-5) and exp(5): no overflow, and a gradient everywhere.
 _LARGEST_LOG_VARIANCE = 10.0

@@ -1,7 +1,8 @@
-"""The variational autoencoder (M1)."""
+"""Variational autoencoders: M1, and the semi-supervised M2 on volumes or on latent codes."""
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -9,7 +10,8 @@ from torch import nn
 
 from sksubtomo._utils._volumes import Shape3d
 from sksubtomo.networks._gaussian import GaussianHead, GaussianNoise, log_of_noise
-from sksubtomo.networks._registry import resolve_backbone
+from sksubtomo.networks._initialization import glorot_
+from sksubtomo.networks._settings import NetworkSettings, network_settings
 
 
 class VariationalOutput(NamedTuple):
@@ -32,16 +34,14 @@ class VariationalNetwork(nn.Module):
     ----------
     volume_shape : tuple of int
         Edges of the box in voxels, z, y, x.
-    n_blocks, n_filters : int
-        As in :class:`Encoder3d`.
     n_hidden : int, default=128
         Width of the encoder's dense layer.
     latent_dim : int, default=50
-        Length of the code.
+        Length of the code, where `network` does not state one.
     noise_std : float, default=1
         Standard deviation of the voxels around the decoded mean.
-    network : str, default="paper"
-        What encoder and decoder are, see :func:`resolve_backbone`.
+    network : str or NetworkSettings, default="liu2019"
+        What makes encoder and decoder, see :func:`network_settings`.
 
     References
     ----------
@@ -54,23 +54,17 @@ class VariationalNetwork(nn.Module):
         self,
         volume_shape: Shape3d,
         *,
-        n_blocks: int | None = None,
-        n_filters: int = 32,
         n_hidden: int = 128,
         latent_dim: int = 50,
         noise_std: float = 1.0,
-        network: str = "paper",
+        network: str | NetworkSettings = "liu2019",
     ) -> None:
         super().__init__()
-        backbone = resolve_backbone(network)
-        self.latent_dim = latent_dim
-        self.encoder = backbone.encoder(
-            volume_shape, n_blocks=n_blocks, n_filters=n_filters, latent_dim=n_hidden
-        )
+        parts = network_settings(network)
+        latent_dim = self.latent_dim = parts.code_length(latent_dim)
+        self.encoder = parts.encoder(volume_shape, n_hidden)
         self.posterior = GaussianHead(n_hidden, latent_dim)
-        self.decoder = backbone.decoder(
-            volume_shape, n_blocks=n_blocks, n_filters=n_filters, latent_dim=latent_dim
-        )
+        self.decoder = parts.decoder(volume_shape, latent_dim)
         self.draw = GaussianNoise()
         self.register_buffer("log_noise", log_of_noise(noise_std))
 
@@ -107,3 +101,146 @@ class VariationalNetwork(nn.Module):
     def reconstruct(self, volumes: torch.Tensor) -> torch.Tensor:
         """Return the decoded mean codes of volumes, of the same shape."""
         return self.decode(self.encode(volumes))
+
+
+class ConditionalOutput(NamedTuple):
+    """What :class:`ConditionalVariationalNetwork` gives back, for every volume and class."""
+
+    volumes: torch.Tensor
+    logits: torch.Tensor
+    means: torch.Tensor
+    log_variances: torch.Tensor
+    reconstructions: torch.Tensor
+    log_noise: torch.Tensor
+
+
+class ConditionalVariationalNetwork(nn.Module):
+    """Variational autoencoder whose code goes with a class, M2 of Kingma et al.
+
+    A classifier gives :math:`q(y | x)`; the encoder gives :math:`q(z | x, y)` and the decoder
+    :math:`p(x | y, z)`, for every class :math:`y`, so that the sum over classes can be exact: time
+    and memory grow with their number.
+
+    Parameters
+    ----------
+    volume_shape : tuple of int
+        Edges of the box in voxels, z, y, x.
+    n_classes : int
+        Number of classes.
+    n_hidden : int, default=128
+        Width of the dense layers.
+    latent_dim : int, default=50
+        Length of the code, where `network` does not state one.
+    noise_std : float, default=1
+        Standard deviation of the voxels around the decoded mean.
+    dense : bool, default=False
+        Whether to use dense layers instead of convolutions, for codes instead of volumes; then
+        `noise_std` is where a standard deviation of each entry, which is learnt, begins.
+    network : str or NetworkSettings, default="liu2019"
+        What makes encoder, decoder and classifier if not dense, see :func:`network_settings`.
+
+    References
+    ----------
+    Kingma et al., "Semi-supervised learning with deep generative models", NeurIPS 2014.
+    """
+
+    log_noise: torch.Tensor
+
+    def __init__(
+        self,
+        volume_shape: Shape3d,
+        n_classes: int,
+        *,
+        n_hidden: int = 128,
+        latent_dim: int = 50,
+        noise_std: float = 1.0,
+        dense: bool = False,
+        network: str | NetworkSettings = "liu2019",
+    ) -> None:
+        super().__init__()
+        self.n_classes = n_classes
+        parts = network_settings(network)
+        latent_dim = parts.code_length(latent_dim)
+        n_inputs = latent_dim + n_classes
+        if dense:
+            self.encoder: nn.Module = _DenseEncoder(volume_shape, n_hidden)
+            self.classifier: nn.Module = nn.Sequential(
+                *_dense(math.prod(volume_shape), n_hidden, n_classes)
+            )
+            self.decoder: nn.Module = nn.Sequential(
+                *_dense(n_inputs, n_hidden, math.prod(volume_shape)),
+                nn.Unflatten(1, (1, *volume_shape)),
+            )
+            for part in (self.encoder, self.classifier, self.decoder):
+                glorot_(part)
+            self.log_noise = nn.Parameter(torch.full(volume_shape, math.log(noise_std)))
+        else:
+            encoder = parts.encoder(volume_shape, n_hidden)
+            self.encoder = encoder
+            self.classifier = parts.classifier(encoder.feature_shape, n_classes)
+            self.decoder = parts.decoder(volume_shape, n_inputs)
+            self.register_buffer("log_noise", log_of_noise(noise_std))
+        self.posterior = GaussianHead(n_hidden + n_classes, latent_dim)
+        self.draw = GaussianNoise()
+
+    def forward(
+        self, volumes: torch.Tensor, labeled: torch.Tensor | None = None
+    ) -> ConditionalOutput:
+        """Classify volumes, and for every class encode, draw one code, and decode it.
+
+        Parameters
+        ----------
+        volumes : Tensor of shape (n, 1, depth, height, width)
+            The volumes.
+        labeled : Tensor of shape (n,) of bool, optional
+            Not used.
+
+        Returns
+        -------
+        output : ConditionalOutput
+            The input; logits (n, n_classes); means and log-variances (n, n_classes, latent_dim);
+            decoded draws (n, n_classes, depth, height, width); and the logarithm of
+            the standard deviation of voxels.
+        """
+        hidden, features = self.encoder(volumes)
+        classes = torch.eye(self.n_classes, device=volumes.device).expand(len(volumes), -1, -1)
+        repeated = hidden.unsqueeze(1).expand(-1, self.n_classes, -1)
+        means, log_variances = self.posterior(torch.cat([repeated, classes], dim=2))
+        drawn = torch.cat([self.draw(means, log_variances), classes], dim=2)
+        decoded = self.decoder(drawn.flatten(0, 1))
+        return ConditionalOutput(
+            volumes,
+            self.classifier(features),
+            means,
+            log_variances,
+            decoded.reshape(len(volumes), self.n_classes, *volumes.shape[2:]),
+            self.log_noise,
+        )
+
+    def classify(self, volumes: torch.Tensor) -> torch.Tensor:
+        """Return class probabilities (n, n_classes) without running the decoder."""
+        return self.logits(volumes).softmax(dim=1)
+
+    def logits(self, volumes: torch.Tensor) -> torch.Tensor:
+        """Return unnormalised log-probabilities (n, n_classes)."""
+        return self.classifier(self.encoder(volumes)[1])
+
+    def features(self, volumes: torch.Tensor) -> torch.Tensor:
+        """Return what the classifier reads, flattened, shape (n, n_features)."""
+        return self.encoder(volumes)[1].flatten(1)
+
+
+class _DenseEncoder(nn.Module):
+    """Dense counterpart of the encoder: hidden features, and its input for the classifier."""
+
+    def __init__(self, shape: Shape3d, n_hidden: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(math.prod(shape), n_hidden), nn.ReLU())
+
+    def forward(self, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        flat = inputs.flatten(1)
+        return self.layers(flat), flat
+
+
+def _dense(n_inputs: int, n_hidden: int, n_outputs: int) -> list[nn.Module]:
+    return [nn.Linear(n_inputs, n_hidden), nn.ReLU(), nn.Linear(n_hidden, n_outputs)]

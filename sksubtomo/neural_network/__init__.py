@@ -1,4 +1,4 @@
-"""Supervised networks, which learn from the labelled volumes only."""
+"""Supervised networks, which learn from the labeled volumes only."""
 
 from sksubtomo.neural_network._cnn import CNNClassifier
 

@@ -2,120 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
-import numpy as np
-from numpy.typing import NDArray
-
+from sksubtomo._utils._docs import documented
+from sksubtomo._utils._settings import store_parameters
 from sksubtomo.base import BaseVolumeClassifier
-from sksubtomo.networks import AutoencodingNetwork
-from sksubtomo.training import AutoencodingLoss
 
 
+@documented
 class CNNClassifier(BaseVolumeClassifier):
-    r"""Supervised convolutional network: the classification branch, on labelled volumes only.
+    r"""Supervised convolutional network: the classification branch, on labeled volumes only.
 
     The encoder's convolutions and the classifier of
     :class:`~sksubtomo.semi_supervised.AutoencodingClassifier`, without code and decoder. For a
-    batch of labelled volumes :math:`S` it minimises the cross-entropy
+    batch of labeled volumes :math:`S` it minimizes the cross-entropy
 
     .. math::
 
         \frac{\sum_{i \in S} w_{y_i} \mathrm{CE}(y_i, p_i)}{\sum_{i \in S} w_{y_i}}
 
-    with the class weights :math:`w`. Unlabelled volumes may be passed; they are left out.
+    with the class weights :math:`w`. Unlabeled volumes may be passed; they are left out.
 
     Parameters
     ----------
-    class_weight : dict or "balanced", optional
-        Weights of the classes in the cross-entropy.
-    classes : array-like of shape (n_classes,), optional
-        All classes. By default those that occur in `y`. To be given where a subset of the data may
-        lack a class, as in cross-validation with few labels.
-    network : str, default="paper"
-        "paper", that of Liu et al.; "resnet", residual, batch-normalised and globally pooled; or
-        "monai:NAME", a classification network of MONAI, such as "monai:resnet18".
-    network_params : dict, optional
-        ``n_blocks`` (by default as many as leave no edge above 7 voxels, 2 for boxes of 28 and 4
-        for 64; of "resnet" as many as leave none below 4, 3 for 28; of MONAI's, their own) and
-        ``n_filters`` (32).
-    augmentation : {"none", "rotations"} or dict, default="none"
-        Random copies to train on: rotated over all orientations and shifted, the missing wedge
-        cut afterwards. A dictionary changes what "rotations" does: ``tilt_range_deg`` (60, or a
-        pair, or None for no wedge), ``max_shift_voxels`` (1), ``rotate`` (True), ``noise_std`` (0),
-        ``contrast`` (0), ``low_pass`` (None, or a pair of cutoffs in cycles per voxel),
-        ``oversampling`` (2) and ``outside`` ("wrap"). See the user guide.
-    test_time_rotations : int, default=0
-        Rotated copies over which predictions are averaged; 0 takes volumes as they are. Networks
-        that were trained on copies should see copies, whose spectrum differs a little.
-    training_params : dict, optional
-        Adam's ``betas`` ((0.9, 0.99)) and ``weight_decay`` (0); ``n_iter_no_change`` (10), the
-        epochs without a better validation loss after which training stops; ``standardize`` (True),
-        whether two numbers, the mean and the standard deviation over all voxels trained on, take
-        the volumes to the network's scale; ``n_workers`` (0), the processes that read batches
-        ahead, for volumes in files; ``optimizer`` ("adam" or "adamw"); ``schedule`` ("constant" or
-        "one_cycle") of the learning rate; ``average_decay`` (0), with which weights are averaged
-        over steps; ``steps_per_epoch`` (None), batches in an epoch instead of one pass;
-        ``accelerate`` (False), whether processes that a launcher started train together.
-    learning_rate : float, default=1e-4
-        Adam's learning rate.
-    batch_size : int, default=64
-        Volumes in a batch.
-    max_epochs : int, default=100
-        Passes over the labelled volumes.
-    early_stopping : bool, default=True
-        Whether to hold out labelled volumes, stop when their loss no longer falls, and go back to
-        the weights that were best.
-    validation_fraction : float, default=0.1
-        Share of the labelled volumes to hold out, class by class. Only labels given to :meth:`fit`
-        are used. One labelled volume of every class stays in training.
-    warm_start : bool, default=False
-        Whether :meth:`fit` goes on from the last fit, with its network, optimizer and early
-        stopping, which must not have changed.
-    volume_shape : int or (int, int, int), optional
-        Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels.
-    device : str, default="auto"
-        "cpu", "cuda", "cuda:1"...; "auto" takes a GPU if there is one.
-    precision : {"auto", "float32", "tf32", "bfloat16"}, default="auto"
-        Of the products in the network's layers; weights, losses, probabilities and results are
-        float32. "auto" is float32 on CPUs and bfloat16 on GPUs from Ampere on. Reduced precision
-        is only used where a self-test of the device passes, and never for boxes with an edge of 1.
-    random_state : int, RandomState instance or None, default=None
-        Determines initial weights, the order of samples and what is held out. The
-        same integer gives the same bits on a CPU with the same number of threads.
-    verbose : int, default=0
-        Whether to show a progress bar.
+    %(parameters_of_a_classifier)s
 
     Attributes
     ----------
-    classes_ : ndarray of shape (n_classes,)
-        Classes, sorted, without the label that means "unlabelled".
-    n_features_in_ : int
-        Number of voxels of a volume.
-    volume_shape_ : tuple of int
-        Box in voxels, z, y, x.
-    net_ : skorch.NeuralNet
-        The trained net; ``net_.module_`` is the PyTorch network.
-    history_ : list of dict
+    %(fitted_classifier)s
         One entry an epoch: ``train_loss``, ``train_cross_entropy``, the same with ``valid_``, and
         seconds, ``dur``.
-    n_iter_ : int
-        Epochs trained.
-    precision_ : {"float32", "tf32", "bfloat16"}
-        What products were computed in.
-    offset_, scale_ : float
-        The two numbers of ``standardize``.
 
     See Also
     --------
-    sksubtomo.semi_supervised.AutoencodingClassifier : Learns from unlabelled volumes, too.
-    sksubtomo.semi_supervised.PseudoLabelClassifier : Labels unlabelled volumes while it trains.
+    sksubtomo.semi_supervised.AutoencodingClassifier : Learns from unlabeled volumes, too.
+    sksubtomo.semi_supervised.PseudoLabelClassifier : Labels unlabeled volumes while it trains.
     sksubtomo.semi_supervised.FineTunedClassifier : Starts from a trained autoencoder.
 
-    References
-    ----------
-    Liu et al., "Semi-supervised macromolecule structural classification in cellular
-    electron cryo-tomograms using 3D autoencoding classifier", BMVC 2019.
+    %(liu2019)s
 
     Examples
     --------
@@ -127,64 +49,24 @@ class CNNClassifier(BaseVolumeClassifier):
     (40, 2)
     """
 
-    _network = AutoencodingNetwork
-    _criterion = AutoencodingLoss
-    _learns_from_unlabeled = False
-    _training_constraints: ClassVar[dict[str, list]] = {
-        **BaseVolumeClassifier._training_constraints,
-        "labeled_share": [None],
-    }
-    _network_defaults: ClassVar[dict[str, Any]] = {
-        name: value
-        for name, value in BaseVolumeClassifier._network_defaults.items()
-        if name != "latent_dim"
-    }
+    learns_from_unlabeled = False
 
     def __init__(
         self,
         *,
         class_weight=None,
         classes=None,
-        network="paper",
-        network_params=None,
+        network="liu2019",
         augmentation="none",
-        test_time_rotations=0,
-        training_params=None,
+        training=None,
         learning_rate=1e-4,
         batch_size=64,
         max_epochs=100,
         early_stopping=True,
-        validation_fraction=0.1,
         warm_start=False,
         volume_shape=None,
         device="auto",
         precision="auto",
         random_state=None,
-        verbose=0,
     ):
-        super().__init__(
-            network=network,
-            network_params=network_params,
-            augmentation=augmentation,
-            test_time_rotations=test_time_rotations,
-            training_params=training_params,
-            learning_rate=learning_rate,
-            batch_size=batch_size,
-            max_epochs=max_epochs,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            warm_start=warm_start,
-            volume_shape=volume_shape,
-            device=device,
-            precision=precision,
-            random_state=random_state,
-            verbose=verbose,
-        )
-        self.class_weight = class_weight
-        self.classes = classes
-
-    def _module_params(self) -> dict[str, Any]:
-        return {**super()._module_params(), "latent_dim": None}
-
-    def _criterion_params(self, codes: NDArray[np.int64]) -> dict[str, Any]:
-        return {"class_weight": self._class_weights(codes)}
+        store_parameters(self, locals())

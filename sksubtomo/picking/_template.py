@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
+from sksubtomo._torch import resolve_device
 from sksubtomo._utils._doc_link import DocLinkMixin
 from sksubtomo._utils._params import NumberInterval
 from sksubtomo.geometry import rotation_grid
-from sksubtomo.networks._device import resolve_device
 from sksubtomo.picking._checks import check_tomogram
 from sksubtomo.picking._correlation import ball_mask, match_template
 from sksubtomo.picking._dog import DifferenceOfGaussiansPicker

@@ -105,7 +105,7 @@ class BaseVolumeTransformer(
         return tags
 
 
-class VolumeTransformer(BaseVolumeTransformer, auto_wrap_output_keys=None):
+class VolumeTransformer(BaseVolumeTransformer, auto_wrap_output_keys=None):  # type: ignore[call-arg]
     """Base of transformers that work on each volume by itself and learn nothing from the data.
 
     Volumes come out in the layout they came in: four-dimensional, or flat rows. A subclass

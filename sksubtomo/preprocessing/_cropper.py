@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,11 +27,11 @@ def crop_center(volumes: NDArray, box_size: Sequence[int]) -> NDArray:
     cropped : ndarray of shape (..., *box_size)
         A view.
     """
-    slices = []
+    slices: list[Any] = [...]
     for old, new in zip(volumes.shape[-3:], box_size, strict=True):
         start = old // 2 - new // 2
         slices.append(slice(start, start + new))
-    return volumes[(..., *slices)]
+    return volumes[tuple(slices)]
 
 
 class CenterCropper(SmallerBoxTransformer):

@@ -28,8 +28,8 @@ def background_mask(shape: tuple[int, int, int]) -> NDArray[np.bool_]:
         an outside.
     """
     axes = [(np.arange(n) - n // 2) / max(n / 2, 1) for n in shape]
-    squared = sum(axis**2 for axis in np.meshgrid(*axes, indexing="ij", sparse=True))
-    return squared > 1
+    z, y, x = np.meshgrid(*axes, indexing="ij", sparse=True)
+    return z**2 + y**2 + x**2 > 1
 
 
 def normalize(volumes: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""Classifiers that learn from labelled and unlabelled volumes together."""
+"""Classifiers that learn from labeled and unlabeled volumes together."""
 
 from sksubtomo.semi_supervised._autoencoding import AutoencodingClassifier
 from sksubtomo.semi_supervised._fine_tuned import FineTunedClassifier
@@ -7,7 +7,6 @@ from sksubtomo.semi_supervised._mean_teacher import MeanTeacherClassifier
 from sksubtomo.semi_supervised._multi_reference import MultiReferenceClassifier
 from sksubtomo.semi_supervised._pseudo_label import PseudoLabelClassifier
 from sksubtomo.semi_supervised._self_training import SelfTrainingClassifier
-from sksubtomo.semi_supervised._shared_volumes import SharedVolumes
 from sksubtomo.semi_supervised._variational import SemiSupervisedVAEClassifier
 from sksubtomo.semi_supervised._with_unlabeled import WithUnlabeled
 
@@ -20,6 +19,5 @@ __all__ = [
     "PseudoLabelClassifier",
     "SelfTrainingClassifier",
     "SemiSupervisedVAEClassifier",
-    "SharedVolumes",
     "WithUnlabeled",
 ]

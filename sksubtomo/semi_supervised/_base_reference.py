@@ -14,15 +14,13 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
+from sksubtomo._torch import holding_precision, resolve_device
 from sksubtomo._utils._allocator import keeping_freed_memory
 from sksubtomo._utils._doc_link import DocLinkMixin
 from sksubtomo._utils._labels import score_labeled
 from sksubtomo._utils._scoring import refuse_scoring_unlabeled
 from sksubtomo._utils._volumes import check_volumes
-from sksubtomo.networks._device import resolve_device
-from sksubtomo.networks._precision import holding_precision
-from sksubtomo.semi_supervised._pose_stages import all_coefficients
-from sksubtomo.training import Expectation, expectation, log_spectrum_ratio
+from sksubtomo.alignment import Expectation, all_coefficients, expectation, log_spectrum_ratio
 
 
 class BaseReferenceClassifier(DocLinkMixin, ClassifierMixin, BaseEstimator):
@@ -164,11 +162,11 @@ class BaseReferenceClassifier(DocLinkMixin, ClassifierMixin, BaseEstimator):
         """
         result, poses = self._compare(self._coefficients(X)), self._finest
         scores = result.log_evidence.double().numpy() + self.class_log_prior_
-        codes = scores.argmax(axis=1)
-        pose = result.best.numpy()[np.arange(len(codes)), codes]
+        targets = scores.argmax(axis=1)
+        pose = result.best.numpy()[np.arange(len(targets)), targets]
         shift, rotation = np.divmod(pose, len(poses.rotations))
         return Bunch(
-            labels=self.classes_[codes],
+            labels=self.classes_[targets],
             rotations=Rotation.from_quat(poses.rotations.as_quat()[rotation]),
             shifts=poses.shifts[shift],
         )

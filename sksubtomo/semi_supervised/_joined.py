@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse, vstack
 
+from sksubtomo._utils._arrays import is_lazy
 from sksubtomo._utils._rows import as_rows
-from sksubtomo._utils._volumes import is_lazy
 
 
 def join_volumes(X: Any, unlabeled: Any) -> Any:

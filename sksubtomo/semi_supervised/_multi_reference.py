@@ -17,27 +17,28 @@ from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.metadata_routing import MetadataRouter
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from sksubtomo._torch import holding_precision, resolve_device
 from sksubtomo._utils._allocator import keeping_freed_memory
 from sksubtomo._utils._labels import check_enough_classes, encode_labels, is_text
 from sksubtomo._utils._near_misses import warning_once
 from sksubtomo._utils._params import NumberInterval
 from sksubtomo._utils._routing import routed_params, same_methods
 from sksubtomo._utils._volumes import check_volumes, unchanged_on_error
-from sksubtomo.fourier import check_tilt_range
-from sksubtomo.networks._device import resolve_device
-from sksubtomo.networks._precision import holding_precision
-from sksubtomo.semi_supervised._base_reference import BaseReferenceClassifier
-from sksubtomo.semi_supervised._pose_stages import (
+from sksubtomo.alignment import (
+    MultiReferenceEM,
+    Poses,
     Stage,
     all_coefficients,
     background_power,
     check_class_prior,
     check_cubes,
     check_stages,
+    shell_power,
     stage_poses,
     starting_rows,
 )
-from sksubtomo.training import MultiReferenceEM, Poses, shell_power
+from sksubtomo.fourier import check_tilt_range
+from sksubtomo.semi_supervised._base_reference import BaseReferenceClassifier
 
 
 class MultiReferenceClassifier(BaseReferenceClassifier):
@@ -72,7 +73,7 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         which two classes may be mixed. Each begins with labelled volumes drawn anew, and all but
         the first let a random half of the unlabelled volumes wait for the last stage. There is one
         where all volumes are labelled.
-    n_seeded_iter : int, default=2
+    n_frozen_iter : int, default=2
         Of all iterations, those at the beginning in which classes of unlabelled volumes are fixed.
     class_perplexity : float, optional
         Number of classes over which the posteriors of unlabelled volumes are spread in the first
@@ -162,7 +163,7 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
     >>> X, y = make_subtomograms(20, classes=2, box_size=16, voxel_size_angstrom=20.0,
     ...                          return_X_y=True, random_state=0)
     >>> y_masked = mask_labels(y, n_per_class=3, random_state=0)
-    >>> clf = MultiReferenceClassifier(stages=[(3, 60, 1, 3)], n_seeded_iter=1, random_state=0)
+    >>> clf = MultiReferenceClassifier(stages=[(3, 60, 1, 3)], n_frozen_iter=1, random_state=0)
     >>> clf.fit(X, y_masked).references_.shape
     (2, 16, 16, 16)
     """
@@ -174,7 +175,7 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         "mask_radius_voxels": [NumberInterval(Real, 0, None, closed="neither"), None],
         "stages": ["array-like"],
         "n_init": [NumberInterval(Integral, 1, None, closed="left")],
-        "n_seeded_iter": [NumberInterval(Integral, 0, None, closed="left")],
+        "n_frozen_iter": [NumberInterval(Integral, 0, None, closed="left")],
         "class_perplexity": [NumberInterval(Real, 1, None, closed="left"), None],
         "noise": [StrOptions({"white", "shells"})],
         "class_prior": [StrOptions({"uniform", "labels"}), "array-like", None],
@@ -194,7 +195,7 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         mask_radius_voxels=None,
         stages=((4.0, 36.0, 1, 2), (5.0, 28.5, 3, 10), (6.5, 24.0, 3, 4)),
         n_init=1,
-        n_seeded_iter=2,
+        n_frozen_iter=2,
         class_perplexity=None,
         noise="white",
         class_prior="uniform",
@@ -210,7 +211,7 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         self.mask_radius_voxels = mask_radius_voxels
         self.stages = stages
         self.n_init = n_init
-        self.n_seeded_iter = n_seeded_iter
+        self.n_frozen_iter = n_frozen_iter
         self.class_perplexity = class_perplexity
         self.noise = noise
         self.class_prior = class_prior
@@ -253,12 +254,12 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         device = resolve_device(self.device)
         torch.empty(0, device=device)  # one that does not exist fails here, not after work
         check_tilt_range(self.tilt_range_deg)
-        stages = check_stages(self.stages, self.n_seeded_iter)
+        stages = check_stages(self.stages, self.n_frozen_iter)
         routed = routed_params(self, "fit", params)["estimator"]["fit"]
         volumes = check_volumes(self, X, volume_shape=self.volume_shape, reset=True)
         check_cubes(type(self).__name__, self.volume_shape_)
-        codes, classes = self._encode(y, len(volumes))
-        prior = check_class_prior(self.class_prior, codes, classes)
+        targets, classes = self._encode(y, len(volumes))
+        prior = check_class_prior(self.class_prior, targets, classes)
         rng = check_random_state(self.random_state)
         grids = [(self._poses(stage, stages), stage[3]) for stage in stages]
         finest = self._poses(stages[-1], stages)
@@ -266,24 +267,24 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         # float64: a float32 cannot hold the square of a large unit.
         scale = float(coefficients.abs().double().square().mean().sqrt()) or 1.0
         noise = self._first_noise(finest, volumes, coefficients) / scale**2
-        estimator, seeds = self._fitted_seeds(X, y, classes, routed)
+        estimator, initial_proba = self._initial_proba(X, y, classes, routed)
         perplexity = self.class_perplexity
         make = partial(
             MultiReferenceEM,
             grids,
             coefficients / scale,
             finest,
-            codes,
-            seeds=seeds,
+            targets,
+            initial_proba=initial_proba,
             noise=noise,
             by_shell=self.noise == "shells",
             prior=prior,
-            n_seeded=int(self.n_seeded_iter),
+            n_frozen=int(self.n_frozen_iter),
             perplexity=len(classes) ** (2 / 3) if perplexity is None else float(perplexity),
             report=self._report,
             device=device,
         )
-        starts = self._starts(make, codes, seeds, len(classes), rng)
+        starts = self._starts(make, targets, initial_proba, len(classes), rng)
         likeliest = max(starts, key=lambda em: em.log_likelihood)
         self.estimator_, self.classes_ = estimator, classes
         self._record(likeliest, finest, scale, prior)
@@ -292,17 +293,17 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
     def _starts(
         self,
         make: Callable[..., MultiReferenceEM],
-        codes: NDArray[np.int64],
-        seeds: NDArray[np.float64] | None,
+        targets: NDArray[np.int64],
+        initial_proba: NDArray[np.float64] | None,
         n_classes: int,
         rng: np.random.RandomState,
     ) -> Iterator[MultiReferenceEM]:
         """Yield all starts, one after the other, each run to its end."""
-        hidden = codes < 0
+        hidden = targets < 0
         for start in range(self.n_init if hidden.any() else 1):
-            rows = starting_rows(codes, seeds, n_classes, rng)
-            waiting = hidden & (rng.uniform(size=len(codes)) < 0.5) if start else None
-            em = make(start=rows, waiting=waiting)
+            rows = starting_rows(targets, initial_proba, n_classes, rng)
+            held_back = hidden & (rng.uniform(size=len(targets)) < 0.5) if start else None
+            em = make(start=rows, held_back=held_back)
             with keeping_freed_memory(), holding_precision("float32", resolve_device(self.device)):
                 em.run()
             yield em
@@ -322,12 +323,12 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         return power
 
     def _encode(self, y: Any, n_samples: int) -> tuple[NDArray[np.int64], NDArray]:
-        codes, classes = encode_labels(y, self.classes)
-        check_consistent_length(np.empty(n_samples), codes)
-        check_enough_classes(type(self).__name__, codes, classes)
-        return codes, classes
+        targets, classes = encode_labels(y, self.classes)
+        check_consistent_length(np.empty(n_samples), targets)
+        check_enough_classes(type(self).__name__, targets, classes)
+        return targets, classes
 
-    def _fitted_seeds(
+    def _initial_proba(
         self, X: Any, y: Any, classes: NDArray, params: Mapping[str, Any]
     ) -> tuple[Any, NDArray[np.float64] | None]:
         """Fit the estimator; return it with its probabilities in the order of the classes."""

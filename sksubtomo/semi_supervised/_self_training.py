@@ -132,22 +132,22 @@ class SelfTrainingClassifier(BaseMetaClassifier):
 
         Returns
         -------
-        self : object
-            The fitted estimator.
+        self : SelfTrainingClassifier
+            The fitted classifier.
 
         Raises
         ------
         ValueError
             If `y` is malformed, no volume is labeled, or `estimator` lacks ``predict_proba``.
         """
-        codes, classes = encode_labels(y)
-        X, codes = indexable(as_rows(X), codes)
+        targets, classes = encode_labels(y)
+        X, targets = indexable(as_rows(X), targets)
         if not len(classes):
             raise ValueError(
                 "SelfTrainingClassifier needs labeled volumes of at least one class, but every "
                 "label in y means 'unlabeled'."
             )
-        iterates = self.max_iter != 0 and (codes < 0).any()
+        iterates = self.max_iter != 0 and (targets < 0).any()
         if iterates and not hasattr(self.estimator, "predict_proba"):
             raise ValueError(
                 f"{type(self.estimator).__name__} has no predict_proba, by which predicted labels "
@@ -163,7 +163,7 @@ class SelfTrainingClassifier(BaseMetaClassifier):
             k_best=self.k_best,
             max_iter=self.max_iter,
             verbose=self.verbose,
-        ).fit(np.arange(len(codes))[:, np.newaxis], codes)
+        ).fit(np.arange(len(targets))[:, np.newaxis], targets)
         self._record(rows.estimator)
         self.transduction_ = decode_labels(course.transduction_, rows.labels)
         self.labeled_iter_ = course.labeled_iter_

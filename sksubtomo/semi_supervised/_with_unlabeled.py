@@ -16,8 +16,8 @@ from sksubtomo._utils._meta_classifier import BaseMetaClassifier, fit_classifier
 from sksubtomo._utils._near_misses import warning_once
 from sksubtomo._utils._routing import routed_params
 from sksubtomo._utils._rows import as_rows, is_per_row
+from sksubtomo.io import SharedVolumes
 from sksubtomo.semi_supervised._joined import join_volumes
-from sksubtomo.semi_supervised._shared_volumes import SharedVolumes
 
 
 class WithUnlabeled(BaseMetaClassifier):
@@ -38,7 +38,7 @@ class WithUnlabeled(BaseMetaClassifier):
         copied when the estimator is cloned. None adds nothing.
     unlabeled_metadata : dict or None, default=None
         What :meth:`fit` is given for each labeled volume, for each of the unlabeled: for example
-        ``{"tilt_ranges": ...}``, of shape (n_unlabeled, 2). A ``sample_weight`` that is missing
+        ``{"tilt_ranges_deg": ...}``, of shape (n_unlabeled, 2). A ``sample_weight`` that is missing
         here is 1.
 
     Attributes
@@ -57,7 +57,7 @@ class WithUnlabeled(BaseMetaClassifier):
 
     See Also
     --------
-    sksubtomo.semi_supervised.SharedVolumes : Volumes that clones share.
+    sksubtomo.io.SharedVolumes : Volumes that clones share.
 
     Notes
     -----
@@ -68,7 +68,8 @@ class WithUnlabeled(BaseMetaClassifier):
     >>> import numpy as np
     >>> from sklearn.ensemble import VotingClassifier
     >>> from sklearn.semi_supervised import LabelSpreading
-    >>> from sksubtomo.semi_supervised import SharedVolumes, WithUnlabeled
+    >>> from sksubtomo.io import SharedVolumes
+    >>> from sksubtomo.semi_supervised import WithUnlabeled
     >>> rng = np.random.default_rng(0)
     >>> y = np.arange(40) % 2
     >>> X = rng.normal(scale=0.2, size=(40, 2)) + y[:, np.newaxis]
@@ -107,8 +108,8 @@ class WithUnlabeled(BaseMetaClassifier):
 
         Returns
         -------
-        self : object
-            The fitted estimator.
+        self : WithUnlabeled
+            The fitted classifier.
 
         Raises
         ------
@@ -117,14 +118,14 @@ class WithUnlabeled(BaseMetaClassifier):
             are not known; the estimator takes hidden labels for a class; or labels are True and
             False, which -1 would turn into integers.
         """
-        codes, classes = encode_labels(y)
-        X, codes = indexable(as_rows(X), codes)
+        targets, classes = encode_labels(y)
+        X, targets = indexable(as_rows(X), targets)
         routed = routed_params(self, "fit", params)["estimator"]["fit"]
         unlabeled = self.unlabeled
         if isinstance(unlabeled, SharedVolumes):
             unlabeled = unlabeled.volumes
         n_unlabeled = 0 if unlabeled is None else _num_samples(unlabeled)
-        routed = self._with_metadata_of_unlabeled(routed, len(codes), n_unlabeled)
+        routed = self._with_metadata_of_unlabeled(routed, len(targets), n_unlabeled)
         if n_unlabeled:
             if classes.dtype.kind == "b":
                 raise ValueError(
@@ -132,7 +133,7 @@ class WithUnlabeled(BaseMetaClassifier):
                     "label -1. Convert it: y.astype(int)."
                 )
             X = join_volumes(X, unlabeled)
-            y = decode_labels(np.append(codes, np.full(n_unlabeled, UNLABELED)), classes)
+            y = decode_labels(np.append(targets, np.full(n_unlabeled, UNLABELED)), classes)
         self._record(fit_classifier(self.estimator, X, y, routed))
         return self
 

@@ -241,9 +241,9 @@ def _fill(complex_: Complex) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return everywhere, np.full(len(everywhere), n_residues / len(everywhere))
 
 
-def _fill_unit(centres: NDArray, radii: NDArray, n_copies: int) -> NDArray[np.float64]:
+def _fill_unit(centres: NDArray, radii: NDArray, n_views: int) -> NDArray[np.float64]:
     """Return lattice points in the balls of the unit, each in the ball it is deepest in."""
-    all_radii = np.tile(radii, n_copies)
+    all_radii = np.tile(radii, n_views)
     kept = []
     for index, radius in enumerate(radii):
         points = centres[index] + _ball(radius)

@@ -12,7 +12,7 @@ from skorch.callbacks import Callback, EarlyStopping
 from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
-from sksubtomo.networks._processes import sum_over_processes
+from sksubtomo._torch import sum_over_processes
 
 _FIGURES = ("_loss", "_error", "_entropy", "_divergence", "_inconsistency", "_kept_share")
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from sksubtomo.networks._processes import sum_over_processes
+from sksubtomo._torch import sum_over_processes
 
 
 class Comparison(NamedTuple):
@@ -71,7 +71,7 @@ class PseudoLabelConsistency(nn.Module):
         self.register_buffer("mean_probabilities", torch.full((n_classes,), 1 / n_classes))
         self.register_buffer("mean_confidence", torch.tensor(1 / n_classes))
 
-    def carry_on(self, previous: PseudoLabelConsistency | None) -> None:
+    def load_running_means(self, previous: PseudoLabelConsistency | None) -> None:
         """Take over the running means of an earlier training."""
         if previous is not None:
             self.mean_probabilities = previous.mean_probabilities
@@ -130,7 +130,7 @@ class SquaredErrorConsistency(nn.Module):
     improve semi-supervised deep learning results", NeurIPS 2017.
     """
 
-    def carry_on(self, previous: SquaredErrorConsistency | None) -> None:
+    def load_running_means(self, previous: SquaredErrorConsistency | None) -> None:
         """Take over nothing; there is no state."""
 
     def forward(

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from sksubtomo._torch import n_processes
 from sksubtomo.networks import ContrastiveOutput
-from sksubtomo.networks._processes import n_processes
-from sksubtomo.training._losses import Sums, quotient, with_shared_counts
+from sksubtomo.training._losses import Sums, safe_divide, with_shared_counts
 
 
 class ContrastiveLoss(nn.Module):
@@ -41,22 +41,22 @@ class ContrastiveLoss(nn.Module):
         self.temperature = temperature
         self.sums: Sums = {}
 
-    def forward(self, output: ContrastiveOutput, codes: torch.Tensor) -> torch.Tensor:
-        """Return the loss of a batch and leave its sums in ``sums``; `codes` are not used."""
+    def forward(self, output: ContrastiveOutput, targets: torch.Tensor) -> torch.Tensor:
+        """Return the loss of a batch and leave its sums in ``sums``; `targets` are not used."""
         z = output.projections
         n = len(z) // 2
-        n_copies = 2 * n if n > 1 else 0
+        n_views = 2 * n if n > 1 else 0
         similarity = z @ z.T / self.temperature
         similarity = similarity.masked_fill(torch.eye(2 * n, dtype=torch.bool).to(z.device), -1e9)
         partner = torch.arange(2 * n, device=z.device).roll(n)
         total = F.cross_entropy(similarity, partner, reduction="sum")
-        self.sums = {"contrast": total.detach(), "n_copies": total.new_tensor(n_copies)}
+        self.sums = {"contrast": total.detach(), "n_views": total.new_tensor(n_views)}
         # Optimizers pass over weights without a gradient, and step with one of zeros. Processes
         # that share a batch have to have gradients of the same weights.
-        if not n_copies and n_processes() == 1:
+        if not n_views and n_processes() == 1:
             return total.detach().requires_grad_()
-        return quotient(total, with_shared_counts(self.sums)["n_copies"])
+        return safe_divide(total, with_shared_counts(self.sums)["n_views"])
 
     def summarize(self, sums: Mapping[str, torch.Tensor]) -> dict[str, float]:
         """Turn sums over the batches of an epoch into its loss."""
-        return {"loss": float(quotient(sums["contrast"], sums["n_copies"]))}
+        return {"loss": float(safe_divide(sums["contrast"], sums["n_views"]))}

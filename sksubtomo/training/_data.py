@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import multiprocessing
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, Sampler
 
-from sksubtomo.networks._processes import n_processes, process_index
+from sksubtomo._torch import n_processes, process_index
 
 Batch = tuple[dict[str, torch.Tensor], torch.Tensor]
 
@@ -30,13 +30,13 @@ class VolumeDataset(Dataset):
     ----------
     volumes : array of shape (n, depth, height, width)
         Not copied.
-    codes : ndarray of shape (n,) of int64
+    targets : ndarray of shape (n,) of int64
         Class indices; -1 is unlabelled.
     offset, scale : float
         A volume ``v`` is handed out as ``(v - offset) / scale``.
     rows : ndarray of int, optional
         Rows to hand out, by default all.
-    tilt_ranges : ndarray of shape (n, 2), optional
+    tilt_ranges_deg : ndarray of shape (n, 2), optional
         Lowest and highest tilt of each volume in degrees, handed out as ``tilt_range_deg``.
 
     Attributes
@@ -50,21 +50,21 @@ class VolumeDataset(Dataset):
     def __init__(
         self,
         volumes: Any,
-        codes: NDArray[np.int64],
+        targets: NDArray[np.int64],
         *,
         offset: float = 0.0,
         scale: float = 1.0,
         rows: NDArray[np.intp] | None = None,
-        tilt_ranges: NDArray[np.float64] | None = None,
+        tilt_ranges_deg: NDArray[np.float64] | None = None,
     ) -> None:
         self.volumes = volumes
-        self.codes = codes
+        self.targets = targets
         self.offset = offset
         self.scale = scale
         self.rows = np.arange(len(volumes)) if rows is None else rows
-        self.tilt_ranges = tilt_ranges
+        self.tilt_ranges_deg = tilt_ranges_deg
         self.validation: VolumeDataset | None = None
-        self.labeled_iter = np.where(codes >= 0, 0, -1)
+        self.labeled_iter = np.where(targets >= 0, 0, -1)
         self.kept: torch.Tensor | None = None
         self.part = (0, 1)
 
@@ -72,17 +72,17 @@ class VolumeDataset(Dataset):
         return len(self.rows)
 
     def __getitem__(self, index: int) -> Batch:
-        volumes, codes = self.__getitems__([index])
-        return {name: value[0] for name, value in volumes.items()}, codes[0]
+        volumes, targets = self.__getitems__([index])
+        return {name: value[0] for name, value in volumes.items()}, targets[0]
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
         index, n_parts = self.part
         rows = self.rows[np.asarray(indices)[index::n_parts]]
-        codes = torch.from_numpy(self.codes[rows])
-        batch = {"volumes": self.read(rows), "labeled": codes >= 0}
-        if self.tilt_ranges is not None:
-            batch["tilt_range_deg"] = torch.from_numpy(self.tilt_ranges[rows])
-        return batch, codes
+        targets = torch.from_numpy(self.targets[rows])
+        batch = {"volumes": self.read(rows), "labeled": targets >= 0}
+        if self.tilt_ranges_deg is not None:
+            batch["tilt_range_deg"] = torch.from_numpy(self.tilt_ranges_deg[rows])
+        return batch, targets
 
     def read(self, rows: NDArray[np.intp]) -> torch.Tensor:
         """Return volumes as network input (n, 1, d, h, w), from where they are."""
@@ -90,7 +90,7 @@ class VolumeDataset(Dataset):
             return to_input(self.volumes[rows], self.offset, self.scale)
         return self.kept[torch.from_numpy(rows).to(self.kept.device)]
 
-    def share(self) -> None:
+    def shard(self) -> None:
         """Hand out this process's part of every batch, if processes train together."""
         self.part = (process_index(), n_processes())
 
@@ -99,7 +99,7 @@ class VolumeDataset(Dataset):
         """Whether reading a volume is no more than copying it."""
         return type(self.volumes) is np.ndarray or self.kept is not None
 
-    def keep_on(self, device: str) -> None:
+    def cache_on(self, device: str) -> None:
         """Keep the scaled volumes on a device other than the CPU, where they fit there.
 
         Volumes to validate on are kept, too; those that are rows of the same array are not doubled.
@@ -120,39 +120,39 @@ class VolumeDataset(Dataset):
         if self.validation.volumes is self.volumes:
             self.validation.kept = self.kept
         else:
-            self.validation.keep_on(device)
+            self.validation.cache_on(device)
 
-    def add_labels(self, rows: NDArray[np.intp], codes: NDArray[np.intp], iteration: int) -> None:
+    def add_labels(self, rows: NDArray[np.intp], targets: NDArray[np.intp], iteration: int) -> None:
         """Give labels to unlabelled volumes, and train on them from now on.
 
         Parameters
         ----------
-        rows, codes : ndarray of int
+        rows, targets : ndarray of int
             Which volumes, and their class indices.
         iteration : int
             When, for ``labeled_iter``, which is 0 for labels given and -1 where there is none.
         """
-        self.codes = self.codes.copy()
-        self.codes[rows] = codes
+        self.targets = self.targets.copy()
+        self.targets[rows] = targets
         self.labeled_iter[rows] = iteration
         self.rows = np.concatenate([self.rows, rows])
 
     def validate_on(
         self,
         volumes: Any,
-        codes: NDArray[np.int64],
+        targets: NDArray[np.int64],
         rows: NDArray[np.intp],
-        tilt_ranges: NDArray[np.float64] | None = None,
+        tilt_ranges_deg: NDArray[np.float64] | None = None,
     ) -> None:
         """Set what to validate on: some rows of these or other volumes; none if there are none.
 
         Parameters
         ----------
-        volumes, codes : array
+        volumes, targets : array
             Volumes and their class indices.
         rows : ndarray of int
             Which of them.
-        tilt_ranges : ndarray of shape (n, 2), optional
+        tilt_ranges_deg : ndarray of shape (n, 2), optional
             Tilt ranges of these volumes.
         """
         if not len(rows):
@@ -160,7 +160,7 @@ class VolumeDataset(Dataset):
             return
         scaling = {"offset": self.offset, "scale": self.scale}
         self.validation = VolumeDataset(
-            volumes, codes, rows=rows, tilt_ranges=tilt_ranges, **scaling
+            volumes, targets, rows=rows, tilt_ranges_deg=tilt_ranges_deg, **scaling
         )
 
 
@@ -202,7 +202,7 @@ class BatchComposer(Sampler):
     def _parts(self) -> list[tuple[NDArray[np.intp], int]]:
         """Rows, and how many of them go into a batch."""
         rows = np.arange(len(self.dataset))
-        labeled = self.dataset.codes[self.dataset.rows] >= 0
+        labeled = self.dataset.targets[self.dataset.rows] >= 0
         if self.labeled_share is None or labeled.all() or not labeled.any():
             return [(rows, self.batch_size)]
         n_labeled = max(1, min(round(self.labeled_share * self.batch_size), self.batch_size - 1))
@@ -242,12 +242,13 @@ class SharedBatches(BatchSampler):
         Rows that a batch has to have.
     """
 
-    def __init__(self, sampler: Sampler, batch_size: int, smallest: int) -> None:
+    def __init__(self, sampler: RandomSampler, batch_size: int, smallest: int) -> None:
         super().__init__(sampler, batch_size, drop_last=False)
+        self.n_rows = len(sampler)
         self.smallest = smallest
 
     def __len__(self) -> int:
-        n_whole, n_left = divmod(len(self.sampler), self.batch_size)
+        n_whole, n_left = divmod(self.n_rows, self.batch_size)
         return n_whole + (n_left >= self.smallest)
 
     def __iter__(self) -> Iterator[list[int]]:
@@ -264,7 +265,7 @@ def fits_on(device: str, n_bytes: int) -> bool:
     return n_bytes <= _LARGEST_SHARE * free
 
 
-def read_ahead(batches: Iterable[Batch], device: str) -> Iterator[Batch]:
+def read_ahead(batches: Iterable[Batch], device: str) -> Generator[Batch]:
     """Yield batches, the next one being read, and taken to the device, while one is worked on.
 
     Parameters
@@ -303,8 +304,8 @@ def _moved(batch: Batch, device: str) -> Batch:
     def move(tensor: torch.Tensor) -> torch.Tensor:
         return tensor if tensor.is_cuda else tensor.pin_memory().to(device, non_blocking=True)
 
-    inputs, codes = batch
-    return {name: move(tensor) for name, tensor in inputs.items()}, move(codes)
+    inputs, targets = batch
+    return {name: move(tensor) for name, tensor in inputs.items()}, move(targets)
 
 
 def to_input(volumes: Any, offset: float, scale: float) -> torch.Tensor:
@@ -365,5 +366,5 @@ def _reading_processes(n_workers: int) -> dict[str, Any]:
     return {"num_workers": n_workers, "multiprocessing_context": "fork"}
 
 
-def _as_is(batch: Batch) -> Batch:
+def _as_is(batch: Any) -> Any:
     return batch

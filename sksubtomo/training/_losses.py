@@ -8,14 +8,14 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from sksubtomo._torch import mean_over_processes
+from sksubtomo.augmentation import filter_volumes
 from sksubtomo.networks import AutoencodingOutput
-from sksubtomo.networks._processes import mean_over_processes
-from sksubtomo.training._augmentation import filter_volumes
 
 Sums = dict[str, torch.Tensor]
 
 # What sums over a batch are divided by.
-_COUNTS = ("n_volumes", "n_copies", "n_compared", "class_weight")
+_COUNTS = ("n_volumes", "n_views", "n_compared", "class_weight")
 
 
 def squared_errors(volumes: torch.Tensor, reconstruction: torch.Tensor) -> torch.Tensor:
@@ -24,7 +24,7 @@ def squared_errors(volumes: torch.Tensor, reconstruction: torch.Tensor) -> torch
 
 
 def labeled_cross_entropy(
-    logits: torch.Tensor, codes: torch.Tensor, class_weight: torch.Tensor | None = None
+    logits: torch.Tensor, targets: torch.Tensor, class_weight: torch.Tensor | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Sum of the weighted cross-entropies of the labelled rows, and the sum of their weights.
 
@@ -36,7 +36,7 @@ def labeled_cross_entropy(
     ----------
     logits : Tensor of shape (n, n_classes)
         Unnormalised log-probabilities.
-    codes : Tensor of shape (n,) of int64
+    targets : Tensor of shape (n,) of int64
         Class indices; -1 is unlabelled.
     class_weight : Tensor of shape (n_classes,), optional
         Weight of each class.
@@ -46,14 +46,14 @@ def labeled_cross_entropy(
     total, weight : Tensor
         Scalars.
     """
-    total = F.cross_entropy(logits, codes, class_weight, ignore_index=-1, reduction="sum")
-    labeled = codes >= 0
+    total = F.cross_entropy(logits, targets, class_weight, ignore_index=-1, reduction="sum")
+    labeled = targets >= 0
     if class_weight is None:
         return total, labeled.sum().to(logits.dtype)
-    return total, (class_weight[codes.clamp_min(0)] * labeled).sum()
+    return total, (class_weight[targets.clamp_min(0)] * labeled).sum()
 
 
-def quotient(total: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+def safe_divide(total: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """Return ``total / weight``, and 0 with a zero gradient where `weight` is 0."""
     return torch.where(weight > 0, total / weight.clamp_min(torch.finfo(weight.dtype).tiny), 0.0)
 
@@ -70,7 +70,7 @@ def with_shared_counts(sums: Sums) -> Sums:
     }
 
 
-class AutoencodingLoss(nn.Module):
+class JointLoss(nn.Module):
     r"""Joint loss of reconstruction and classification (Algorithm 1 of the paper).
 
     For a batch of :math:`n` volumes :math:`x_i`, of which those in :math:`S` have a label
@@ -139,14 +139,14 @@ class AutoencodingLoss(nn.Module):
         self.register_buffer("measured", measured)
         self.sums: Sums = {}
 
-    def forward(self, output: AutoencodingOutput, codes: torch.Tensor) -> torch.Tensor:
+    def forward(self, output: AutoencodingOutput, targets: torch.Tensor) -> torch.Tensor:
         """Return the loss of a batch and leave its sums in ``sums``, for the epoch's log.
 
         Parameters
         ----------
         output : AutoencodingOutput
             What the network gave.
-        codes : Tensor of shape (n,) of int64
+        targets : Tensor of shape (n,) of int64
             Class indices; -1 is unlabelled.
 
         Returns
@@ -154,7 +154,7 @@ class AutoencodingLoss(nn.Module):
         loss : Tensor
             Scalar.
         """
-        sums = self._sum_up(output, codes)
+        sums = self._sum_up(output, targets)
         self.sums = {name: value.detach() for name, value in sums.items()}
         return self._combine(with_shared_counts(sums))
 
@@ -162,28 +162,29 @@ class AutoencodingLoss(nn.Module):
         """Turn sums over the batches of an epoch into its loss and the loss's terms."""
         summary = {"loss": self._combine(sums)}
         if "cross_entropy" in sums:
-            summary["cross_entropy"] = quotient(sums["cross_entropy"], sums["class_weight"])
+            summary["cross_entropy"] = safe_divide(sums["cross_entropy"], sums["class_weight"])
         if "squared_error" in sums:
             summary["reconstruction_error"] = sums["squared_error"] / sums["n_volumes"]
         if "inconsistency" in sums:
-            summary["inconsistency"] = quotient(sums["inconsistency"], sums["n_compared"])
-            summary["kept_share"] = quotient(sums["n_kept"], sums["n_compared"])
+            summary["inconsistency"] = safe_divide(sums["inconsistency"], sums["n_compared"])
+            summary["kept_share"] = safe_divide(sums["n_kept"], sums["n_compared"])
         return {name: float(value) for name, value in summary.items()}
 
-    def _sum_up(self, output: AutoencodingOutput, codes: torch.Tensor) -> Sums:
+    def _sum_up(self, output: AutoencodingOutput, targets: torch.Tensor) -> Sums:
         sums: Sums = {}
         if output.logits is not None:
-            total, weight = labeled_cross_entropy(output.logits, codes, self.class_weight)
+            total, weight = labeled_cross_entropy(output.logits, targets, self.class_weight)
             sums = {"cross_entropy": total, "class_weight": weight}
         if output.reconstruction is not None:
             errors = self._reconstruction_errors(output.volumes, output.reconstruction)
-            weights = torch.where(codes >= 0, self.alpha, self.unlabeled_weight)
+            weights = torch.where(targets >= 0, self.alpha, self.unlabeled_weight)
             sums["n_volumes"] = errors.new_tensor(len(errors))
             sums["squared_error"] = errors.sum()
             sums["weighted_error"] = (weights * errors).sum()
+            assert output.code is not None
             sums["activity"] = output.code.abs().sum()
         if self.consistency is not None and output.teacher_logits is not None:
-            compared = self.consistency(output.logits, output.teacher_logits, codes >= 0)
+            compared = self.consistency(output.logits, output.teacher_logits, targets >= 0)
             sums["inconsistency"] = compared.cost
             sums["n_compared"] = compared.n_rows.to(compared.cost)
             sums["n_kept"] = compared.n_kept.to(compared.cost)
@@ -203,8 +204,8 @@ class AutoencodingLoss(nn.Module):
             reconstruction = sums["weighted_error"] + self.sparsity * sums["activity"]
             terms.append(reconstruction / sums["n_volumes"])
         if "cross_entropy" in sums:
-            terms.append(self.beta * quotient(sums["cross_entropy"], sums["class_weight"]))
+            terms.append(self.beta * safe_divide(sums["cross_entropy"], sums["class_weight"]))
         if "inconsistency" in sums:
             weight = self.consistency_weight * self.ramp
-            terms.append(weight * quotient(sums["inconsistency"], sums["n_compared"]))
+            terms.append(weight * safe_divide(sums["inconsistency"], sums["n_compared"]))
         return torch.stack(terms).sum()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 
-from sksubtomo.networks._processes import of_first_process
+from sksubtomo._torch import of_first_process
 from sksubtomo.training._data import VolumeDataset
 from sksubtomo.training._inference import collect, forward_batches
 
@@ -34,7 +34,7 @@ def choose_confident(
 
     Returns
     -------
-    rows, codes : ndarray of int
+    rows, targets : ndarray of int
         Sorted row numbers, and the class of each.
 
     Examples
@@ -45,15 +45,15 @@ def choose_confident(
     >>> choose_confident(p, 0.7, room=np.array([1, 1]))
     (array([2, 3]), array([1, 0]))
     """
-    codes, best = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    targets, best = probabilities.argmax(axis=1), probabilities.max(axis=1)
     sure = best > threshold
     if room is not None:
         for code, limit in enumerate(room):
-            members = np.flatnonzero(sure & (codes == code))
+            members = np.flatnonzero(sure & (targets == code))
             by_probability = members[np.argsort(-best[members], kind="stable")]
             sure[by_probability[max(limit, 0) :]] = False
     rows = np.flatnonzero(sure)
-    return rows, codes[rows]
+    return rows, targets[rows]
 
 
 class PseudoLabels(Callback):
@@ -98,19 +98,19 @@ class PseudoLabels(Callback):
         waited = n_epochs - self.warm_up_epochs
         if waited < 0 or waited % self.refresh_interval:
             return
-        unlabeled = np.flatnonzero(dataset_train.codes < 0)
+        unlabeled = np.flatnonzero(dataset_train.targets < 0)
         if not len(unlabeled):
             return
-        rows, codes = choose_confident(
+        rows, targets = choose_confident(
             _predict(net, dataset_train, unlabeled), self.threshold, self._room(net, dataset_train)
         )
         self.n_added_ = len(rows)
-        dataset_train.add_labels(unlabeled[rows], codes, n_epochs)
+        dataset_train.add_labels(unlabeled[rows], targets, n_epochs)
 
     def _room(self, net: NeuralNet, dataset: VolumeDataset) -> NDArray[np.int64] | None:
         if self.max_per_class is None:
             return None
-        added = dataset.codes[dataset.labeled_iter > 0]
+        added = dataset.targets[dataset.labeled_iter > 0]
         n_classes = net.module_.classifier.n_classes
         return self.max_per_class - np.bincount(added, minlength=n_classes)
 
@@ -118,7 +118,7 @@ class PseudoLabels(Callback):
 def _predict(net: NeuralNet, dataset: VolumeDataset, rows: NDArray[np.intp]) -> NDArray[np.float32]:
     """Class probabilities of some of the volumes, read a batch at a time."""
     batches = forward_batches(
-        net.response("classify"),
+        net.prediction_function("classify"),
         rows,
         dataset.read,
         module=net.predictor_,

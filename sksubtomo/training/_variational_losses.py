@@ -12,7 +12,7 @@ from sksubtomo.networks import ConditionalOutput, VariationalOutput
 from sksubtomo.training._losses import (
     Sums,
     labeled_cross_entropy,
-    quotient,
+    safe_divide,
     squared_errors,
     with_shared_counts,
 )
@@ -97,14 +97,14 @@ class VariationalLoss(nn.Module):
         super().__init__()
         self.sums: Sums = {}
 
-    def forward(self, output: VariationalOutput, codes: torch.Tensor) -> torch.Tensor:
+    def forward(self, output: VariationalOutput, targets: torch.Tensor) -> torch.Tensor:
         """Return the loss of a batch and leave its sums in ``sums``, for the epoch's log.
 
         Parameters
         ----------
         output : VariationalOutput
             What the network gave.
-        codes : Tensor of shape (n,)
+        targets : Tensor of shape (n,)
             Not used.
 
         Returns
@@ -168,14 +168,14 @@ class ConditionalVariationalLoss(nn.Module):
         self.register_buffer("class_weight", class_weight)
         self.sums: Sums = {}
 
-    def forward(self, output: ConditionalOutput, codes: torch.Tensor) -> torch.Tensor:
+    def forward(self, output: ConditionalOutput, targets: torch.Tensor) -> torch.Tensor:
         """Return the loss of a batch and leave its sums in ``sums``, for the epoch's log.
 
         Parameters
         ----------
         output : ConditionalOutput
             What the network gave.
-        codes : Tensor of shape (n,) of int64
+        targets : Tensor of shape (n,) of int64
             Class indices; -1 is unlabelled.
 
         Returns
@@ -184,9 +184,9 @@ class ConditionalVariationalLoss(nn.Module):
             Scalar.
         """
         costs = self.labeled_costs(output)
-        known = costs.gather(1, codes.clamp_min(0).unsqueeze(1)).squeeze(1)
-        bounds = torch.where(codes >= 0, known, unlabeled_cost(costs, output.logits))
-        total, weight = labeled_cross_entropy(output.logits, codes, self.class_weight)
+        known = costs.gather(1, targets.clamp_min(0).unsqueeze(1)).squeeze(1)
+        bounds = torch.where(targets >= 0, known, unlabeled_cost(costs, output.logits))
+        total, weight = labeled_cross_entropy(output.logits, targets, self.class_weight)
         sums = {
             "n_volumes": bounds.new_tensor(len(bounds)),
             "bound": bounds.sum(),
@@ -207,10 +207,10 @@ class ConditionalVariationalLoss(nn.Module):
         """Turn sums over the batches of an epoch into its loss and the loss's terms."""
         summary = {
             "loss": self._combine(sums),
-            "cross_entropy": quotient(sums["cross_entropy"], sums["class_weight"]),
+            "cross_entropy": safe_divide(sums["cross_entropy"], sums["class_weight"]),
         }
         return {name: float(value) for name, value in summary.items()}
 
     def _combine(self, sums: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        classification = quotient(sums["cross_entropy"], sums["class_weight"])
+        classification = safe_divide(sums["cross_entropy"], sums["class_weight"])
         return sums["bound"] / sums["n_volumes"] + self.alpha * classification

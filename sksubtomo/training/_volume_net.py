@@ -5,57 +5,32 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import torch
 from skorch import NeuralNet
 from skorch.utils import to_tensor
 from torch import nn
 
-from sksubtomo._utils._callbacks import FitTasks
-from sksubtomo.networks._gaussian import GaussianNoise
-from sksubtomo.networks._map_edges import shortest_convolved_edge
-from sksubtomo.networks._precision import (
+from sksubtomo._torch import (
+    average_gradients,
     computing_in,
     holding_precision,
+    n_processes,
     preferred_precision,
+    process_index,
     resolve_precision,
+    shortest_convolved_edge,
 )
-from sksubtomo.networks._processes import average_gradients, process_index
-from sksubtomo.training._augmentation import TiltRange, WedgeAwareAugmentation
+from sksubtomo._utils._callbacks import FitTasks
+from sksubtomo.augmentation import TiltRange, average_over_rotations
+from sksubtomo.networks import GaussianNoise
+from sksubtomo.training._callbacks import ProgressBar
 from sksubtomo.training._data import read_ahead
-from sksubtomo.training._rotation_average import average_over_rotations
+from sksubtomo.training._plan import FitSettings, Plan, ViewPolicy
 
 # What a network says of a particle whatever its orientation.
 _ABOUT_THE_PARTICLE = ("classify", "logits", "encode", "features")
-
-
-class Views(NamedTuple):
-    """What a network gets to see of a batch of volumes.
-
-    Parameters
-    ----------
-    augmentation : WedgeAwareAugmentation, optional
-        Makes a copy of each volume; without it, the volume itself is the copy.
-    corruption : WedgeAwareAugmentation, optional
-        What is done in training to the copies on top.
-    clean_target : bool
-        Whether copies are to be reconstructed as they were before the corruption.
-    n_copies : int
-        Copies of each volume. The network gets them one set after the other.
-    teacher : {"self", "average"}, optional
-        Whose logits of other copies, without corruption, go with the output in training: those of
-        the network as it is, or with averaged weights.
-    n_test_rotations : int
-        Rotated copies over which predictions are averaged; 0 takes volumes as they are.
-    """
-
-    augmentation: WedgeAwareAugmentation | None = None
-    corruption: WedgeAwareAugmentation | None = None
-    clean_target: bool = False
-    n_copies: int = 1
-    teacher: Literal["self", "average"] | None = None
-    n_test_rotations: int = 0
 
 
 class VolumeNet(NeuralNet):
@@ -66,7 +41,7 @@ class VolumeNet(NeuralNet):
 
     Parameters
     ----------
-    views : Views, default=Views()
+    views : ViewPolicy, default=ViewPolicy()
         See there.
     average_decay : float, default=0
         Weights are averaged over training steps with this exponential decay; 0 does not average.
@@ -88,10 +63,13 @@ class VolumeNet(NeuralNet):
         Whom to tell of the epochs of the fit in progress.
     """
 
+    criterion_: nn.Module
+    callbacks_: list[tuple[str, Any]]
+
     def __init__(
         self,
         *args: Any,
-        views: Views = Views(),  # noqa: B008
+        views: ViewPolicy = ViewPolicy(),  # noqa: B008
         average_decay: float = 0.0,
         view_seed: int = 0,
         precision: str = "auto",
@@ -121,6 +99,42 @@ class VolumeNet(NeuralNet):
             self.averaged_ = copy.deepcopy(self.module_).requires_grad_(False)
         return self
 
+    def apply(self, plan: Plan, settings: FitSettings) -> None:
+        """Take over what may change from one fit to the next.
+
+        The one way by which settings reach a net, a new one or one that is trained further.
+
+        Parameters
+        ----------
+        plan : Plan
+            Loss, views, callbacks, and which parts of the network are used and trained.
+        settings : FitSettings
+            How to train.
+        """
+        training = settings.training
+        # Where processes share a batch, each has as many volumes as the user asked for.
+        self.set_params(lr=settings.learning_rate, batch_size=settings.batch_size * n_processes())
+        self.iterator_train__labeled_share = training.labeled_share
+        self.iterator_train__n_batches = training.steps_per_epoch
+        self.iterator_train__num_workers = training.n_workers
+        self.iterator_valid__num_workers = training.n_workers
+        self.views = plan.views
+        self.precision = settings.precision
+        # Through set_params, skorch would make a new criterion and forget Adam's moments.
+        consistency = getattr(plan.loss, "consistency", None)
+        if consistency is not None:
+            consistency.load_running_means(getattr(self.criterion_, "consistency", None))
+        self.criterion_ = plan.loss.to(self.device)
+        shown = bool(training.verbose) and process_index() == 0
+        fresh = {type(one).__name__: one for one in (*plan.callbacks, ProgressBar(shown=shown))}
+        self.callbacks_ = [(name, fresh.get(name, one)) for name, one in self.callbacks_]
+        for network in {self.module_, self.predictor_}:
+            for name, value in plan.switches.items():
+                setattr(network, name, value)
+        self.module_.requires_grad_(True)
+        if plan.frozen is not None:
+            self.module_.get_submodule(plan.frozen).requires_grad_(False)
+
     def get_all_learnable_params(self) -> Iterator[tuple[str, nn.Parameter]]:
         """Yield the parameters that the optimizer trains: none of the averaged network."""
         for name, parameter in super().get_all_learnable_params():
@@ -132,7 +146,7 @@ class VolumeNet(NeuralNet):
         """The network to predict with."""
         return self.module_ if self.averaged_ is None else self.averaged_
 
-    def response(self, method: str) -> Callable[[torch.Tensor], torch.Tensor]:
+    def prediction_function(self, method: str) -> Callable[[torch.Tensor], torch.Tensor]:
         """Return a method of the network to predict with, averaged over rotations if so asked.
 
         Rotations are the same in every call. What the network says of an orientation, such as a
@@ -141,7 +155,8 @@ class VolumeNet(NeuralNet):
         views, function = self.views, self._function(method)
         if not views.n_test_rotations or method not in _ABOUT_THE_PARTICLE:
             return function
-        augmentation = views.augmentation or WedgeAwareAugmentation()
+        augmentation = views.augmentation
+        assert augmentation is not None  # it has n_test_rotations
         return lambda volumes: average_over_rotations(
             function,
             volumes,
@@ -157,7 +172,7 @@ class VolumeNet(NeuralNet):
         if method != "classify":
             return self._computing(getattr(self.predictor_, method))
         # Automatic mixed precision on a CPU would round the softmax to bfloat16.
-        logits = self._computing(self.predictor_.logits)
+        logits = self._function("logits")
         return lambda volumes: logits(volumes).softmax(dim=1)
 
     def run_single_epoch(
@@ -197,10 +212,10 @@ class VolumeNet(NeuralNet):
         generator = self.generator_ if training else torch.Generator().manual_seed(self.view_seed)
         tilts = x.get("tilt_range_deg")
         labeled, volumes = x["labeled"], x["volumes"]
-        if self.views.n_copies > 1:
-            labeled = labeled.repeat(self.views.n_copies)
-            volumes = volumes.repeat(self.views.n_copies, 1, 1, 1, 1)
-            tilts = None if tilts is None else tilts.repeat(self.views.n_copies, 1)
+        if self.views.n_views > 1:
+            labeled = labeled.repeat(self.views.n_views)
+            volumes = volumes.repeat(self.views.n_views, 1, 1, 1, 1)
+            tilts = None if tilts is None else tilts.repeat(self.views.n_views, 1)
         copies = self._copy(volumes, tilts, generator)
         seen = copies
         if training and self.views.corruption is not None:
@@ -225,7 +240,8 @@ class VolumeNet(NeuralNet):
     def _teach(self, volumes: torch.Tensor, tilts: TiltRange | None) -> torch.Tensor:
         teacher = self.predictor_ if self.views.teacher == "average" else self.module_
         with _evaluating(teacher):
-            return self._computing(teacher.logits)(self._copy(volumes, tilts, self.generator_))
+            logits = self._computing(getattr(teacher, "logits"))  # noqa: B009
+            return logits(self._copy(volumes, tilts, self.generator_))
 
     def products_in(self) -> str:
         """Return the precision that products of the layers are computed in.

@@ -19,6 +19,7 @@ from sksubtomo.model_selection import (
     is_unlabeled,
     mask_labels,
 )
+from sksubtomo.networks import Liu2019
 from sksubtomo.semi_supervised import AutoencodingClassifier, WithUnlabeled
 
 NEAR = [
@@ -104,14 +105,14 @@ class Stranger(Known):
         lambda: score_labeled(Stranger().predict, X, Y, None),
         lambda: cross_val_predict(
             AutoencodingClassifier(
-                max_epochs=1, network_params={"n_filters": 2, "latent_dim": 2}, early_stopping=False
+                max_epochs=1, network=Liu2019(n_filters=2, latent_dim=2), early_stopping=False
             ),
             X,
             Y,
             cv=2,
         ),
         lambda: AutoencodingClassifier(
-            max_epochs=1, network_params={"n_filters": 2, "latent_dim": 2}, early_stopping=False
+            max_epochs=1, network=Liu2019(n_filters=2, latent_dim=2), early_stopping=False
         ).fit(X, Y),
     ],
 )
@@ -135,7 +136,7 @@ def test_every_reader_warns_once_and_names_the_line_of_the_caller(read):
         lambda: AutoencodingClassifier(
             classes=["a", "b", "unlabelled"],
             max_epochs=1,
-            network_params={"n_filters": 2, "latent_dim": 2},
+            network=Liu2019(n_filters=2, latent_dim=2),
             early_stopping=False,
         ).fit(X, Y),
     ],
@@ -168,7 +169,7 @@ def test_warning_once_spans_nested_calls():
 @pytest.mark.filterwarnings("ignore:.*better than by chance:sklearn.exceptions.ConvergenceWarning")
 def test_meta_estimators_warn():
     inner = AutoencodingClassifier(
-        max_epochs=1, network_params={"n_filters": 2, "latent_dim": 2}, early_stopping=False
+        max_epochs=1, network=Liu2019(n_filters=2, latent_dim=2), early_stopping=False
     )
     for estimator in (WithUnlabeled(inner, X), TemperatureScaledClassifier(inner, cv=2)):
         with pytest.warns(SuspiciousLabelWarning):

@@ -44,8 +44,8 @@ def test_a_class_of_hidden_rows_is_refused():
     ("name", "value", "expected"),
     [
         ("sample_weight", [1.0, 2.0, 3.0], True),
-        ("tilt_ranges", np.zeros((3, 2)), True),
-        ("tilt_ranges", np.zeros((4, 2)), False),
+        ("tilt_ranges_deg", np.zeros((3, 2)), True),
+        ("tilt_ranges_deg", np.zeros((4, 2)), False),
         ("groups", pd.Series([*"aab"]), True),
         ("groups", "abc", False),
         ("scale", 3, False),
@@ -67,7 +67,7 @@ def test_validation_volumes_and_sparse_values():
     params = {
         "sample_weight": [1.0, 2.0, 3.0],
         "groups": pd.Series([*"abc"], index=[5, 6, 7]),
-        "tilt_ranges": np.arange(6).reshape(3, 2),
+        "tilt_ranges_deg": np.arange(6).reshape(3, 2),
         "embedding": coo_array(np.eye(3)),
         "X_val": np.zeros((3, 2)),
         "flavor": "sweet",
@@ -75,7 +75,7 @@ def test_validation_volumes_and_sparse_values():
     taken = take_rows(params, rows, 3)
     assert taken["sample_weight"] == [3.0, 1.0]
     assert taken["groups"].tolist() == ["c", "a"]
-    assert taken["tilt_ranges"].tolist() == [[4, 5], [0, 1]]
+    assert taken["tilt_ranges_deg"].tolist() == [[4, 5], [0, 1]]
     assert taken["embedding"].toarray().tolist() == [[0, 0, 1], [1, 0, 0]]
     assert taken["X_val"] is params["X_val"]
     assert taken["flavor"] == "sweet"

@@ -42,6 +42,7 @@ from sksubtomo.metrics import (
     make_labeled_scorer,
 )
 from sksubtomo.model_selection import SemiSupervisedSplit
+from sksubtomo.networks import Liu2019
 from sksubtomo.neural_network import CNNClassifier
 from sksubtomo.preprocessing import VolumeFlattener, VolumeNormalizer
 from sksubtomo.semi_supervised import (
@@ -71,11 +72,11 @@ QUICK = {
 }
 CLASSIFIERS = {
     "base": AutoencodingClassifier(
-        **QUICK, network_params={"n_filters": 4, "latent_dim": 6}, random_state=0
+        **QUICK, network=Liu2019(n_filters=4, latent_dim=6), random_state=0
     ),
-    "supervised": CNNClassifier(**QUICK, network_params={"n_filters": 4}, random_state=0),
+    "supervised": CNNClassifier(**QUICK, network=Liu2019(n_filters=4), random_state=0),
     "references": MultiReferenceClassifier(
-        stages=((2.0, 120.0, 1, 2),), max_shift_voxels=0, n_seeded_iter=1, random_state=0
+        stages=((2.0, 120.0, 1, 2),), max_shift_voxels=0, n_frozen_iter=1, random_state=0
     ),
     "self_training": SelfTrainingClassifier(make_pipeline(VolumeFlattener(), LogisticRegression())),
     "with_unlabeled": WithUnlabeled(SPREADING),
@@ -137,7 +138,7 @@ def test_string_labels(mostly_hidden):
     X, y = mostly_hidden
     words = np.array(["a", "b", "c", "unlabeled"])[y]
     classifier = AutoencodingClassifier(
-        max_epochs=1, early_stopping=False, network_params={"n_filters": 2, "latent_dim": 2}
+        max_epochs=1, early_stopping=False, network=Liu2019(n_filters=2, latent_dim=2)
     ).fit(X, words)
     for y in (words, words.tolist(), words.astype(object)):
         with pytest.raises(ValueError, match="would count 'unlabeled' as a class"):

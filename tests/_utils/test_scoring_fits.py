@@ -22,6 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sksubtomo.calibration import RejectingClassifier, TemperatureScaledClassifier
 from sksubtomo.metrics import get_labeled_scorer
 from sksubtomo.model_selection import SemiSupervisedSplit
+from sksubtomo.networks import Liu2019
 from sksubtomo.neural_network import CNNClassifier
 from sksubtomo.semi_supervised import (
     AutoencodingClassifier,
@@ -119,7 +120,7 @@ def test_frozen_classifiers_are_refused_when_they_predict(rows):
 
 def test_partial_fit(mostly_hidden):
     X, hidden = mostly_hidden
-    inner = AutoencodingClassifier(network_params={"n_filters": 2, "latent_dim": 2})
+    inner = AutoencodingClassifier(network=Liu2019(n_filters=2, latent_dim=2))
     for meta in (OneVsRestClassifier(inner), OneVsOneClassifier(inner)):
         with pytest.raises(ValueError, match=REFUSED):
             meta.partial_fit(X.reshape(60, -1), hidden, classes=np.unique(hidden))

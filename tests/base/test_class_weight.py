@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
+from sksubtomo.networks import Liu2019
 from sksubtomo.neural_network import CNNClassifier
 
 NAMES = np.array(["apoferritin", "groel", "ribosome", "unlabeled"])
-QUICK = {"max_epochs": 1, "network_params": {"n_filters": 2, "n_blocks": 1}, "random_state": 0}
+QUICK = {"max_epochs": 1, "network": Liu2019(n_filters=2, n_blocks=1), "random_state": 0}
 
 
 def weights(clf, X, y):

@@ -4,15 +4,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sksubtomo.networks import Liu2019
 from sksubtomo.neural_network import CNNClassifier
 from sksubtomo.semi_supervised import MultiReferenceClassifier
 
 CLASSIFIERS = [
     CNNClassifier(
-        max_epochs=2, network_params={"n_filters": 2}, volume_shape=8, random_state=0, device="cpu"
+        max_epochs=2, network=Liu2019(n_filters=2), volume_shape=8, random_state=0, device="cpu"
     ),
     MultiReferenceClassifier(
-        stages=[(3, 90, 1, 2)], n_seeded_iter=1, volume_shape=8, random_state=0, device="cpu"
+        stages=[(3, 90, 1, 2)], n_frozen_iter=1, volume_shape=8, random_state=0, device="cpu"
     ),
 ]
 

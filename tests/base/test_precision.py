@@ -3,18 +3,21 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 
+from sksubtomo._torch._float32 import read_flags, write_flags
+from sksubtomo.augmentation import WedgeAwareRotations
 from sksubtomo.decomposition import Autoencoder, VariationalAutoencoder
-from sksubtomo.networks._float32 import read_flags, write_flags
+from sksubtomo.networks import Liu2019
 from sksubtomo.semi_supervised import AutoencodingClassifier, FixMatchClassifier
 
-SMALL = {"n_blocks": 1, "n_filters": 4, "latent_dim": 8}
+SMALL = Liu2019(n_blocks=1, n_filters=4, latent_dim=8)
 
 
-def fitted(estimator, precision, X, y, seed=0, sizes=SMALL):
+def fitted(estimator, precision, X, y, seed=0, network=SMALL):
     return estimator.set_params(
         precision=precision,
-        network_params=sizes,
+        network=network,
         learning_rate=3e-3,
         batch_size=16,
         early_stopping=False,
@@ -51,10 +54,10 @@ def test_weights_stay_float32(mostly_hidden):
 
 
 def test_a_teacher_computes_in_the_same_precision(mostly_hidden):
-    model = FixMatchClassifier(network="paper", max_epochs=1, augmentation={"oversampling": 1})
+    model = FixMatchClassifier(max_epochs=1, augmentation=WedgeAwareRotations(oversampling=1))
     X, y = mostly_hidden
-    sizes = {"n_blocks": 1, "n_filters": 4}
-    probabilities = fitted(model, "bfloat16", X, y, sizes=sizes).predict_proba(X)
+    network = Liu2019(n_blocks=1, n_filters=4)
+    probabilities = fitted(model, "bfloat16", X, y, network=network).predict_proba(X)
     assert np.isfinite(probabilities).all()
 
 
@@ -86,9 +89,9 @@ def test_float32_on_a_cpu_unless_bfloat16_is_asked_for(mostly_hidden, precision)
 )
 def test_short_edges_are_never_reduced(mostly_hidden, shape, n_blocks, expected):
     X, y = mostly_hidden
-    sizes = {**SMALL, "n_blocks": n_blocks}
+    network = clone(SMALL).set_params(n_blocks=n_blocks)
     reshaped = X.reshape(len(X), *shape)
-    model = fitted(AutoencodingClassifier(max_epochs=2), "bfloat16", reshaped, y, sizes=sizes)
+    model = fitted(AutoencodingClassifier(max_epochs=2), "bfloat16", reshaped, y, network=network)
     assert model.precision_ == expected
     assert np.isfinite(model.reconstruct(reshaped)).all()
 

@@ -6,6 +6,7 @@ from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
 from sksubtomo.decomposition import Autoencoder, VariationalAutoencoder
+from sksubtomo.networks import Liu2019
 from sksubtomo.preprocessing import VolumeNormalizer
 from sksubtomo.semi_supervised import AutoencodingClassifier
 
@@ -13,7 +14,7 @@ QUICK = {
     "max_epochs": 1,
     "batch_size": 20,
     "early_stopping": False,
-    "network_params": {"n_filters": 4, "latent_dim": 6},
+    "network": Liu2019(n_filters=4, latent_dim=6),
     "random_state": 0,
     "precision": "float32",
 }
@@ -52,7 +53,8 @@ def test_fit_transform_says_so_before_training(mostly_hidden):
 
 
 def test_unlabeled_volumes_alone_train_the_branch(mostly_hidden):
-    assert quick(alpha=0, unlabeled_weight=1.0).fit_transform(*mostly_hidden).shape == (60, 6)
+    clf = quick(alpha=0).set_params(training__reconstruction__unlabeled_weight=1.0)
+    assert clf.fit_transform(*mostly_hidden).shape == (60, 6)
 
 
 def test_what_was_trained_counts_not_what_will_be(mostly_hidden):

@@ -4,6 +4,7 @@ from sklearn.base import clone
 from sklearn.metrics import log_loss
 
 from sksubtomo.decomposition import Autoencoder, ContrastiveEncoder, VariationalAutoencoder
+from sksubtomo.networks import Liu2019
 from sksubtomo.neural_network import CNNClassifier
 from sksubtomo.semi_supervised import (
     AutoencodingClassifier,
@@ -17,7 +18,7 @@ QUICK = {
     "learning_rate": 1e-3,
     "max_epochs": 3,
     "batch_size": 20,
-    "network_params": {"n_filters": 4},
+    "network": Liu2019(n_filters=4),
     "random_state": 0,
 }
 SMALL_VAE = VariationalAutoencoder(**QUICK)
@@ -26,7 +27,7 @@ CLASSIFIERS = {
     "CNNClassifier": CNNClassifier(**QUICK),
     "PseudoLabelClassifier": PseudoLabelClassifier(**QUICK, threshold=0.0),
     "SemiSupervisedVAEClassifier": SemiSupervisedVAEClassifier(**QUICK),
-    "M1+M2": SemiSupervisedVAEClassifier(SMALL_VAE, **QUICK),
+    "M1+M2": SemiSupervisedVAEClassifier(SMALL_VAE, **{**QUICK, "network": "liu2019"}),
 }
 WATCH_LABELS = [
     AutoencodingClassifier(**QUICK, alpha=0),

@@ -1,21 +1,14 @@
-import importlib
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from sksubtomo.picking import evaluate_picks
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-
 
 @pytest.fixture
-def clean(monkeypatch):
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    yield importlib.import_module("clean_candidates")
-    for name in ("clean_candidates", "_results"):
-        sys.modules.pop(name, None)
+def clean(benchmark):
+    return benchmark("clean_candidates")
 
 
 def test_removed_at_recall_of_interleaved_scores(clean):

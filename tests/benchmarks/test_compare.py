@@ -1,12 +1,6 @@
-import csv
-import importlib
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 QUICK = [
     *("--box-size", "8", "--n-train", "40", "--n-test", "20", "--max-epochs", "1"),
     *("--classes", "apoferritin", "beta_galactosidase", "--fractions", "0.2", "--seeds", "0"),
@@ -14,11 +8,8 @@ QUICK = [
 
 
 @pytest.fixture
-def compare(monkeypatch):
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    yield importlib.import_module("compare")
-    for name in ("compare", "_data", "_methods", "_results"):
-        sys.modules.pop(name, None)
+def compare(benchmark):
+    return benchmark("compare")
 
 
 @pytest.fixture
@@ -30,12 +21,7 @@ def options(compare, tmp_path):
     return parse
 
 
-def rows_of(options):
-    with open(options.results, newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def test_every_method_gives_a_row(compare, options):
+def test_every_method_gives_a_row(compare, options, rows_of):
     chosen = options("--methods", *compare.METHODS)
     compare.run(chosen)
     rows = rows_of(chosen)
@@ -48,7 +34,7 @@ def test_every_method_gives_a_row(compare, options):
     assert reconstructing == {"m1", "joint", "autoencoder_svc"}
 
 
-def test_killed_run_goes_on_where_it_stopped(compare, options, capsys):
+def test_killed_run_goes_on_where_it_stopped(compare, options, capsys, rows_of):
     chosen = options("--methods", "supervised", "pca_label_spreading", "--seeds", "0", "1")
     compare.run(chosen)
     whole = rows_of(chosen)
@@ -66,7 +52,7 @@ def test_killed_run_goes_on_where_it_stopped(compare, options, capsys):
     assert len(rows_of(chosen)) == 4
 
 
-def test_two_jobs_give_the_same_rows(compare, options, tmp_path):
+def test_two_jobs_give_the_same_rows(compare, options, tmp_path, rows_of):
     methods = ("--methods", "supervised", "self_trained", "--seeds", "0", "1")
     one = options(*methods)
     two = options(*methods, "--jobs", "2", "--results", str(tmp_path / "two.csv"))
@@ -78,7 +64,7 @@ def test_two_jobs_give_the_same_rows(compare, options, tmp_path):
     )
 
 
-def test_protocol_of_the_paper_counts_its_validation_labels(compare, options, capsys):
+def test_protocol_of_the_paper_counts_its_validation_labels(compare, options, capsys, rows_of):
     methods = ("--methods", "supervised", "m1", "--protocols", "honest", "paper", "fixed")
     chosen = options(*methods)
     compare.run(chosen)
@@ -93,7 +79,7 @@ def test_protocol_of_the_paper_counts_its_validation_labels(compare, options, ca
     assert "left out of the protocol 'paper'" in capsys.readouterr().out
 
 
-def test_tables_and_figure(compare, options):
+def test_tables_and_figure(compare, options, rows_of):
     chosen = options("--methods", "joint", "supervised", "--seeds", "0", "1")
     compare.run(chosen)
     text = compare.render(chosen.results)
@@ -105,7 +91,7 @@ def test_tables_and_figure(compare, options):
     assert chosen.results.with_suffix(".md").read_text() == text
 
 
-def test_volumes_from_a_file(compare, options, tmp_path):
+def test_volumes_from_a_file(compare, options, tmp_path, rows_of):
     rng = np.random.default_rng(0)
     y = np.where(np.arange(60) < 20, -1, np.arange(60) % 2)
     np.savez(tmp_path / "own.npz", X=rng.normal(size=(60, 8, 8, 8)), y=y)
@@ -132,7 +118,7 @@ def test_unfit_files_are_refused(compare, options, tmp_path, arrays, more, messa
         compare.load(options("--data", str(tmp_path / "own.npz"), *more), 0)
 
 
-def test_tomograms_and_particles(compare, options, tmp_path):
+def test_tomograms_and_particles(compare, options, tmp_path, rows_of):
     from sksubtomo.io import write_mrc
 
     rng = np.random.default_rng(0)

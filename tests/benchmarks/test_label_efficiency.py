@@ -1,31 +1,16 @@
 """The benchmark of few labels: what is resumed and rendered, and that hidden labels stay hidden."""
 
-import csv
-import importlib
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from sksubtomo.datasets import make_subtomograms
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-MODULES = ("label_efficiency", "_few_labels", "_true_maps", "_simulated_maps", "_results")
 N_TRAIN, N_TEST = 24, 16
 
 
 @pytest.fixture
-def benchmark(monkeypatch):
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    yield importlib.import_module("label_efficiency")
-    for name in MODULES:
-        sys.modules.pop(name, None)
-
-
-@pytest.fixture
-def simulated_maps(benchmark):
-    return sys.modules["_simulated_maps"]
+def script(benchmark):
+    return benchmark("label_efficiency")
 
 
 def small_volumes(n, snr, seed):
@@ -36,36 +21,31 @@ def small_volumes(n, snr, seed):
 
 
 @pytest.fixture
-def small(benchmark, monkeypatch):
-    """The benchmark on small volumes, with little training."""
-    methods = sys.modules["_few_labels"]
-    monkeypatch.setattr(benchmark, "make_volumes", small_volumes)
-    monkeypatch.setattr(benchmark, "CONDITIONS", [(10.0, "2 per class"), (2.0, "25%")])
+def small(script, benchmark, monkeypatch):
+    """The script on small volumes, with little training."""
+    methods = benchmark("_label_efficiency_methods")
+    monkeypatch.setattr(script, "make_volumes", small_volumes)
+    monkeypatch.setattr(script, "CONDITIONS", [(10.0, "2 per class"), (2.0, "25%")])
+    for name, value in {"network__n_filters": 4, "augmentation__n_test_rotations": 1}.items():
+        monkeypatch.setitem(methods.VIEWS, name, value)
     monkeypatch.setitem(methods.STEPS, "max_epochs", 1)
     monkeypatch.setitem(methods.STEPS, "batch_size", 8)
-    monkeypatch.setitem(methods.TRAINING, "steps_per_epoch", 2)
-    monkeypatch.setitem(methods.COPIES, "test_time_rotations", 1)
-    monkeypatch.setitem(methods.COPIES, "network_params", {"n_filters": 4})
+    monkeypatch.setitem(methods.TRAINING, "training__steps_per_epoch", 2)
     coarse = {"stages": [(3.0, 60.0, 1, 2), (4.0, 45.0, 1, 3)]}
     init = methods.MultiReferenceClassifier
     monkeypatch.setattr(
         methods, "MultiReferenceClassifier", lambda *args, **more: init(*args, **coarse, **more)
     )
-    return benchmark
+    return script
 
 
 @pytest.fixture
-def options(benchmark, tmp_path):
+def options(script, tmp_path):
     def parse(*more):
         fixed = ("--n-train", str(N_TRAIN), "--n-test", str(N_TEST))
-        return benchmark.parse_arguments([*fixed, "--results", str(tmp_path / "rows.csv"), *more])
+        return script.parse_arguments([*fixed, "--results", str(tmp_path / "rows.csv"), *more])
 
     return parse
-
-
-def rows_of(options):
-    with open(options.results, newline="") as file:
-        return list(csv.DictReader(file))
 
 
 # --- Hidden labels -------------------------------------------------------------------------------
@@ -74,13 +54,13 @@ def rows_of(options):
 @pytest.mark.parametrize(
     ("labels", "per_class"), [("1 per class", [1] * 4), ("3 per class", [3] * 4), ("5%", [5] * 4)]
 )
-def test_labels_that_are_kept(benchmark, labels, per_class):
+def test_labels_that_are_kept(script, labels, per_class):
     y = np.arange(400) % 4
-    kept = benchmark.hide(y, labels, 0)
+    kept = script.hide(y, labels, 0)
     assert np.bincount(kept[kept != -1]).tolist() == per_class
     np.testing.assert_array_equal(kept[kept != -1], y[kept != -1])
-    np.testing.assert_array_equal(kept, benchmark.hide(y, labels, 0))
-    assert (kept != benchmark.hide(y, labels, 1)).any()
+    np.testing.assert_array_equal(kept, script.hide(y, labels, 0))
+    assert (kept != script.hide(y, labels, 1)).any()
 
 
 @pytest.mark.parametrize(
@@ -120,7 +100,7 @@ def test_methods_do_not_see_hidden_labels(small, options, monkeypatch, method):
 # --- Rows ----------------------------------------------------------------------------------------
 
 
-def test_rows_are_not_computed_twice(small, options, monkeypatch, capsys):
+def test_rows_are_not_computed_twice(small, options, rows_of, monkeypatch, capsys):
     chosen = options("--methods", "recommended", "labeled_only", "--seeds", "0")
     small.run(chosen)
     whole, text = rows_of(chosen), chosen.results.read_text()
@@ -169,28 +149,26 @@ def test_conditions_can_be_chosen(small, options, monkeypatch, more):
 
 
 @pytest.fixture
-def rendered(benchmark, tmp_path):
+def rendered(script, benchmark, tmp_path):
     """Rows of two methods, of which the second has one condition and no unlabelled accuracy."""
     common = {"n_train": 24, "calibration_error": 0.125, "fit_seconds": 2.0}
     rows = []
-    for (snr, labels), seed in [(c, s) for c in benchmark.CONDITIONS[:2] for s in (0, 1)]:
+    for (snr, labels), seed in [(c, s) for c in script.CONDITIONS[:2] for s in (0, 1)]:
         for method in ("recommended", "supervised"):
-            if method == "recommended" or snr == benchmark.CONDITIONS[0][0]:
+            if method == "recommended" or snr == script.CONDITIONS[0][0]:
                 row = {"snr": snr, "labels": labels, "method": method, "seed": seed, **common}
                 row["accuracy"] = 0.9 - 0.1 * seed
                 row["accuracy_unlabeled"] = 0.75 if method == "recommended" else ""
                 rows.append(row)
-    sys.modules["_results"].append_rows(tmp_path / "rows.csv", rows)
-    return tmp_path / "rows.csv", benchmark.render(tmp_path / "rows.csv")
+    benchmark("_results").append_rows(tmp_path / "rows.csv", rows)
+    return tmp_path / "rows.csv", script.render(tmp_path / "rows.csv")
 
 
-def test_tables(benchmark, rendered):
+def test_tables(script, rendered):
     path, text = rendered
-    first, second, left_out = [f"SNR {snr:g}, {labels}" for snr, labels in benchmark.CONDITIONS]
+    first, second, left_out = [f"SNR {snr:g}, {labels}" for snr, labels in script.CONDITIONS]
     cell = f"0.850 ± {np.std([0.8, 0.9], ddof=1):.3f}"
-    recommended, supervised = (
-        benchmark.METHODS[name].title for name in ("recommended", "supervised")
-    )
+    recommended, supervised = (script.METHODS[name].title for name in ("recommended", "supervised"))
     accuracy, unlabeled, *_ = text.split("## ")[1:]
     assert f"| method | {first} | {second} |" in accuracy
     assert left_out not in text
@@ -202,42 +180,7 @@ def test_tables(benchmark, rendered):
     assert path.with_suffix(".md").read_text() == text
 
 
-def test_figure(benchmark, rendered):
+def test_figure(script, rendered):
     path, _ = rendered
-    benchmark.draw(path)
+    script.draw(path)
     assert path.with_suffix(".png").stat().st_size > 1000
-
-
-# --- The maps ------------------------------------------------------------------------------------
-
-
-def test_missing_maps_are_named(simulated_maps, monkeypatch, tmp_path):
-    monkeypatch.setenv("SKSUBTOMO_SHARED_DATA", str(tmp_path))
-    with pytest.raises(SystemExit, match="No density_maps_10A in .*SKSUBTOMO_SHARED_DATA"):
-        simulated_maps.load_maps()
-
-
-def test_volumes_of_eight_complexes(shared_data, simulated_maps, monkeypatch):
-    monkeypatch.setenv("SKSUBTOMO_SHARED_DATA", str(shared_data))
-    maps = simulated_maps.load_maps()
-    assert len(maps) == 8
-    for density in maps.values():
-        off = np.indices(density.shape).T - np.array(density.shape) // 2
-        # A shift along all axes leaves the box's sphere, but not the box.
-        assert np.linalg.norm(off[density.T > 0], axis=1).max() + 2 <= 28 // 2
-    data = simulated_maps.make_volumes(8, 0.1, 0)
-    assert data.X.shape == (8, 28, 28, 28)
-    assert sorted(data.y) == list(range(8))
-    assert data.X.tobytes() == simulated_maps.make_volumes(8, 0.1, 0).X.tobytes()
-
-
-def test_true_maps_know_the_classes(shared_data, simulated_maps, monkeypatch):
-    true_maps = sys.modules["_true_maps"]
-    monkeypatch.setenv("SKSUBTOMO_SHARED_DATA", str(shared_data))
-    for name, value in (("N_SHELLS", 5.0), ("ANGULAR_STEP_DEG", 36.0), ("N_SHIFTS", 3)):
-        monkeypatch.setattr(true_maps, name, value)
-    data = simulated_maps.make_volumes(24, 0.3, 1)
-    oracle = true_maps.TrueMaps(0.3, 0)
-    probabilities = oracle.predict_proba(data.X)
-    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
-    assert (oracle.classes_[probabilities.argmax(axis=1)] == data.y).mean() > 0.95

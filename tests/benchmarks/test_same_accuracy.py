@@ -1,24 +1,16 @@
-import importlib
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 
-from sksubtomo.networks import AutoencodingNetwork
-
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+from sksubtomo.networks import AutoencodingNetwork, Liu2019
 
 
 @pytest.fixture
-def same_accuracy(monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    yield importlib.import_module("same_accuracy")
-    sys.modules.pop("same_accuracy")
+def same_accuracy(benchmark):
+    return benchmark("same_accuracy")
 
 
 def test_plain_convolutions_take_the_place_of_all_fast_ones(same_accuracy, monkeypatch):
-    network = AutoencodingNetwork((8, 8, 8), 3, n_filters=2, latent_dim=4).eval()
+    network = AutoencodingNetwork((8, 8, 8), 3, network=Liu2019(n_filters=2, latent_dim=4)).eval()
     volumes = torch.randn(2, 1, 8, 8, 8)
     expected = network(volumes).reconstruction
 
@@ -35,7 +27,7 @@ def test_plain_convolutions_take_the_place_of_all_fast_ones(same_accuracy, monke
 def test_rows_are_computed_once(same_accuracy, monkeypatch, tmp_path):
     calls = []
 
-    def run_one(way, seed):
+    def run_one(seed, way):
         calls.append((way, seed))
         return {"way": way, "seed": seed, "accuracy": 0.5, "loss": 1.0, "seconds": 2.0}
 

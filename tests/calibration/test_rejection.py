@@ -20,6 +20,7 @@ from sksubtomo.calibration import RejectingClassifier, TemperatureScaledClassifi
 from sksubtomo.calibration._novelty import METHODS, _source, energy_score, fit_tied_gaussians
 from sksubtomo.datasets import make_subtomograms
 from sksubtomo.model_selection import SemiSupervisedSplit
+from sksubtomo.networks import Liu2019
 from sksubtomo.neural_network import CNNClassifier
 from sksubtomo.preprocessing import VolumeNormalizer
 
@@ -334,7 +335,7 @@ def test_volumes_of_a_class_held_out_score_lower():
         max_epochs=8,
         batch_size=16,
         early_stopping=False,
-        network_params={"n_filters": 8},
+        network=Liu2019(n_filters=8),
         random_state=0,
     )
     pipeline = make_pipeline(VolumeNormalizer(), cnn)

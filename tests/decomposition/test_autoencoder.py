@@ -5,14 +5,16 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.pipeline import make_pipeline
 
 from sksubtomo.decomposition import Autoencoder
+from sksubtomo.networks import Liu2019
 from sksubtomo.semi_supervised import AutoencodingClassifier
+from sksubtomo.training import Training
 
 QUICK = {
     "learning_rate": 3e-3,
     "max_epochs": 5,
     "batch_size": 20,
     "early_stopping": False,
-    "network_params": {"n_filters": 4, "latent_dim": 6},
+    "network": Liu2019(n_filters=4, latent_dim=6),
     "random_state": 0,
 }
 
@@ -44,8 +46,8 @@ def test_score_is_minus_the_mean_squared_error(easy_volumes):
 
 def test_learns_to_reconstruct(easy_volumes):
     X, y = easy_volumes
-    wider = {"n_filters": 8, "latent_dim": 32}
-    autoencoder = quick(max_epochs=60, network_params=wider).fit(X)
+    wider = Liu2019(n_filters=8, latent_dim=32)
+    autoencoder = quick(max_epochs=60, network=wider).fit(X)
     means = np.stack([X[y == code].mean(axis=0) for code in range(3)])
     assert -autoencoder.score(X) < 1.1 * np.mean((X - means[y]) ** 2)
     np.testing.assert_allclose(
@@ -78,7 +80,9 @@ def test_partial_fit_is_fit_epoch_by_epoch(easy_volumes):
 
 @pytest.mark.parametrize(("n", "fraction"), [(2, 0.8), (1, 0.6)])
 def test_a_volume_stays_in_training(easy_volumes, n, fraction):
-    autoencoder = quick(early_stopping=True, validation_fraction=fraction).fit(easy_volumes[0][:n])
+    autoencoder = quick(early_stopping=True, training=Training(validation_fraction=fraction)).fit(
+        easy_volumes[0][:n]
+    )
     assert ("valid_loss" in autoencoder.history_[0]) == (n > 1)
 
 

@@ -2,11 +2,13 @@ import numpy as np
 import pytest
 
 from sksubtomo.decomposition import ContrastiveEncoder
+from sksubtomo.networks import ResNet
+from sksubtomo.training import Training
 
 QUICK = {
     "learning_rate": 3e-3,
     "max_epochs": 3,
-    "network_params": {"n_filters": 2, "n_blocks": 1, "latent_dim": 4},
+    "network": ResNet(n_filters=2, n_blocks=1, latent_dim=4),
     "random_state": 0,
 }
 
@@ -31,7 +33,7 @@ def test_a_single_volume_is_not_held_out(easy_volumes, n):
 
 @pytest.mark.parametrize(("n", "fraction"), [(2, 0.9), (3, 0.5), (4, 0.9), (15, 0.1)])
 def test_both_parts_have_volumes_to_compare(easy_volumes, n, fraction):
-    encoder = quick(validation_fraction=fraction).fit(easy_volumes[0][:n])
+    encoder = quick(training=Training(validation_fraction=fraction)).fit(easy_volumes[0][:n])
     assert min(losses(encoder)) > 0
     held_out = "valid_loss" in encoder.history_[0]
     assert held_out == (n >= 4)

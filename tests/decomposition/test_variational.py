@@ -6,13 +6,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from sksubtomo.decomposition import VariationalAutoencoder
+from sksubtomo.networks import Liu2019
+from sksubtomo.training import VariationalTraining
 
 QUICK = {
     "learning_rate": 3e-3,
     "max_epochs": 30,
     "batch_size": 20,
     "early_stopping": False,
-    "network_params": {"n_filters": 4, "n_hidden": 16, "latent_dim": 4},
+    "network": Liu2019(n_filters=4, latent_dim=4),
+    "training": VariationalTraining(n_hidden=16),
     "random_state": 0,
 }
 
@@ -39,9 +42,8 @@ def test_score_is_minus_the_mean_squared_error(easy_volumes):
 
 def test_less_noise_makes_the_code_tell_more(easy_volumes):
     X, _ = easy_volumes
-    sizes = QUICK["network_params"]
-    quiet = quick(network_params={**sizes, "noise_std": 0.3}).fit(X)
-    loud = quick(network_params={**sizes, "noise_std": 3.0}).fit(X)
+    quiet = quick(training=VariationalTraining(n_hidden=16, noise_std=0.3)).fit(X)
+    loud = quick(training=VariationalTraining(n_hidden=16, noise_std=3.0)).fit(X)
     assert quiet.history_[-1]["train_divergence"] > loud.history_[-1]["train_divergence"]
 
 
@@ -54,4 +56,4 @@ def test_copies_go_on_the_same(easy_volumes):
 
 def test_noise_must_be_positive(easy_volumes):
     with pytest.raises(ValueError, match="'noise_std' parameter"):
-        quick(network_params={"noise_std": 0.0}).fit(easy_volumes[0])
+        quick(training=VariationalTraining(noise_std=0.0)).fit(easy_volumes[0])

@@ -23,11 +23,13 @@ from sksubtomo.io import (
 from sksubtomo.io import _stack as module
 from sksubtomo.io._raw import RawVolume
 from sksubtomo.model_selection import SemiSupervisedSplit
+from sksubtomo.networks import Liu2019
 from sksubtomo.neural_network import CNNClassifier
 from sksubtomo.preprocessing import CenterCropper, VolumeFlattener, VolumeNormalizer
 from sksubtomo.semi_supervised import AutoencodingClassifier, FineTunedClassifier
+from sksubtomo.training import Training
 
-SMALL = {"network_params": {"n_filters": 4}, "max_epochs": 2, "batch_size": 16, "random_state": 0}
+SMALL = {"network": Liu2019(n_filters=4), "max_epochs": 2, "batch_size": 16, "random_state": 0}
 
 
 def make(data, **params):
@@ -91,7 +93,7 @@ def test_an_epoch_reads_every_box_once(data, monkeypatch):
     monkeypatch.setattr(
         module, "cut_boxes", lambda t, c, *args, **kw: read.append(len(c)) or cut(t, c, *args, **kw)
     )
-    params = {**SMALL, "early_stopping": False, "training_params": {"standardize": False}}
+    params = {**SMALL, "early_stopping": False, "training": Training(standardize=False)}
     AutoencodingClassifier(**params).fit(make(data), data[3])
     assert sum(read) == 2 * 48
 
@@ -136,7 +138,7 @@ def test_estimators_learn_the_same_as_from_the_array(data, make_estimator):
 def test_reading_ahead_changes_nothing(data):
     stack, y = make(data), data[3]
     first, second = (
-        AutoencodingClassifier(**SMALL, training_params={"n_workers": n}).fit(stack, y)
+        AutoencodingClassifier(**SMALL, training=Training(n_workers=n)).fit(stack, y)
         for n in (0, 2)
     )
     assert np.array_equal(first.predict_proba(stack), second.predict_proba(stack))

@@ -27,6 +27,7 @@ from sksubtomo.calibration import RejectingClassifier
 from sksubtomo.io import SubtomogramStack, write_mrc
 from sksubtomo.metrics import drop_unlabeled, expected_calibration_error
 from sksubtomo.model_selection import SemiSupervisedSplit, cross_val_predict, encode_labels
+from sksubtomo.networks import Liu2019
 from sksubtomo.preprocessing import VolumeFlattener
 from sksubtomo.semi_supervised import AutoencodingClassifier
 
@@ -38,7 +39,7 @@ NETWORK = AutoencodingClassifier(
     learning_rate=3e-3,
     batch_size=16,
     early_stopping=False,
-    network_params={"n_filters": 4, "latent_dim": 6},
+    network=Liu2019(n_filters=4, latent_dim=6),
     random_state=0,
 )
 
@@ -175,7 +176,7 @@ def test_the_same_bits_in_one_process_and_in_two(mostly_hidden):
 
 def test_random_state_instances_give_every_fold_the_same_start(mostly_hidden):
     def run(n_jobs):
-        params = {**NETWORK.get_params(), "random_state": np.random.RandomState(0)}
+        params = {**NETWORK.get_params(deep=False), "random_state": np.random.RandomState(0)}
         with parallel_config("threading"):
             return cross_val_predict(
                 AutoencodingClassifier(**params), *mostly_hidden, cv=2, n_jobs=n_jobs
@@ -280,7 +281,7 @@ def test_columns_that_cannot_be_assigned(rare):
 
 def test_classes_that_were_named(mostly_hidden):
     X, y = mostly_hidden
-    named = AutoencodingClassifier(**{**NETWORK.get_params(), "classes": [0, 1, 2, 7]})
+    named = AutoencodingClassifier(**{**NETWORK.get_params(deep=False), "classes": [0, 1, 2, 7]})
     p = cross_val_predict(named, X, y, cv=2, method="predict_proba")
     assert p.shape == (60, 4)
     # Folds that lack the labels of a class know it nevertheless, so that there is no warning.

@@ -6,11 +6,14 @@ from torch import nn
 from torch.nn import functional as F
 
 from sksubtomo.networks import Decoder3d, Encoder3d
-from sksubtomo.networks._convolution import convolve, convolve_upsampled
-from sksubtomo.networks._linear_convolution import LinearConvolution3d
-from sksubtomo.networks._pooled_convolution import PooledConvolution3d
-from sksubtomo.networks._thin_convolution import _add_up, _patches
-from sksubtomo.networks._upsampled_convolution import UpsampledConvolution3d
+from sksubtomo.networks._convolution import (
+    LinearConvolution3d,
+    _add_up,
+    _patches,
+    convolve,
+    convolve_upsampled,
+)
+from sksubtomo.networks._liu2019 import PooledConvolution3d, UpsampledConvolution3d
 
 SHAPE = (4, 5, 6)
 
@@ -44,7 +47,7 @@ def test_convolve(n_inputs, n_outputs, memory_format):
 
 @pytest.mark.parametrize(("n_inputs", "n_outputs"), [(1, 3), (3, 1)])
 def test_thin_convolution_of_many_parts(n_inputs, n_outputs, monkeypatch):
-    monkeypatch.setattr("sksubtomo.networks._thin_convolution._VOXELS", 250)  # 2 of 5 at a time
+    monkeypatch.setattr("sksubtomo.networks._convolution._VOXELS", 250)  # 2 of 5 at a time
     maps, weight = drawn(5, n_inputs, *SHAPE), drawn(n_outputs, n_inputs, 3, 3, 3)
     assert_same(
         values_and_gradients(convolve, maps, weight),

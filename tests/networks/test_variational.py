@@ -4,10 +4,10 @@ import pickle
 import pytest
 import torch
 
-from sksubtomo.networks import ConditionalVariationalNetwork, VariationalNetwork
+from sksubtomo.networks import ConditionalVariationalNetwork, Liu2019, VariationalNetwork
 from sksubtomo.networks._gaussian import GaussianHead, GaussianNoise
 
-SIZES = {"n_filters": 4, "n_hidden": 6, "latent_dim": 5}
+SIZES = {"network": Liu2019(n_filters=4), "n_hidden": 6, "latent_dim": 5}
 
 
 def networks():

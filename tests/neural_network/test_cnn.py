@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from sksubtomo.networks import Liu2019
 from sksubtomo.neural_network import CNNClassifier
 from sksubtomo.semi_supervised import AutoencodingClassifier
 
@@ -10,7 +11,7 @@ QUICK = {
     "max_epochs": 4,
     "batch_size": 5,
     "early_stopping": False,
-    "network_params": {"n_filters": 4},
+    "network": Liu2019(n_filters=4),
     "random_state": 0,
 }
 
@@ -53,6 +54,6 @@ def test_partial_fit_needs_a_label(mostly_hidden):
         quick().partial_fit(X[12:], y[12:], classes=[0, 1, 2])
 
 
-def test_length_of_a_code_is_no_parameter(mostly_hidden):
-    with pytest.raises(ValueError, match=r"unknown keys \['latent_dim'\]"):
-        quick(network_params={"latent_dim": 5}).fit(*mostly_hidden)
+def test_length_of_a_code_has_no_use(mostly_hidden):
+    with pytest.raises(ValueError, match="CNNClassifier has no use for latent_dim=5 of network"):
+        quick(network=Liu2019(latent_dim=5)).fit(*mostly_hidden)

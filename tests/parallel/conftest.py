@@ -9,6 +9,7 @@ import pytest
 import torch
 from joblib.externals.loky import get_reusable_executor
 
+from sksubtomo.networks import Liu2019
 from sksubtomo.neural_network import CNNClassifier
 
 
@@ -76,7 +77,7 @@ def kill_a_busy_worker(cluster, client):
 def fitted(easy_volumes):
     X, y = easy_volumes
     return CNNClassifier(
-        network_params={"n_filters": 4}, max_epochs=2, early_stopping=False, random_state=0
+        network=Liu2019(n_filters=4), max_epochs=2, early_stopping=False, random_state=0
     ).fit(X, y)
 
 

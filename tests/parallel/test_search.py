@@ -9,6 +9,7 @@ from sklearn.model_selection import cross_val_score
 
 from sksubtomo.metrics import get_labeled_scorer
 from sksubtomo.model_selection import SemiSupervisedSplit
+from sksubtomo.training import Training
 
 
 def test_threads_give_the_same_scores(mostly_hidden):
@@ -40,7 +41,7 @@ def test_processes_share_the_cores(mostly_hidden, monkeypatch, inner):
 
 
 READING = clone(QUICK).set_params(
-    training_params={"n_workers": 1}, early_stopping=True, precision="float32"
+    training=Training(n_workers=1), early_stopping=True, precision="float32"
 )
 
 
@@ -49,7 +50,7 @@ READING = clone(QUICK).set_params(
 def test_processes_that_read_within_those_of_joblib(mostly_hidden, backend):
     X, y = mostly_hidden
     cv, scoring = SemiSupervisedSplit(2), get_labeled_scorer("neg_log_loss")
-    alone = clone(READING).set_params(training_params=None)
+    alone = clone(READING).set_params(training=None)
     expected = cross_val_score(alone, X, y, cv=cv, scoring=scoring, error_score="raise")
     with joblib.parallel_config(backend):
         found = cross_val_score(

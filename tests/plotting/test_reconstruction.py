@@ -2,6 +2,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
+from sksubtomo.networks import Liu2019
 from sksubtomo.plotting import ReconstructionDisplay
 from sksubtomo.semi_supervised import AutoencodingClassifier
 
@@ -19,7 +20,7 @@ def close_figures():
 def test_from_estimator_shows_slices_and_names(mostly_hidden, easy_volumes):
     X, y = mostly_hidden
     clf = AutoencodingClassifier(
-        max_epochs=1, network_params={"n_filters": 2, "latent_dim": 3}, random_state=0
+        max_epochs=1, network=Liu2019(n_filters=2, latent_dim=3), random_state=0
     ).fit(X, y)
     wrong = (clf.predict(X[:3]) + 1) % 3
     display = ReconstructionDisplay.from_estimator(clf, X[:3], wrong, class_names="abc")

@@ -9,18 +9,19 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, UndefinedMetricWarning
 from torch.nn import functional as F
 
-from sksubtomo.networks import Classifier3d, Encoder3d
+from sksubtomo.networks import Classifier3d, Encoder3d, Liu2019
 from sksubtomo.semi_supervised import AutoencodingClassifier
+from sksubtomo.training import JointTraining, Reconstruction, Training
 
 QUICK = {
     "learning_rate": 1e-3,
     "max_epochs": 5,
     "batch_size": 20,
     "early_stopping": False,
-    "network_params": {"n_filters": 4, "latent_dim": 6},
+    "network": Liu2019(n_filters=4, latent_dim=6),
     "random_state": 0,
 }
-UNSCALED = {"standardize": False}
+UNSCALED = Training(standardize=False)
 
 
 def quick(**params):
@@ -49,7 +50,7 @@ def initial_network(clf, X, y):
 @pytest.mark.parametrize(("alpha", "beta"), [(1.0, 1.0), (0.3, 2.0)])
 def test_one_step_of_algorithm_1_by_hand(mostly_hidden, alpha, beta):
     X, y = mostly_hidden
-    clf = quick(alpha=alpha, beta=beta, max_epochs=1, batch_size=60, training_params=UNSCALED)
+    clf = quick(alpha=alpha, beta=beta, max_epochs=1, batch_size=60, training=UNSCALED)
     clf.fit(X, y)
 
     network = initial_network(clf, X, y).train()
@@ -79,7 +80,7 @@ def test_one_step_of_algorithm_1_by_hand(mostly_hidden, alpha, beta):
 
 def test_alpha_zero_with_all_labels_is_supervised_training(easy_volumes):
     X, y = easy_volumes
-    clf = quick(alpha=0, batch_size=60, training_params=UNSCALED).fit(X, y)
+    clf = quick(alpha=0, batch_size=60, training=UNSCALED).fit(X, y)
 
     untrained = initial_network(clf, X, y)
     encoder = Encoder3d((8, 8, 8), n_filters=4, latent_dim=6)
@@ -116,8 +117,8 @@ def test_unlabeled_volumes_do_not_touch_the_classifier_without_reconstruction(mo
     other[y == -1] = np.random.default_rng(1).normal(5.0, 3.0, other[y == -1].shape)
     params = {
         "alpha": 0,
-        "network_params": {**QUICK["network_params"], "batch_norm_rows": "labeled"},
-        "training_params": UNSCALED,
+        "network": Liu2019(n_filters=4, latent_dim=6, batch_norm_rows="labeled"),
+        "training": UNSCALED,
     }
     assert_same_weights(quick(**params).fit(X, y), quick(**params).fit(other, y))
 
@@ -126,7 +127,7 @@ def test_unlabeled_volumes_teach_the_encoder_with_reconstruction(mostly_hidden):
     X, y = mostly_hidden
     other = X.copy()
     other[y == -1] *= 2.0
-    first, second = (quick(training_params=UNSCALED).fit(data, y) for data in (X, other))
+    first, second = (quick(training=UNSCALED).fit(data, y) for data in (X, other))
     assert not torch.equal(
         weights(first)["encoder.blocks.0.weight"], weights(second)["encoder.blocks.0.weight"]
     )
@@ -134,8 +135,11 @@ def test_unlabeled_volumes_teach_the_encoder_with_reconstruction(mostly_hidden):
 
 def test_unlabeled_weight_zero_leaves_labeled_reconstruction(mostly_hidden):
     X, y = mostly_hidden
-    params = {"unlabeled_weight": 0, "training_params": {**UNSCALED, "sparsity": 0}}
-    params["network_params"] = {**QUICK["network_params"], "batch_norm_rows": "labeled"}
+    reconstruction = Reconstruction(unlabeled_weight=0, sparsity=0)
+    params = {
+        "network": Liu2019(n_filters=4, latent_dim=6, batch_norm_rows="labeled"),
+        "training": JointTraining(standardize=False, reconstruction=reconstruction),
+    }
     other = X.copy()
     other[y == -1] *= 3.0
     assert_same_weights(quick(**params).fit(X, y), quick(**params).fit(other, y))
@@ -338,7 +342,7 @@ def test_balanced_weights_are_those_of_the_labelled(mostly_hidden):
 def test_doubled_class_weight_equals_doubled_rows(easy_volumes):
     X, y = easy_volumes
     rows = np.concatenate([np.arange(60), np.flatnonzero(y == 1)])
-    params = {"alpha": 0, "max_epochs": 1, "batch_size": 80, "training_params": UNSCALED}
+    params = {"alpha": 0, "max_epochs": 1, "batch_size": 80, "training": UNSCALED}
     weighted = quick(class_weight={0: 1, 1: 2, 2: 1}, **params).fit(X, y)
     doubled = quick(**params).fit(X[rows], y[rows])
     # Batch normalisation sees other rows, the first loss apart from it is the same.
@@ -349,22 +353,20 @@ def test_doubled_class_weight_equals_doubled_rows(easy_volumes):
 
 def test_early_stopping_goes_back_to_the_best_epoch(mostly_hidden):
     X, y = mostly_hidden
-    params = {"learning_rate": 0.02, "max_epochs": 60, "validation_fraction": 0.3}
-    clf = quick(early_stopping=True, training_params={"n_iter_no_change": 3}, **params).fit(X, y)
+    params = {"learning_rate": 0.02, "max_epochs": 60, "early_stopping": True}
+    training = Training(n_iter_no_change=3, validation_fraction=0.3)
+    clf = quick(training=training, **params).fit(X, y)
     losses = [epoch["valid_loss"] for epoch in clf.history_]
     assert clf.n_iter_ < 60
     best = int(np.argmin(losses)) + 1
     assert clf.n_iter_ - best <= 4
-    again = quick(
-        early_stopping=True,
-        training_params={"n_iter_no_change": 60},
-        **{**params, "max_epochs": best},
-    ).fit(X, y)
+    training = clone(training).set_params(n_iter_no_change=60)
+    again = quick(training=training, **{**params, "max_epochs": best}).fit(X, y)
     assert np.array_equal(clf.predict_proba(X), again.predict_proba(X))
 
 
 def test_verbose_shows_progress(mostly_hidden, capsys):
-    quick(verbose=1).fit(*mostly_hidden)
+    quick(training=Training(verbose=1)).fit(*mostly_hidden)
     error = capsys.readouterr().err
     assert "Training: 100%" in error
     assert "train_loss" in error
@@ -374,11 +376,11 @@ def test_verbose_shows_progress(mostly_hidden, capsys):
 
 
 def test_interrupted_training_keeps_its_weights(mostly_hidden, monkeypatch):
-    from sksubtomo.training import AutoencodingLoss
+    from sksubtomo.training import JointLoss
 
     X, y = mostly_hidden
     clf = quick(warm_start=True, max_epochs=2).fit(X, y)
-    forward, calls = AutoencodingLoss.forward, []
+    forward, calls = JointLoss.forward, []
 
     def interrupted(self, *args):
         calls.append(1)
@@ -386,7 +388,7 @@ def test_interrupted_training_keeps_its_weights(mostly_hidden, monkeypatch):
             raise KeyboardInterrupt
         return forward(self, *args)
 
-    monkeypatch.setattr(AutoencodingLoss, "forward", interrupted)
+    monkeypatch.setattr(JointLoss, "forward", interrupted)
     with pytest.warns(ConvergenceWarning, match="interrupted after 3 epochs"):
         clf.fit(X, y)
     assert clf.n_iter_ == len(clf.history_) == 3
@@ -414,10 +416,9 @@ def test_settings_of_scikit_learn(mostly_hidden, setting):
     [
         ({"alpha": -1.0}, "'alpha' parameter"),
         ({"learning_rate": 0}, "'learning_rate' parameter"),
-        ({"network_params": {"n_layers": 2}}, r"unknown keys \['n_layers'\]; there are"),
-        ({"network_params": {"n_filters": 0}}, "'n_filters' parameter"),
-        ({"network_params": {"n_blocks": 7}}, "too small for n_blocks=7"),
-        ({"training_params": {"standardize": "yes"}}, "'standardize' parameter"),
+        ({"network": Liu2019(n_filters=0)}, "'n_filters' parameter"),
+        ({"network": Liu2019(n_blocks=7)}, "too small for n_blocks=7"),
+        ({"training": Training(standardize="yes")}, "'standardize' parameter"),
         ({"volume_shape": 9}, r"volumes of shape \(8, 8, 8\), but volume_shape=9"),
         ({"classes": [0, 1]}, r"not among the classes \[0, 1\]: \[2\]"),
         ({"classes": [-1, 0, 1, 2]}, "holds -1, which means 'unlabeled'. Leave it out"),

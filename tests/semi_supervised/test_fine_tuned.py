@@ -8,8 +8,10 @@ from sklearn.model_selection import GridSearchCV
 
 from sksubtomo.decomposition import Autoencoder
 from sksubtomo.model_selection import SemiSupervisedSplit
+from sksubtomo.networks import Liu2019
 from sksubtomo.neural_network import CNNClassifier
 from sksubtomo.semi_supervised import FineTunedClassifier
+from sksubtomo.training import FineTuningTraining
 
 COMMON = {
     "learning_rate": 3e-3,
@@ -18,7 +20,7 @@ COMMON = {
     "early_stopping": False,
     "random_state": 0,
 }
-SIZES = {"network_params": {"n_filters": 4, "latent_dim": 6}}
+SIZES = {"network": Liu2019(n_filters=4, latent_dim=6)}
 
 
 def quick(autoencoder=None, **params):
@@ -42,8 +44,8 @@ def same(first, second):
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_without_pretraining_is_the_supervised_network(mostly_hidden, early_stopping):
     X, y = mostly_hidden
-    params = {"early_stopping": early_stopping, "network_params": {"n_filters": 4}}
-    clf = quick(pretrain_epochs=0, **params).fit(X, y)
+    params = {"early_stopping": early_stopping, "network": Liu2019(n_filters=4)}
+    clf = quick(training=FineTuningTraining(pretrain_epochs=0), **params).fit(X, y)
     cnn = CNNClassifier(**{**COMMON, **params}).fit(X, y)
     assert np.array_equal(clf.predict_proba(X), cnn.predict_proba(X))
     assert clf.autoencoder_ is None
@@ -51,7 +53,7 @@ def test_without_pretraining_is_the_supervised_network(mostly_hidden, early_stop
 
 def test_pretrains_on_all_volumes(mostly_hidden):
     X, y = mostly_hidden
-    clf = quick(pretrain_epochs=3).fit(X, y)
+    clf = quick(training=FineTuningTraining(pretrain_epochs=3)).fit(X, y)
     alone = Autoencoder(**{**COMMON, **SIZES, "max_epochs": 3}).fit(X)
     assert same(blocks(clf.autoencoder_), blocks(alone))
     assert (clf.offset_, clf.scale_) == (alone.offset_, alone.scale_)
@@ -70,9 +72,9 @@ def test_frozen_encoder_stays(mostly_hidden, fitted_autoencoder):
 def test_another_first_stage_is_refused_when_a_fit_goes_on(mostly_hidden):
     X, y = mostly_hidden
     clf = quick(Autoencoder(**COMMON, **SIZES), warm_start=True).fit(X, y)
-    with pytest.raises(ValueError, match="autoencoder__network_params=.*'n_filters': 4.*not"):
-        clf.set_params(autoencoder__network_params={"n_filters": 8}).fit(X, y)
-    assert clf.set_params(autoencoder__network_params=SIZES["network_params"]).fit(X, y)
+    with pytest.raises(ValueError, match="autoencoder__network__n_filters=4, not 8"):
+        clf.set_params(autoencoder__network__n_filters=8).fit(X, y)
+    assert clf.set_params(autoencoder__network=SIZES["network"]).fit(X, y)
 
 
 def test_thawing_by_warm_start(mostly_hidden, fitted_autoencoder):
@@ -118,17 +120,24 @@ def test_template_is_not_fitted(mostly_hidden):
 
 
 @pytest.mark.parametrize(
-    ("params", "message"),
+    "params",
     [
-        ({"pretrain_epochs": 3}, "are those of the default autoencoder"),
-        (SIZES, "are those of the default autoencoder"),
+        {"training": FineTuningTraining(pretrain_epochs=3)},
+        {"training": FineTuningTraining(standardize=False)},
+        {"network": "resnet"},
+        {"network": Liu2019(n_filters=8)},
     ],
 )
-def test_parameters_that_contradict_the_autoencoder(
-    mostly_hidden, fitted_autoencoder, params, message
-):
-    with pytest.raises(ValueError, match=message):
+def test_parameters_that_contradict_the_autoencoder(mostly_hidden, fitted_autoencoder, params):
+    with pytest.raises(ValueError, match="are those of the default autoencoder"):
         quick(fitted_autoencoder, **params).fit(*mostly_hidden)
+
+
+def test_the_network_of_the_autoencoder_may_be_named_again(mostly_hidden, fitted_autoencoder):
+    X, y = mostly_hidden
+    named = quick(fitted_autoencoder, **SIZES).fit(X, y)
+    expected = quick(fitted_autoencoder).fit(X, y).predict_proba(X)
+    assert np.array_equal(named.predict_proba(X), expected)
 
 
 def test_autoencoder_of_another_box(mostly_hidden, fitted_autoencoder):

@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 from scipy.sparse import coo_array, csr_array, issparse
 
-from sksubtomo.io import SubtomogramStack, write_mrc
-from sksubtomo.semi_supervised import SharedVolumes
+from sksubtomo.io import SharedVolumes, SubtomogramStack, write_mrc
 from sksubtomo.semi_supervised._joined import JoinedVolumes, join_volumes
 
 

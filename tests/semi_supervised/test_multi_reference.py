@@ -15,6 +15,9 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import NearestCentroid
 from sklearn.pipeline import make_pipeline
 
+from sksubtomo._torch._float32 import read_flags, write_flags
+from sksubtomo.alignment import MultiReferenceEM
+from sksubtomo.alignment._stages import starting_rows
 from sksubtomo.fourier import (
     apply_fourier_filter,
     missing_wedge_mask,
@@ -22,17 +25,14 @@ from sksubtomo.fourier import (
 )
 from sksubtomo.geometry import rotate_volume
 from sksubtomo.model_selection import SemiSupervisedSplit
-from sksubtomo.networks._float32 import read_flags, write_flags
 from sksubtomo.preprocessing import GaussianLowPass, VolumeFlattener
 from sksubtomo.semi_supervised import MultiReferenceClassifier
-from sksubtomo.semi_supervised._pose_stages import starting_rows
-from sksubtomo.training import MultiReferenceEM
 
 SIZE = 12
 STAGES = ((3.0, 60.0, 1, 3), (4.0, 45.0, 3, 5))
 QUICK = {
     "stages": STAGES,
-    "n_seeded_iter": 3,
+    "n_frozen_iter": 3,
     "max_shift_voxels": 1.0,
     "random_state": 0,
 }
@@ -149,9 +149,9 @@ def test_the_likeliest_start_is_kept(data, fitted, monkeypatch):
     assert clf.log_likelihood_ == max(likelihoods)
     assert clf.history_ is starts[np.argmax(likelihoods)].history
     assert likelihoods[0] == fitted.log_likelihood_
-    assert not starts[0].waiting.any()
-    assert 0.3 < float(starts[1].waiting[6:].double().mean()) < 0.7
-    assert not starts[1].waiting[:6].any()
+    assert not starts[0].held_back.any()
+    assert 0.3 < float(starts[1].held_back[6:].double().mean()) < 0.7
+    assert not starts[1].held_back[:6].any()
     # Where everything is known, there is nothing to start anew.
     starts.clear()
     MultiReferenceClassifier(**QUICK, n_init=3).fit(X[:30], y[:30])
@@ -215,7 +215,7 @@ def test_noise_has_its_power(data, fitted):
     radius = SIZE * np.sqrt(squared_frequencies((SIZE,) * 3))
     noise = rng.normal(size=X.shape)
     coloured = X + apply_fourier_filter(noise, np.where(radius < 2.5, 2.0, 1.0))
-    by_shell = clone(fitted).set_params(noise="shells", n_seeded_iter=0).fit(coloured, y)
+    by_shell = clone(fitted).set_params(noise="shells", n_frozen_iter=0).fit(coloured, y)
     assert by_shell.noise_power_[2] > 2.5 * by_shell.noise_power_[4]
     np.testing.assert_allclose(by_shell.noise_power_[3:], 1 + 0.35**2, rtol=0.2)
 
@@ -279,7 +279,7 @@ def test_results_do_not_depend_on_their_neighbours(data, fitted):
         {"stages": pd.DataFrame(STAGES)},
         {"tilt_range_deg": np.float32(60)},
         {"tilt_range_deg": np.array([-60, 60])},
-        {"max_shift_voxels": np.float32(1), "n_init": np.int64(1), "n_seeded_iter": np.uint8(3)},
+        {"max_shift_voxels": np.float32(1), "n_init": np.int64(1), "n_frozen_iter": np.uint8(3)},
         {"class_perplexity": np.float64(3 ** (2 / 3)), "class_prior": pd.Series([1, 1, 1])},
         {"classes": pd.Series([2, 1, 0]), "volume_shape": np.array([SIZE] * 3, np.int16)},
         {"volume_shape": np.int64(SIZE), "random_state": np.int64(0), "verbose": np.False_},
@@ -362,7 +362,7 @@ def test_two_classes_and_a_class_without_label():
 def test_search_and_pipeline(data):
     X, y, _ = data
     hidden = np.where(np.arange(90) < 30, y, -1)
-    quicker = {**QUICK, "stages": ((3.0, 60.0, 1, 2),), "n_seeded_iter": 1}
+    quicker = {**QUICK, "stages": ((3.0, 60.0, 1, 2),), "n_frozen_iter": 1}
     grid = {"class_prior": ["uniform", None]}
     search = GridSearchCV(MultiReferenceClassifier(**quicker), grid, cv=SemiSupervisedSplit(2))
     assert search.fit(X, hidden).best_score_ > 0.5
@@ -393,14 +393,14 @@ class Unwanted(Guess):
         ({"stages": [(3, 60, 1, 0)]}, "whole n_shifts and n_iter from 1"),
         ({"stages": [(3, 200, 1, 4)]}, "at most 180 degrees"),
         ({"stages": [(4, 60, 1, 4), (3, 60, 1, 4)]}, "must not fall"),
-        ({"n_seeded_iter": 9}, "n_seeded_iter=9, but the stages have 8 iterations"),
+        ({"n_frozen_iter": 9}, "n_frozen_iter=9, but the stages have 8 iterations"),
         ({"class_perplexity": 0.5}, "'class_perplexity' parameter"),
         ({"class_prior": [0.5, 0.5]}, "each of the 3 classes"),
         ({"class_prior": [1, 0, 0]}, "positive share"),
         ({"class_prior": [*"abc"]}, "positive share"),
         ({"n_init": True}, "'n_init' parameter"),
         ({"n_init": 1.0}, "'n_init' parameter"),
-        ({"n_seeded_iter": False}, "'n_seeded_iter' parameter"),
+        ({"n_frozen_iter": False}, "'n_frozen_iter' parameter"),
         ({"class_perplexity": True}, "'class_perplexity' parameter"),
         ({"max_shift_voxels": True}, "'max_shift_voxels' parameter"),
         ({"tilt_range_deg": True}, "'tilt_range_deg' parameter"),

@@ -3,15 +3,17 @@ import pickle
 import numpy as np
 import pytest
 
+from sksubtomo.networks import Liu2019
 from sksubtomo.neural_network import CNNClassifier
 from sksubtomo.semi_supervised import PseudoLabelClassifier
+from sksubtomo.training import PseudoLabelTraining, Training
 
 QUICK = {
     "learning_rate": 3e-3,
     "max_epochs": 12,
     "batch_size": 6,
     "early_stopping": False,
-    "network_params": {"n_filters": 4},
+    "network": Liu2019(n_filters=4),
     "random_state": 0,
 }
 
@@ -56,11 +58,15 @@ def test_differs_from_the_supervised_network_once_labels_join(mostly_hidden):
     assert not np.array_equal(clf.predict_proba(X), cnn.predict_proba(X))
 
 
+def rhythm(warm_up_epochs, refresh_interval):
+    return PseudoLabelTraining(warm_up_epochs=warm_up_epochs, refresh_interval=refresh_interval)
+
+
 def test_warm_up_and_refresh_interval_say_when(mostly_hidden):
     X, y = mostly_hidden
-    clf = quick(threshold=0.0, warm_up_epochs=5, refresh_interval=3).fit(X, y)
+    clf = quick(threshold=0.0, training=rhythm(5, 3)).fit(X, y)
     assert set(clf.labeled_iter_[12:]) == {5}
-    clf = quick(threshold=0.8, warm_up_epochs=2, refresh_interval=3, max_epochs=20).fit(X, y)
+    clf = quick(threshold=0.8, training=rhythm(2, 3), max_epochs=20).fit(X, y)
     assert set(clf.labeled_iter_[12:]) <= {-1, 2, 5, 8, 11, 14, 17}
 
 
@@ -75,7 +81,9 @@ def test_no_class_gets_more_than_its_cap(mostly_hidden):
 
 def test_held_out_labels_are_given_ones(mostly_hidden):
     X, y = mostly_hidden
-    clf = quick(early_stopping=True, validation_fraction=0.25, threshold=0.0).fit(X, y)
+    clf = quick(
+        early_stopping=True, training=Training(validation_fraction=0.25), threshold=0.0
+    ).fit(X, y)
     assert all("valid_loss" in epoch for epoch in clf.history_)
     assert (clf.labeled_iter_[:12] == 0).all()
 

@@ -14,6 +14,7 @@ from sklearn.svm import LinearSVC
 
 from sksubtomo.io import SubtomogramStack, write_mrc
 from sksubtomo.model_selection import SemiSupervisedSplit, encode_labels
+from sksubtomo.networks import Liu2019
 from sksubtomo.neural_network import CNNClassifier
 from sksubtomo.preprocessing import VolumeFlattener, VolumeNormalizer
 from sksubtomo.semi_supervised import AutoencodingClassifier, SelfTrainingClassifier
@@ -23,7 +24,7 @@ CNN = CNNClassifier(
     max_epochs=8,
     batch_size=6,
     early_stopping=False,
-    network_params={"n_filters": 4},
+    network=Liu2019(n_filters=4),
     random_state=0,
 )
 FITTED = ("transduction_", "labeled_iter_", "n_iter_", "termination_condition_")
@@ -117,7 +118,7 @@ def test_strings_and_their_sentinel(mostly_hidden):
 
 
 def test_goes_around_the_joint_network(mostly_hidden, easy_volumes):
-    joint = AutoencodingClassifier(**{**CNN.get_params(), "max_epochs": 15})
+    joint = AutoencodingClassifier(**{**CNN.get_params(deep=False), "max_epochs": 15})
     assert SelfTrainingClassifier(joint).fit(*mostly_hidden).score(*easy_volumes) == 1.0
 
 
@@ -240,7 +241,7 @@ def test_lazy_stacks_are_read_by_the_classifier(tmp_path, mostly_hidden):
             kinds.add(type(X))
             return super().fit(X, y, **params)
 
-    y, params = mostly_hidden[1], {**CNN.get_params(), "max_epochs": 2}
+    y, params = mostly_hidden[1], {**CNN.get_params(deep=False), "max_epochs": 2}
     lazy, plain = (
         SelfTrainingClassifier(Spy(**params)).fit(X, y) for X in (stack, np.array(stack))
     )

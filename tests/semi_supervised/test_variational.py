@@ -4,32 +4,35 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
 from sksubtomo.decomposition import VariationalAutoencoder
+from sksubtomo.networks import Liu2019
 from sksubtomo.semi_supervised import SemiSupervisedVAEClassifier
+from sksubtomo.training import VariationalTraining
 
-SIZES = {"n_hidden": 16, "latent_dim": 4}
+NETWORK = Liu2019(n_filters=4, latent_dim=4)
 COMMON = {
     "learning_rate": 3e-3,
     "max_epochs": 20,
     "batch_size": 20,
     "early_stopping": False,
     "random_state": 0,
+    "training": VariationalTraining(n_hidden=16),
 }
 
 
 def volumes_model(**params):
-    sizes = {"network_params": {"n_filters": 4, **SIZES}}
-    return SemiSupervisedVAEClassifier(**{**COMMON, **sizes, "alpha": 100.0, **params})
+    common = {**COMMON, "network": NETWORK, "alpha": 100.0}
+    return SemiSupervisedVAEClassifier(**{**common, **params})
 
 
 def codes_model(vae, **params):
-    common = {**COMMON, "network_params": SIZES, "max_epochs": 40, "alpha": 10.0}
+    common = {**COMMON, "network": Liu2019(latent_dim=4), "max_epochs": 40, "alpha": 10.0}
     return SemiSupervisedVAEClassifier(vae, **{**common, **params})
 
 
 @pytest.fixture(scope="module")
 def vae(easy_volumes):
-    sizes = {"network_params": {"n_filters": 4, **SIZES}}
-    return VariationalAutoencoder(**{**COMMON, **sizes, "max_epochs": 30}).fit(easy_volumes[0])
+    common = {**COMMON, "network": NETWORK, "max_epochs": 30}
+    return VariationalAutoencoder(**common).fit(easy_volumes[0])
 
 
 def test_volumes_model_learns(mostly_hidden, easy_volumes):
@@ -58,7 +61,7 @@ def test_unlabeled_volumes_teach_the_classifier(mostly_hidden):
     X, y = mostly_hidden
     other = X.copy()
     other[y == -1] *= 0.5
-    params = {"max_epochs": 2, "training_params": {"standardize": False}}
+    params = {"max_epochs": 2, "training": VariationalTraining(n_hidden=16, standardize=False)}
     first = volumes_model(**params).fit(X, y)
     second = volumes_model(**params).fit(other, y)
     assert not np.array_equal(first.predict_proba(X), second.predict_proba(X))

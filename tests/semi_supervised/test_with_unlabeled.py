@@ -20,22 +20,18 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.semi_supervised import LabelSpreading
 from sklearn.svm import SVC
 
-from sksubtomo.io import SubtomogramStack, write_mrc
+from sksubtomo.io import SharedVolumes, SubtomogramStack, write_mrc
 from sksubtomo.model_selection import encode_labels
+from sksubtomo.networks import Liu2019
 from sksubtomo.preprocessing import VolumeNormalizer
-from sksubtomo.semi_supervised import (
-    AutoencodingClassifier,
-    SelfTrainingClassifier,
-    SharedVolumes,
-    WithUnlabeled,
-)
+from sksubtomo.semi_supervised import AutoencodingClassifier, SelfTrainingClassifier, WithUnlabeled
 
 AUTOENCODING = AutoencodingClassifier(
     learning_rate=3e-3,
     max_epochs=12,
     batch_size=16,
     early_stopping=False,
-    network_params={"n_filters": 4, "latent_dim": 6},
+    network=Liu2019(n_filters=4, latent_dim=6),
     random_state=0,
 )
 

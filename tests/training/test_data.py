@@ -122,7 +122,7 @@ def test_kept_volumes_are_the_same(dataset, monkeypatch):
     monkeypatch.setattr("sksubtomo.training._data.fits_on", lambda device, n_bytes: True)
     monkeypatch.setattr("sksubtomo.training._data._ROWS_AT_A_TIME", 4)
     expected = all_batches(dataset), all_batches(dataset.validation)
-    dataset.keep_on("cpu")
+    dataset.cache_on("cpu")
     assert dataset.kept.shape == (10, 1, 2, 2, 2)
     assert dataset.validation.kept is dataset.kept  # rows of one array are not kept twice
     assert_same_batches(all_batches(dataset), expected[0])
@@ -132,7 +132,7 @@ def test_kept_volumes_are_the_same(dataset, monkeypatch):
 def test_other_volumes_to_validate_on_are_kept_apart(dataset, monkeypatch):
     monkeypatch.setattr("sksubtomo.training._data.fits_on", lambda device, n_bytes: n_bytes < 200)
     dataset.validate_on(np.ones((5, 2, 2, 2), np.float32), np.zeros(5, np.int64), np.arange(5))
-    dataset.keep_on("cpu")
+    dataset.cache_on("cpu")
     assert dataset.kept is None  # 320 bytes
     assert dataset.validation.kept.shape == (5, 1, 2, 2, 2)
 
@@ -166,7 +166,7 @@ def test_shared_batches_come_in_the_order_of_one_process(dataset):
 
 
 def test_nothing_is_kept_on_the_cpu(dataset):
-    dataset.keep_on("cpu")
+    dataset.cache_on("cpu")
     assert dataset.kept is None
 
 
@@ -200,7 +200,7 @@ def test_reading_ahead_gives_the_same_batches_in_order(dataset):
     lazy = dataset.volumes = FromFiles(dataset.volumes)
     assert_same_batches(all_batches(dataset, ahead=True), expected)
     assert all(name.startswith("read-ahead") for name in lazy.readers)
-    dataset.keep_on("cpu")
+    dataset.cache_on("cpu")
     assert dataset.kept is None
 
 

@@ -4,17 +4,17 @@ import pytest
 import torch
 from torch import nn
 
+from sksubtomo.augmentation._views import apply_wedge
 from sksubtomo.fourier import missing_wedge_mask
 from sksubtomo.networks import AutoencodingOutput, ContrastiveOutput
 from sksubtomo.training import (
-    AutoencodingLoss,
     ContrastiveLoss,
+    JointLoss,
     SquaredErrorConsistency,
     labeled_cross_entropy,
-    quotient,
+    safe_divide,
     squared_errors,
 )
-from sksubtomo.training._augmentation import apply_wedge
 
 
 @pytest.fixture
@@ -33,21 +33,21 @@ CODES = torch.tensor([0, -1, 2, -1, 1, 0])
 
 @pytest.mark.parametrize("weight", [None, torch.tensor([0.2, 1.0, 3.0])])
 def test_cross_entropy_equals_pytorchs_where_that_is_defined(output, weight):
-    ours = quotient(*labeled_cross_entropy(output.logits, CODES, weight))
+    ours = safe_divide(*labeled_cross_entropy(output.logits, CODES, weight))
     theirs = nn.CrossEntropyLoss(weight, ignore_index=-1)(output.logits, CODES)
     torch.testing.assert_close(ours, theirs)
 
 
 @pytest.mark.parametrize("weight", [None, torch.tensor([0.2, 1.0, 3.0])])
 def test_cross_entropy_without_labels_is_zero_with_zero_gradient(output, weight):
-    loss = quotient(*labeled_cross_entropy(output.logits, torch.full((6,), -1), weight))
+    loss = safe_divide(*labeled_cross_entropy(output.logits, torch.full((6,), -1), weight))
     loss.backward()
     assert loss == 0
     assert (output.logits.grad == 0).all()
 
 
 def test_cross_entropy_of_weightless_labels_has_finite_gradient(output):
-    loss = quotient(*labeled_cross_entropy(output.logits, CODES, torch.zeros(3)))
+    loss = safe_divide(*labeled_cross_entropy(output.logits, CODES, torch.zeros(3)))
     loss.backward()
     assert loss == 0
     assert torch.isfinite(output.logits.grad).all()
@@ -63,9 +63,7 @@ def test_squared_errors_are_means_over_voxels(output):
 
 
 def test_joint_loss_term_by_term(output):
-    loss = AutoencodingLoss(alpha=0.5, beta=2.0, unlabeled_weight=0.25, sparsity=0.01)(
-        output, CODES
-    )
+    loss = JointLoss(alpha=0.5, beta=2.0, unlabeled_weight=0.25, sparsity=0.01)(output, CODES)
     mse = [nn.functional.mse_loss(output.reconstruction[i], output.volumes[i]) for i in range(6)]
     reconstruction = sum((0.25 if CODES[i] < 0 else 0.5) * mse[i] for i in range(6)) / 6
     labeled = CODES >= 0
@@ -75,7 +73,7 @@ def test_joint_loss_term_by_term(output):
 
 
 def test_without_reconstruction_only_the_classifier_counts(output):
-    loss = AutoencodingLoss()(output._replace(reconstruction=None), CODES)
+    loss = JointLoss()(output._replace(reconstruction=None), CODES)
     labeled = CODES >= 0
     torch.testing.assert_close(
         loss, nn.functional.cross_entropy(output.logits[labeled], CODES[labeled])
@@ -83,7 +81,7 @@ def test_without_reconstruction_only_the_classifier_counts(output):
 
 
 def test_summary_of_an_epoch_weighs_labels_not_batches(output):
-    criterion = AutoencodingLoss(class_weight=torch.tensor([0.2, 1.0, 3.0]))
+    criterion = JointLoss(class_weight=torch.tensor([0.2, 1.0, 3.0]))
     whole = criterion(output, CODES)
     totals: dict[str, torch.Tensor] = {}
     for rows in (slice(0, 1), slice(1, 4), slice(4, 6)):
@@ -108,7 +106,7 @@ def test_error_is_counted_where_the_tilts_measure():
 
     def loss(reconstruction, **params):
         output = AutoencodingOutput(volumes, torch.zeros(4, 2), reconstruction, None)
-        return AutoencodingLoss(**params)(output, codes)
+        return JointLoss(**params)(output, codes)
 
     assert loss(volumes + beyond, measured=wedge).item() < 1e-10
     assert loss(volumes + beyond).item() > 0.1
@@ -120,8 +118,8 @@ def test_error_is_counted_where_the_tilts_measure():
 def test_consistency_is_weighted_and_ramped(output):
     teacher = output._replace(teacher_logits=torch.randn(6, 3))
     module = SquaredErrorConsistency()
-    plain = AutoencodingLoss()(output, CODES)
-    loss = AutoencodingLoss(consistency_weight=3.0, consistency=module)
+    plain = JointLoss()(output, CODES)
+    loss = JointLoss(consistency_weight=3.0, consistency=module)
     compared = module(output.logits, teacher.teacher_logits, CODES >= 0)
     torch.testing.assert_close(loss(teacher, CODES), plain + 3 * compared.cost / 6)
     summary = loss.summarize(loss.sums)

@@ -7,26 +7,10 @@ import pytest
 import torch
 from skorch.callbacks import Callback
 
-from sksubtomo.networks import AutoencodingNetwork
-from sksubtomo.training import (
-    AutoencodingLoss,
-    Views,
-    VolumeDataset,
-    WedgeAwareAugmentation,
-    build_net,
-)
-
-TRAINING = {
-    "betas": (0.9, 0.99),
-    "weight_decay": 0.0,
-    "n_iter_no_change": 10,
-    "n_workers": 0,
-    "optimizer": "adam",
-    "schedule": "constant",
-    "average_decay": 0.0,
-    "labeled_share": None,
-    "steps_per_epoch": None,
-}
+from sksubtomo import training as training_package
+from sksubtomo.augmentation import WedgeAwareAugmentation
+from sksubtomo.networks import AutoencodingNetwork, Liu2019
+from sksubtomo.training import FitSettings, JointLoss, Plan, Training, ViewPolicy, VolumeDataset
 
 
 class Watch(Callback):
@@ -48,30 +32,30 @@ def dataset(n=24):
     return VolumeDataset(rng.normal(size=(n, 8, 8, 8)).astype(np.float32), codes)
 
 
-def make_net(views=Views(), latent_dim=None, callbacks=(), epochs=2, **training):  # noqa: B008
-    return build_net(
-        AutoencodingNetwork,
-        AutoencodingLoss,
-        module_params={
-            "volume_shape": (8, 8, 8),
-            "n_classes": 2,
-            "n_filters": 3,
-            "latent_dim": latent_dim,
-        },
-        criterion_params={},
-        training_params={**TRAINING, **training},
-        views=views,
+def make_net(views=ViewPolicy(), latent_dim=None, callbacks=(), epochs=2, **training):  # noqa: B008
+    network = Liu2019(n_filters=3)
+    settings = FitSettings(
+        network=network,
+        augmentation=None,
+        training=Training(**training).complete(Training, average_decay=0.0, labeled_share=0.0),
+        latent_dim=latent_dim,
         learning_rate=1e-2,
         batch_size=8,
         max_epochs=epochs,
         early_stopping=False,
         device="cpu",
         precision="auto",
-        verbose=0,
-        extra_callbacks=list(callbacks),
-        init_seed=0,
-        shuffle_seed=1,
     )
+    params = {
+        "volume_shape": (8, 8, 8),
+        "n_classes": 2,
+        "network": network,
+        "latent_dim": latent_dim,
+    }
+    plan = Plan(AutoencodingNetwork, params, JointLoss(), views, callbacks=tuple(callbacks))
+    net = training_package.make_net(plan, settings, init_seed=0, shuffle_seed=1)
+    net.apply(plan, settings)
+    return net
 
 
 def a_batch(n=6):
@@ -146,7 +130,7 @@ def test_optimizers():
 
 def test_network_sees_copies_in_training_and_fixed_ones_else():
     augmentation = WedgeAwareAugmentation(60.0)
-    net = make_net(Views(augmentation), latent_dim=4)
+    net = make_net(ViewPolicy(augmentation), latent_dim=4)
     batch = a_batch()
     net.module_.train()
     first, second = net.infer(batch).volumes, net.infer(batch).volumes
@@ -158,11 +142,11 @@ def test_network_sees_copies_in_training_and_fixed_ones_else():
 
 
 def test_every_volume_has_its_own_tilt_range():
-    net = make_net(Views(WedgeAwareAugmentation(60.0)))
+    net = make_net(ViewPolicy(WedgeAwareAugmentation(60.0)))
     data = dataset()
-    data.tilt_ranges = np.linspace([-60, 10], [-20, 70], len(data))
+    data.tilt_ranges_deg = np.linspace([-60, 10], [-20, 70], len(data))
     inputs, _ = data.__getitems__([3, 7])
-    tilts = torch.from_numpy(data.tilt_ranges[[3, 7]])
+    tilts = torch.from_numpy(data.tilt_ranges_deg[[3, 7]])
     generator = torch.Generator().manual_seed(1)
     expected = WedgeAwareAugmentation(60.0)(inputs["volumes"], generator, tilts)
     net.module_.eval()
@@ -172,7 +156,7 @@ def test_every_volume_has_its_own_tilt_range():
 def test_corrupted_copies_have_clean_targets():
     augmentation = WedgeAwareAugmentation(60.0)
     corruption = WedgeAwareAugmentation(60.0, rotate=False, noise_std=5.0)
-    net = make_net(Views(augmentation, corruption, clean_target=True), latent_dim=4)
+    net = make_net(ViewPolicy(augmentation, corruption, clean_target=True), latent_dim=4)
     batch = a_batch()
     net.module_.train()
     output = net.infer(batch)
@@ -187,7 +171,7 @@ def test_corrupted_copies_have_clean_targets():
 @pytest.mark.parametrize("teacher", ["self", "average"])
 def test_teacher_sees_other_copies_without_gradient(teacher):
     augmentation = WedgeAwareAugmentation(60.0)
-    net = make_net(Views(augmentation, teacher=teacher), average_decay=0.5)
+    net = make_net(ViewPolicy(augmentation, teacher=teacher), average_decay=0.5)
     with torch.no_grad():
         net.averaged_.classifier.layers[-1].bias += 1.0
     batch = a_batch()
@@ -203,7 +187,7 @@ def test_teacher_sees_other_copies_without_gradient(teacher):
 
 
 def test_several_copies_come_one_set_after_the_other():
-    net = make_net(Views(WedgeAwareAugmentation(None, rotate=False), n_copies=2))
+    net = make_net(ViewPolicy(WedgeAwareAugmentation(None, rotate=False), n_views=2))
     batch = a_batch(3)
     torch.testing.assert_close(
         net.infer(batch).volumes, torch.cat([batch["volumes"], batch["volumes"]])

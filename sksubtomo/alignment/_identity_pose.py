@@ -1,0 +1,68 @@
+"""Rows that have no poses."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+
+class IdentityPose:
+    """Stands in for :class:`PoseGrid` where rows are lines, which cannot be turned.
+
+    The one pose is the row as it is; its values are the coefficients, all in one shell. Classes
+    are then Gaussians around their means.
+
+    Parameters
+    ----------
+    volume_shape : (int, int, int)
+        Shape of a row as a volume.
+    """
+
+    def __init__(self, volume_shape: tuple[int, int, int]) -> None:
+        self._shape = volume_shape
+        self.rotations, self.shifts = Rotation.identity(1), np.zeros((1, 3))
+        self.radii = np.zeros(math.prod(volume_shape))
+        self.shells = torch.zeros(len(self.radii), dtype=torch.int64)
+
+    def coefficients(self, volumes: NDArray[np.float32]) -> torch.Tensor:
+        """Return values, (n, n_values)."""
+        return torch.from_numpy(volumes.reshape(len(volumes), -1).copy())
+
+    def unshift(self, coefficients: torch.Tensor) -> torch.Tensor:
+        """Return coefficients with a new axis for the one shift."""
+        return coefficients[:, np.newaxis]
+
+    def templates(self, maps: torch.Tensor) -> torch.Tensor:
+        """Return maps as coefficients, (n_classes, 1, n_values)."""
+        return maps.flatten(1)[:, np.newaxis]
+
+    def signal_power(self, power: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """Return the power that maps have beforehand: no more is known than that of the rows."""
+        return power
+
+    def wiener_update(
+        self,
+        sums: torch.Tensor,
+        weights: torch.Tensor,
+        precision: torch.Tensor,
+        signal: torch.Tensor,
+    ) -> torch.Tensor:
+        """Return the most probable maps; see :meth:`PoseGrid.solve`."""
+        maps = sums[:, 0] / (weights * precision + 1 / signal[self.shells])
+        return self.to_maps(maps)
+
+    def to_maps(self, coefficients: torch.Tensor) -> torch.Tensor:
+        """Return coefficients in the shape of volumes."""
+        return coefficients.reshape(len(coefficients), *self._shape)
+
+    def to_references(self, maps: torch.Tensor) -> NDArray[np.float32]:
+        """Return maps as an array."""
+        return maps.numpy()
+
+    def from_references(self, references: NDArray[np.float32]) -> torch.Tensor:
+        """Undo :meth:`to_references`."""
+        return torch.from_numpy(references)

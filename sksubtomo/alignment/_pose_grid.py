@@ -1,0 +1,275 @@
+"""Reference maps in many poses, as Fourier coefficients that a tilt series measures.
+
+A volume is its reference, rotated, then shifted, of which the laboratory's wedge is measured. By
+the theorem of rotations, the coefficient at k of a rotated map is the map's own at ``R.T k``; a
+shift is a phase. So all poses of a map are one trilinear interpolation in its spectrum, finely
+sampled by zero padding, and the adjoint of that interpolation brings coefficients back into the
+reference's frame.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import fft
+from scipy.signal import resample
+from scipy.spatial.transform import Rotation
+from torch.nn import functional
+
+from sksubtomo.fourier import fourier_crop, missing_wedge_mask
+
+# Samples of a spectrum per frequency of the box, for trilinear interpolation.
+_OVERSAMPLING = 2
+_AXES = (-3, -2, -1)
+# Signal power is not taken to be below this share of the noise.
+_LEAST_SIGNAL = 1e-3
+
+
+def measured_frequencies(
+    box_size: int, n_shells: float, tilt_range_deg: Any
+) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
+    """Return the measured frequencies of a half space within a ball, without the origin.
+
+    Parameters
+    ----------
+    box_size : int
+        Edge of the volumes in voxels.
+    n_shells : float
+        Radius of the ball in cycles per box; shorter frequencies are inside.
+    tilt_range_deg : float or (float, float)
+        See :func:`sksubtomo.fourier.missing_wedge_mask`.
+
+    Returns
+    -------
+    frequencies : ndarray of shape (n, 3) of int
+        ``kx, ky, kz`` in cycles per box; one of every pair k, -k.
+    index : ndarray of shape (n,) of int
+        Where they are in the flat result of ``scipy.fft.rfftn`` over z, y, x.
+    """
+    mask = missing_wedge_mask((box_size,) * 3, tilt_range_deg)
+    edge = fft.fftfreq(box_size, 1 / box_size).round().astype(np.int64)
+    kz, ky, kx = np.meshgrid(edge, edge, np.arange(mask.shape[2]), indexing="ij")
+    half = (kx > 0) | ((kx == 0) & ((ky > 0) | ((ky == 0) & (kz > 0))))
+    inside = half & mask & (kx**2 + ky**2 + kz**2 < n_shells**2)
+    return np.stack([kx[inside], ky[inside], kz[inside]], axis=1), np.flatnonzero(inside)
+
+
+def shift_grid(max_shift: float, n_steps: int) -> NDArray[np.float64]:
+    """Return a cube of shifts about 0, evenly spaced.
+
+    Parameters
+    ----------
+    max_shift : float
+        Largest shift along an axis.
+    n_steps : int
+        Shifts along an axis; 1 is no shift.
+
+    Returns
+    -------
+    shifts : ndarray of shape (n_steps**3, 3)
+        z, y, x.
+    """
+    steps = np.linspace(-max_shift, max_shift, n_steps) if n_steps > 1 else np.zeros(1)
+    return np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
+
+
+class PoseGrid:
+    """A grid of rotations and shifts of maps, and the coefficients to compare them by.
+
+    Coefficients are scaled so that white noise of variance s**2 a voxel has s**2 in every
+    real and every imaginary part.
+
+    Parameters
+    ----------
+    box_size : int
+        Edge of the volumes in voxels.
+    inner_size : int
+        Edge of the maps, even, at most `box_size`; it spans the same field of view.
+    n_shells : float
+        Radius of the ball of frequencies, at most half of `inner_size`.
+    rotations : scipy.spatial.transform.Rotation
+        A stack of rotations.
+    shifts : ndarray of shape (n_shifts, 3)
+        z, y, x in voxels of the volumes.
+    tilt_range_deg : float or (float, float), default=60
+        Lowest and highest tilt in degrees.
+    mask_radius : float, optional
+        Radius in voxels of the volumes where maps have fallen to 0; by default the largest.
+    """
+
+    def __init__(
+        self,
+        box_size: int,
+        inner_size: int,
+        *,
+        n_shells: float,
+        rotations: Rotation,
+        shifts: NDArray[np.float64],
+        tilt_range_deg: Any = 60.0,
+        mask_radius: float | None = None,
+    ) -> None:
+        self.box_size, self.inner_size = box_size, inner_size
+        self.rotations, self.shifts = rotations, shifts
+        self.frequencies, self._index = measured_frequencies(box_size, n_shells, tilt_range_deg)
+        self.radii = np.linalg.norm(self.frequencies, axis=1)
+        #: Shell of every real coefficient.
+        self.shells = torch.from_numpy(np.tile(self.radii.round().astype(np.int64), 2))
+        phases = np.exp(2j * np.pi / box_size * (shifts[:, ::-1] @ self.frequencies.T))
+        self._phases = torch.from_numpy(phases.astype(np.complex64))
+        self._build_grid()
+        self._build_mask(mask_radius)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is large and follows from the rest."""
+        state = self.__dict__.copy()
+        del state["_grid"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._build_grid()
+
+    def _build_grid(self) -> None:
+        fine = self.inner_size * _OVERSAMPLING
+        # Row vectors: k @ R is R.T k.
+        points = self.frequencies @ self.rotations.as_matrix() * _OVERSAMPLING + fine // 2
+        grid = (points * 2 / (fine - 1) - 1).astype(np.float32)
+        self._grid = torch.from_numpy(grid)[np.newaxis, :, :, np.newaxis]
+
+    def _build_mask(self, mask_radius: float | None) -> None:
+        d = self.inner_size
+        x = np.arange(d) - d // 2
+        radius = np.sqrt(np.add.outer(np.add.outer(x**2, x**2), x**2))
+        largest = (d - 1) / 2
+        edge = largest if mask_radius is None else mask_radius * d / self.box_size
+        mask = np.clip(edge - radius, 0, 1)
+        self._mask = torch.from_numpy(mask.astype(np.float32))
+        # What the trilinear kernel does to the map is undone beforehand.
+        line = 1 / np.sinc(x / (d * _OVERSAMPLING)) ** 2
+        gain = np.multiply.outer(np.multiply.outer(line, line), line)
+        self._gain = torch.from_numpy(gain.astype(np.float32))
+        k = np.arange(d * _OVERSAMPLING) - d * _OVERSAMPLING // 2
+        square = np.add.outer(np.add.outer(k**2, k**2), k**2)
+        shell = (np.sqrt(square) / _OVERSAMPLING).round().astype(np.int64)
+        self._fine_shells = torch.from_numpy(shell)
+
+    def coefficients(self, volumes: NDArray[np.float32]) -> torch.Tensor:
+        """Return the measured coefficients of volumes, (n, n_frequencies), complex."""
+        centred = fft.ifftshift(volumes, axes=_AXES)
+        spectra = fft.rfftn(centred, axes=_AXES).reshape(len(volumes), -1)[:, self._index]
+        spectra *= np.sqrt(2 / self.box_size**3)
+        return torch.from_numpy(spectra.astype(np.complex64))
+
+    def unshift(self, coefficients: torch.Tensor) -> torch.Tensor:
+        """Return coefficients with every shift undone, (n, n_shifts, 2 n_frequencies), real."""
+        moved = coefficients[:, np.newaxis] * self._phases.to(coefficients.device)
+        return torch.cat([moved.real, moved.imag], dim=-1)
+
+    def templates(self, maps: torch.Tensor) -> torch.Tensor:
+        """Return all rotations of maps, (n_classes, n_rotations, 2 n_frequencies), real."""
+        d, fine = self.inner_size, self.inner_size * _OVERSAMPLING
+        margin = ((fine - d) // 2,) * 6
+        padded = functional.pad(maps * self._gain, margin)
+        spectra = _centred(torch.fft.fftn, padded) * np.sqrt(2 / d**3)
+        return torch.stack([self._sample(torch.stack([f.real, f.imag])) for f in spectra])
+
+    def _sample(self, parts: torch.Tensor) -> torch.Tensor:
+        """Interpolate real grids (parts, z, y, x) at the rotated frequencies."""
+        values = functional.grid_sample(parts[np.newaxis], self._grid, align_corners=True)
+        return torch.cat(list(values[0, ..., 0]), dim=-1)
+
+    def _adjoint_sample(self, values: torch.Tensor, n_parts: int) -> torch.Tensor:
+        """Apply the adjoint of :meth:`_sample`."""
+        fine = self.inner_size * _OVERSAMPLING
+        parts = torch.zeros(n_parts, fine, fine, fine, requires_grad=True)
+        (spread,) = torch.autograd.grad((self._sample(parts) * values).sum(), parts)
+        return spread
+
+    def signal_power(self, power: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """Return the power that maps have beforehand, by shell: what volumes have above noise.
+
+        Rotations leave it as it is, so that it is known before any pose is.
+        """
+        return torch.maximum(power - noise, _LEAST_SIGNAL * noise)
+
+    def wiener_update(
+        self,
+        sums: torch.Tensor,
+        weights: torch.Tensor,
+        precision: torch.Tensor,
+        signal: torch.Tensor,
+    ) -> torch.Tensor:
+        """Return the most probable maps, given what was measured in every pose.
+
+        Wiener's filter: sums over noise power are divided by weights over noise power, plus the
+        inverse of the power that maps have beforehand.
+
+        Parameters
+        ----------
+        sums : Tensor of shape (n_classes, n_rotations, 2 n_frequencies)
+            Sums of unshifted coefficients times their precision.
+        weights : Tensor of shape (n_classes, n_rotations)
+            How many volumes, in sums of probabilities.
+        precision : Tensor of shape (2 n_frequencies,)
+            Inverse noise power.
+        signal : Tensor of shape (n_shells,)
+            Power of a real coefficient of a map, beforehand.
+
+        Returns
+        -------
+        maps : Tensor of shape (n_classes, inner_size, inner_size, inner_size)
+        """
+        one = precision[: len(self.frequencies)]
+        numerators, denominators = [], []
+        for total, weight in zip(sums, weights, strict=True):
+            num = torch.complex(*self._adjoint_sample(total, 2))
+            den = self._adjoint_sample(weight[:, np.newaxis] * one, 1)[0]
+            # The other half space.
+            numerators.append(num + _mirrored(num).conj())
+            denominators.append(den + _mirrored(den))
+        shells = self._fine_shells.clamp_max(len(signal) - 1)
+        spectra = torch.stack(numerators) / (torch.stack(denominators) + 1 / signal[shells])
+        spectra = spectra * (self._fine_shells <= self.inner_size // 2)
+        d = self.inner_size
+        maps = _centred(torch.fft.ifftn, spectra).real / np.sqrt(2 / d**3)
+        low = (maps.shape[-1] - d) // 2
+        inner = slice(low, low + d)
+        return maps[:, inner, inner, inner] * self._gain * self._mask
+
+    def to_maps(self, coefficients: torch.Tensor) -> torch.Tensor:
+        """Return maps that have these coefficients, and no others."""
+        d = self.inner_size
+        spectra = torch.zeros(len(coefficients), d, d, d, dtype=coefficients.dtype)
+        kx, ky, kz = torch.from_numpy(self.frequencies % d).T
+        spectra[:, kz, ky, kx] = coefficients
+        spectra[:, -kz % d, -ky % d, -kx % d] = coefficients.conj()
+        maps = torch.fft.fftshift(torch.fft.ifftn(spectra, dim=_AXES), dim=_AXES).real
+        return maps / np.sqrt(2 / d**3) * self._mask
+
+    def to_references(self, maps: torch.Tensor) -> NDArray[np.float32]:
+        """Return maps in the box and the units of the volumes."""
+        references = maps.numpy()
+        for axis in _AXES:
+            first = fft.ifftshift(references, axes=axis)
+            references = fft.fftshift(resample(first, self.box_size, axis=axis), axes=axis)
+        return (references * (self.inner_size / self.box_size) ** 1.5).astype(np.float32)
+
+    def from_references(self, references: NDArray[np.float32]) -> torch.Tensor:
+        """Undo :meth:`to_references`."""
+        maps = fourier_crop(references, (self.inner_size,) * 3)
+        maps = maps * (self.box_size / self.inner_size) ** 1.5
+        return torch.from_numpy(np.ascontiguousarray(maps, dtype=np.float32))
+
+
+def _centred(transform: Any, volumes: torch.Tensor) -> torch.Tensor:
+    """Transform over z, y, x, the origin in the middle before and after."""
+    first = torch.fft.ifftshift(volumes, dim=_AXES)
+    return torch.fft.fftshift(transform(first, dim=_AXES), dim=_AXES)
+
+
+def _mirrored(spectrum: torch.Tensor) -> torch.Tensor:
+    """Return values at -k; the edge is even and the origin in the middle."""
+    return spectrum.flip(_AXES).roll((1, 1, 1), _AXES)

@@ -1,0 +1,27 @@
+"""What autoencoders share."""
+
+from __future__ import annotations
+
+from sksubtomo.base import BaseVolumeEstimator, ReconstructionMixin
+
+
+class BaseAutoencoder(ReconstructionMixin, BaseVolumeEstimator):
+    """Base of transformers that learn from volumes alone, and give them back from codes."""
+
+    def score(self, X, y=None):
+        """Return minus the mean squared error of the reconstructions.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_voxels)
+            Volumes of the shape that the estimator was fitted on.
+        y : object
+            Not used.
+
+        Returns
+        -------
+        score : float
+            In the squared units of `X`; higher is better, 0 is perfect. Variational codes are
+            their means.
+        """
+        return -float(self.reconstruction_error(X).mean())
