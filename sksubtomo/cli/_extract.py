@@ -125,9 +125,14 @@ def _voxels(path: Path, options: argparse.Namespace) -> Any:
 
 
 def _edge(path: Path, options: argparse.Namespace) -> float:
-    edge = voxel_size(path) or options.pixel_size
+    edge = voxel_size(path)
+    if edge is None and options.pixel_size is not None:
+        edge = options.pixel_size * (options.binning or 1.0)
     if edge is None:
-        raise ValueError(f"{path} does not say its voxel size. Give it by --pixel-size.")
+        raise ValueError(
+            f"{path} does not say its voxel size. Give it by --pixel-size, or that of the pixels "
+            "of the coordinates with --binning."
+        )
     return edge
 
 

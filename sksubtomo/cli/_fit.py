@@ -53,23 +53,7 @@ _UNLABELED = -1
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this subcommand."""
     add_particles(parser)
-    group = parser.add_argument_group("labels")
-    group.add_argument(
-        "--labels",
-        nargs="+",
-        metavar="[CLASS=]FILE",
-        help="tables of particles with known rlnClassNumber, or, as 1=FILE, all of class 1, such "
-        "as points clicked in napari (.csv) or TomoTwin's (.coords); each stands for the nearest "
-        "of --particles. By default, the class numbers of --particles",
-    )
-    group.add_argument(
-        "--label-tolerance",
-        type=positive_float,
-        default=3.0,
-        metavar="VOXELS",
-        help="how far a label may be from its particle; default: 3",
-    )
-    add_conventions(group, of="labels")
+    _add_labels(parser)
     group = parser.add_argument_group("boxes and training")
     group.add_argument(
         "--box-size", type=positive_int, required=True, metavar="VOXELS", help="edge of the boxes"
@@ -104,6 +88,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--random-state", type=int, default=0, metavar="SEED", help="default: 0")
     group.add_argument("--j", type=positive_int, metavar="N", help="threads")
     add_output(parser, "model file to write")
+
+
+def _add_labels(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("labels")
+    group.add_argument(
+        "--labels",
+        nargs="+",
+        metavar="[CLASS=]FILE",
+        help="tables of particles with known rlnClassNumber, or, as 1=FILE, all of class 1, such "
+        "as points clicked in napari (.csv) or TomoTwin's (.coords); each stands for the nearest "
+        "of --particles. By default, the class numbers of --particles",
+    )
+    group.add_argument(
+        "--label-tolerance",
+        type=positive_float,
+        default=3.0,
+        metavar="VOXELS",
+        help="how far a label may be from its particle; default: 3",
+    )
+    add_conventions(group, of="labels")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -240,12 +244,24 @@ def _labels(
             )
         return np.where(numbers > 0, numbers, _UNLABELED)
     labels = read_labels(options, files)
+    # Of a tomogram that cannot be read, no particle may have a place.
+    placed = np.isfinite(particles.coordinates).all(axis=1)
+    kept = ~np.isin(labels.names, names[~placed])
+    if not kept.all():
+        logger.warning("Left out with their tomograms: %s.", plural(int((~kept).sum()), "label"))
+    y = np.full(len(names), _UNLABELED)
     try:
-        return match_labels(
-            particles.coordinates, names, *labels, tolerance_voxels=options.label_tolerance
+        y[placed] = match_labels(
+            particles.coordinates[placed],
+            names[placed],
+            labels.coordinates[kept],
+            labels.names[kept],
+            labels.numbers[kept],
+            tolerance_voxels=options.label_tolerance,
         )
     except ValueError as error:
         raise ValueError(f"{', '.join(options.labels)}: {error}") from error
+    return y
 
 
 def match_labels(

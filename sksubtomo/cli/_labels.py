@@ -80,11 +80,13 @@ def _read(given: str, options: argparse.Namespace, files: dict[str, Path]) -> La
         name: name_of.get(os.path.realpath(file), name) for name, file in label_files.items()
     }
     known = numbers > 0
-    lost = known & np.isin(names, list(absent))
+    # A tomogram that is there but cannot be read may leave them without a place.
+    lost = known & (np.isin(names, list(absent)) | ~np.isfinite(labels.coordinates).all(axis=1))
     if lost.any():
+        why = next(iter(absent.values()), "They cannot be read.")
         logger.warning(
             "%s: left out with their tomograms: %s. %s",
-            *(path, plural(int(lost.sum()), "label"), shorten(next(iter(absent.values())), 300)),
+            *(path, plural(int(lost.sum()), "label"), shorten(why, 300)),
         )
     kept = known & ~lost
     own_names = np.array([spelled[name] for name in names[kept]], dtype=str)

@@ -243,7 +243,10 @@ def raise_for_places(
     called = np.arange(len(codes)) if numbers is None else numbers
     lost = ~np.all(np.isfinite(centers), axis=1)
     if lost.any():
-        raise ValueError(f"Coordinates are not finite: {_some(centers, called, lost)}.")
+        raise ValueError(
+            f"Coordinates are not finite: {_some(centers, called, lost)}. Leave such particles out "
+            "by on_bad='skip'; their tomograms may be missing where their table was read."
+        )
     outside = codes == OUTSIDE
     if outside.any():
         raise ValueError(

@@ -95,7 +95,7 @@ def resolve_positions(
     is_scaled = given.binning is not None or dialect.unit != "pixel" or sized
     check_extent(path, positions, frames.file_shapes, is_certain=is_certain, is_scaled=is_scaled)
     if dialect.unit != "pixel":
-        return positions, Voxels({_READ_WITH: voxels[:, -1]})
+        return positions, Voxels({_READ_WITH: voxels})
     found = _voxels_of_pixels(path, dialect, pixels, frames, given)
     if found is not None and found.question is not None:
         return None, found._replace(places=positions)
@@ -109,7 +109,7 @@ def _voxels_of_pixels(
     is_said = given.binning is not None or frames.table is not None
     if np.isfinite(frames.voxels).any():
         is_said = is_said or pixels.size is not None or bool(pixels.stated)
-        return Voxels({_READ_WITH: frames.voxels[:, -1]}, is_assumed=not is_said)
+        return Voxels({_READ_WITH: frames.voxels}, is_assumed=not is_said)
     if is_said:
         return None
     sizes = pixels.stated if pixels.size is None else {pixels.source: pixels.size}

@@ -19,8 +19,8 @@ class Voxels(NamedTuple):
 
     Parameters
     ----------
-    sizes : dict of str to ndarray of shape (n_particles,)
-        Edges in angstrom by what says so; NaN where it does not.
+    sizes : dict of str to ndarray of shape (n_particles,) or (n_particles, 3)
+        Edges in angstrom, of cubes or z, y, x, by what says so; NaN where it does not.
     is_assumed : bool
         Whether coordinates were taken for voxels because nothing says otherwise.
     question : str, optional
@@ -90,13 +90,16 @@ def check_edges(voxels: Voxels, edges: tuple[float, float, float] | None, name: 
         what = "does not say its voxel size" if edges is None else "is to be cut"
         raise ValueError(f"{name} {what}: {voxels.question}")
     for source, sizes in voxels.sizes.items():
-        said = sizes[np.isfinite(sizes)]
-        if edges is None or not len(said):
+        if edges is None:
             continue
-        differ = np.abs(said[:, None] / np.array(edges) - 1).max(axis=1) > _TOLERANCE
+        said = sizes.reshape(len(sizes), -1)
+        with np.errstate(invalid="ignore"):
+            differ = (np.abs(said / np.array(edges) - 1) > _TOLERANCE).any(axis=1)
         if differ.any():
-            shown = " x ".join(f"{edge:g}" for edge in edges)
+            shown, counted = (
+                " x ".join(f"{edge:g}" for edge in one) for one in (edges, said[differ.argmax()])
+            )
             raise ValueError(
                 f"{name} has voxels of {shown} A (z, y, x), but the particles count in "
-                f"{said[differ.argmax()]:g} A by {source}. {remedy}"
+                f"{counted} A by {source}. {remedy}"
             )

@@ -79,7 +79,7 @@ class _PackedChunks:
         self._most = math.prod(array.chunks) * item_bytes
         self._n_in_shard = 0
         if array.shards:
-            (sharding,) = array.metadata.codecs
+            sharding = next(one for one in array.metadata.codecs if hasattr(one, "index_codecs"))
             names = [codec_name(one) for one in sharding.index_codecs]
             if names not in (["bytes"], ["bytes", "crc32c"]):
                 raise ValueError("its shards have an index that is packed")

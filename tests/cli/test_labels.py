@@ -201,3 +201,30 @@ def test_the_truth_has_conventions_of_its_own(unbinned, capsys):
     assert "particles.star does not say in which pixels" in capsys.readouterr().err
     assert main([*command, "--truth-binning", "1"]) == 0
     assert capsys.readouterr().out.split()[-3:-1] == ["1.000", "0.500"]
+
+
+def test_labels_of_a_tomogram_that_cannot_be_read_are_left_out(project, fit_arguments, capsys):
+    """Tables in angstrom, of which it would have to say the voxel size."""
+    truth = read_particles(project / "particles.star")
+    columns = ["rlnTomoName", *(f"wrpCoordinate{axis}1" for axis in "XYZ"), "rlnClassNumber"]
+    rows = [
+        " ".join(map(str, [name, *row, number]))
+        for name, row, number in zip(
+            truth.tomogram_names,
+            10 * truth.coordinates[:, ::-1],
+            truth.class_numbers,
+            strict=True,
+        )
+    ]
+    text = "data_\nloop_\n" + "".join(f"_{one}\n" for one in columns) + "\n".join(rows) + "\n"
+    (project / "particles.star").write_text(text)
+    (project / "labels.star").write_text(text)
+    (project / "tomograms/TS_2.mrc").write_bytes(b"x" * 2000)
+    fit_arguments.remove("--quiet")
+    for labels in ([], ["--labels", f"{project}/labels.star"]):
+        assert main([*fit_arguments, *labels, "--dry-run"]) == 3
+        shown = capsys.readouterr().err
+        assert "TS_2 is left out, with its 18 particles" in shown
+        assert "eft out with their " in shown
+        assert "18 labels" in shown
+        assert "class 1: 9, class 2: 9" in shown

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from sksubtomo.cli import main
-from sksubtomo.io import extract_subtomograms, read_mrc, read_particles
+from sksubtomo.io import (
+    extract_subtomograms,
+    make_particle_table,
+    read_mrc,
+    read_particles,
+    write_particles,
+)
 
 
 def pick(project, *more):
@@ -152,3 +158,18 @@ def test_points_of_copick_in_ome_zarr(project):
     files = sorted((project / "boxes").rglob("*.mrc"))
     boxes = np.array([read_mrc(file).data for file in files])
     assert np.array_equal(boxes, extract_subtomograms(tomogram, centers, 8))
+
+
+def test_boxes_have_voxels_of_the_tomogram_not_pixels_of_the_table(project):
+    path = project / "tomograms/TS_1.mrc"
+    content = bytearray(path.read_bytes())
+    content[28:40] = bytes(12)
+    path.write_bytes(content)
+    truth = read_particles(project / "particles.star").subset(range(18))
+    unbinned = make_particle_table(4 * truth.coordinates, tomogram_names=truth.tomogram_names)
+    write_particles(project / "particles.star", unbinned, overwrite=True)
+    more = ["--box-size", "8", "--binning", "4"]
+    assert extract(project, *more) == 1
+    assert extract(project, *more, "--pixel-size", "2.5") == 0
+    image = read_particles(project / "boxes/particles.star").table["rlnImageName"].iloc[0]
+    assert read_mrc(image).voxel_size_angstrom == (10.0, 10.0, 10.0)

@@ -117,7 +117,12 @@ def test_pixels_of_one_size_and_voxels_that_are_no_cubes(write, tmp_path, column
         read_particles(path, tomograms={"TS_1": file})
     assert len(read_particles(path, tomograms={"TS_1": file}, binning=1)) == 2
     # Without pixel sizes, coordinates are in voxels.
-    assert read_particles(write(), tomograms={"TS_1": file}).coordinates.tolist() == PIXELS.tolist()
+    particles = read_particles(write(), tomograms={"TS_1": file})
+    assert particles.coordinates.tolist() == PIXELS.tolist()
+    assert len(SubtomogramStack.from_particles(particles, [file], 8)) == 2
+    other = tomogram(tmp_path / "TS_1.rec", (20.0, 40.0, 20.0))
+    with pytest.raises(ValueError, match=r"20 x 40 x 20 A .* count in 40 x 20 x 20 A by what"):
+        SubtomogramStack.from_particles(particles, [other], 8)
 
 
 @pytest.mark.parametrize("name", ["TS_01.mrc", "TS_01_5.00Apx.mrc", "rec_TS_01.mrc"])

@@ -11,10 +11,11 @@ from sksubtomo.io import (
     extract_subtomograms,
     read_mrc,
 )
+from sksubtomo.networks import Liu2019
 from sksubtomo.neural_network import CNNClassifier
 from sksubtomo.parallel import parallel_predict
 
-SMALL = {"network_params": {"n_filters": 4}, "max_epochs": 2, "batch_size": 16, "random_state": 0}
+SMALL = {"network": Liu2019(n_filters=4), "max_epochs": 2, "batch_size": 16, "random_state": 0}
 
 
 def make(data, **params):
