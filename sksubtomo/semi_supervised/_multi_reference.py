@@ -277,7 +277,7 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         LabelAgreementWarning
             If ``label_agreement_`` is below 0.95.
         ImagingWarning
-            If labeled volumes have another tilt axis than y, or some have inverted contrast.
+            If labeled volumes have other tilts than stated, or some have inverted contrast.
         """
         with unchanged_on_error(self):
             return self._fit(X, y, params)

@@ -85,10 +85,20 @@ def _spread(deviations: NDArray[np.float64]) -> float:
 
 
 def warn_of_geometry(stated: TiltGeometry, likelier: TiltGeometry | None) -> None:
-    """Warn if another tilt axis is likelier than the stated one."""
+    """Warn if another tilt axis or range is likelier than the stated one."""
     if likelier is None:
         return
     low, high = likelier.tilt_range_deg
+    if likelier[:2] == stated[:2] and low >= stated.tilt_range_deg[0]:
+        given = stated.tilt_range_deg
+        warnings.warn(
+            f"The labeled volumes have next to no power at tilts below {low:.0f} and above "
+            f"{high:.0f} degrees, although tilt_range_deg says ({given[0]:g}, {given[1]:g}). Set "
+            f"it to the tilts that were measured, which are about ({low:.0f}, {high:.0f}).",
+            ImagingWarning,
+            stacklevel=2,
+        )
+        return
     warnings.warn(
         f"The labeled volumes have {stated.missing_power:.2f} times the power within the missing "
         "wedge (tilt axis y, beam z) that they have outside, where there should be next to none. "
