@@ -6,6 +6,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+# Of the logarithm of a proportion, and steps at most.
+_TOLERANCE = 1e-5
+_MOST_ROUNDS = 500
+_RIDGE = 1e-12
+
 
 def class_log_bias(
     log_evidence: torch.Tensor,
@@ -14,7 +19,8 @@ def class_log_bias(
 ) -> torch.Tensor:
     """Return what to add to log evidence for the mean posterior to be the prior.
 
-    Fixed point of Sinkhorn & Knopp, the sum over classes being 1 for every volume.
+    Fixed point of Sinkhorn & Knopp, the sum over classes being 1 for every volume; where it is
+    faster, a step of Newton's method for the same solution is taken.
 
     Parameters
     ----------
@@ -36,15 +42,33 @@ def class_log_bias(
     Journal of Mathematics 21, 1967.
     """
     evidence = log_evidence.double()
-    target = torch.from_numpy(np.log(prior))
-    bias = target.clone() if start is None else start.double()
-    for _ in range(500 if len(evidence) else 0):
-        log_share = (evidence + bias).log_softmax(dim=1).logsumexp(dim=0) - np.log(len(evidence))
-        step = target - log_share
-        bias = bias + step
-        if step.abs().max() < 1e-5:
+    target = torch.from_numpy(np.asarray(prior, dtype=np.float64))
+    bias = target.log() if start is None else start.double()
+    for _ in range(_MOST_ROUNDS if len(evidence) else 0):
+        log_proba = (evidence + bias).log_softmax(dim=1)
+        step = target.log() - (log_proba.logsumexp(dim=0) - np.log(len(evidence)))
+        if step.abs().max() < _TOLERANCE:
             break
+        newton = _newton_step(log_proba.exp(), target)
+        # Far from the solution, Newton's method may go astray.
+        better = _objective(evidence, bias + newton, target) < _objective(
+            evidence, bias + step, target
+        )
+        bias = bias + (newton if better else step)
     return (bias - bias.mean()).float()
+
+
+def _newton_step(proba: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Return the step of Newton's method for the bias that minimizes :func:`_objective`."""
+    mean = proba.mean(dim=0)
+    # A constant bias changes nothing, so that the Hessian is singular.
+    hessian = torch.diag(mean + _RIDGE) - proba.T @ proba / len(proba) + 1 / len(mean)
+    return torch.linalg.solve(hessian, target - mean)
+
+
+def _objective(evidence: torch.Tensor, bias: torch.Tensor, target: torch.Tensor) -> float:
+    """Return a convex function whose gradient is the mean posterior less the prior."""
+    return float((evidence + bias).logsumexp(dim=1).mean() - target @ bias)
 
 
 def annealed_responsibilities(

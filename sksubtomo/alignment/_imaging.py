@@ -14,11 +14,16 @@ from sksubtomo.fourier import check_tilt_range, missing_wedge_mask
 # Power in the missing wedge, relative to that elsewhere, which is no leakage; and how much less it
 # is in another direction that is clearly likelier.
 _MUCH_POWER = 0.4
-_CLEARLY_LESS = 0.5
+_CLEARLY_LESS = 0.25
 # Ranges differ from their mirror image from this on, in degrees.
 _ASYMMETRY_DEG = 10.0
 # Nearer frequencies are in no clear direction, in cycles per box.
 _NEAREST = 3.0
+# Tilts are looked at in bins of this width, in degrees; one with less than this fraction of the
+# power of the best was not measured. Fewer bins than this may be leakage.
+_BIN_DEG = 5.0
+_LITTLE_POWER = 0.1
+_LEAST_BINS = 2
 
 
 class TiltGeometry(NamedTuple):
@@ -54,8 +59,9 @@ def likelier_geometry(
     stated : TiltGeometry
         The stated one.
     likelier : TiltGeometry or None
-        Another one, if it has clearly less power in its wedge. None also where nothing is missing,
-        or noise was added to all frequencies.
+        Another one, if it has clearly less power in its wedge; or the stated one with fewer tilts,
+        if there is next to no power at the outermost ones. None also where nothing is missing, or
+        noise was added to all frequencies.
     """
     lowest, highest = check_tilt_range(tilt_range_deg)
     power, inside = _relative_power(volumes)
@@ -73,7 +79,46 @@ def likelier_geometry(
             found.append(TiltGeometry(tilt_axis, beam, tilts, float(mean)))
     stated, best = found[0], min(found, key=lambda one: one.missing_power)
     clear = best.missing_power < _CLEARLY_LESS * stated.missing_power
-    return stated, best if stated.missing_power > _MUCH_POWER and clear else None
+    if stated.missing_power > _MUCH_POWER and clear:
+        return stated, best
+    narrower = _powered_tilts(power, (lowest, highest))
+    if narrower == (lowest, highest):
+        return stated, None
+    return stated, stated._replace(tilt_range_deg=narrower)
+
+
+def _powered_tilts(
+    power: NDArray[np.float64], tilt_range_deg: tuple[float, float]
+) -> tuple[float, float]:
+    """Return the range less outer bins without power, at least two on a side."""
+    size = len(power)
+    edge = fft.fftfreq(size, 1 / size)
+    kz, ky, kx = np.meshgrid(edge, edge, edge, indexing="ij", sparse=True)
+    radius = np.sqrt(kx**2 + ky**2 + kz**2)
+    # Of a frequency and its opposite, the angle is the same.
+    angle = np.degrees(np.arctan2(kz * np.where(kx < 0, -1, 1), np.abs(kx)))
+    angle = np.broadcast_to(angle, power.shape)
+    # Directions are finest at the rim of the plane that tilts lie in.
+    clear = (np.broadcast_to(np.hypot(kx, kz), power.shape) >= size / 4) & (radius < size / 2)
+    lowest, highest = tilt_range_deg
+    n_bins = int((highest - lowest) // _BIN_DEG)
+    if n_bins <= 2 * _LEAST_BINS or not clear.any():
+        return tilt_range_deg
+    number = np.floor((angle[clear] - lowest) / (highest - lowest) * n_bins).astype(int)
+    inside = (number >= 0) & (number < n_bins)
+    counts = np.bincount(number[inside], minlength=n_bins)
+    means = np.bincount(number[inside], power[clear][inside], minlength=n_bins)
+    means /= np.maximum(counts, 1)
+    if not means.max() > 0:
+        return tilt_range_deg
+    measured = np.flatnonzero(means > _LITTLE_POWER * means.max())
+    first, after = measured[0], measured[-1] + 1
+    width = (highest - lowest) / n_bins
+    # Of small boxes, bins can be empty, which says nothing.
+    below, above = (np.count_nonzero(part) for part in (counts[:first], counts[after:]))
+    low = lowest + width * first if below >= _LEAST_BINS else lowest
+    high = highest - width * (n_bins - after) if above >= _LEAST_BINS else highest
+    return float(low), float(high)
 
 
 def _relative_power(volumes: NDArray[np.float32]) -> tuple[NDArray, NDArray[np.bool_]]:

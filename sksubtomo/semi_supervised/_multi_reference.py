@@ -181,10 +181,10 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
     >>> from sksubtomo.datasets import make_subtomograms
     >>> from sksubtomo.model_selection import mask_labels
     >>> from sksubtomo.semi_supervised import MultiReferenceClassifier
-    >>> X, y = make_subtomograms(20, classes=2, box_size=16, voxel_size_angstrom=20.0,
-    ...                          return_X_y=True, random_state=0)
-    >>> y_masked = mask_labels(y, n_per_class=3, random_state=0)
-    >>> clf = MultiReferenceClassifier(stages=[(3, 60, 1, 3)], n_frozen_iter=1, random_state=0)
+    >>> X, y = make_subtomograms(24, classes=["apoferritin", "ribosome_70s"], box_size=16,
+    ...                          voxel_size_angstrom=20.0, return_X_y=True, random_state=0)
+    >>> y_masked = mask_labels(y, n_per_class=5, random_state=0)
+    >>> clf = MultiReferenceClassifier(stages=[(3, 60, 1, 4), (5, 40, 3, 6)], random_state=0)
     >>> clf.fit(X, y_masked).references_.shape
     (2, 16, 16, 16)
     """
@@ -276,7 +276,7 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         LabelAgreementWarning
             If ``label_agreement_`` is below 0.95.
         ImagingWarning
-            If labeled volumes have another tilt axis than y, or some have inverted contrast.
+            If labeled volumes have other tilts than stated, or some have inverted contrast.
         """
         with unchanged_on_error(self):
             return self._fit(X, y, params)

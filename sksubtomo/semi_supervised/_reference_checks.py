@@ -20,8 +20,9 @@ from sksubtomo.exceptions import ImagingWarning, LabelAgreementWarning
 _LEAST_AGREEMENT = 0.95
 # Rows that a message names.
 _MOST_NAMED = 10
-# A class with fewer volumes has the spread of all.
+# A class with fewer volumes has median and spread of all; so many count for it in any case.
 _LEAST_FOR_SPREAD = 5
+_COMMON_VOLUMES = 10
 # Of a normal distribution, the standard deviation over the median absolute deviation.
 _DEVIATION = 1.4826
 
@@ -63,26 +64,41 @@ def score_moments(
     """Return median and spread of scores in every class.
 
     The spread is that of the median absolute deviation, which volumes of no class hardly change.
+    That within all classes counts as ten more volumes of each.
     """
-    location, scale = (np.full(n_classes, value) for value in _median_and_spread(scores))
-    for k in range(n_classes):
-        own = scores[targets == k]
-        if len(own) >= _LEAST_FOR_SPREAD:
-            location[k], spread = _median_and_spread(own)
-            scale[k] = spread or scale[k]
+    location = np.full(n_classes, np.median(scores))
+    large = [k for k in range(n_classes) if np.sum(targets == k) >= _LEAST_FOR_SPREAD]
+    for k in large:
+        location[k] = np.median(scores[targets == k])
+    within = scores - location[targets]
+    common = _spread(within)
+    scale = np.full(n_classes, common)
+    for k in large:
+        own = within[targets == k]
+        squares = len(own) * _spread(own) ** 2 + _COMMON_VOLUMES * common**2
+        scale[k] = np.sqrt(squares / (len(own) + _COMMON_VOLUMES))
     return location, np.where(scale > 0, scale, 1.0)
 
 
-def _median_and_spread(scores: NDArray[np.float64]) -> tuple[float, float]:
-    middle = np.median(scores)
-    return float(middle), float(_DEVIATION * np.median(np.abs(scores - middle)))
+def _spread(deviations: NDArray[np.float64]) -> float:
+    return float(_DEVIATION * np.median(np.abs(deviations)))
 
 
 def warn_of_geometry(stated: TiltGeometry, likelier: TiltGeometry | None) -> None:
-    """Warn if another tilt axis is likelier than the stated one."""
+    """Warn if another tilt axis or range is likelier than the stated one."""
     if likelier is None:
         return
     low, high = likelier.tilt_range_deg
+    if likelier[:2] == stated[:2] and low >= stated.tilt_range_deg[0]:
+        given = stated.tilt_range_deg
+        warnings.warn(
+            f"The labeled volumes have next to no power at tilts below {low:.0f} and above "
+            f"{high:.0f} degrees, although tilt_range_deg says ({given[0]:g}, {given[1]:g}). Set "
+            f"it to the tilts that were measured, which are about ({low:.0f}, {high:.0f}).",
+            ImagingWarning,
+            stacklevel=2,
+        )
+        return
     warnings.warn(
         f"The labeled volumes have {stated.missing_power:.2f} times the power within the missing "
         "wedge (tilt axis y, beam z) that they have outside, where there should be next to none. "

@@ -40,6 +40,23 @@ def test_tilts_of_the_other_sign_are_named():
     assert likelier.tilt_range_deg == (-30.0, 60.0)
 
 
+@pytest.mark.parametrize("size", [16, 28])
+@pytest.mark.parametrize(
+    ("measured", "given"), [(45.0, 60.0), ((-40.0, 60.0), 60.0), ((-60.0, 30.0), (-60.0, 55.0))]
+)
+def test_tilts_without_power_are_named(measured, given, size):
+    volumes = np.random.default_rng(0).normal(size=(8, size, size, size))
+    mask = missing_wedge_mask((size,) * 3, measured).astype(float)
+    volumes = apply_fourier_filter(volumes, mask).astype(np.float32)
+    stated, likelier = likelier_geometry(volumes, given)
+    assert (likelier.tilt_axis, likelier.beam) == ("y", "z")
+    low, high = (-measured, measured) if np.isscalar(measured) else measured
+    np.testing.assert_allclose(likelier.tilt_range_deg, (low, high), atol=7)
+    # The other way round, nothing is wrong but that a part is not used.
+    assert likelier_geometry(volumes, measured)[1] is None
+    assert stated.missing_power < 0.05
+
+
 def test_nothing_is_said_without_a_wedge():
     volumes = np.random.default_rng(0).normal(size=(8, SIZE, SIZE, SIZE)).astype(np.float32)
     assert likelier_geometry(volumes, 60.0)[1] is None
