@@ -108,7 +108,7 @@ def _powered_tilts(
     inside = (number >= 0) & (number < n_bins)
     counts = np.bincount(number[inside], minlength=n_bins)
     means = np.bincount(number[inside], power[clear][inside], minlength=n_bins)
-    means /= np.maximum(counts, 1)
+    means = means / np.maximum(counts, 1)
     if not means.max() > 0:
         return tilt_range_deg
     measured = np.flatnonzero(means > _LITTLE_POWER * means.max())
