@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import logging
+from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.utils import Bunch
 
 from sksubtomo.cli._options import OK, add_output, positive_float, positive_int
+
+if TYPE_CHECKING:
+    from sklearn.utils import Bunch
 
 EPILOG = (
     "Writes FOLDER/TS_001/TS_001.mrc (with _clean without noise, _tilts and .tlt) and so on, and "

@@ -199,7 +199,7 @@ def _compared(
             "of one, by particles.subset(particles.tomogram_names == name)."
         )
     if coordinates.voxels is not None:
-        check_edges(coordinates.voxels, edges, "The tomogram")
+        check_edges(coordinates.voxels, voxels.shape, edges, "The tomogram")
     return voxels, checked_centers(coordinates)
 
 

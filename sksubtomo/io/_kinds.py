@@ -29,6 +29,8 @@ _EM_MACHINES = range(7)
 # A pickle of protocol 2 and later begins with the protocol.
 _PICKLE_PROTOCOLS = range(2, 6)
 _N_BYTES = 4096
+# Of text: five million particles with what RELION says of each, several times as much in memory.
+_LARGEST_TEXT = 2**31
 
 
 def binary_kind(path: str | os.PathLike[str]) -> str | None:
@@ -57,7 +59,7 @@ def binary_kind(path: str | os.PathLike[str]) -> str | None:
 
 
 def check_is_text(path: Path, expected: str) -> None:
-    """Check that a file is text, before it is parsed, and quoted where it cannot be.
+    """Check that a file is text of a size that can be meant, before it is parsed.
 
     Parameters
     ----------
@@ -69,8 +71,14 @@ def check_is_text(path: Path, expected: str) -> None:
     Raises
     ------
     FileFormatError
-        If it is a binary file.
+        If it is a binary file, or has gigabytes.
     """
     kind = binary_kind(path)
     if kind is not None:
         raise FileFormatError(f"{path} is {kind}, not {expected}. Give text in UTF-8.")
+    n_bytes = path.stat().st_size
+    if n_bytes > _LARGEST_TEXT:
+        raise FileFormatError(
+            f"{path} has {n_bytes / 2**30:.1f} GiB, which is not {expected}; up to "
+            f"{_LARGEST_TEXT / 2**30:g} GiB are read. Split it."
+        )

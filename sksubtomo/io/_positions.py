@@ -32,7 +32,7 @@ from sksubtomo.io._pixels import (
     find_pixels,
 )
 from sksubtomo.io._shifts import shift_positions
-from sksubtomo.io._voxels import Voxels
+from sksubtomo.io._voxels import ROUNDED_VOXELS, Voxels
 
 _Columns = NDArray[np.float64]
 _BINNING = "rlnTomoTomogramBinning"
@@ -95,7 +95,10 @@ def resolve_positions(
     is_scaled = given.binning is not None or dialect.unit != "pixel" or sized
     check_extent(path, positions, frames.file_shapes, is_certain=is_certain, is_scaled=is_scaled)
     if dialect.unit != "pixel":
-        return positions, Voxels({_READ_WITH: voxels})
+        needs_shape = dialect.is_centered or dialect.unit == "fraction"
+        return positions, Voxels(
+            {_READ_WITH: voxels}, shapes=frames.shapes if needs_shape else None
+        )
     found = _voxels_of_pixels(path, dialect, pixels, frames, given)
     if found is not None and found.question is not None:
         return None, found._replace(places=positions)
@@ -266,6 +269,7 @@ def _from_center(
         )
     if frames.table is not None:
         table = frames.table
+        _check_shapes(path, frames, names, given)
         return _from_center_of_table(path, centered, dialect, pixels, frames, table, given)
     voxels = frames.voxels
     unsaid = np.isnan(voxels) & ~np.isnan(frames.shapes)
@@ -283,6 +287,25 @@ def _from_center(
         return picked, voxels
     warn_odd(frames, stacklevel=5)
     return positions, voxels
+
+
+def _check_shapes(path: Path, frames: Frames, names: NDArray | None, given: Given) -> None:
+    """Refuse files of other edges than the table of tomograms says, as they have other centers."""
+    with np.errstate(invalid="ignore"):
+        other = (np.abs(frames.shapes - frames.file_shapes) > ROUNDED_VOXELS).any(axis=1)
+    if names is not None and other.any():
+        row = int(other.argmax())
+        says, has = (
+            ", ".join(f"{edge:.4g}" for edge in shapes[row])
+            for shapes in (frames.shapes, frames.file_shapes)
+        )
+        raise FileFormatError(
+            f"{path} counts from the center of tomograms: by {given.tomograms_file}, "
+            f"{shorten(str(names[row]), 80)} has edges of ({says}) voxels (z, y, x), but its file "
+            f"has ({has}). Correct rlnTomoSizeX, Y and Z, or give the file as "
+            "tomograms={name: path}.",
+            arguments=("tomograms",),
+        )
 
 
 def _from_center_of_table(

@@ -14,8 +14,6 @@ from sksubtomo.io._kinds import check_is_text
 if TYPE_CHECKING:
     import pandas as pd
 
-# Ten million particles with what RELION says of each; a table in memory takes several times that.
-_LARGEST_FILE = 2**32
 _DYNAMO_FIRST_COLUMNS = ["tag", "aligned_value", "averaged_value", "dx", "dy", "dz"]
 
 
@@ -114,12 +112,6 @@ def read_blocks(path: Path) -> dict[str, Any]:
         If the package for this kind of file is not installed.
     """
     kind = _KINDS.get(kind_of(path))
-    n_bytes = path.stat().st_size
-    if n_bytes > _LARGEST_FILE:
-        raise FileFormatError(
-            f"{path} has {n_bytes / 2**30:.1f} GiB, which is no table of particles; up to "
-            f"{_LARGEST_FILE / 2**30:g} GiB are read. Split it."
-        )
     if kind is None or kind.name != "motive list":
         check_is_text(path, "a table")
     try:

@@ -8,10 +8,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sksubtomo.io._volume import read_voxel_size
+from sksubtomo.io._volume import read_frame
 
 # Of two voxel sizes that are the same but for rounding.
 _TOLERANCE = 0.01
+#: By which edges may differ that programs compute from those of the tilt series, each in its way.
+ROUNDED_VOXELS = 2
 
 
 class Voxels(NamedTuple):
@@ -28,18 +30,23 @@ class Voxels(NamedTuple):
         voxels.
     places : ndarray of shape (n_particles, 3), optional
         Centers z, y, x in such pixels.
+    shapes : ndarray of shape (n_particles, 3), optional
+        Edges z, y, x in voxels of the tomogram, where coordinates were counted from its center or
+        in fractions of its edges.
     """
 
     sizes: dict[str, NDArray[np.float64]]
     is_assumed: bool = False
     question: str | None = None
     places: NDArray[np.float64] | None = None
+    shapes: NDArray[np.float64] | None = None
 
     def subset(self, rows: NDArray) -> Voxels:
         """Return what is known of some of the particles."""
         return self._replace(
             sizes={name: sizes[rows] for name, sizes in self.sizes.items()},
             places=None if self.places is None else self.places[rows],
+            shapes=None if self.shapes is None else self.shapes[rows],
         )
 
 
@@ -62,19 +69,23 @@ def check_voxels(voxels: Voxels, files: list[Path], which: NDArray[np.intp]) -> 
     """
     for number, file in enumerate(files):
         try:
-            edges = read_voxel_size(file)
+            shape, edges = read_frame(file)
         except (ValueError, OSError):
             continue
-        check_edges(voxels.subset(which == number), edges, str(file))
+        check_edges(voxels.subset(which == number), shape, edges, str(file))
 
 
-def check_edges(voxels: Voxels, edges: tuple[float, float, float] | None, name: str) -> None:
+def check_edges(
+    voxels: Voxels, shape: tuple[int, ...], edges: tuple[float, float, float] | None, name: str
+) -> None:
     """Check that a tomogram has the voxels that coordinates are in.
 
     Parameters
     ----------
     voxels : Voxels
         Of the coordinates in this tomogram.
+    shape : (int, int, int)
+        Of the tomogram, z, y, x.
     edges : (float, float, float) or None
         Of its voxels in angstrom, z, y, x, where they are known.
     name : str
@@ -89,6 +100,15 @@ def check_edges(voxels: Voxels, edges: tuple[float, float, float] | None, name: 
     if voxels.question is not None and (edges is None or not voxels.sizes):
         what = "does not say its voxel size" if edges is None else "is to be cut"
         raise ValueError(f"{name} {what}: {voxels.question}")
+    if voxels.shapes is not None and len(shape) == 3:
+        with np.errstate(invalid="ignore"):
+            other = (np.abs(voxels.shapes - shape) > ROUNDED_VOXELS).any(axis=1)
+        if other.any():
+            read_with = ", ".join(f"{edge:g}" for edge in voxels.shapes[other.argmax()])
+            raise ValueError(
+                f"{name} has {shape} voxels (z, y, x), but positions were read from its center or "
+                f"edges for a tomogram of ({read_with}). Read the table with this tomogram."
+            )
     for source, sizes in voxels.sizes.items():
         if edges is None:
             continue

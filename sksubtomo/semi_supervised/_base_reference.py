@@ -121,7 +121,7 @@ class BaseReferenceClassifier(DocLinkMixin, ClassifierMixin, BaseEstimator):
         return log_softmax(self._scores(X), axis=1)
 
     def predict(self, X):
-        """Return the most probable class; never the label that means "unlabelled".
+        """Return the most probable class; never the label that means "unlabeled".
 
         Parameters
         ----------
@@ -213,14 +213,14 @@ class BaseReferenceClassifier(DocLinkMixin, ClassifierMixin, BaseEstimator):
         return Bunch(labels=self.classes_[targets], rotations=rotations, shifts=shifts)
 
     def score(self, X, y, sample_weight=None):
-        """Return the accuracy over the labelled volumes.
+        """Return the accuracy over the labeled volumes.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, d, d, d) or (n_samples, n_voxels)
             Volumes of the shape that the estimator was fitted on.
         y : array-like of shape (n_samples,)
-            True labels. Rows that are unlabelled, as in :meth:`fit`, are left out.
+            True labels. Rows that are unlabeled, as in :meth:`fit`, are left out.
         sample_weight : array-like of shape (n_samples,), optional
             Weights of the rows.
 

@@ -273,3 +273,32 @@ def test_tomograms_are_checked(tmp_path):
     write_mrc(tmp_path / "odd.mrc", np.zeros((31, 48, 64), dtype=np.float32), VOXEL)
     with pytest.warns(UserWarning, match="odd edge"):
         read_particles(tmp_path / "a.star", tomograms={"TS_01": tmp_path / "odd.mrc"})
+
+
+@pytest.mark.filterwarnings("ignore:.*has an odd edge")
+def test_edges_of_files_are_compared_where_positions_count_from_the_center(write):
+    """A reconstruction that was trimmed has its center elsewhere."""
+    trimmed = (50, 100, 120)
+    with pytest.raises(
+        FileFormatError, match=r"TS_1 has edges of \(60, 100, 120\) .* file has \(50, 100, 120\)"
+    ):
+        read_particles(**write(10.0, *ROWS["centered"], shape=trimmed))
+    # Rounded edges are the same; pixels count from the first voxel.
+    assert len(read_particles(**write(10.0, *ROWS["centered"], shape=(59, 100, 121)))) == 2
+    assert len(read_particles(**write(10.0, *ROWS["pixels"], shape=trimmed))) == 2
+    # As the file says it, it is another place.
+    given = write(10.0, *ROWS["centered"], shape=trimmed)
+    particles = read_particles(given["path"], tomograms=given["tomogram_files"])
+    assert particles.coordinates[0].tolist() == [25, 50, 60]
+
+
+@pytest.mark.parametrize("kind", ["RELION 5", "fractions"])
+def test_stacks_are_not_cut_from_files_of_other_edges(absent, kind, tmp_path):
+    path, tomograms = absent(kind)
+    particles = read_particles(path, tomograms=tomograms)
+    write_mrc(tmp_path / "TS_1.rec", np.zeros((50, 100, 120), np.float32), 10.0)
+    other = {"TS_1": tmp_path / "TS_1.rec"}
+    with pytest.raises(ValueError, match=r"TS_1.rec has \(50, 100, 120\) voxels .* of \(60, 100"):
+        SubtomogramStack.from_particles(particles, other, 8, on_bad="skip")
+    with pytest.raises(ValueError, match=r"The tomogram has \(50, 100, 120\) voxels"):
+        extract_subtomograms(np.zeros((50, 100, 120)), particles.subset([0]), 8)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sksubtomo.exceptions import FileFormatError
-from sksubtomo.io import read_particles, write_mrc
+from sksubtomo.io import read_particles, read_tomogram_map, write_mrc
 from sksubtomo.io._kinds import binary_kind
 
 STAR = b"data_\n\nloop_\n_rlnCoordinateX\n_rlnCoordinateY\n_rlnCoordinateZ\n1 2 3\n"
@@ -49,3 +49,11 @@ def test_a_volume_given_as_a_table_is_named_and_not_quoted(tmp_path, ending):
     with pytest.raises(FileFormatError, match=f"a{ending} is an MRC volume, not a table") as error:
         read_particles(path)
     assert len(str(error.value)) < 300 + len(str(path))
+
+
+def test_text_of_gigabytes_is_no_table(tmp_path, monkeypatch):
+    monkeypatch.setattr("sksubtomo.io._kinds._LARGEST_TEXT", 20)
+    for name, read in (("a.star", read_particles), ("map.txt", read_tomogram_map)):
+        (tmp_path / name).write_text("data_\n" * 10)
+        with pytest.raises(FileFormatError, match=rf"{name} has 0.0 GiB, which is not a .* Split"):
+            read(tmp_path / name)
