@@ -107,8 +107,8 @@ def _powered_tilts(
     number = np.floor((angle[clear] - lowest) / (highest - lowest) * n_bins).astype(int)
     inside = (number >= 0) & (number < n_bins)
     counts = np.bincount(number[inside], minlength=n_bins)
-    means = np.bincount(number[inside], power[clear][inside], minlength=n_bins)
-    means = means / np.maximum(counts, 1)
+    sums = np.bincount(number[inside], power[clear][inside], minlength=n_bins)
+    means = sums / np.maximum(counts, 1)
     if not means.max() > 0:
         return tilt_range_deg
     measured = np.flatnonzero(means > _LITTLE_POWER * means.max())
