@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from sksubtomo._utils._interrupts import check_interrupt
 from sksubtomo._utils._messages import plural
+from sksubtomo._utils._progress import Progress
 from sksubtomo.cli._model import Model, check_voxel_size, load_model
 from sksubtomo.cli._options import (
     BORDERS,
@@ -20,13 +22,14 @@ from sksubtomo.cli._options import (
     read_table,
 )
 from sksubtomo.cli._outcomes import Outcomes
-from sksubtomo.cli._relion import PARTICLES, relion_job, write_output_nodes
+from sksubtomo.cli._relion import PARTICLES, write_output_nodes
 from sksubtomo.cli._tomograms import locate_tomograms, over_tomograms
 from sksubtomo.cli._workers import add_workers, lost_workers_told, workers
 
 if TYPE_CHECKING:
     from sksubtomo.io import ParticleTable
 
+JOB_OUTPUT = PARTICLES
 _WITHOUT_CLASSES = (".json", ".coords")
 _WITHOUT_PROBABILITIES = (".tbl", ".em", *_WITHOUT_CLASSES)
 EPILOG = (
@@ -69,9 +72,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="boxes that reach beyond the tomogram: filled with noise or with the mean, or their "
         "particles left unclassified (drop), also named, and exit code 3 (error); default: noise",
     )
-    parser.add_argument(
-        "--o", type=Path, metavar="FOLDER", help="folder of a RELION External job; sets --output"
-    )
     add_workers(parser)
     add_output(
         parser,
@@ -83,12 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the subcommand and return the exit code."""
-    with relion_job(None if options.dry_run else options.o):
-        return _run(options)
-
-
-def _run(options: argparse.Namespace) -> int:
-    output = _output(options)
+    output = options.output
     model = load_model(options.model)
     particles = read_table(options.particles, options)
     names, files, absent = locate_tomograms(options.particles, particles, options)
@@ -96,7 +91,7 @@ def _run(options: argparse.Namespace) -> int:
     _check_keep(options, numbers)
     _check_ending(output, particles, options)
     if options.o is None or not options.dry_run:
-        check_output(output, overwrite=options.overwrite or options.o is not None)
+        check_output(output, overwrite=options.overwrite)
     outcomes = Outcomes(options.particles, names, particles.coordinates, options.border, absent)
     with workers(options):
         probabilities = _classify(model, particles, outcomes, files, options)
@@ -114,12 +109,6 @@ def _run(options: argparse.Namespace) -> int:
     if options.o is not None:
         write_output_nodes(options.o, output)
     return code
-
-
-def _output(options: argparse.Namespace) -> Path:
-    if (options.o is None) == (options.output is None):
-        raise ValueError("Give either --output, or --o as RELION does.")
-    return options.output if options.o is None else options.o / PARTICLES
 
 
 def _check_keep(options: argparse.Namespace, numbers: NDArray) -> None:
@@ -159,8 +148,10 @@ def _classify(
     from sksubtomo.parallel import parallel_predict
 
     probabilities = np.zeros((len(particles), len(model.classifier.classes_)))
+    bar = Progress("Classifying", len(particles), "particle", shown=not options.quiet)
 
     def classify(name: str, path: Path) -> None:
+        check_interrupt()
         rows = outcomes.rows(name)
         check_voxel_size(path, model.voxel_size_angstrom)
         stack = SubtomogramStack(
@@ -176,9 +167,12 @@ def _classify(
         outcomes.codes[rows] = stack.outcomes
         if len(stack) and not options.dry_run:
             with lost_workers_told():
-                probabilities[rows[stack.index]] = parallel_predict(model.classifier, stack)
+                probabilities[rows[stack.index]] = parallel_predict(
+                    model.classifier, stack, report=bar.update
+                )
 
-    over_tomograms(files, classify, outcomes.fail, quiet=options.quiet)
+    with bar:
+        over_tomograms(files, classify, outcomes.fail, quiet=True)
     return probabilities
 
 
@@ -210,7 +204,7 @@ def _write(
         class_numbers=None if ending in _WITHOUT_CLASSES else class_numbers[rows].astype(np.int64),
         probabilities=probabilities[rows] if with_probabilities else None,
         probability_classes=numbers if with_probabilities else None,
-        overwrite=options.overwrite or options.o is not None,
+        overwrite=options.overwrite,
     )
     counts = ", ".join(
         f"class {number}: {(class_numbers[rows] == number).sum()}"

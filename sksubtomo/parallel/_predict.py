@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import joblib
@@ -21,9 +22,11 @@ from sksubtomo._utils._numbers import is_integer
 from sksubtomo._utils._rows import as_rows
 from sksubtomo.parallel._dask import large_tasks
 from sksubtomo.parallel._mapped import MappedArray, by_reference
+from sksubtomo.parallel._parent import end_with_parent
 
 # Some, so that a fast worker helps a slow one; few, since each takes the fitted estimator along.
 _SHARDS_PER_WORKER = 4
+_REPORTS = 100
 # Of volumes in memory, which travel with their shard.
 _BYTES_PER_SHARD = 2**26
 _NO_PREDICTION = ("fit", "partial_fit", "get_", "set_")
@@ -52,6 +55,7 @@ def parallel_predict(
     method: str = "predict_proba",
     shard_size: int | None = None,
     n_jobs: int | None = None,
+    report: Callable[[int], None] | None = None,
 ) -> NDArray:
     """Predict for many volumes with many workers, which joblib provides.
 
@@ -76,6 +80,9 @@ def parallel_predict(
     n_jobs : int, optional
         Number of workers; -1 is one a core. By default what ``joblib.parallel_config`` says, else
         1. A dask cluster uses all it has.
+    report : callable, optional
+        Called with the number of rows of each shard that is done, in order. What it raises, such as
+        ``KeyboardInterrupt``, ends the prediction.
 
     Returns
     -------
@@ -111,15 +118,31 @@ def parallel_predict(
         name = type(estimator).__name__
         raise ValueError(f"Found array with 0 sample(s) while {name} requires a minimum of 1.")
     if shard_size is None:
-        shard_size = _default_shard_size(estimator, X, joblib.effective_n_jobs(n_jobs))
+        n_workers = joblib.effective_n_jobs(n_jobs)
+        # Nothing travels to a single one, whose progress is to be seen.
+        each = _REPORTS if n_workers == 1 and report is not None else _SHARDS_PER_WORKER
+        shard_size = _default_shard_size(estimator, X, n_workers * each)
     elif not is_integer(shard_size) or shard_size < 1:
         raise ValueError(f"shard_size={shard_size!r} must be a whole number from 1, or None.")
+    tasks = (
+        joblib.delayed(_predict_shard)(estimator, method, shard, os.getpid())
+        for shard in _shards(X, n_rows, int(shard_size))
+    )
+    parts = []
     with large_tasks():
-        parts = joblib.Parallel(n_jobs=n_jobs)(
-            joblib.delayed(_predict_shard)(estimator, method, shard)
-            for shard in _shards(X, n_rows, int(shard_size))
-        )
+        for part in _parallel(n_jobs)(tasks):
+            parts.append(part)
+            if report is not None:
+                report(len(part))
     return np.concatenate(parts)
+
+
+def _parallel(n_jobs: int | None) -> joblib.Parallel:
+    """Return what runs tasks, and hands out results as they come where the backend can."""
+    try:
+        return joblib.Parallel(n_jobs=n_jobs, return_as="generator")
+    except ValueError:
+        return joblib.Parallel(n_jobs=n_jobs)
 
 
 def _shards(X: Any, n_rows: int, size: int) -> Iterator[Shard]:
@@ -128,7 +151,8 @@ def _shards(X: Any, n_rows: int, size: int) -> Iterator[Shard]:
         yield Shard(rows[start : start + size])
 
 
-def _predict_shard(estimator: Any, method: str, shard: Shard) -> NDArray:
+def _predict_shard(estimator: Any, method: str, shard: Shard, caller: int) -> NDArray:
+    end_with_parent(caller)
     rows = np.asarray(getattr(estimator, method)(shard.rows))
     n_rows = _num_samples(shard.rows)
     if rows.ndim == 0 or len(rows) != n_rows:
@@ -139,12 +163,12 @@ def _predict_shard(estimator: Any, method: str, shard: Shard) -> NDArray:
     return rows
 
 
-def _default_shard_size(estimator: Any, X: Any, n_workers: int) -> int:
+def _default_shard_size(estimator: Any, X: Any, n_shards: int) -> int:
     """Rows in a shard: whole batches, since a row's place in its batch can matter to a bit."""
     last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
     voxels = getattr(last, "n_features_in_", None) or math.prod(X.shape[1:])
     unit = rows_per_batch(max(1, voxels), "cuda")  # whole batches on the CPU, too
-    n_units = math.ceil(_num_samples(X) / (_SHARDS_PER_WORKER * n_workers * unit))
+    n_units = math.ceil(_num_samples(X) / (n_shards * unit))
     if not is_lazy(X) and not isinstance(by_reference(X), MappedArray):
         item_bytes = getattr(getattr(X, "dtype", None), "itemsize", 8)
         bytes_per_unit = unit * max(1, math.prod(X.shape[1:])) * item_bytes

@@ -2,21 +2,56 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, NamedTuple
 
+import joblib
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import StrOptions
 
-from sksubtomo._torch import resolve_device
+from sksubtomo._torch import holding_precision, resolve_device
 from sksubtomo._utils._doc_link import DocLinkMixin
 from sksubtomo._utils._params import NumberInterval
 from sksubtomo.geometry import rotation_grid
 from sksubtomo.picking._checks import check_tomogram
+from sksubtomo.picking._coarse_to_fine import (
+    TemplateSearch,
+    estimated_costs,
+    everywhere_cost,
+    match_coarse_to_fine,
+)
 from sksubtomo.picking._correlation import ball_mask, match_template
 from sksubtomo.picking._dog import DifferenceOfGaussiansPicker
-from sksubtomo.picking._peaks import Picks, find_peaks
+from sksubtomo.picking._peaks import Picks, find_peaks, keep_apart
+
+# Edge of the volume, and rotations of each thread, by which speed is measured.
+_PROBE_EDGE, _PROBE_ROTATIONS = 80, 4
+
+
+class SearchPlan(NamedTuple):
+    """What it takes to search a tomogram for a template.
+
+    Parameters
+    ----------
+    n_rotations : int
+        Orientations of the angular step.
+    n_everywhere : int
+        Orientations that all voxels are compared with.
+    binning : int
+        Edge of these voxels in voxels of the tomogram.
+    seconds : float
+        Estimate for one tomogram.
+    """
+
+    n_rotations: int
+    n_everywhere: int
+    binning: int
+    seconds: float
 
 
 class TemplateMatchingPicker(DocLinkMixin, BaseEstimator):
@@ -37,6 +72,12 @@ class TemplateMatchingPicker(DocLinkMixin, BaseEstimator):
         How far the nearest orientation may be. The time goes with its inverse cube.
     symmetry : str, default="C1"
         Point group of the template, in Schoenflies notation, the main axis along z.
+    search : {"coarse_to_fine", "exhaustive"}, default="coarse_to_fine"
+        "exhaustive" compares every voxel with every orientation. "coarse_to_fine" does so with a
+        binned tomogram and the orientations of a step of 20 to 40 degrees; at the peaks of these
+        scores, which are many more than picks, finer steps follow, the last with the voxels of the
+        tomogram and `angular_step_deg`. It takes a small part of the time, and finds as much on
+        simulated tomograms; peaks and orientations that coarse steps do not lead to are missed.
     tilt_range_deg : float or (float, float), default=60
         See :func:`sksubtomo.fourier.missing_wedge_mask`.
     threshold : float, default=0
@@ -47,6 +88,9 @@ class TemplateMatchingPicker(DocLinkMixin, BaseEstimator):
         How many to pick at most, the best first.
     device : str, default="auto"
         "auto" takes a GPU where there is one; or a device of PyTorch.
+    n_jobs : int, optional
+        Threads on the CPU; -1 is one a core. Results do not depend on how many. By default, as many
+        as PyTorch has; PyTorch's own in an exhaustive search.
 
     References
     ----------
@@ -74,10 +118,12 @@ class TemplateMatchingPicker(DocLinkMixin, BaseEstimator):
         "radius_voxels": [NumberInterval(Real, 0, None, closed="neither"), None],
         "angular_step_deg": [NumberInterval(Real, 0, 180, closed="right")],
         "symmetry": [str],
+        "search": [StrOptions({"coarse_to_fine", "exhaustive"})],
         "threshold": [Real],
         "exclusion_radius_voxels": [NumberInterval(Real, 0, None, closed="neither"), None],
         "max_picks": [NumberInterval(Integral, 1, None, closed="left"), None],
         "device": [str],
+        "n_jobs": [Integral, None],
     }
 
     def __init__(
@@ -87,29 +133,40 @@ class TemplateMatchingPicker(DocLinkMixin, BaseEstimator):
         radius_voxels=None,
         angular_step_deg=15.0,
         symmetry="C1",
+        search="coarse_to_fine",
         tilt_range_deg=60.0,
         threshold=0.0,
         exclusion_radius_voxels=None,
         max_picks=None,
         device="auto",
+        n_jobs=None,
     ):
         self.template = template
         self.radius_voxels = radius_voxels
         self.angular_step_deg = angular_step_deg
         self.symmetry = symmetry
+        self.search = search
         self.tilt_range_deg = tilt_range_deg
         self.threshold = threshold
         self.exclusion_radius_voxels = exclusion_radius_voxels
         self.max_picks = max_picks
         self.device = device
+        self.n_jobs = n_jobs
 
-    def score_map(self, tomogram: Any) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+    def score_map(
+        self, tomogram: Any, *, report: Callable[[float], None] | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
         """Return the best score at every voxel, and in which orientation.
+
+        This is the exhaustive search, whatever `search` is.
 
         Parameters
         ----------
         tomogram : ndarray of shape (depth, height, width)
             Axes z, y, x.
+        report : callable, optional
+            Called every now and then with the share of the work that is done, from 0 to 1; what it
+            raises ends the search.
 
         Returns
         -------
@@ -124,28 +181,28 @@ class TemplateMatchingPicker(DocLinkMixin, BaseEstimator):
             If a parameter is out of range, the tomogram is smaller than the template, or either is
             no volume of finite numbers.
         """
-        self._validate_params()
-        tomogram, template = check_tomogram(tomogram), self._check_template()
-        if min(tomogram.shape) < len(template):
-            raise ValueError(
-                f"The tomogram has {tomogram.shape} voxels, the template {template.shape}."
-            )
+        tomogram, search = self._checked(tomogram)
+        device = resolve_device(self.device)
         return match_template(
             tomogram,
-            template,
-            ball_mask(len(template), self._radius(len(template))),
-            rotation_grid(self.angular_step_deg, symmetry=self.symmetry),
+            search.template,
+            ball_mask(len(search.template), search.radius_voxels),
+            search.finest,
             tilt_range_deg=self.tilt_range_deg,
-            device=resolve_device(self.device),
+            device=device,
+            n_jobs=None if self.n_jobs is None else self._n_threads(device),
+            report=report,
         )
 
-    def pick(self, tomogram: Any) -> Picks:
+    def pick(self, tomogram: Any, *, report: Callable[[float], None] | None = None) -> Picks:
         """Return the places of the particles and their orientations, the best first.
 
         Parameters
         ----------
         tomogram : ndarray of shape (depth, height, width)
             Axes z, y, x.
+        report : callable, optional
+            As of :meth:`score_map`.
 
         Returns
         -------
@@ -158,21 +215,134 @@ class TemplateMatchingPicker(DocLinkMixin, BaseEstimator):
         ValueError
             As :meth:`score_map`.
         """
-        scores, best = self.score_map(tomogram)
-        half = len(np.asarray(self.template)) // 2
-        peaks = find_peaks(
-            scores,
-            self.exclusion_radius_voxels or self._radius(2 * half),
-            threshold=self.threshold,
-            max_peaks=self.max_picks,
-            border_voxels=half,
-        )
-        return self._with_orientations(peaks, best)
+        return self._pick(tomogram, None, self.max_picks, report)
 
-    def _with_orientations(self, peaks: Picks, best: NDArray[np.intp]) -> Picks:
+    def plan(self, shape: Sequence[int]) -> SearchPlan:
+        """Return how many orientations are compared, and an estimate of the time.
+
+        The speed is measured for a moment on random numbers. What else the computer does makes
+        the time longer or shorter.
+
+        Parameters
+        ----------
+        shape : (int, int, int)
+            Voxels of a tomogram, z, y, x.
+
+        Returns
+        -------
+        plan : SearchPlan
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of range, or the template no cube.
+        """
+        self._validate_params()
+        search = self._search()
+        n_rotations, size = len(search.finest), len(search.template)
+        if self.search == "exhaustive":
+            cost = everywhere_cost(shape, size, n_rotations)
+            return SearchPlan(n_rotations, n_rotations, 1, cost * self._slowness(search))
+        first = search.levels[0]
+        cost = sum(estimated_costs(search, shape))
+        n_everywhere = len(search.rotations(first))
+        return SearchPlan(
+            n_rotations, n_everywhere, first.binning, cost * self._slowness(search)
+        )
+
+    def _pick(
+        self,
+        tomogram: Any,
+        allowed: NDArray[np.bool_] | None,
+        max_picks: int | None,
+        report: Callable[[float], None] | None,
+    ) -> Picks:
+        """Pick where it is allowed, which is everywhere by default."""
+        if self.search == "exhaustive":
+            scores, best = self.score_map(tomogram, report=report)
+            peaks = find_peaks(
+                scores if allowed is None else np.where(allowed, scores, np.nan),
+                self._apart,
+                threshold=self.threshold,
+                max_peaks=max_picks,
+                border_voxels=self._half,
+            )
+            return self._with_orientations(peaks, best[tuple(peaks.coordinates.astype(int).T)])
+        tomogram, search = self._checked(tomogram)
+        device = resolve_device(self.device)
+        with holding_precision("float32", device):
+            places, scores, rotations = match_coarse_to_fine(
+                tomogram,
+                search,
+                allowed=allowed,
+                device=device,
+                n_jobs=self._n_threads(device),
+                report=report,
+            )
+        good = scores[:, 0] >= self.threshold
+        good &= ((places >= self._half) & (places < np.array(tomogram.shape) - self._half)).all(1)
+        if allowed is not None:
+            good &= allowed[tuple(np.clip(places, 0, np.array(tomogram.shape) - 1).T)]
+        rows = np.flatnonzero(good)
+        rows = rows[np.argsort(-scores[rows, 0], kind="stable")]
+        rows = rows[keep_apart(places[rows], self._apart, max_picks)]
+        peaks = Picks(places[rows].astype(np.float64), scores[rows, 0].astype(np.float64))
+        return self._with_orientations(peaks, rotations[rows, 0])
+
+    def _checked(self, tomogram: Any) -> tuple[NDArray[np.float32], TemplateSearch]:
+        self._validate_params()
+        tomogram, search = check_tomogram(tomogram), self._search()
+        if min(tomogram.shape) < len(search.template):
+            raise ValueError(
+                f"The tomogram has {tomogram.shape} voxels, the template {search.template.shape}."
+            )
+        return tomogram, search
+
+    def _search(self) -> TemplateSearch:
+        template = self._check_template()
+        return TemplateSearch(
+            template,
+            self._radius(len(template)),
+            self.angular_step_deg,
+            self.symmetry,
+            self.tilt_range_deg,
+            self._apart,
+        )
+
+    @property
+    def _half(self) -> int:
+        return len(np.asarray(self.template)) // 2
+
+    @property
+    def _apart(self) -> float:
+        return self.exclusion_radius_voxels or self._radius(2 * self._half)
+
+    def _n_threads(self, device: str) -> int | None:
+        """Return the number of threads that share a search; None where a GPU does the work."""
+        if torch.device(device).type != "cpu":
+            return None
+        if self.n_jobs is None:
+            return torch.get_num_threads()
+        return max(1, self.n_jobs if self.n_jobs > 0 else joblib.cpu_count() + 1 + self.n_jobs)
+
+    def _slowness(self, search: TemplateSearch) -> float:
+        """Return the time of a short search over what it is estimated to cost."""
+        device = resolve_device(self.device)
+        n_jobs = self._n_threads(device)
+        size = len(search.template)
+        edges = (max(_PROBE_EDGE, 2 * size),) * 3
+        volume = np.random.default_rng(0).normal(size=edges).astype(np.float32)
+        rotations = rotation_grid(180.0)[: _PROBE_ROTATIONS * (n_jobs or 1)]
+        mask = ball_mask(size, search.radius_voxels)
+        for _ in range(2):  # at first, transforms are prepared
+            start = time.perf_counter()
+            match_template(volume, volume[:size, :size, :size], mask, rotations, n_jobs=n_jobs, device=device)
+            seconds = time.perf_counter() - start
+        return seconds / everywhere_cost(edges, size, len(rotations))
+
+    def _with_orientations(self, peaks: Picks, rows: NDArray[np.intp]) -> Picks:
         rotations = rotation_grid(self.angular_step_deg, symmetry=self.symmetry)
-        places = tuple(peaks.coordinates.astype(np.intp).T)
-        return peaks._replace(orientations=rotations[best[places]].as_quat().reshape(-1, 4))
+        return peaks._replace(orientations=rotations[rows].as_quat().reshape(-1, 4))
 
     def _check_template(self) -> NDArray[np.float32]:
         template = check_tomogram(self.template)
@@ -190,6 +360,7 @@ def pick_dog_then_template(
     template: TemplateMatchingPicker,
     *,
     n_best: int = 1000,
+    report: Callable[[float], None] | None = None,
 ) -> Picks:
     """Pick as the paper does: blobs first, of which those that match a template best are kept.
 
@@ -207,6 +378,8 @@ def pick_dog_then_template(
         Scores them. Its `threshold` holds.
     n_best : int, default=1000
         How many to keep.
+    report : callable, optional
+        As of :meth:`TemplateMatchingPicker.score_map`.
 
     Returns
     -------
@@ -224,19 +397,8 @@ def pick_dog_then_template(
     cryo-tomograms using 3D autoencoding classifier", BMVC 2019, section 4.1.
     """
     blobs = dog.pick(tomogram).coordinates
-    scores, best = template.score_map(tomogram)
-    size = len(np.asarray(template.template))
-    radius = template.exclusion_radius_voxels or template._radius(size)
-    near = np.full(scores.shape, np.nan, dtype=np.float32)
-    reach = int(np.ceil(radius))
-    for centre in blobs.astype(int):
-        window = tuple(slice(max(0, c - reach), c + reach + 1) for c in centre)
-        near[window] = scores[window]
-    peaks = find_peaks(
-        near,
-        radius,
-        threshold=template.threshold,
-        max_peaks=n_best,
-        border_voxels=size // 2,
-    )
-    return template._with_orientations(peaks, best)
+    reach = int(np.ceil(template._apart))
+    near = np.zeros(np.shape(tomogram), dtype=bool)
+    for center in blobs.astype(int):
+        near[tuple(slice(max(0, c - reach), c + reach + 1) for c in center)] = True
+    return template._pick(tomogram, near, n_best, report)
