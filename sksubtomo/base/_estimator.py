@@ -122,6 +122,10 @@ class BaseVolumeEstimator(
         ValueError
             If `X` or `y` is malformed, no volume or only one class is labelled, or the box is
             too small for the network; before any training.
+        KeyboardInterrupt
+            If the training is interrupted, as by Ctrl-C. The estimator is what it was before,
+            unless ``keep_interrupted`` of ``training_params`` is True: then the training ends
+            with the weights that it has, and a ConvergenceWarning.
         """
         resume = self.warm_start and hasattr(self, "net_")
         with self._undone_on_error(), self._processes():
@@ -183,7 +187,7 @@ class BaseVolumeEstimator(
         try:
             with unchanged_on_error(self):
                 yield
-        except Exception:
+        except BaseException:  # an interrupt, too
             if net is not None and len(net.history) > n_epochs:
                 del self.net_
             raise
@@ -317,6 +321,7 @@ class BaseVolumeEstimator(
             setattr(self.net_, f"{iterator}__num_workers", params["n_workers"])
         self.net_.views = self._views()
         self.net_.precision = self.precision
+        self.net_.keep_interrupted = params["keep_interrupted"]
         set_progress_bar(self.net_, self.verbose)
         # Through set_params, skorch would make a new criterion and forget Adam's moments.
         for name, value in to_plain(self._criterion_params(targets)).items():
@@ -331,7 +336,7 @@ class BaseVolumeEstimator(
 
     def _record(self, dataset: VolumeDataset) -> None:
         """Set the attributes that tell of the training."""
-        # skorch takes an interrupt for the end of the training; so its last epoch may be torn.
+        # The last epoch may be torn, if an interrupted training is kept.
         complete = [epoch for epoch in self.net_.history if "train_loss" in epoch]
         self.history_ = [epoch_figures(epoch) for epoch in complete]
         self.n_iter_ = len(self.history_)

@@ -35,6 +35,7 @@ TRAINING_DEFAULTS: dict[str, Any] = {
     "labeled_share": None,
     "steps_per_epoch": None,
     "accelerate": False,
+    "keep_interrupted": False,
 }
 TRAINING_CONSTRAINTS: dict[str, list] = {
     "betas": ["array-like"],
@@ -48,6 +49,7 @@ TRAINING_CONSTRAINTS: dict[str, list] = {
     "labeled_share": [None, NumberInterval(Real, 0, 1, closed="neither")],
     "steps_per_epoch": [None, NumberInterval(Integral, 1, None, closed="left")],
     "accelerate": ["boolean"],
+    "keep_interrupted": ["boolean"],
 }
 #: Of a net that is trained further, these stay as they are.
 _FIXED_IN_TRAINING = (

@@ -101,7 +101,6 @@ def _look(
     options: argparse.Namespace,
 ) -> int:
     """Do all but write, and return the exit code."""
-
     bar = Progress("Checking", len(outcomes.codes), "particle", shown=not options.quiet)
 
     def look(name: str, path: Path) -> None:

@@ -82,9 +82,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--search",
         choices=SEARCHES,
         default="coarse-to-fine",
-        help="for a template: in coarse steps on a binned tomogram, then in fine steps at the peaks "
-        "(coarse-to-fine), or every voxel in every orientation (exhaustive); default: "
-        "coarse-to-fine",
+        help="for a template: coarse steps in a binned tomogram, then fine steps at the peaks "
+        "(coarse-to-fine), or all voxels in all orientations (exhaustive); default: coarse-to-fine",
     )
     parser.add_argument("--device", default="auto", help="of template matching; default: auto")
     parser.add_argument(

@@ -23,7 +23,7 @@ _INPUTS = ("--in_movies", "--in_mics", "--in_parts", "--in_coords", "--in_3dref"
 
 
 def add_job(parser: argparse.ArgumentParser, output: str | None = None) -> None:
-    """Add the options that RELION passes to a job, of which it only passes those that are filled in.
+    """Add the options that RELION passes to a job.
 
     Parameters
     ----------

@@ -74,6 +74,7 @@ def build_net(
         average_decay=training_params["average_decay"],
         view_seed=shuffle_seed,
         precision=precision,
+        keep_interrupted=training_params.get("keep_interrupted", False),
         optimizer=OPTIMIZERS[training_params["optimizer"]],
         optimizer__betas=tuple(training_params["betas"]),
         optimizer__weight_decay=training_params["weight_decay"],
