@@ -139,8 +139,8 @@ def watching(
     try:
         # Only the main thread may set handlers.
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                handlers[number] = signal.signal(number, _watch.handle)
+            for one in (signal.SIGINT, signal.SIGTERM):
+                handlers[one] = signal.signal(one, _watch.handle)
         yield
     finally:
         _watch.is_done = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -24,7 +24,7 @@ class Progress:
 
     On a terminal, a bar on the standard error stream. Elsewhere, as in the files that RELION and
     queues make of it, a line about every minute and one at the end. The command line's log file
-    gets the lines in any case. Work that is done in less than a minute has no lines.
+    gets the lines in any case.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class Progress:
                 + f"{unit}s [{{elapsed}}<{{remaining}}{{postfix}}]",
             )
 
-    def update_to(self, done: float, **figures: str) -> None:
+    def update_to(self, done: float, figures: Mapping[str, str] | None = None) -> None:
         """Tell how many steps are done, with figures to show.
 
         Raises
@@ -63,26 +63,25 @@ class Progress:
         """
         check_interrupt()
         self.done = done
-        self._note = "".join(f", {name} {value}" for name, value in figures.items())
+        self._note = "".join(f", {name} {value}" for name, value in (figures or {}).items())
         if self._bar is not None:
             self._bar.set_postfix_str(self._note.removeprefix(", "), refresh=False)
             self._bar.update(done - self._bar.n)
         if self.shown and time.monotonic() - self._last_line >= _SECONDS_BETWEEN_LINES:
             self._say(self._line())
 
-    def update(self, n_steps: float = 1, **figures: str) -> None:
+    def update(self, n_steps: float = 1, figures: Mapping[str, str] | None = None) -> None:
         """Tell that more steps are done; see :meth:`update_to`."""
-        self.update_to(self.done + n_steps, **figures)
+        self.update_to(self.done + n_steps, figures)
 
     def close(self) -> None:
-        """Take the bar away; say how long it took, if a line was said before."""
+        """End the bar, or say how long it took."""
+        if self.shown:
+            self._say(f"{self._share()} in {clock(time.monotonic() - self._began)}{self._note}")
+            self.shown = False
         if self._bar is not None:
             self._bar.close()
             self._bar = None
-        if self._last_line > self._began:
-            seconds = time.monotonic() - self._began
-            self._say(f"{self._share()} in {clock(seconds)}{self._note}")
-            self._last_line = self._began
 
     def __enter__(self) -> Progress:
         return self
@@ -97,7 +96,7 @@ class Progress:
 
     def _share(self) -> str:
         percent = 100 * self.done / self.total if self.total else 100.0
-        done, total = f"{self.done:.4g}", f"{self.total:.10g}"
+        done, total = f"{round(self.done, 1):.10g}", f"{self.total:.10g}"
         return f"{self.title}: {percent:.0f}% ({done} of {total} {self.unit}s)"
 
     def _line(self) -> str:

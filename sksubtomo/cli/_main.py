@@ -16,6 +16,17 @@ from types import FrameType
 from typing import Any
 
 from sksubtomo._version import __version__
+from sksubtomo.cli._relion import (
+    ABORTED,
+    FAILURE,
+    abort_request,
+    add_job,
+    intended_output,
+    job_folders,
+    mark,
+    relion_job,
+    resolve_output,
+)
 
 OK, FAILED, INTERRUPTED = 0, 1, 130
 
@@ -59,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class _EndAtOnce:
-    """Ends the process at a signal, without words, where no work is in progress.
+    """Ends the process at a signal, without a stack trace, where no work is in progress.
 
     Attributes
     ----------
@@ -73,18 +84,21 @@ class _EndAtOnce:
             signal.signal(number, self._end)
 
     def _end(self, number: int, frame: FrameType | None) -> None:
+        if self.exit_code is None:
+            self.exit_code = 128 + number
+            mark(sys.argv[1:], ABORTED)
+            name = signal.Signals(number).name
+            os.write(2, f"ERROR: Interrupted by {name}; nothing was written.\n".encode())
         sys.stdout.flush()
-        os._exit(128 + number if self.exit_code is None else self.exit_code)
+        os._exit(self.exit_code)
 
 
 def _main(given: list[str]) -> int:
-    from sksubtomo.cli._relion import mark_failure
-
     try:
         options = _parser().parse_args(given)
     except SystemExit as stop:
         if stop.code:
-            mark_failure(given)
+            mark(given, FAILURE)
         raise
     try:
         with _logging(options):
@@ -98,16 +112,15 @@ def _main(given: list[str]) -> int:
 def _run(options: argparse.Namespace) -> int:
     from sksubtomo._utils._interrupts import watching
     from sksubtomo._utils._messages import shorten
-    from sksubtomo.cli import _relion as relion
 
-    folders, output = relion.job_folders(options), relion.intended_output(options)
+    folders, output = job_folders(options), intended_output(options)
     of_job = output if getattr(options, "o", None) is not None else None
     try:
         with (
-            watching(output, relion.abort_request(folders)),
-            relion.relion_job(folders, of_job),
+            watching(output, abort_request(folders)),
+            relion_job(folders, of_job),
         ):
-            relion.resolve_output(options)
+            resolve_output(options)
             return _command(options.command).run(options)
     except KeyboardInterrupt as interrupt:
         there = output is not None and output.exists()
@@ -128,8 +141,6 @@ def _command(name: str) -> Any:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from sksubtomo.cli._relion import add_job
-
     parser = argparse.ArgumentParser(
         prog="sksubtomo",
         description="Classify the particles of cryo-electron tomograms from a few labels.",

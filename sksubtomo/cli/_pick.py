@@ -301,6 +301,7 @@ def _find(
 
     dog, template = pickers
     if template is None:
+        assert dog is not None
         return dog.pick(volume)
     if dog is None:
         return template.pick(volume, report=report)

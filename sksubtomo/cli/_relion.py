@@ -141,13 +141,13 @@ def relion_job(folders: Sequence[Path], output: Path | None) -> Iterator[None]:
         (folder / SUCCESS).touch()
 
 
-def mark_failure(arguments: Sequence[str]) -> None:
-    """Tell RELION that a job failed whose arguments are wrong."""
+def mark(arguments: Sequence[str], how: str) -> None:
+    """Tell RELION how a job ended that has not begun, whatever else its arguments say."""
     for option in ("--o", "--pipeline_control"):
         if option in arguments[:-1]:
             folder = Path(arguments[arguments.index(option) + 1])
             if folder.is_dir():
-                (folder / FAILURE).touch()
+                (folder / how).touch()
 
 
 def write_output_nodes(folder: Path, particles: Path) -> None:

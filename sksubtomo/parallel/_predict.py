@@ -26,7 +26,7 @@ from sksubtomo.parallel._parent import end_with_parent
 
 # Some, so that a fast worker helps a slow one; few, since each takes the fitted estimator along.
 _SHARDS_PER_WORKER = 4
-_REPORTS = 100
+_SHARDS_ALONE = 100
 # Of volumes in memory, which travel with their shard.
 _BYTES_PER_SHARD = 2**26
 _NO_PREDICTION = ("fit", "partial_fit", "get_", "set_")
@@ -120,8 +120,10 @@ def parallel_predict(
     if shard_size is None:
         n_workers = joblib.effective_n_jobs(n_jobs)
         # Nothing travels to a single one, whose progress is to be seen.
-        each = _REPORTS if n_workers == 1 and report is not None else _SHARDS_PER_WORKER
-        shard_size = _default_shard_size(estimator, X, n_workers * each)
+        alone = n_workers == 1 and report is not None
+        shard_size = _default_shard_size(
+            estimator, X, n_workers, _SHARDS_ALONE if alone else _SHARDS_PER_WORKER
+        )
     elif not is_integer(shard_size) or shard_size < 1:
         raise ValueError(f"shard_size={shard_size!r} must be a whole number from 1, or None.")
     tasks = (
@@ -163,12 +165,14 @@ def _predict_shard(estimator: Any, method: str, shard: Shard, caller: int) -> ND
     return rows
 
 
-def _default_shard_size(estimator: Any, X: Any, n_shards: int) -> int:
+def _default_shard_size(
+    estimator: Any, X: Any, n_workers: int, shards_per_worker: int = _SHARDS_PER_WORKER
+) -> int:
     """Rows in a shard: whole batches, since a row's place in its batch can matter to a bit."""
     last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
     voxels = getattr(last, "n_features_in_", None) or math.prod(X.shape[1:])
     unit = rows_per_batch(max(1, voxels), "cuda")  # whole batches on the CPU, too
-    n_units = math.ceil(_num_samples(X) / (n_shards * unit))
+    n_units = math.ceil(_num_samples(X) / (shards_per_worker * n_workers * unit))
     if not is_lazy(X) and not isinstance(by_reference(X), MappedArray):
         item_bytes = getattr(getattr(X, "dtype", None), "itemsize", 8)
         bytes_per_unit = unit * max(1, math.prod(X.shape[1:])) * item_bytes

@@ -33,9 +33,10 @@ _N_ORIENTATIONS = 3
 # Distance of the coarse peaks as a share of that of matches, and how many of them there are in a
 # volume of the cube of that distance.
 _PEAKS_APART, _PEAKS_PER_CUBE = 0.5, 0.15
-# Seconds that a processor takes, about: for a voxel that is transformed, for a voxel of a window,
-# and for its product with a template. Their ratios say how far along a search is.
-_TRANSFORM, _WINDOW, _PRODUCT = 16e-9, 3e-9, 0.05e-9
+# Seconds that a processor takes, about: for a voxel of a template that is rotated, for a voxel that
+# is transformed, for a voxel of a window, and for its product with a template. Their ratios say how
+# far along a search is.
+_ROTATION, _TRANSFORM, _WINDOW, _PRODUCT = 230e-9, 16e-9, 3e-9, 0.05e-9
 
 
 class Level(NamedTuple):
@@ -197,15 +198,18 @@ def estimated_costs(search: TemplateSearch, shape: Sequence[int]) -> list[float]
             compared = max(1.0, share * n_rotations[number])
         n_voxels = 4.2 * (search.radius_voxels / level.binning) ** 3
         window = (2 * reach + 1) ** 3 * n_voxels
-        seconds.append(n_peaks * window * (_WINDOW + compared * _PRODUCT))
+        rotated = n_rotations[number] * (len(search.template) / level.binning) ** 3
+        at_peaks = n_peaks * window * (_WINDOW + compared * _PRODUCT)
+        seconds.append(_ROTATION * rotated + at_peaks)
     return seconds
 
 
 def everywhere_cost(shape: Sequence[int], size: int, n_rotations: int) -> float:
     """Return about how many seconds it takes to compare all voxels with a template on one core."""
-    n_voxels = sum(n_padded_voxels(outer, size) for _, outer in block_slices(shape, size))
-    # Three more for means and variances.
-    return _TRANSFORM * (n_rotations + 3) * n_voxels
+    blocks = [n_padded_voxels(outer, size) for _, outer in block_slices(tuple(shape), size)]
+    rotated = len(blocks) * n_rotations * size**3
+    # Three more transforms for means and variances.
+    return _ROTATION * rotated + _TRANSFORM * (n_rotations + 3) * sum(blocks)
 
 
 def _peaks(

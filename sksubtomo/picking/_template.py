@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
-from typing import Any, NamedTuple
+from typing import Any
 
 import joblib
 import numpy as np
@@ -19,39 +18,11 @@ from sksubtomo._utils._doc_link import DocLinkMixin
 from sksubtomo._utils._params import NumberInterval
 from sksubtomo.geometry import rotation_grid
 from sksubtomo.picking._checks import check_tomogram
-from sksubtomo.picking._coarse_to_fine import (
-    TemplateSearch,
-    estimated_costs,
-    everywhere_cost,
-    match_coarse_to_fine,
-)
+from sksubtomo.picking._coarse_to_fine import TemplateSearch, match_coarse_to_fine
 from sksubtomo.picking._correlation import ball_mask, match_template
 from sksubtomo.picking._dog import DifferenceOfGaussiansPicker
 from sksubtomo.picking._peaks import Picks, find_peaks, keep_apart
-
-# Edge of the volume, and rotations of each thread, by which speed is measured.
-_PROBE_EDGE, _PROBE_ROTATIONS = 80, 4
-
-
-class SearchPlan(NamedTuple):
-    """What it takes to search a tomogram for a template.
-
-    Parameters
-    ----------
-    n_rotations : int
-        Orientations of the angular step.
-    n_everywhere : int
-        Orientations that all voxels are compared with.
-    binning : int
-        Edge of these voxels in voxels of the tomogram.
-    seconds : float
-        Estimate for one tomogram.
-    """
-
-    n_rotations: int
-    n_everywhere: int
-    binning: int
-    seconds: float
+from sksubtomo.picking._plan import SearchPlan, plan_search
 
 
 class TemplateMatchingPicker(DocLinkMixin, BaseEstimator):
@@ -190,7 +161,7 @@ class TemplateMatchingPicker(DocLinkMixin, BaseEstimator):
             search.finest,
             tilt_range_deg=self.tilt_range_deg,
             device=device,
-            n_jobs=None if self.n_jobs is None else self._n_threads(device),
+            n_jobs=self._n_threads(device, by_default=False),
             report=report,
         )
 
@@ -238,15 +209,14 @@ class TemplateMatchingPicker(DocLinkMixin, BaseEstimator):
             If a parameter is out of range, or the template no cube.
         """
         self._validate_params()
-        search = self._search()
-        n_rotations, size = len(search.finest), len(search.template)
-        if self.search == "exhaustive":
-            cost = everywhere_cost(shape, size, n_rotations)
-            return SearchPlan(n_rotations, n_rotations, 1, cost * self._slowness(search))
-        first = search.levels[0]
-        cost = sum(estimated_costs(search, shape))
-        n_everywhere = len(search.rotations(first))
-        return SearchPlan(n_rotations, n_everywhere, first.binning, cost * self._slowness(search))
+        device, exhaustive = resolve_device(self.device), self.search == "exhaustive"
+        return plan_search(
+            self._search(),
+            shape,
+            exhaustive=exhaustive,
+            device=device,
+            n_jobs=self._n_threads(device, by_default=not exhaustive),
+        )
 
     def _pick(
         self,
@@ -274,7 +244,7 @@ class TemplateMatchingPicker(DocLinkMixin, BaseEstimator):
                 search,
                 allowed=allowed,
                 device=device,
-                n_jobs=self._n_threads(device),
+                n_jobs=self._n_threads(device, by_default=True),
                 report=report,
             )
         good = scores[:, 0] >= self.threshold
@@ -315,31 +285,13 @@ class TemplateMatchingPicker(DocLinkMixin, BaseEstimator):
     def _apart(self) -> float:
         return self.exclusion_radius_voxels or self._radius(2 * self._half)
 
-    def _n_threads(self, device: str) -> int | None:
-        """Return the number of threads that share a search; None where a GPU does the work."""
+    def _n_threads(self, device: str, *, by_default: bool) -> int | None:
+        """Return the number of threads that share a search; None where PyTorch or a GPU does it."""
         if torch.device(device).type != "cpu":
             return None
         if self.n_jobs is None:
-            return torch.get_num_threads()
+            return torch.get_num_threads() if by_default else None
         return max(1, self.n_jobs if self.n_jobs > 0 else joblib.cpu_count() + 1 + self.n_jobs)
-
-    def _slowness(self, search: TemplateSearch) -> float:
-        """Return the time of a short search over what it is estimated to cost."""
-        device = resolve_device(self.device)
-        n_jobs = self._n_threads(device)
-        size = len(search.template)
-        edges = (max(_PROBE_EDGE, 2 * size),) * 3
-        volume = np.random.default_rng(0).normal(size=edges).astype(np.float32)
-        rotations = rotation_grid(180.0)[: _PROBE_ROTATIONS * (n_jobs or 1)]
-        mask = ball_mask(size, search.radius_voxels)
-        seconds = []
-        for _ in range(3):  # at first, transforms are prepared
-            start = time.perf_counter()
-            match_template(
-                volume, volume[:size, :size, :size], mask, rotations, n_jobs=n_jobs, device=device
-            )
-            seconds.append(time.perf_counter() - start)
-        return min(seconds) / everywhere_cost(edges, size, len(rotations))
 
     def _with_orientations(self, peaks: Picks, rows: NDArray[np.intp]) -> Picks:
         rotations = rotation_grid(self.angular_step_deg, symmetry=self.symmetry)

@@ -212,7 +212,7 @@ class ProgressBar(Callback):
         """Advance the bar."""
         losses = ("train_loss", "valid_loss")
         last = net.history[-1]
-        self.bar_.update(**{name: f"{last[name]:.3g}" for name in losses if name in last})
+        self.bar_.update(1, {name: f"{last[name]:.3g}" for name in losses if name in last})
 
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Close the bar, so that it can be pickled away with the net."""
