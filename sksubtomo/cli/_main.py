@@ -30,6 +30,7 @@ from sksubtomo.cli._relion import (
 
 OK, FAILED, INTERRUPTED = 0, 1, 130
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _COMMANDS = ("simulate", "pick", "extract", "fit", "predict", "evaluate", "info")
 _EPILOG = """\
 A session, from tomograms to clean particles:
@@ -66,6 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Before anything heavy is imported, and while Python ends.
     end = _EndAtOnce()
     end.exit_code = _main(sys.argv[1:])
+    # Python puts its own handlers away as it ends, but leaves signals alone that are ignored.
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     return end.exit_code
 
 
@@ -80,7 +84,7 @@ class _EndAtOnce:
 
     def __init__(self) -> None:
         self.exit_code: int | None = None
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in _SIGNALS:
             signal.signal(number, self._end)
 
     def _end(self, number: int, frame: FrameType | None) -> None:
