@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from _results import append_rows, environment, mean_and_spread, read_rows
+from _results import append_rows, ends_in_order, environment, mean_and_spread, read_rows
 from scipy.optimize import linear_sum_assignment
 from sklearn.pipeline import make_pipeline
 
@@ -272,6 +272,7 @@ def render(path):
     return text
 
 
+@ends_in_order
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

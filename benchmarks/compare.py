@@ -30,7 +30,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from _data import data_name, load
 from _methods import DEFAULT, METHODS, Task
-from _results import append_rows, environment, mean_and_spread, read_rows
+from _results import append_rows, ends_in_order, environment, mean_and_spread, read_rows
 from joblib import Parallel, delayed
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 from sklearn.model_selection import train_test_split
@@ -256,6 +256,7 @@ def draw(path):
     figure.savefig(path.with_suffix(".png"), dpi=120, bbox_inches="tight")
 
 
+@ends_in_order
 def main():
     options = parse_arguments()
     run(options)

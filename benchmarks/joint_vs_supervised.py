@@ -12,7 +12,7 @@ import importlib.util
 from pathlib import Path
 
 import numpy as np
-from _results import append_rows, environment, mean_and_spread, read_rows
+from _results import append_rows, ends_in_order, environment, mean_and_spread, read_rows
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks/results/joint_vs_supervised.csv"
@@ -47,6 +47,7 @@ def render(rows):
     return "\n".join(lines) + "\n"
 
 
+@ends_in_order
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])

@@ -28,7 +28,7 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from _few_labels import METHODS
-from _results import append_rows, environment, mean_and_spread, read_rows
+from _results import append_rows, ends_in_order, environment, mean_and_spread, read_rows
 from _simulated_maps import make_volumes
 from sklearn.pipeline import Pipeline
 
@@ -191,6 +191,7 @@ def draw(path):
     plt.close(figure)
 
 
+@ends_in_order
 def main():
     options = parse_arguments()
     run(options)

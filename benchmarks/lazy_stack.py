@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from _results import append_rows, environment, read_rows
+from _results import append_rows, ends_in_order, environment, read_rows
 
 from sksubtomo.io import SubtomogramStack, write_mrc
 from sksubtomo.io import _stack as stack_module
@@ -106,6 +106,7 @@ def render(path):
     return text
 
 
+@ends_in_order
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

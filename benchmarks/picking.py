@@ -12,7 +12,7 @@ import time
 from itertools import product
 from pathlib import Path
 
-from _results import append_rows, environment, mean_and_spread, read_rows
+from _results import append_rows, ends_in_order, environment, mean_and_spread, read_rows
 
 from sksubtomo.datasets import load_density, make_tomogram
 from sksubtomo.picking import (
@@ -102,6 +102,7 @@ def render(path):
     return text
 
 
+@ends_in_order
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

@@ -16,7 +16,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
-from _results import append_rows, environment, mean_and_spread, read_rows
+from _results import append_rows, ends_in_order, environment, mean_and_spread, read_rows
 from torch.nn import functional as F
 
 from sksubtomo.datasets import make_subtomograms
@@ -107,6 +107,7 @@ def render(rows):
     return "\n".join(lines) + "\n"
 
 
+@ends_in_order
 def main(arguments=None):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

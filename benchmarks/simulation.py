@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from _results import append_rows, environment, mean_and_spread, read_rows
+from _results import append_rows, ends_in_order, environment, mean_and_spread, read_rows
 
 from sksubtomo.datasets import make_paper_simulated, make_subtomograms
 
@@ -99,6 +99,7 @@ def render(path):
     return text
 
 
+@ends_in_order
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -118,8 +119,11 @@ def main():
         process = context.Process(target=measure, args=(case, n, options.jobs, sender))
         process.start()
         sender.close()
-        append_rows(options.results, [receiver.recv()])
-        process.join()
+        try:
+            append_rows(options.results, [receiver.recv()])
+        finally:
+            process.terminate()  # an interrupt would wait for it
+            process.join()
     print(render(options.results))
 
 

@@ -6,6 +6,6 @@ from pathlib import Path
 BENCHMARKS = Path(__file__).resolve().parents[1]
 sys.path.append(str(BENCHMARKS))
 
-from _results import append_rows, environment, read_rows  # noqa: E402
+from _results import append_rows, ends_in_order, environment, read_rows  # noqa: E402
 
-__all__ = ["BENCHMARKS", "append_rows", "environment", "read_rows"]
+__all__ = ["BENCHMARKS", "append_rows", "ends_in_order", "environment", "read_rows"]

@@ -26,7 +26,7 @@ from _harness import launch, make_row, run_rounds
 from _machine import commit, machine
 from _profiles import PROFILES
 from _render import render
-from _shared import BENCHMARKS, append_rows, read_rows
+from _shared import BENCHMARKS, append_rows, ends_in_order, read_rows
 
 from sksubtomo._torch import PRECISIONS
 
@@ -86,6 +86,7 @@ def run(options, launch=launch):
         print(f"{name}: {row['seconds']} s per {row['unit']}", flush=True)
 
 
+@ends_in_order
 def main(arguments=None):
     options = parse_arguments(arguments)
     run(options)
