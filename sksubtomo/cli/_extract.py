@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
             written, outcomes.codes[rows] = _cut(folder, where, centers, rows, path, options, bar)
             images[list(written)] = [str(options.output / image) for image in written.values()]
 
-        over_tomograms(files, cut, outcomes.fail, quiet=True)
+        over_tomograms(files, cut, outcomes.fail)
         code = outcomes.finish()
         kept = np.flatnonzero(images != "")
         if not len(kept):
@@ -110,7 +110,7 @@ def _look(
         bar.update(len(rows))
 
     with bar:
-        over_tomograms(files, look, outcomes.fail, quiet=True)
+        over_tomograms(files, look, outcomes.fail)
     code = outcomes.finish()
     logger.info(
         "%s in %s; nothing written.",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sksubtomo._utils._interrupts import Interrupted, check_interrupt, uninterrupted
+from sksubtomo._utils._interrupts import Interrupted, uninterrupted
 from sksubtomo._utils._messages import plural, shorten
 from sksubtomo._utils._progress import Progress, clock
 from sksubtomo.cli._model import check_voxel_size
@@ -112,7 +112,6 @@ def run(options: argparse.Namespace) -> int:
     bar = Progress("Picking", len(files), "tomogram", shown=not options.quiet)
 
     def pick(name: str, path: Path) -> None:
-        check_interrupt()
         check_voxel_size(path, None if options.voxel_size else voxel_size)
         n_before = bar.done
         if not options.dry_run:
@@ -127,7 +126,7 @@ def run(options: argparse.Namespace) -> int:
 
     try:
         with bar:
-            over_tomograms(files, pick, fail, quiet=True)
+            over_tomograms(files, pick, fail)
     except Interrupted as interrupt:
         _keep(picks, len(files), voxel_size, options, interrupt)
         raise

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from sksubtomo._utils._interrupts import check_interrupt
 from sksubtomo._utils._messages import plural
 from sksubtomo._utils._progress import Progress
 from sksubtomo.cli._model import Model, check_voxel_size, load_model
@@ -151,7 +150,6 @@ def _classify(
     bar = Progress("Classifying", len(particles), "particle", shown=not options.quiet)
 
     def classify(name: str, path: Path) -> None:
-        check_interrupt()
         rows = outcomes.rows(name)
         check_voxel_size(path, model.voxel_size_angstrom)
         stack = SubtomogramStack(
@@ -165,6 +163,7 @@ def _classify(
         for error in stack.file_errors.values():
             raise ValueError(error)
         outcomes.codes[rows] = stack.outcomes
+        bar.update(len(rows) if options.dry_run else len(rows) - len(stack))
         if len(stack) and not options.dry_run:
             with lost_workers_told():
                 probabilities[rows[stack.index]] = parallel_predict(
@@ -172,7 +171,7 @@ def _classify(
                 )
 
     with bar:
-        over_tomograms(files, classify, outcomes.fail, quiet=True)
+        over_tomograms(files, classify, outcomes.fail)
     return probabilities
 
 

@@ -24,7 +24,7 @@ from sksubtomo.picking._local import LocalMatches, match_around
 from sksubtomo.picking._peaks import find_peaks
 from sksubtomo.picking._threads import Report
 
-# The coarsest angular step is from this one to below twice as much, in degrees.
+# The coarsest angular step is above this one, and at most twice as much, in degrees.
 _COARSE_STEP_DEG = 20.0
 # Fewest voxels along the edge of a binned template, and the largest binning.
 _SMALLEST_EDGE, _LARGEST_BINNING = 8, 4
@@ -76,7 +76,7 @@ class TemplateSearch(NamedTuple):
     def levels(self) -> list[Level]:
         """Levels from coarse to fine; at the first, all of the tomogram is searched."""
         steps, binnings = [self.step_deg], [1]
-        while steps[0] < _COARSE_STEP_DEG:
+        while steps[0] <= _COARSE_STEP_DEG:
             steps.insert(0, 2 * steps[0])
         while 2 * binnings[0] <= min(_LARGEST_BINNING, len(self.template) // _SMALLEST_EDGE):
             binnings.insert(0, 2 * binnings[0])
@@ -89,6 +89,11 @@ class TemplateSearch(NamedTuple):
     def finest(self) -> Rotation:
         """All orientations of the finest step."""
         return rotation_grid(self.step_deg, symmetry=self.symmetry)
+
+    @property
+    def is_coarse(self) -> bool:
+        """Whether the first level is coarser than the last; if not, there is nothing to gain."""
+        return self.levels[0] != self.levels[-1]
 
     def rotations(self, level: Level) -> Rotation:
         """Return the orientations of a level."""

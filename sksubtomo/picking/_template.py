@@ -49,6 +49,7 @@ class TemplateMatchingPicker(DocLinkMixin, BaseEstimator):
         scores, which are many more than picks, finer steps follow, the last with the voxels of the
         tomogram and `angular_step_deg`. It takes a small part of the time, and finds as much on
         simulated tomograms; peaks and orientations that coarse steps do not lead to are missed.
+        Templates below 16 voxels are not binned; with steps above 20 degrees, both are the same.
     tilt_range_deg : float or (float, float), default=60
         See :func:`sksubtomo.fourier.missing_wedge_mask`.
     threshold : float, default=0
@@ -209,7 +210,7 @@ class TemplateMatchingPicker(DocLinkMixin, BaseEstimator):
             If a parameter is out of range, or the template no cube.
         """
         self._validate_params()
-        device, exhaustive = resolve_device(self.device), self.search == "exhaustive"
+        device, exhaustive = resolve_device(self.device), not self._is_coarse()
         return plan_search(
             self._search(),
             shape,
@@ -226,7 +227,7 @@ class TemplateMatchingPicker(DocLinkMixin, BaseEstimator):
         report: Callable[[float], None] | None,
     ) -> Picks:
         """Pick where it is allowed, which is everywhere by default."""
-        if self.search == "exhaustive":
+        if not self._is_coarse():
             scores, best = self.score_map(tomogram, report=report)
             peaks = find_peaks(
                 scores if allowed is None else np.where(allowed, scores, np.nan),
@@ -256,6 +257,11 @@ class TemplateMatchingPicker(DocLinkMixin, BaseEstimator):
         rows = rows[keep_apart(places[rows], self._apart, max_picks)]
         peaks = Picks(places[rows].astype(np.float64), scores[rows, 0].astype(np.float64))
         return self._with_orientations(peaks, rotations[rows, 0])
+
+    def _is_coarse(self) -> bool:
+        """Whether to search from coarse to fine, which small templates and large steps are not."""
+        self._validate_params()
+        return self.search != "exhaustive" and self._search().is_coarse
 
     def _checked(self, tomogram: Any) -> tuple[NDArray[np.float32], TemplateSearch]:
         self._validate_params()

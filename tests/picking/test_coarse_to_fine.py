@@ -38,7 +38,7 @@ def crowd():
 
 def picker(**params):
     density = load_density("groel", voxel_size_angstrom=16.0)
-    defaults = {"angular_step_deg": 30.0, "symmetry": "D7", "max_picks": 4}
+    defaults = {"angular_step_deg": 20.0, "symmetry": "D7", "max_picks": 4}
     return TemplateMatchingPicker(-density, **{**defaults, **params})
 
 
@@ -163,7 +163,8 @@ def test_orientations_around_one_are_those_within_a_step(symmetry):
     [
         (7, 30.0, [(1, 30.0), (1, 30.0)]),
         (21, 15.0, [(2, 30.0), (1, 15.0)]),
-        (21, 5.0, [(2, 20.0), (2, 10.0), (1, 5.0)]),
+        (21, 5.0, [(2, 40.0), (2, 20.0), (2, 10.0), (1, 5.0)]),
+        (13, 20.0, [(1, 40.0), (1, 20.0)]),
         (64, 15.0, [(4, 30.0), (2, 30.0), (1, 15.0)]),
         (64, 90.0, [(4, 90.0), (2, 90.0), (1, 90.0)]),
     ],
@@ -176,7 +177,7 @@ def test_levels(size, step, levels):
 def test_a_box_that_is_mostly_empty_has_no_picks_there():
     tomogram = np.zeros((24, 40, 40), np.float32)
     tomogram[:, :20] = np.random.default_rng(0).normal(size=(24, 20, 40))
-    found = picker(angular_step_deg=60.0, max_picks=None).pick(tomogram)
+    found = picker(max_picks=None).pick(tomogram)
     assert (found.coordinates[:, 1] < 28).all()
 
 
@@ -187,3 +188,11 @@ def test_the_plan_counts_orientations_and_estimates():
     assert plan.seconds > 0
     slow = picker(angular_step_deg=15.0, search="exhaustive").plan((40, 80, 80))
     assert (slow.n_rotations, slow.n_everywhere, slow.binning) == (plan.n_rotations,) * 2 + (1,)
+
+
+def test_where_nothing_is_coarser_the_search_is_exhaustive(crowd):
+    fast, slow = (
+        picker(search=search, angular_step_deg=60.0).pick(crowd.tomogram)
+        for search in ("coarse_to_fine", "exhaustive")
+    )
+    assert all(np.array_equal(a, b) for a, b in zip(fast, slow, strict=True))
