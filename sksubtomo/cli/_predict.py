@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +26,12 @@ from sksubtomo.cli._tomograms import locate_tomograms, over_tomograms
 from sksubtomo.cli._workers import add_workers, lost_workers_told, workers
 
 if TYPE_CHECKING:
-    from sksubtomo.io import ParticleTable
+    from sksubtomo.io import ParticleTable, SubtomogramStack
 
 JOB_OUTPUT = PARTICLES
+# Particles from one report of progress to the next: whole batches, so that bits stay the same.
+# Workers get more at a time, since each shard takes the classifier along.
+_ROWS_ALONE, _ROWS_PER_WORKER = 256, 2048
 _WITHOUT_CLASSES = (".json", ".coords")
 _WITHOUT_PROBABILITIES = (".tbl", ".em", *_WITHOUT_CLASSES)
 EPILOG = (
@@ -144,7 +147,6 @@ def _classify(
 ) -> NDArray[np.float64]:
     """Return probabilities, 0 where there are none; a dry run looks at the boxes only."""
     from sksubtomo.io import SubtomogramStack
-    from sksubtomo.parallel import parallel_predict
 
     probabilities = np.zeros((len(particles), len(model.classifier.classes_)))
     bar = Progress("Classifying", len(particles), "particle", shown=not options.quiet)
@@ -165,14 +167,28 @@ def _classify(
         outcomes.codes[rows] = stack.outcomes
         bar.update(len(rows) if options.dry_run else len(rows) - len(stack))
         if len(stack) and not options.dry_run:
-            with lost_workers_told():
-                probabilities[rows[stack.index]] = parallel_predict(
-                    model.classifier, stack, report=bar.update
-                )
+            probabilities[rows[stack.index]] = _predict_proba(model.classifier, stack, bar)
 
     with bar:
         over_tomograms(files, classify, outcomes.fail)
     return probabilities
+
+
+def _predict_proba(classifier: Any, stack: SubtomogramStack, bar: Progress) -> NDArray:
+    """Return probabilities, predicted in parts of whole batches, after each of which is told."""
+    import joblib
+
+    from sksubtomo.parallel import parallel_predict
+
+    n_workers = joblib.effective_n_jobs(None)
+    n_rows = _ROWS_ALONE if n_workers == 1 else _ROWS_PER_WORKER * n_workers
+    parts = []
+    for start in range(0, len(stack), n_rows):
+        part = stack[start : start + n_rows] if len(stack) > n_rows else stack
+        with lost_workers_told():
+            parts.append(parallel_predict(classifier, part))
+        bar.update(len(part))
+    return np.concatenate(parts)
 
 
 def _write(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import joblib
@@ -26,7 +26,6 @@ from sksubtomo.parallel._parent import end_with_parent
 
 # Some, so that a fast worker helps a slow one; few, since each takes the fitted estimator along.
 _SHARDS_PER_WORKER = 4
-_SHARDS_ALONE = 100
 # Of volumes in memory, which travel with their shard.
 _BYTES_PER_SHARD = 2**26
 _NO_PREDICTION = ("fit", "partial_fit", "get_", "set_")
@@ -55,7 +54,6 @@ def parallel_predict(
     method: str = "predict_proba",
     shard_size: int | None = None,
     n_jobs: int | None = None,
-    report: Callable[[int], None] | None = None,
 ) -> NDArray:
     """Predict for many volumes with many workers, which joblib provides.
 
@@ -80,9 +78,6 @@ def parallel_predict(
     n_jobs : int, optional
         Number of workers; -1 is one a core. By default what ``joblib.parallel_config`` says, else
         1. A dask cluster uses all it has.
-    report : callable, optional
-        Called with the number of rows of each shard that is done, in order. What it raises, such as
-        ``KeyboardInterrupt``, ends the prediction.
 
     Returns
     -------
@@ -118,33 +113,15 @@ def parallel_predict(
         name = type(estimator).__name__
         raise ValueError(f"Found array with 0 sample(s) while {name} requires a minimum of 1.")
     if shard_size is None:
-        n_workers = joblib.effective_n_jobs(n_jobs)
-        # Nothing travels to a single one, whose progress is to be seen.
-        alone = n_workers == 1 and report is not None
-        shard_size = _default_shard_size(
-            estimator, X, n_workers, _SHARDS_ALONE if alone else _SHARDS_PER_WORKER
-        )
+        shard_size = _default_shard_size(estimator, X, joblib.effective_n_jobs(n_jobs))
     elif not is_integer(shard_size) or shard_size < 1:
         raise ValueError(f"shard_size={shard_size!r} must be a whole number from 1, or None.")
-    tasks = (
-        joblib.delayed(_predict_shard)(estimator, method, shard, os.getpid())
-        for shard in _shards(X, n_rows, int(shard_size))
-    )
-    parts = []
     with large_tasks():
-        for part in _parallel(n_jobs)(tasks):
-            parts.append(part)
-            if report is not None:
-                report(len(part))
+        parts = joblib.Parallel(n_jobs=n_jobs)(
+            joblib.delayed(_predict_shard)(estimator, method, shard, os.getpid())
+            for shard in _shards(X, n_rows, int(shard_size))
+        )
     return np.concatenate(parts)
-
-
-def _parallel(n_jobs: int | None) -> joblib.Parallel:
-    """Return what runs tasks, and hands out results as they come where the backend can."""
-    try:
-        return joblib.Parallel(n_jobs=n_jobs, return_as="generator")
-    except ValueError:
-        return joblib.Parallel(n_jobs=n_jobs)
 
 
 def _shards(X: Any, n_rows: int, size: int) -> Iterator[Shard]:
@@ -165,14 +142,12 @@ def _predict_shard(estimator: Any, method: str, shard: Shard, caller: int) -> ND
     return rows
 
 
-def _default_shard_size(
-    estimator: Any, X: Any, n_workers: int, shards_per_worker: int = _SHARDS_PER_WORKER
-) -> int:
+def _default_shard_size(estimator: Any, X: Any, n_workers: int) -> int:
     """Rows in a shard: whole batches, since a row's place in its batch can matter to a bit."""
     last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
     voxels = getattr(last, "n_features_in_", None) or math.prod(X.shape[1:])
     unit = rows_per_batch(max(1, voxels), "cuda")  # whole batches on the CPU, too
-    n_units = math.ceil(_num_samples(X) / (shards_per_worker * n_workers * unit))
+    n_units = math.ceil(_num_samples(X) / (_SHARDS_PER_WORKER * n_workers * unit))
     if not is_lazy(X) and not isinstance(by_reference(X), MappedArray):
         item_bytes = getattr(getattr(X, "dtype", None), "itemsize", 8)
         bytes_per_unit = unit * max(1, math.prod(X.shape[1:])) * item_bytes
