@@ -1,9 +1,12 @@
 """Rows of results in a CSV file, which survive an interrupted run, and their tables."""
 
 import csv
+import functools
+import io
 import os
 import platform
 import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 
@@ -13,6 +16,26 @@ import skorch
 import torch
 
 import sksubtomo
+from sksubtomo._utils._interrupts import watching
+
+
+def ends_in_order(main):
+    """Let Ctrl-C and SIGTERM end a script with exit code 130 or 143, a line, and no other output.
+
+    The row in progress is not stored, and tables and figures are not rendered.
+    """
+
+    @functools.wraps(main)
+    def run(*args, **kwargs):
+        try:
+            with watching(None):
+                return main(*args, **kwargs)
+        except KeyboardInterrupt as interrupt:
+            said = str(interrupt) or "Interrupted"
+            print(f"{said}: what is stored is whole; run again to go on.", file=sys.stderr)
+            raise SystemExit(getattr(interrupt, "exit_code", 130)) from None
+
+    return run
 
 
 def environment():
@@ -77,7 +100,7 @@ def read_rows(path):
 
 
 def append_rows(path, rows):
-    """Append rows, with a header if the file is new, and wait until they are on the disk.
+    """Append rows, all or none, and a header if the file is new; wait until they are on the disk.
 
     Raises
     ------
@@ -93,12 +116,13 @@ def append_rows(path, rows):
             header = next(csv.reader(file))
         if header != columns:
             raise SystemExit(f"{path} has other columns: {sorted(set(header) ^ set(columns))}.")
-    with open(path, "a", newline="") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        if new:
-            writer.writeheader()
-        writer.writerows(rows)
-        file.flush()
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    if new:
+        writer.writeheader()
+    writer.writerows(rows)
+    with open(path, "ab", buffering=0) as file:
+        file.write(text.getvalue().encode())  # all at once, or an interrupt could come between rows
         os.fsync(file.fileno())
 
 

@@ -31,6 +31,7 @@ import numpy as np
 from _arguments import make_parser, positive
 from _results import (
     append_rows,
+    ends_in_order,
     environment,
     markdown_table,
     mean_and_spread,
@@ -277,6 +278,7 @@ def render(path):
     return write_markdown(path, lines)
 
 
+@ends_in_order
 def main():
     parser = make_parser(__doc__, "clean_candidates", seeds=[0, 1, 2])
     parser.add_argument("--data", nargs="+", choices=METHODS, default=list(METHODS))

@@ -32,6 +32,7 @@ from _data import data_name, load
 from _methods import DEFAULT, METHODS, Task
 from _results import (
     append_rows,
+    ends_in_order,
     environment,
     markdown_table,
     mean_and_spread,
@@ -258,6 +259,7 @@ def draw(path):
     figure.savefig(path.with_suffix(".png"), dpi=120, bbox_inches="tight")
 
 
+@ends_in_order
 def main():
     options = parse_arguments()
     run(options)

@@ -14,6 +14,7 @@ import numpy as np
 from _arguments import make_parser
 from _results import (
     append_rows,
+    ends_in_order,
     environment,
     markdown_table,
     mean_and_spread,
@@ -49,6 +50,7 @@ def render(path):
     return write_markdown(path, [title, "", *markdown_table(header, table)])
 
 
+@ends_in_order
 def main():
     options = make_parser(__doc__, "joint_vs_supervised", seeds=[0, 1, 2]).parse_args()
     demo = load_demo()

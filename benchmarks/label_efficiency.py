@@ -29,6 +29,7 @@ from _arguments import make_parser, positive
 from _label_efficiency_methods import METHODS
 from _results import (
     append_rows,
+    ends_in_order,
     environment,
     markdown_table,
     mean_and_spread,
@@ -187,6 +188,7 @@ def draw(path):
     plt.close(figure)
 
 
+@ends_in_order
 def main():
     options = parse_arguments()
     run(options)

@@ -15,7 +15,14 @@ from pathlib import Path
 
 import numpy as np
 from _arguments import make_parser, positive
-from _results import append_rows, environment, markdown_table, read_rows, write_markdown
+from _results import (
+    append_rows,
+    ends_in_order,
+    environment,
+    markdown_table,
+    read_rows,
+    write_markdown,
+)
 
 from sksubtomo.io import SubtomogramStack, write_mrc
 from sksubtomo.io import _stack as stack_module
@@ -102,6 +109,7 @@ def render(path):
     return write_markdown(path, lines)
 
 
+@ends_in_order
 def main():
     parser = make_parser(__doc__, "lazy_stack")
     parser.add_argument("--n-boxes", type=positive, default=200_000)

@@ -13,6 +13,7 @@ from itertools import product
 from _arguments import make_parser
 from _results import (
     append_rows,
+    ends_in_order,
     environment,
     markdown_table,
     mean_and_spread,
@@ -106,6 +107,7 @@ def render(path):
     return write_markdown(path, [*lines, *markdown_table(header, table)])
 
 
+@ends_in_order
 def main():
     parser = make_parser(__doc__, "picking", seeds=[0, 1, 2])
     parser.add_argument("--snr", type=float, nargs="+", default=[0.03, 0.1, 0.5])

@@ -18,6 +18,7 @@ import numpy as np
 from _arguments import make_parser
 from _results import (
     append_rows,
+    ends_in_order,
     environment,
     markdown_table,
     mean_and_spread,
@@ -109,6 +110,7 @@ def render(path):
     return write_markdown(path, [title, "", *markdown_table(header, table)])
 
 
+@ends_in_order
 def main(arguments=None):
     parser = make_parser(__doc__, "same_accuracy", seeds=[0, 1, 2, 3, 4])
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=["fast", "plain"])

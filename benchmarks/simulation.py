@@ -18,6 +18,7 @@ import numpy as np
 from _arguments import make_parser, positive
 from _results import (
     append_rows,
+    ends_in_order,
     environment,
     markdown_table,
     mean_and_spread,
@@ -97,6 +98,7 @@ def render(path):
     return write_markdown(path, [title, "", *markdown_table(header, table)])
 
 
+@ends_in_order
 def main():
     parser = make_parser(__doc__, "simulation")
     parser.add_argument("--paper", type=positive, metavar="N", help="volumes per class; else quick")
@@ -113,8 +115,11 @@ def main():
         process = context.Process(target=measure, args=(case, n, options.jobs, sender))
         process.start()
         sender.close()
-        append_rows(options.results, [receiver.recv()])
-        process.join()
+        try:
+            append_rows(options.results, [receiver.recv()])
+        finally:
+            process.terminate()  # an interrupt would wait for it
+            process.join()
     print(render(options.results))
 
 

@@ -34,6 +34,7 @@ from _results import (
     commit,
     cpu_instructions,
     cpu_model,
+    ends_in_order,
     environment,
     missing_keys,
     read_rows,
@@ -117,6 +118,7 @@ def n_rounds_of(entry, options):
     return options.rounds or of_profile
 
 
+@ends_in_order
 def main(arguments=None):
     options = parse_arguments(arguments)
     run(options)

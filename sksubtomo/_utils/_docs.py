@@ -86,6 +86,9 @@ standardize : bool, default={default}
     volumes to the network's scale.
 n_workers : int, default={default}
     Processes that read batches ahead, for volumes in files.
+keep_interrupted : bool, default={default}
+    Whether a training that is interrupted, as by Ctrl-C, ends with the weights that it has. If not,
+    ``fit`` raises ``KeyboardInterrupt``, and the estimator is what it was before.
 accelerate : bool, default={default}
     Whether processes that a launcher started train together, sharing each batch. Needs the extra
     ``accelerate``.
@@ -144,7 +147,7 @@ _GROUPS = {
     "training_settings": (
         *("optimizer", "betas", "weight_decay", "schedule", "average_decay", "labeled_share"),
         *("steps_per_epoch", "validation_fraction", "n_iter_no_change", "standardize"),
-        *("n_workers", "accelerate", "verbose"),
+        *("n_workers", "accelerate", "keep_interrupted", "verbose"),
     ),
 }
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from sksubtomo._utils._interrupts import about_to_publish
 from sksubtomo._utils._messages import shorten
 from sksubtomo.exceptions import FileFormatError
 
@@ -41,6 +42,7 @@ def atomic_path(path: str | os.PathLike[str], *, overwrite: bool) -> Iterator[Pa
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}{path.suffix}")
     try:
         yield temporary
+        about_to_publish(path)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -65,9 +67,10 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise FileExistsError(f"{path} exists. Choose another name, or remove it.")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    temporary.mkdir()
     try:
+        temporary.mkdir()
         yield temporary
+        about_to_publish(path)
         os.replace(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -107,11 +107,11 @@ def check_volumes(
 
 @contextmanager
 def unchanged_on_error(estimator: Any) -> Iterator[None]:
-    """Leave an estimator as it was if a check fails, so that its last fit stays usable."""
+    """Leave an estimator as it was if a fit fails or is interrupted, so that its last one stays."""
     before = dict(vars(estimator))
     try:
         yield
-    except Exception:
+    except BaseException:  # KeyboardInterrupt, too
         # scikit-learn ends the callbacks of the fit afterwards.
         callbacks = {n: v for n, v in vars(estimator).items() if n.startswith(_OF_CALLBACKS)}
         vars(estimator).clear()

@@ -138,6 +138,10 @@ class BaseVolumeEstimator(
         ValueError
             If `X` or `y` is malformed, no volume or only one class is labeled, or the box is
             too small for the network; before any training.
+        KeyboardInterrupt
+            If the training is interrupted, as by Ctrl-C. The estimator is what it was before,
+            unless ``keep_interrupted`` of ``training`` is True: then the training ends with the
+            weights that it has, and a ConvergenceWarning.
 
         Warns
         -----
@@ -259,7 +263,7 @@ class BaseVolumeEstimator(
 
     def record(self, dataset: VolumeDataset) -> None:
         """Set the attributes that tell of the training."""
-        # skorch takes an interrupt for the end of the training; so its last epoch may be torn.
+        # The last epoch may be torn, if an interrupted training is kept.
         complete = [epoch for epoch in self.net_.history if "train_loss" in epoch]
         self.history_ = [epoch_figures(epoch) for epoch in complete]
         self.n_iter_ = len(self.history_)

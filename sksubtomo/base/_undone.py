@@ -17,7 +17,7 @@ def undone_on_error(estimator: Any) -> Iterator[None]:
     try:
         with unchanged_on_error(estimator):
             yield
-    except Exception:
+    except BaseException:  # an interrupt, too
         if net is not None and len(net.history) > n_epochs:
             del estimator.net_
         raise

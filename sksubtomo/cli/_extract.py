@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sksubtomo._utils._messages import plural
+from sksubtomo._utils._progress import Progress
 from sksubtomo.cli._model import voxel_size
 from sksubtomo.cli._options import (
     BORDERS,
@@ -28,6 +29,7 @@ EPILOG = (
     "and FOLDER/particles.star of the particles that have a box, with rlnImageName. To learn and "
     "predict, boxes need not be cut: fit and predict read them from the tomograms."
 )
+JOB_OUTPUT = "boxes"
 logger = logging.getLogger("sksubtomo")
 
 
@@ -48,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="shift boxes to centers between voxels by splines, which smooths noise; by default, "
         "the nearest voxel is the center",
     )
-    add_output(parser, "folder to make", folder=True)
+    add_output(parser, "folder to make", required=False, folder=True)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -65,16 +67,17 @@ def run(options: argparse.Namespace) -> int:
     if options.dry_run:
         return _look(particles.coordinates, outcomes, files, options)
     images = np.full(len(particles), "", dtype=object)
-    with atomic_folder(options.output) as folder:
+    bar = Progress("Cutting boxes", len(particles), "particle", shown=not options.quiet)
+    with bar, atomic_folder(options.output) as folder:
 
         def cut(name: str, path: Path) -> None:
             rows = outcomes.rows(name)
             where = f"subtomograms/{folders[name]}"
             centers = particles.coordinates[rows]
-            written, outcomes.codes[rows] = _cut(folder, where, centers, rows, path, options)
+            written, outcomes.codes[rows] = _cut(folder, where, centers, rows, path, options, bar)
             images[list(written)] = [str(options.output / image) for image in written.values()]
 
-        over_tomograms(files, cut, outcomes.fail, quiet=options.quiet)
+        over_tomograms(files, cut, outcomes.fail)
         code = outcomes.finish()
         kept = np.flatnonzero(images != "")
         if not len(kept):
@@ -98,13 +101,16 @@ def _look(
     options: argparse.Namespace,
 ) -> int:
     """Do all but write, and return the exit code."""
+    bar = Progress("Checking", len(outcomes.codes), "particle", shown=not options.quiet)
 
     def look(name: str, path: Path) -> None:
         rows = outcomes.rows(name)
         _edge(path, options)
         outcomes.codes[rows] = _outcomes(_voxels(path, options), coordinates[rows], options)
+        bar.update(len(rows))
 
-    over_tomograms(files, look, outcomes.fail, quiet=options.quiet)
+    with bar:
+        over_tomograms(files, look, outcomes.fail)
     code = outcomes.finish()
     logger.info(
         "%s in %s; nothing written.",
@@ -157,6 +163,7 @@ def _cut(
     rows: NDArray[np.intp],
     path: Path,
     options: argparse.Namespace,
+    bar: Progress,
 ) -> tuple[dict[int, str], NDArray[np.str_]]:
     """Write the boxes of one tomogram; return their names by row of the table, and outcomes."""
     from sksubtomo.io import extract_subtomograms, write_mrc
@@ -174,4 +181,6 @@ def _cut(
             subvoxel="interpolate" if options.interpolate else "round",
         )
         write_mrc(folder / name, box[0], edge)
+        bar.update()
+    bar.update(len(rows) - len(written))
     return written, outcomes

@@ -40,6 +40,7 @@ EPILOG = (
     "Labels are the class numbers of the table of particles (rlnClassNumber, 0 where unknown), or "
     "those of --labels. All particles are learned from, labeled or not, except by 'supervised'."
 )
+JOB_OUTPUT = "model.joblib"
 METHODS = {
     "joint": ("sksubtomo.semi_supervised", "AutoencodingClassifier"),
     "supervised": ("sksubtomo.neural_network", "CNNClassifier"),
@@ -87,7 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1; default: auto")
     group.add_argument("--random-state", type=int, default=0, metavar="SEED", help="default: 0")
     group.add_argument("--j", type=positive_int, metavar="N", help="threads")
-    add_output(parser, "model file to write")
+    add_output(parser, "model file to write", required=False)
 
 
 def _add_labels(parser: argparse.ArgumentParser) -> None:

@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import logging
+import os
+import signal
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
-from sksubtomo._utils._messages import shorten
 from sksubtomo._version import __version__
-from sksubtomo.cli import _evaluate, _extract, _fit, _info, _pick, _predict, _simulate
-from sksubtomo.cli._relion import mark_failure
+from sksubtomo.cli._relion import (
+    ABORTED,
+    FAILURE,
+    abort_request,
+    add_job,
+    intended_output,
+    job_folders,
+    mark,
+    relion_job,
+    resolve_output,
+)
 
 OK, FAILED, INTERRUPTED = 0, 1, 130
 
-_COMMANDS = {
-    "simulate": _simulate,
-    "pick": _pick,
-    "extract": _extract,
-    "fit": _fit,
-    "predict": _predict,
-    "evaluate": _evaluate,
-    "info": _info,
-}
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_COMMANDS = ("simulate", "pick", "extract", "fit", "predict", "evaluate", "info")
 _EPILOG = """\
 A session, from tomograms to clean particles:
   sksubtomo pick --template map.mrc --tomograms tomograms/ --output candidates.star
@@ -35,7 +41,8 @@ A session, from tomograms to clean particles:
       --keep 1 --output clean.star
 
 Exit codes: 0 done; 1 failed, and nothing written; 2 wrong arguments; 3 done, but some
-particles or tomograms could not be used, which are named; 130 interrupted.
+particles or tomograms could not be used, which are named; 130 interrupted (Ctrl-C, or
+RELION_JOB_ABORT_NOW), 143 terminated (SIGTERM), and what was there is kept.
 """
 
 logger = logging.getLogger("sksubtomo")
@@ -53,14 +60,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
     -------
     code : int
         0 where all is done, 1 where nothing is, 3 where particles or tomograms had to be left out,
-        130 after an interrupt. Wrong arguments leave by ``SystemExit(2)``.
+        130 after an interrupt and 143 after a SIGTERM. Wrong arguments leave by ``SystemExit(2)``.
     """
-    given = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments is not None:
+        return _main(list(arguments))
+    # Before anything heavy is imported, and while Python ends.
+    end = _EndAtOnce()
+    end.exit_code = _main(sys.argv[1:])
+    # Python puts its own handlers away as it ends, but leaves signals alone that are ignored.
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    return end.exit_code
+
+
+class _EndAtOnce:
+    """Ends the process at a signal, without a stack trace, where no work is in progress.
+
+    Attributes
+    ----------
+    exit_code : int or None
+        What the process exits with once it is known; before, what shells make of the signal.
+    """
+
+    def __init__(self) -> None:
+        self.exit_code: int | None = None
+        for number in _SIGNALS:
+            signal.signal(number, self._end)
+
+    def _end(self, number: int, frame: FrameType | None) -> None:
+        if self.exit_code is None:
+            self.exit_code = 128 + number
+            mark(sys.argv[1:], ABORTED)
+            name = signal.Signals(number).name
+            os.write(2, f"ERROR: Interrupted by {name}; nothing was written.\n".encode())
+        sys.stdout.flush()
+        os._exit(self.exit_code)
+
+
+def _main(given: list[str]) -> int:
     try:
         options = _parser().parse_args(given)
     except SystemExit as stop:
         if stop.code:
-            mark_failure(given)
+            mark(given, FAILURE)
         raise
     try:
         with _logging(options):
@@ -72,15 +114,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from sksubtomo._utils._interrupts import watching
+    from sksubtomo._utils._messages import shorten
+
+    folders, output = job_folders(options), intended_output(options)
+    of_job = output if getattr(options, "o", None) is not None else None
     try:
-        return _COMMANDS[options.command].run(options)
-    except KeyboardInterrupt:
-        logger.error("Interrupted; nothing was written.")
-        return INTERRUPTED
+        with (
+            watching(output, abort_request(folders)),
+            relion_job(folders, of_job),
+        ):
+            resolve_output(options)
+            return _command(options.command).run(options)
+    except KeyboardInterrupt as interrupt:
+        there = output is not None and output.exists()
+        kept = f"{output} is as it was" if there else "nothing was written"
+        logger.error(
+            "%s; %s.", str(interrupt) or "Interrupted", getattr(interrupt, "kept", "") or kept
+        )
+        return getattr(interrupt, "exit_code", INTERRUPTED)
     except (ValueError, OSError, ImportError) as error:
         logger.error("%s", shorten(error))
         logger.debug("Where it happened:", exc_info=True)
         return FAILED
+
+
+def _command(name: str) -> Any:
+    """Return the module of a subcommand."""
+    return importlib.import_module(f"sksubtomo.cli._{name}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -93,13 +154,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"sksubtomo {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, module in _COMMANDS.items():
+    for name in _COMMANDS:
+        module = _command(name)
         summary = (module.__doc__ or "").splitlines()[0]
         # Without abbreviations: RELION's --o would be taken for the start of --output.
         command = commands.add_parser(
             name, help=summary, description=summary, allow_abbrev=False, epilog=module.EPILOG
         )
         module.add_arguments(command)
+        add_job(command, getattr(module, "JOB_OUTPUT", None))
         group = command.add_argument_group("messages")
         group.add_argument("--log", type=Path, metavar="FILE", help="write messages here, too")
         group.add_argument("--quiet", action="store_true", help="warnings and errors only, no bars")
@@ -107,10 +170,26 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+class _Screen(logging.StreamHandler):
+    """Writes messages above the bars of progress, which stand for the lines on a terminal."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a message."""
+        from tqdm import tqdm
+
+        if not self.stream.isatty():
+            super().emit(record)
+        elif not getattr(record, "is_progress", False):
+            with tqdm.external_write_mode(file=self.stream):
+                super().emit(record)
+
+
 @contextmanager
 def _logging(options: argparse.Namespace) -> Iterator[None]:
     """Send messages to the standard error stream, and to a file if asked."""
-    screen = logging.StreamHandler()
+    from sksubtomo._utils._messages import shorten
+
+    screen = _Screen()
     screen.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
     screen.setLevel(logging.WARNING if options.quiet else logging.NOTSET)
     handlers: list[logging.Handler] = [screen]

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from sksubtomo._utils._interrupts import Interrupted, uninterrupted
 from sksubtomo._utils._messages import plural, shorten
+from sksubtomo._utils._progress import Progress, clock
 from sksubtomo.cli._model import check_voxel_size
 from sksubtomo.cli._options import (
     OK,
@@ -21,13 +25,21 @@ from sksubtomo.cli._options import (
     positive_float,
     positive_int,
 )
+from sksubtomo.cli._relion import PARTICLES, write_output_nodes
 from sksubtomo.cli._tomograms import given_tomograms, over_tomograms
+
+if TYPE_CHECKING:
+    from sksubtomo.picking import DifferenceOfGaussiansPicker, Picks, TemplateMatchingPicker
 
 EPILOG = (
     "With --diameter, blobs of that size; with --template, what looks like it in any orientation; "
     "with both, blobs that look like it. Tomograms of one run have one voxel size. The score of a "
     "pick is its rlnAutopickFigureOfMerit."
 )
+
+
+JOB_OUTPUT = PARTICLES
+SEARCHES = ("coarse-to-fine", "exhaustive")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--diameter", type=positive_float, metavar="ANGSTROM", help="of blobs")
     parser.add_argument(
         "--template",
+        "--in_3dref",
         metavar="FILE",
         help="an MRC map with a voxel size, a PDB or mmCIF file, or the name of an embedded "
         "complex; dense is positive",
@@ -67,33 +80,58 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-picks", type=positive_int, default=1000, metavar="N", help="a tomogram; default 1000"
     )
+    parser.add_argument(
+        "--search",
+        choices=SEARCHES,
+        default="coarse-to-fine",
+        help="for a template: coarse steps in a binned tomogram, then fine steps at the peaks "
+        "(coarse-to-fine), or all voxels in all orientations (exhaustive); default: coarse-to-fine",
+    )
     parser.add_argument("--device", default="auto", help="of template matching; default: auto")
-    add_output(parser, "STAR or CSV file to write")
+    parser.add_argument(
+        "--j",
+        type=positive_int,
+        metavar="N",
+        help="threads; candidates do not depend on how many. By default one a core",
+    )
+    add_output(parser, "STAR or CSV file to write", required=False)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the subcommand and return the exit code."""
-    from sksubtomo.io import read_volume, write_particles
+    from sksubtomo.io import read_volume
 
     if options.diameter is None and options.template is None:
         raise ValueError("Give --diameter, --template, or both.")
     check_output(options.output, overwrite=options.overwrite)
     files = _by_name(options)
     voxel_size = options.voxel_size or _first_voxel_size(files)
-    find = _finder(options, voxel_size)
+    pickers = _pickers(options, voxel_size)
+    if not options.dry_run:
+        _announce(files, pickers)
     picks: dict[str, Any] = {}
     failed: list[str] = []
+    bar = Progress("Picking", len(files), "tomogram", shown=not options.quiet)
 
     def pick(name: str, path: Path) -> None:
         check_voxel_size(path, None if options.voxel_size else voxel_size)
+        n_before = bar.done
         if not options.dry_run:
-            picks[name] = find(read_volume(path, missing_chunks=options.missing_chunks).data)
+            volume = read_volume(path, missing_chunks=options.missing_chunks).data
+            report = lambda share: bar.update_to(n_before + share)  # noqa: E731
+            picks[name] = _find(volume, pickers, options.max_picks, report)
+        bar.update_to(n_before + 1)
 
     def fail(name: str, error: Exception) -> None:
         failed.append(name)
         logger.error("%s is left out: %s", name, shorten(error))
 
-    over_tomograms(files, pick, fail, quiet=options.quiet)
+    try:
+        with bar:
+            over_tomograms(files, pick, fail)
+    except Interrupted as interrupt:
+        _keep(picks, len(files), voxel_size, options, interrupt)
+        raise
     if len(failed) == len(files):
         raise ValueError(f"None of {plural(len(files), 'tomogram')} could be used; see above.")
     code = PARTIAL if failed else OK
@@ -102,16 +140,69 @@ def run(options: argparse.Namespace) -> int:
             "%s of %g A voxels; nothing written.", plural(len(files), "tomogram"), voxel_size
         )
         return code
+    n_found = _write(options.output, picks, voxel_size, overwrite=options.overwrite)
+    if not n_found:
+        raise ValueError("Nothing was found. Lower --threshold, or check contrast and size.")
+    logger.info("%s: %s.", options.output, n_found)
+    if options.o is not None:
+        write_output_nodes(options.o, options.output)
+    return code
+
+
+def _write(path: Path, picks: dict[str, Any], voxel_size: float, *, overwrite: bool) -> str:
+    """Write picks, and return how many there are in words; nothing where there are none."""
+    from sksubtomo.io import write_particles
+
     found = {name: part for name, part in picks.items() if len(part.scores)}
     if not found:
-        raise ValueError("Nothing was found. Lower --threshold, or check contrast and size.")
+        return ""
     table = _table(found, voxel_size)
-    write_particles(options.output, table, overwrite=options.overwrite)
-    logger.info(
-        "%s: %s in %s.",
-        *(options.output, plural(len(table), "candidate"), plural(len(found), "tomogram")),
-    )
-    return code
+    write_particles(path, table, overwrite=overwrite)
+    return f"{plural(len(table), 'candidate')} in {plural(len(found), 'tomogram')}"
+
+
+def _keep(
+    picks: dict[str, Any],
+    n_tomograms: int,
+    voxel_size: float,
+    options: argparse.Namespace,
+    interrupt: Interrupted,
+) -> None:
+    """Write what there is after an interrupt, beside the output of an earlier run."""
+    path = options.output
+    if path.exists():
+        path = path.with_stem(f"{path.stem}_interrupted")
+    with uninterrupted():
+        n_found = _write(path, picks, voxel_size, overwrite=True)
+    if n_found:
+        interrupt.kept = (
+            f"{path} has what was done: {n_found}, after {len(picks)} of "
+            f"{plural(n_tomograms, 'tomogram')}"
+        )
+
+
+def _announce(files: dict[str, Path], pickers: Pickers) -> None:
+    """Tell how many orientations there are, and how long they will take."""
+    from sksubtomo.io import open_volume
+
+    if pickers.template is None:
+        return
+    for path in files.values():
+        try:
+            shape = open_volume(path).shape
+        except (ValueError, OSError):
+            continue  # told when its turn comes
+        plan = pickers.template.plan(shape)
+        how = ""
+        if plan.n_everywhere < plan.n_rotations or plan.binning > 1:
+            how = f", {plan.n_everywhere} of them at voxels binned by {plan.binning}, then at peaks"
+        seconds = plan.seconds
+        logger.info(
+            "Template matching: %s%s. Estimated time: %s a tomogram, %s for %s.",
+            *(plural(plan.n_rotations, "rotation"), how, clock(seconds)),
+            *(clock(seconds * len(files)), plural(len(files), "tomogram")),
+        )
+        return
 
 
 def _by_name(options: argparse.Namespace) -> dict[str, Path]:
@@ -165,14 +256,17 @@ def _first_voxel_size(files: dict[str, Path]) -> float:
     raise ValueError("No tomogram says its voxel size. Give it by --voxel-size.")
 
 
-def _finder(options: argparse.Namespace, voxel_size: float) -> Any:
-    """Return the function from a tomogram to picks."""
+class Pickers(NamedTuple):
+    """What finds particles: blobs, a template, or both one after the other."""
+
+    dog: DifferenceOfGaussiansPicker | None
+    template: TemplateMatchingPicker | None
+
+
+def _pickers(options: argparse.Namespace, voxel_size: float) -> Pickers:
+    """Return the pickers that the options ask for."""
     from sksubtomo.datasets import load_density
-    from sksubtomo.picking import (
-        DifferenceOfGaussiansPicker,
-        TemplateMatchingPicker,
-        pick_dog_then_template,
-    )
+    from sksubtomo.picking import DifferenceOfGaussiansPicker, TemplateMatchingPicker
 
     dog = matching = None
     if options.diameter is not None:
@@ -190,11 +284,26 @@ def _finder(options: argparse.Namespace, voxel_size: float) -> Any:
             density if options.bright else -density,
             angular_step_deg=options.angular_step,
             symmetry=options.symmetry,
+            search=options.search.replace("-", "_"),
             tilt_range_deg=options.tilt_range,
             threshold=options.threshold or 0.0,
             max_picks=options.max_picks,
             device=options.device,
+            n_jobs=options.j,
         )
-    if dog is None or matching is None:
-        return (dog or matching).pick  # type: ignore[union-attr]
-    return lambda data: pick_dog_then_template(data, dog, matching, n_best=options.max_picks)
+    return Pickers(dog, matching)
+
+
+def _find(
+    volume: NDArray, pickers: Pickers, max_picks: int, report: Callable[[float], None]
+) -> Picks:
+    """Return the picks in a tomogram."""
+    from sksubtomo.picking import pick_dog_then_template
+
+    dog, template = pickers
+    if template is None:
+        assert dog is not None
+        return dog.pick(volume)
+    if dog is None:
+        return template.pick(volume, report=report)
+    return pick_dog_then_template(volume, dog, template, n_best=max_picks, report=report)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sksubtomo._utils._messages import plural
+from sksubtomo._utils._progress import Progress
 from sksubtomo.cli._model import Model, check_voxel_size, load_model
 from sksubtomo.cli._options import (
     BORDERS,
@@ -20,13 +21,17 @@ from sksubtomo.cli._options import (
     read_table,
 )
 from sksubtomo.cli._outcomes import Outcomes
-from sksubtomo.cli._relion import PARTICLES, relion_job, write_output_nodes
+from sksubtomo.cli._relion import PARTICLES, write_output_nodes
 from sksubtomo.cli._tomograms import locate_tomograms, over_tomograms
 from sksubtomo.cli._workers import add_workers, lost_workers_told, workers
 
 if TYPE_CHECKING:
-    from sksubtomo.io import ParticleTable
+    from sksubtomo.io import ParticleTable, SubtomogramStack
 
+JOB_OUTPUT = PARTICLES
+# Particles from one report of progress to the next: whole batches, so that bits stay the same.
+# Workers get more at a time, since each shard takes the classifier along.
+_ROWS_ALONE, _ROWS_PER_WORKER = 256, 2048
 _WITHOUT_CLASSES = (".json", ".coords")
 _WITHOUT_PROBABILITIES = (".tbl", ".em", *_WITHOUT_CLASSES)
 EPILOG = (
@@ -69,9 +74,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="boxes that reach beyond the tomogram: filled with noise or with the mean, or their "
         "particles left unclassified (drop), also named, and exit code 3 (error); default: noise",
     )
-    parser.add_argument(
-        "--o", type=Path, metavar="FOLDER", help="folder of a RELION External job; sets --output"
-    )
     add_workers(parser)
     add_output(
         parser,
@@ -83,12 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the subcommand and return the exit code."""
-    with relion_job(None if options.dry_run else options.o):
-        return _run(options)
-
-
-def _run(options: argparse.Namespace) -> int:
-    output = _output(options)
+    output = options.output
     model = load_model(options.model)
     particles = read_table(options.particles, options)
     names, files, absent = locate_tomograms(options.particles, particles, options)
@@ -96,7 +93,7 @@ def _run(options: argparse.Namespace) -> int:
     _check_keep(options, numbers)
     _check_ending(output, particles, options)
     if options.o is None or not options.dry_run:
-        check_output(output, overwrite=options.overwrite or options.o is not None)
+        check_output(output, overwrite=options.overwrite)
     outcomes = Outcomes(options.particles, names, particles.coordinates, options.border, absent)
     with workers(options):
         probabilities = _classify(model, particles, outcomes, files, options)
@@ -114,12 +111,6 @@ def _run(options: argparse.Namespace) -> int:
     if options.o is not None:
         write_output_nodes(options.o, output)
     return code
-
-
-def _output(options: argparse.Namespace) -> Path:
-    if (options.o is None) == (options.output is None):
-        raise ValueError("Give either --output, or --o as RELION does.")
-    return options.output if options.o is None else options.o / PARTICLES
 
 
 def _check_keep(options: argparse.Namespace, numbers: NDArray) -> None:
@@ -156,9 +147,9 @@ def _classify(
 ) -> NDArray[np.float64]:
     """Return probabilities, 0 where there are none; a dry run looks at the boxes only."""
     from sksubtomo.io import SubtomogramStack
-    from sksubtomo.parallel import parallel_predict
 
     probabilities = np.zeros((len(particles), len(model.classifier.classes_)))
+    bar = Progress("Classifying", len(particles), "particle", shown=not options.quiet)
 
     def classify(name: str, path: Path) -> None:
         rows = outcomes.rows(name)
@@ -175,12 +166,30 @@ def _classify(
         for error in stack.file_errors.values():
             raise ValueError(error)
         outcomes.codes[rows] = stack.outcomes
+        bar.update(len(rows) if options.dry_run else len(rows) - len(stack))
         if len(stack) and not options.dry_run:
-            with lost_workers_told():
-                probabilities[rows[stack.index]] = parallel_predict(model.classifier, stack)
+            probabilities[rows[stack.index]] = _predict_proba(model.classifier, stack, bar)
 
-    over_tomograms(files, classify, outcomes.fail, quiet=options.quiet)
+    with bar:
+        over_tomograms(files, classify, outcomes.fail)
     return probabilities
+
+
+def _predict_proba(classifier: Any, stack: SubtomogramStack, bar: Progress) -> NDArray:
+    """Return probabilities, predicted in parts of whole batches, after each of which is told."""
+    import joblib
+
+    from sksubtomo.parallel import parallel_predict
+
+    n_workers = joblib.effective_n_jobs(None)
+    n_rows = _ROWS_ALONE if n_workers == 1 else _ROWS_PER_WORKER * n_workers
+    parts = []
+    for start in range(0, len(stack), n_rows):
+        part = stack[start : start + n_rows] if len(stack) > n_rows else stack
+        with lost_workers_told():
+            parts.append(parallel_predict(classifier, part))
+        bar.update(len(part))
+    return np.concatenate(parts)
 
 
 def _write(
@@ -211,7 +220,7 @@ def _write(
         class_numbers=None if ending in _WITHOUT_CLASSES else class_numbers[rows].astype(np.int64),
         probabilities=probabilities[rows] if with_probabilities else None,
         probability_classes=numbers if with_probabilities else None,
-        overwrite=options.overwrite or options.o is not None,
+        overwrite=options.overwrite,
     )
     counts = ", ".join(
         f"class {number}: {(class_numbers[rows] == number).sum()}"

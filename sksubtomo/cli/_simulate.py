@@ -71,9 +71,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the subcommand and return the exit code."""
-    from tqdm import tqdm
-
     from sksubtomo._utils._files import atomic_folder
+    from sksubtomo._utils._progress import progress
     from sksubtomo.datasets import load_density, relion_angle_columns, save_tomogram
     from sksubtomo.io import make_particle_table, write_particles
 
@@ -88,7 +87,8 @@ def run(options: argparse.Namespace) -> int:
     tables = []
     with atomic_folder(options.output) as folder:
         numbers = range(1, options.n_tomograms + 1)
-        for number in tqdm(numbers, unit="tomogram", disable=True if options.quiet else None):
+        shown = not options.quiet
+        for number in progress(numbers, "Simulating", len(numbers), "tomogram", shown=shown):
             data = _make(classes, options, seed=options.random_state + number - 1)
             save_tomogram(folder / f"TS_{number:03d}", data, name=f"TS_{number:03d}")
             tables.append((f"TS_{number:03d}", data.coordinates, data.orientations, data.y + 1))

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sksubtomo._utils._interrupts import check_interrupt
+
 if TYPE_CHECKING:
     from sksubtomo.io import ParticleTable
 
@@ -172,8 +174,6 @@ def over_tomograms(
     files: Mapping[str, Path],
     work: Callable[[str, Path], None],
     failed: Callable[[str, Exception], None],
-    *,
-    quiet: bool,
 ) -> None:
     """Do one tomogram after the other, whatever becomes of each.
 
@@ -185,12 +185,9 @@ def over_tomograms(
         Gets the name of a tomogram and its file.
     failed : callable
         Gets the name of a tomogram whose work raised an error, and the error.
-    quiet : bool
-        Whether to show no bar.
     """
-    from tqdm import tqdm
-
-    for name in tqdm(sorted(files), unit="tomogram", disable=True if quiet else None):
+    for name in sorted(files):
+        check_interrupt()
         try:
             work(name, files[name])
         except (ChildProcessError, ConnectionError):

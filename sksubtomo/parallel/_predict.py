@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,6 +23,7 @@ from sksubtomo._utils._rows import as_rows
 from sksubtomo._utils._sklearn import num_samples
 from sksubtomo.parallel._dask import large_tasks
 from sksubtomo.parallel._mapped import MappedArray, by_reference
+from sksubtomo.parallel._parent import end_with_parent
 
 # Some, so that a fast worker helps a slow one; few, since each takes the fitted estimator along.
 _SHARDS_PER_WORKER = 4
@@ -117,7 +119,7 @@ def parallel_predict(
         raise ValueError(f"shard_size={shard_size!r} must be a whole number from 1, or None.")
     with large_tasks():
         parts = joblib.Parallel(n_jobs=n_jobs)(
-            joblib.delayed(_predict_shard)(estimator, method, shard)
+            joblib.delayed(_predict_shard)(estimator, method, shard, os.getpid())
             for shard in _shards(X, n_rows, int(shard_size))
         )
     return np.concatenate(parts)
@@ -129,7 +131,8 @@ def _shards(X: Any, n_rows: int, size: int) -> Iterator[Shard]:
         yield Shard(rows[start : start + size])
 
 
-def _predict_shard(estimator: Any, method: str, shard: Shard) -> NDArray:
+def _predict_shard(estimator: Any, method: str, shard: Shard, caller: int) -> NDArray:
+    end_with_parent(caller)
     rows = np.asarray(getattr(estimator, method)(shard.rows))
     n_rows = num_samples(shard.rows)
     if rows.ndim == 0 or len(rows) != n_rows:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
@@ -12,9 +12,11 @@ from scipy.spatial.transform import Rotation
 
 from sksubtomo.fourier import apply_fourier_filter, missing_wedge_mask
 from sksubtomo.geometry import rotate_volume
+from sksubtomo.picking._threads import Report, Step, in_threads
 
 # Edge of the blocks that a tomogram is cut into, in voxels, without the overlap.
 _BLOCK = 160
+_Best = tuple[NDArray[np.float32], NDArray[np.intp]]
 
 
 def match_template(
@@ -25,6 +27,8 @@ def match_template(
     *,
     tilt_range_deg: float | tuple[float, float] = 60.0,
     device: str = "cpu",
+    n_jobs: int | None = None,
+    report: Report | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
     """Correlate a tomogram with every orientation of a template.
 
@@ -46,6 +50,12 @@ def match_template(
         See :func:`sksubtomo.fourier.missing_wedge_mask`.
     device : str, default="cpu"
         Of PyTorch.
+    n_jobs : int, optional
+        Threads that share the rotations; results do not depend on how many. By default, the
+        calling thread does the work, and PyTorch uses its own threads.
+    report : callable, optional
+        Called every now and then with the share of the work that is done, from 0 to 1; what it
+        raises ends the search.
 
     Returns
     -------
@@ -61,17 +71,29 @@ def match_template(
     """
     size = template.shape[0]
     scores = np.zeros(tomogram.shape, dtype=np.float32)
-    best = np.zeros(tomogram.shape, dtype=np.intp)
-    kernels = _kernels(template, mask, rotations, tilt_range_deg)
-    stored = list(kernels)
-    for inner, outer in _blocks(tomogram.shape, size):
+    numbers = np.zeros(tomogram.shape, dtype=np.intp)
+    blocks = list(block_slices(tomogram.shape, size))
+    n_voxels = np.array([n_padded_voxels(outer, size) for _, outer in blocks], dtype=float)
+    ends = np.cumsum(n_voxels) / n_voxels.sum()
+    for (inner, outer), begin, end in zip(blocks, [0.0, *ends[:-1]], ends, strict=True):
         block = _Block(tomogram[outer], mask, device)
-        high, index = block.best_of(stored)
+
+        def best(rows: NDArray[np.intp], step: Step, block: _Block = block) -> _Best:
+            kernels = make_kernels(template, mask, rotations[rows], tilt_range_deg)
+            return block.best_of(zip(rows, kernels, strict=True), step)
+
+        parts = in_threads(
+            best,
+            len(rotations),
+            n_jobs=n_jobs,
+            report=part_of(report, begin, end),
+        )
+        high, index = _merged(parts)
         crop = tuple(
             slice(i.start - o.start, i.stop - o.start) for i, o in zip(inner, outer, strict=True)
         )
-        scores[inner], best[inner] = high[crop], index[crop]
-    return scores, best
+        scores[inner], numbers[inner] = high[crop], index[crop]
+    return scores, numbers
 
 
 def ball_mask(size: int, radius_voxels: float, *, soft_voxels: float = 1.0) -> NDArray[np.float32]:
@@ -96,7 +118,7 @@ def ball_mask(size: int, radius_voxels: float, *, soft_voxels: float = 1.0) -> N
     return np.clip((radius_voxels - distance) / soft_voxels + 0.5, 0, 1).astype(np.float32)
 
 
-def _kernels(
+def make_kernels(
     template: NDArray[np.float32],
     mask: NDArray[np.float32],
     rotations: Rotation,
@@ -131,31 +153,27 @@ class _Block:
     def __init__(self, voxels: NDArray[np.float32], mask: NDArray[np.float32], device: str) -> None:
         self.shape = voxels.shape
         self.device = device
-        self.padded = [
-            fft.next_fast_len(edge + mask.shape[0] - 1, real=True) for edge in voxels.shape
-        ]
+        self.padded = [_padded_edge(edge, mask.shape[0]) for edge in voxels.shape]
         # Around its mean, so that squares do not cancel.
         centred = torch.from_numpy(voxels - voxels.mean()).to(device)
         self.spectrum = torch.fft.rfftn(centred, self.padded)
         weights = mask / mask.sum()
         mean = self._correlate(self.spectrum, weights)
         square = self._correlate(torch.fft.rfftn(centred**2, self.padded), weights)
-        variance = square - mean**2
-        # Rounding leaves a constant region a variance that is not quite 0.
-        floor = 1e-6 * float(centred.square().mean())
-        self.inverse = torch.where(variance > floor, variance.clamp(min=floor).rsqrt(), 0.0)
+        self.inverse = inverse_deviation(square - mean**2, float(centred.square().mean()))
 
     def best_of(
-        self, kernels: list[NDArray[np.float32]]
-    ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
-        """Return the best coefficient of every voxel, and of which kernel it is."""
+        self, kernels: Iterable[tuple[int, NDArray[np.float32]]], step: Step = lambda: None
+    ) -> _Best:
+        """Return the best coefficient of every voxel, and the number of the kernel it is of."""
         high = torch.full(self.shape, -torch.inf, device=self.device)
         index = torch.zeros(self.shape, dtype=torch.int64, device=self.device)
-        for number, kernel in enumerate(kernels):
+        for number, kernel in kernels:
             scores = self._correlate(self.spectrum, kernel) * self.inverse
             better = scores > high
             high = torch.where(better, scores, high)
-            index[better] = number
+            index[better] = int(number)
+            step()
         return high.cpu().numpy(), index.cpu().numpy()
 
     def _correlate(self, spectrum: torch.Tensor, kernel: NDArray[np.float32]) -> torch.Tensor:
@@ -168,7 +186,47 @@ class _Block:
         return rolled[:depth, :height, :width]
 
 
-def _blocks(
+def inverse_deviation(variance: torch.Tensor, square: float) -> torch.Tensor:
+    """Return one over the standard deviation; 0 where it is negligible.
+
+    Parameters
+    ----------
+    variance : Tensor
+        Under the mask.
+    square : float
+        Mean square of the voxels around their mean.
+    """
+    # Rounding leaves a constant region a variance that is not quite 0.
+    floor = 1e-6 * square
+    return torch.where(variance > floor, variance.clamp(min=floor).rsqrt(), 0.0)
+
+
+def _merged(parts: list[_Best]) -> _Best:
+    """Return the best of all parts; of equal ones the first, as one part would."""
+    (high, index), *others = parts
+    for scores, numbers in others:
+        better = scores > high
+        high, index = np.where(better, scores, high), np.where(better, numbers, index)
+    return high, index
+
+
+def part_of(report: Report | None, begin: float, end: float) -> Report | None:
+    """Return the report of a part of the work, which is from `begin` to `end` of the whole."""
+    if report is None:
+        return None
+    return lambda share: report(begin + share * (end - begin))
+
+
+def n_padded_voxels(outer: tuple[slice, ...], size: int) -> int:
+    """Return how many voxels are transformed for a block."""
+    return int(np.prod([_padded_edge(one.stop - one.start, size) for one in outer]))
+
+
+def _padded_edge(edge: int, size: int) -> int:
+    return fft.next_fast_len(edge + size - 1, real=True)
+
+
+def block_slices(
     shape: tuple[int, ...], overlap: int
 ) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...]]]:
     """Yield blocks that tile a volume, and the same with what surrounds them."""

@@ -103,7 +103,7 @@ def find_peaks(
     places = np.argwhere(candidate)
     values = filled[candidate]
     order = np.argsort(-values, kind="stable")
-    kept = _keep_apart(places[order], exclusion_radius_voxels, max_peaks)
+    kept = keep_apart(places[order], exclusion_radius_voxels, max_peaks)
     return Picks(places[order][kept].astype(np.float64), values[order][kept].astype(np.float64))
 
 
@@ -158,7 +158,7 @@ def evaluate_picks(
     return PickingScores(precision, recall, f1, n_matched)
 
 
-def _keep_apart(places: NDArray[np.intp], radius: float, max_peaks: int | None) -> NDArray[np.intp]:
+def keep_apart(places: NDArray[np.intp], radius: float, max_peaks: int | None) -> NDArray[np.intp]:
     """Return which places to keep, taken in order, so that none is closer than the radius."""
     if not len(places):
         return np.empty(0, dtype=np.intp)

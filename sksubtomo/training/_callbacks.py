@@ -10,9 +10,9 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping
 from torch.utils.data import Dataset
-from tqdm.auto import tqdm
 
 from sksubtomo._torch import sum_over_processes
+from sksubtomo._utils._progress import Progress
 
 _FIGURES = (
     *("_loss", "_error", "_entropy", "_divergence", "_inconsistency", "_kept_share"),
@@ -21,6 +21,10 @@ _FIGURES = (
 
 # Of the one cycle: where the learning rate is highest, and with what share of it it begins.
 _RISE, _FIRST_RATE = 0.3, 1 / 25
+
+
+class TrainingEnd(KeyboardInterrupt):
+    """How a callback ends a training early, for which skorch takes any KeyboardInterrupt."""
 
 
 class EpochLog(Callback):
@@ -90,7 +94,10 @@ class BestWeights(EarlyStopping):
         """Compare with the best loss so far."""
         if self.monitor not in net.history[-1]:
             return
-        super().on_epoch_end(net, **kwargs)
+        try:
+            super().on_epoch_end(net, **kwargs)
+        except KeyboardInterrupt:
+            raise TrainingEnd from None
         if net.averaged_ is not None and self.best_epoch_ == net.history[-1, "epoch"]:
             self.best_average_ = copy.deepcopy(net.averaged_.state_dict())
 
@@ -192,7 +199,7 @@ class Tasks(Callback):
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Tell that it has ended; stop if a callback says so."""
         if net.tasks_ is not None and net.tasks_.end_step():
-            raise KeyboardInterrupt  # how skorch ends a training early
+            raise TrainingEnd
 
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Tell that the epoch has ended in which early stopping ended the training."""
@@ -201,7 +208,7 @@ class Tasks(Callback):
 
 
 class ProgressBar(Callback):
-    """Show a bar over the epochs with the current losses, on the standard error stream.
+    """Show progress over the epochs with the current losses; see :class:`Progress`.
 
     Parameters
     ----------
@@ -214,18 +221,13 @@ class ProgressBar(Callback):
 
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Open the bar."""
-        self.bar_ = tqdm(
-            total=net.max_epochs, desc="Training", unit="epoch", disable=not self.shown
-        )
+        self.bar_ = Progress("Training", net.max_epochs, "epoch", shown=self.shown)
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Advance the bar."""
         losses = ("train_loss", "valid_loss")
         last = net.history[-1]
-        self.bar_.set_postfix(
-            {name: f"{last[name]:.3g}" for name in losses if name in last}, refresh=False
-        )
-        self.bar_.update()
+        self.bar_.update(1, {name: f"{last[name]:.3g}" for name in losses if name in last})
 
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Close the bar, so that it can be pickled away with the net."""

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from sksubtomo._utils._batches import VOXELS_PER_BATCH, rows_per_batch
+from sksubtomo._utils._interrupts import check_interrupt
 from sksubtomo.exceptions import OutOfMemoryWarning
 
 # PyTorch has no class of its own for what its allocator for the CPU and NVIDIA's libraries raise.
@@ -64,6 +65,7 @@ def forward_batches(
     module.eval()
     start = 0
     while start < len(inputs):
+        check_interrupt()
         rows = _rows_or_none(function, to_tensor(inputs[start : start + size]), size, device)
         if rows is not None:
             yield rows

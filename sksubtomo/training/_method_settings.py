@@ -53,6 +53,7 @@ class AutoencoderTraining(Training):
         standardize=True,
         n_workers=0,
         accelerate=False,
+        keep_interrupted=False,
         verbose=0,
     ):
         store_parameters(self, locals())
@@ -168,6 +169,7 @@ class JointTraining(Training):
         standardize=True,
         n_workers=0,
         accelerate=False,
+        keep_interrupted=False,
         verbose=0,
     ):
         store_parameters(self, locals())
@@ -216,6 +218,7 @@ class FixMatchTraining(Training):
         standardize=True,
         n_workers=0,
         accelerate=False,
+        keep_interrupted=False,
         verbose=0,
     ):
         store_parameters(self, locals())
@@ -257,6 +260,7 @@ class PseudoLabelTraining(Training):
         standardize=True,
         n_workers=0,
         accelerate=False,
+        keep_interrupted=False,
         verbose=0,
     ):
         store_parameters(self, locals())
@@ -296,6 +300,7 @@ class FineTuningTraining(Training):
         standardize=True,
         n_workers=0,
         accelerate=False,
+        keep_interrupted=False,
         verbose=0,
     ):
         store_parameters(self, locals())
@@ -339,6 +344,7 @@ class VariationalTraining(Training):
         standardize=True,
         n_workers=0,
         accelerate=False,
+        keep_interrupted=False,
         verbose=0,
     ):
         store_parameters(self, locals())
@@ -381,6 +387,7 @@ class ContrastiveTraining(Training):
         standardize=True,
         n_workers=0,
         accelerate=False,
+        keep_interrupted=False,
         verbose=0,
     ):
         store_parameters(self, locals())

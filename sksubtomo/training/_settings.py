@@ -51,6 +51,7 @@ class Training(Settings):
         "standardize": ["boolean"],
         "n_workers": [NumberInterval(Integral, 0, None, closed="left")],
         "accelerate": ["boolean"],
+        "keep_interrupted": ["boolean"],
         "verbose": ["verbose"],
     }
     #: Of a net that is trained further, these stay as they are.
@@ -74,6 +75,7 @@ class Training(Settings):
         standardize=True,
         n_workers=0,
         accelerate=False,
+        keep_interrupted=False,
         verbose=0,
     ):
         store_parameters(self, locals())

@@ -23,9 +23,10 @@ from sksubtomo._torch import (
     shortest_convolved_edge,
 )
 from sksubtomo._utils._callbacks import FitTasks
+from sksubtomo._utils._interrupts import check_interrupt
 from sksubtomo.augmentation import TiltRange, average_over_rotations
 from sksubtomo.networks import GaussianNoise
-from sksubtomo.training._callbacks import ProgressBar
+from sksubtomo.training._callbacks import ProgressBar, TrainingEnd
 from sksubtomo.training._data import read_ahead
 from sksubtomo.training._plan import FitSettings, Plan, ViewPolicy
 
@@ -52,6 +53,9 @@ class VolumeNet(NeuralNet):
     precision : {"auto", "float32", "tf32", "bfloat16"}, default="auto"
         Of the products in the network's layers, see :func:`resolve_precision`; what it gives is
         float32.
+    keep_interrupted : bool, default=False
+        Whether a training that is interrupted, by Ctrl-C say, ends with the weights that it has. If
+        not, ``KeyboardInterrupt`` is raised.
     *args, **kwargs
         Those of skorch's NeuralNet.
 
@@ -73,6 +77,7 @@ class VolumeNet(NeuralNet):
         average_decay: float = 0.0,
         view_seed: int = 0,
         precision: str = "auto",
+        keep_interrupted: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
@@ -80,6 +85,34 @@ class VolumeNet(NeuralNet):
         self.average_decay = average_decay
         self.view_seed = view_seed
         self.precision = precision
+        self.keep_interrupted = keep_interrupted
+
+    def partial_fit(self, X: Any, y: Any = None, **fit_params: Any) -> VolumeNet:
+        """Train, and raise an interrupt once callbacks have ended the training.
+
+        skorch takes every ``KeyboardInterrupt`` for the end of a training that went well.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If the training was interrupted, unless it is to be kept as it is.
+        """
+        self._interrupt: KeyboardInterrupt | None = None
+        super().partial_fit(X, y, **fit_params)
+        interrupt, self._interrupt = self._interrupt, None
+        if interrupt is not None and not self.keep_interrupted:
+            raise interrupt
+        return self
+
+    def fit_loop(self, X: Any, y: Any = None, **kwargs: Any) -> VolumeNet:
+        """Go through the epochs, and note an interrupt that is no callback's end of them."""
+        try:
+            return super().fit_loop(X, y, **kwargs)
+        except TrainingEnd:
+            raise
+        except KeyboardInterrupt as interrupt:
+            self._interrupt = interrupt
+            raise
 
     def initialize_module(self) -> VolumeNet:
         """Make the network and, beside it, the one with averaged weights."""
@@ -120,6 +153,7 @@ class VolumeNet(NeuralNet):
         self.iterator_valid__num_workers = training.n_workers
         self.views = plan.views
         self.precision = settings.precision
+        self.keep_interrupted = training.keep_interrupted
         # Through set_params, skorch would make a new criterion and forget Adam's moments.
         consistency = getattr(plan.loss, "consistency", None)
         if consistency is not None:
@@ -186,6 +220,7 @@ class VolumeNet(NeuralNet):
             return
         with closing(read_ahead(iterator, self.device)) as batches:
             for batch in batches:
+                check_interrupt()
                 self.notify("on_batch_begin", batch=batch, training=training)
                 step = step_fn(batch, **fit_params)
                 self.notify("on_batch_end", batch=batch, training=training, **step)

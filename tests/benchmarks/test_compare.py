@@ -1,3 +1,6 @@
+import os
+import signal
+
 import numpy as np
 import pytest
 
@@ -32,6 +35,53 @@ def test_every_method_gives_a_row(compare, options, rows_of):
         assert row["torch"]
     reconstructing = {row["method"] for row in rows if row["mse"]}
     assert reconstructing == {"m1", "joint", "autoencoder_svc"}
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_an_interrupt_ends_it_and_stores_no_torn_row(
+    compare, options, monkeypatch, capsys, rows_of, name, code
+):
+    """In the middle of the second of three fits, of which none but the first is stored."""
+    from sksubtomo.training import JointLoss
+
+    chosen = options("--methods", "supervised", "--seeds", "0", "1", "2", "--max-epochs", "2")
+    monkeypatch.setattr(compare, "parse_arguments", lambda: chosen)
+    forward, seeds = JointLoss.forward, []
+    run_one = compare.run_one
+
+    def counted(*args):
+        seeds.append(args[-1])
+        return run_one(*args)
+
+    def interrupted(self, *args):
+        if len(seeds) == 2:
+            os.kill(os.getpid(), getattr(signal, name))
+        return forward(self, *args)
+
+    monkeypatch.setattr(compare, "run_one", counted)
+    monkeypatch.setattr(JointLoss, "forward", interrupted)
+    with pytest.raises(SystemExit) as stop:
+        compare.main()
+    assert stop.value.code == code
+    assert seeds == [0, 1]
+    assert [row["seed"] for row in rows_of(chosen)] == ["0"]
+    assert "run again to go on" in capsys.readouterr().err
+    assert sorted(path.name for path in chosen.results.parent.iterdir()) == ["results.csv"]
+
+
+def test_rows_are_appended_all_or_none(compare, tmp_path, monkeypatch):
+    path = tmp_path / "rows.csv"
+    compare.append_rows(path, [{"a": 1, "b": "x, y"}, {"a": 2, "b": ""}])
+
+    class Interrupting:
+        def __str__(self):
+            raise KeyboardInterrupt
+
+    before = path.read_bytes()
+    with pytest.raises(KeyboardInterrupt):
+        compare.append_rows(path, [{"a": 3, "b": "z"}, {"a": Interrupting(), "b": ""}])
+    assert path.read_bytes() == before
+    assert compare.read_rows(path) == [{"a": "1", "b": "x, y"}, {"a": "2", "b": ""}]
 
 
 def test_killed_run_goes_on_where_it_stopped(compare, options, capsys, rows_of):

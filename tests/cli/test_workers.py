@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from sksubtomo.cli import _workers, main
+from sksubtomo.io import read_particles
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -104,3 +105,19 @@ def test_workers_that_die_are_explained(fitted, capsys, monkeypatch):
     # It is not the second tomogram's fault, which is not left out.
     assert len(n_done) == 2
     assert not (fitted / "out.star").exists()
+
+
+def test_a_prediction_in_parts_is_the_same(fitted, serial, monkeypatch):
+    """Of whole batches to the bit; of these smaller ones, but for rounding."""
+    from sksubtomo.cli import _predict
+
+    told = []
+    monkeypatch.setattr(_predict, "_ROWS_ALONE", 8)
+    monkeypatch.setattr(_predict.Progress, "update", lambda self, n_rows: told.append(n_rows))
+    torch.set_num_threads(1)
+    assert predict(fitted, "parts.star") == 0
+    one, other = (read_particles(fitted / f"{name}.star") for name in ("serial", "parts"))
+    for number in (1, 2):
+        column = f"sksubtomoProbability{number}"
+        np.testing.assert_allclose(one.table[column], other.table[column], atol=1e-6)
+    assert told == [0, 8, 8, 2] * 2

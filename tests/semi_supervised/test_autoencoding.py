@@ -376,11 +376,12 @@ def test_verbose_shows_progress(mostly_hidden, capsys):
     assert pickle.dumps(clf)
 
 
-def test_interrupted_training_keeps_its_weights(mostly_hidden, monkeypatch):
+def test_interrupted_training_keeps_its_weights_where_asked(mostly_hidden, monkeypatch):
     from sksubtomo.training import JointLoss
 
     X, y = mostly_hidden
-    clf = quick(warm_start=True, max_epochs=2).fit(X, y)
+    keep = Training(keep_interrupted=True)
+    clf = quick(warm_start=True, max_epochs=2, training=keep).fit(X, y)
     forward, calls = JointLoss.forward, []
 
     def interrupted(self, *args):

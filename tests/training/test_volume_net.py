@@ -11,6 +11,7 @@ from sksubtomo import training as training_package
 from sksubtomo.augmentation import WedgeAwareAugmentation
 from sksubtomo.networks import AutoencodingNetwork, Liu2019
 from sksubtomo.training import FitSettings, JointLoss, Plan, Training, ViewPolicy, VolumeDataset
+from sksubtomo.training._callbacks import TrainingEnd
 
 
 class Watch(Callback):
@@ -192,3 +193,44 @@ def test_several_copies_come_one_set_after_the_other():
     torch.testing.assert_close(
         net.infer(batch).volumes, torch.cat([batch["volumes"], batch["volumes"]])
     )
+
+
+class Interrupting(Callback):
+    """Raises in the middle of the second epoch, as Ctrl-C would."""
+
+    def __init__(self, error):
+        self.error, self.n_batches, self.n_ends = error, 0, 0
+
+    def on_batch_begin(self, net, training=False, **kwargs):
+        self.n_batches += 1
+        if self.n_batches == 5:  # three batches an epoch
+            raise self.error
+
+    def on_train_end(self, net, **kwargs):
+        self.n_ends += 1
+
+
+def test_an_interrupt_is_raised_once_callbacks_have_ended_the_training():
+    error = KeyboardInterrupt("Ctrl-C")
+    watch = Interrupting(error)
+    net = make_net(callbacks=[watch])
+    with pytest.raises(KeyboardInterrupt) as caught:
+        net.partial_fit(dataset())
+    assert caught.value is error
+    assert watch.n_ends == 1
+    # The net can go on, and be pickled.
+    net.partial_fit(dataset())
+    assert watch.n_ends == 2
+    assert pickle.loads(pickle.dumps(net)).module_ is not None
+
+
+def test_an_interrupted_training_is_kept_where_asked():
+    watch = Interrupting(KeyboardInterrupt())
+    net = make_net(callbacks=[watch], keep_interrupted=True).partial_fit(dataset())
+    assert watch.n_ends == 1
+    assert len(net.history) == 2
+
+
+def test_a_callback_that_ends_the_training_is_no_interrupt():
+    net = make_net(callbacks=[Interrupting(TrainingEnd())]).partial_fit(dataset())
+    assert len(net.history) == 2

@@ -1,0 +1,94 @@
+import os
+import signal
+import threading
+
+import pytest
+
+from sksubtomo._utils import _interrupts as module
+from sksubtomo._utils._files import atomic_folder, atomic_path
+from sksubtomo._utils._interrupts import Interrupted, check_interrupt, uninterrupted, watching
+
+
+def send(number):
+    os.kill(os.getpid(), number)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_become_interrupts_inside_only(number, code):
+    before = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt) as caught, watching(None):
+        send(number)
+    assert caught.value.exit_code == code
+    assert str(caught.value) == f"Interrupted by {number.name}"
+    assert signal.getsignal(number) is before
+    check_interrupt()  # nothing any more
+
+
+def test_an_interrupt_that_got_lost_is_raised_again():
+    with watching(None):
+        with pytest.raises(Interrupted):
+            send(signal.SIGTERM)
+        send(signal.SIGTERM)  # does not disturb cleaning up
+        with pytest.raises(Interrupted, match="SIGTERM"):
+            check_interrupt()
+
+
+def test_a_second_signal_counts_after_a_while(monkeypatch):
+    monkeypatch.setattr(module, "_SECONDS_TO_CLEAN_UP", 0.0)
+    with watching(None):
+        for _ in range(2):
+            with pytest.raises(Interrupted):
+                send(signal.SIGINT)
+
+
+@pytest.mark.parametrize("make", [atomic_path, atomic_folder])
+def test_once_the_output_is_there_it_is_too_late(tmp_path, make):
+    path = tmp_path / "output"
+    more = {"overwrite": False} if make is atomic_path else {}
+    with watching(path):
+        with make(path, **more) as temporary:
+            if make is atomic_path:
+                temporary.write_text("all")
+        send(signal.SIGINT)
+        check_interrupt()
+    assert path.exists()
+
+
+def test_a_lost_interrupt_keeps_the_output_from_its_place(tmp_path):
+    path = tmp_path / "output"
+    path.write_text("before")
+    with watching(path):
+        with pytest.raises(Interrupted):
+            send(signal.SIGINT)
+        with pytest.raises(Interrupted), atomic_path(path, overwrite=True) as temporary:
+            temporary.write_text("after")
+        # Other files are none of its business.
+        with atomic_path(tmp_path / "other", overwrite=False) as temporary:
+            temporary.write_text("checkpoint")
+        with uninterrupted(), atomic_path(path, overwrite=True) as temporary:
+            temporary.write_text("partial")
+    assert path.read_text() == "partial"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["other", "output"]
+
+
+def test_other_requests_are_asked_for(monkeypatch):
+    monkeypatch.setattr(module, "_SECONDS_BETWEEN_CHECKS", 0.0)
+    answers = [None, Interrupted(130, "Aborted")]
+    with watching(None, lambda: answers.pop(0)):
+        check_interrupt()
+        with pytest.raises(Interrupted, match="Aborted"):
+            check_interrupt()
+
+
+def test_threads_do_not_set_handlers():
+    seen = []
+
+    def work():
+        with watching(None):
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    before = signal.getsignal(signal.SIGTERM)
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [before]
