@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import StrOptions
 
 from sksubtomo._torch import holding_precision, resolve_device
 from sksubtomo._utils._doc_link import DocLinkMixin
 from sksubtomo._utils._params import NumberInterval
+from sksubtomo._utils._sklearn import StrOptions
 from sksubtomo.geometry import rotation_grid
 from sksubtomo.picking._checks import check_tomogram
 from sksubtomo.picking._coarse_to_fine import TemplateSearch, match_coarse_to_fine
