@@ -11,6 +11,12 @@ from numpy.typing import NDArray
 
 from sksubtomo._utils._messages import plural
 from sksubtomo.cli._labels import read_labels
+from sksubtomo.cli._methods import (
+    LEAST_LABELS_TO_STOP_BY,
+    METHODS,
+    check_method_options,
+    make_classifier,
+)
 from sksubtomo.cli._model import (
     Model,
     check_same_voxel_size,
@@ -41,13 +47,8 @@ EPILOG = (
     "those of --labels. All particles are learned from, labeled or not, except by 'supervised'."
 )
 JOB_OUTPUT = "model.joblib"
-METHODS = {
-    "joint": ("sksubtomo.semi_supervised", "AutoencodingClassifier"),
-    "supervised": ("sksubtomo.neural_network", "CNNClassifier"),
-    "pseudo-label": ("sksubtomo.semi_supervised", "PseudoLabelClassifier"),
-    "fine-tuned": ("sksubtomo.semi_supervised", "FineTunedClassifier"),
-    "vae": ("sksubtomo.semi_supervised", "SemiSupervisedVAEClassifier"),
-}
+# Share of labeled particles that a fitted model gives their own label.
+_LEAST_AGREEMENT = 0.95
 _UNLABELED = -1
 
 
@@ -70,20 +71,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--method",
         choices=METHODS,
         default="joint",
-        help="default: joint, the autoencoding classifier",
+        help="references: one map a class in all orientations, the best with few labels of rigid "
+        "complexes; the others train networks. Default: joint, the autoencoding classifier",
     )
-    group.add_argument("--epochs", type=positive_int, default=100, help="default: 100")
-    group.add_argument("--learning-rate", type=positive_float, default=1e-4, help="default: 0.0001")
-    group.add_argument("--batch-size", type=positive_int, default=64, help="default: 64")
+    group.add_argument(
+        "--tilt-range",
+        type=positive_float,
+        metavar="DEG",
+        help="of references: tilts went from minus to plus this; default: 60",
+    )
+    group.add_argument("--epochs", type=positive_int, help="of networks; default: 100")
+    group.add_argument("--learning-rate", type=positive_float, help="of networks; default: 0.0001")
+    group.add_argument("--batch-size", type=positive_int, help="of networks; default: 64")
     group.add_argument(
         "--no-early-stopping",
         action="store_true",
-        help="train for all epochs, on all labels; without it, a tenth is held out",
+        default=None,
+        help="train networks for all epochs, on all labels, as is done with fewer than "
+        f"{LEAST_LABELS_TO_STOP_BY} labels; without it, a tenth of more labels is held out",
     )
     group.add_argument(
         "--equal-weights",
         action="store_true",
-        help="let labels count the same; without it, classes do",
+        default=None,
+        help="of networks: let labels count the same; without it, classes do",
     )
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1; default: auto")
     group.add_argument("--random-state", type=int, default=0, metavar="SEED", help="default: 0")
@@ -113,6 +124,7 @@ def _add_labels(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the subcommand and return the exit code."""
+    check_method_options(options)
     check_output(options.output, overwrite=options.overwrite)
     particles = read_table(options.particles, options)
     located = locate_tomograms(options.particles, particles, options)
@@ -141,36 +153,29 @@ def run(options: argparse.Namespace) -> int:
         import torch
 
         torch.set_num_threads(options.j)
-    classifier = _classifier(options)
+    classifier = make_classifier(options, int(counts.sum()))
     classifier.fit(stack, y)
+    _check_agreement(classifier, stack, y)
     model = Model(classifier, options.box_size, voxel_size)
     save_model(options.output, model, overwrite=options.overwrite)
-    logger.info(
-        "%s: a model after %s.", options.output, plural(int(classifier[-1].n_iter_), "epoch")
-    )
+    step = "iteration" if options.method == "references" else "epoch"
+    logger.info("%s: a model after %s.", options.output, plural(int(classifier[-1].n_iter_), step))
     return code
 
 
-def _classifier(options: argparse.Namespace) -> Any:
-    import importlib
-
-    from sklearn.pipeline import make_pipeline
-
-    from sksubtomo.preprocessing import VolumeNormalizer
-    from sksubtomo.training import Training
-
-    package, name = METHODS[options.method]
-    network = getattr(importlib.import_module(package), name)(
-        max_epochs=options.epochs,
-        learning_rate=options.learning_rate,
-        batch_size=options.batch_size,
-        early_stopping=not options.no_early_stopping,
-        class_weight=None if options.equal_weights else "balanced",
-        device=options.device,
-        random_state=options.random_state,
-        training=Training(verbose=0 if options.quiet else 1),
+def _check_agreement(classifier: Any, stack: Any, y: NDArray[np.int64]) -> None:
+    """Say how many labeled particles get their own label; of a good model, nearly all."""
+    labeled = np.flatnonzero(y != _UNLABELED)
+    agreement = float((classifier.predict(stack[labeled]) == y[labeled]).mean())
+    if agreement >= _LEAST_AGREEMENT:
+        logger.info("%.0f %% of the labeled particles get their own label.", 100 * agreement)
+        return
+    logger.warning(
+        "Only %.0f %% of the labeled particles get their own label: the model has not learned the "
+        "classes, or labels are wrong. Do not use its predictions before you looked at them. Label "
+        "more, train networks longer (--epochs, --learning-rate 0.001), or try another --method.",
+        100 * agreement,
     )
-    return make_pipeline(VolumeNormalizer(), network)
 
 
 def _stack(

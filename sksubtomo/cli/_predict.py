@@ -32,6 +32,8 @@ JOB_OUTPUT = PARTICLES
 # Particles from one report of progress to the next: whole batches, so that bits stay the same.
 # Workers get more at a time, since each shard takes the classifier along.
 _ROWS_ALONE, _ROWS_PER_WORKER = 256, 2048
+# Of candidates kept; beyond it, one class has nearly all or nearly none.
+_USUAL_SHARE = 0.98
 _WITHOUT_CLASSES = (".json", ".coords")
 _WITHOUT_PROBABILITIES = (".tbl", ".em", *_WITHOUT_CLASSES)
 EPILOG = (
@@ -123,6 +125,18 @@ def _check_keep(options: argparse.Namespace, numbers: NDArray) -> None:
         raise ValueError(f"--threshold {options.threshold:g} must be a probability, from 0 to 1.")
 
 
+def _check_share(share: float, options: argparse.Namespace) -> None:
+    """Say so if nearly all or nearly none of the classified particles are kept."""
+    if 1 - _USUAL_SHARE < share < _USUAL_SHARE:
+        return
+    logger.warning(
+        "%.0f %% of the classified particles are of the classes %s. Look at some of them: a model "
+        "that gives nearly all particles one class may have learned nothing.",
+        100 * share,
+        options.keep,
+    )
+
+
 def _check_ending(output: Path, particles: ParticleTable, options: argparse.Namespace) -> None:
     """Check that the output can hold the particles, before they are classified."""
     from sksubtomo.io import writable_table
@@ -212,6 +226,7 @@ def _write(
         rows = np.flatnonzero(kept)
         if not len(rows):
             raise ValueError(f"No particle is of the classes {options.keep}; nothing written.")
+        _check_share(len(rows) / max(int((class_numbers > 0).sum()), 1), options)
     ending = output.suffix.lower()
     with_probabilities = ending not in _WITHOUT_PROBABILITIES
     write_particles(
