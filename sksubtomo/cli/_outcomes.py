@@ -102,13 +102,12 @@ class Outcomes:
                 )
         if self._failed:
             shown = ", ".join(self._failed[:_MOST_ROWS])
+            n_lost = int(np.isin(self.codes, [_UNREADABLE, _NOT_FOUND]).sum())
             logger.warning(
                 "%d of %s %s left out, with %d of %s: %s",
                 *(len(self._failed), plural(len(np.unique(self._names)), "tomogram")),
-                "was" if len(self._failed) == 1 else "were",
-                *(np.isin(self.codes, [_UNREADABLE, _NOT_FOUND]).sum(),),
-                plural(n_particles, "particle"),
-                shorten(shown, 300),
+                *("was" if len(self._failed) == 1 else "were", n_lost),
+                *(plural(n_particles, "particle"), shorten(shown, 300)),
             )
         n_bad = int(self.bad.sum())
         if 2 * n_bad > n_particles:
