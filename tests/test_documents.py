@@ -29,8 +29,13 @@ def test_examples_of_the_readme_run(capsys):
     codes = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert len(codes) == 2
     names = {}
-    for code in codes:
-        exec(compile(code, "README.md", "exec"), names)
+    exec(compile(codes[0], "README.md", "exec"), names)
+    assert names["accuracy"] >= 0.9
+    assert "accuracy " in capsys.readouterr().out
+    exec(compile(codes[1], "README.md", "exec"), names)
+    hidden = names["y_masked"] == -1
+    assert names["clf"].score(names["X"][hidden], names["y"][hidden]) >= 0.6  # chance: 0.25
+    assert names["scores"].mean() >= 0.5
 
 
 def public_names():
