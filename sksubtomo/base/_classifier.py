@@ -238,12 +238,13 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
             )
         return targets
 
-    def conclude(self, X: Any, targets: NDArray[np.int64]) -> None:
+    def conclude(self, volumes: Any, targets: NDArray[np.int64]) -> None:
         """Set ``transduction_``, of semi-supervised classifiers."""
         if not self.is_semi_supervised:
             return
         if (targets < 0).any():
-            targets = np.where(targets < 0, self._forward("classify", X).argmax(axis=1), targets)
+            predicted = self._forward("classify", volumes).argmax(axis=1)
+            targets = np.where(targets < 0, predicted, targets)
         self.transduction_ = self.classes_[targets]
 
     def plan(self, settings: FitSettings, targets: NDArray[np.int64]) -> Plan:

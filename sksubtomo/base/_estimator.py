@@ -238,16 +238,16 @@ class BaseVolumeEstimator(
             If settings do not go together.
         """
 
-    def network_inputs(self, X: Any, *, beginning: bool = False) -> Any:
+    def network_inputs(self, volumes: Any, *, beginning: bool = False) -> Any:
         """Return what the network is given for volumes; `beginning`, a new net is to be made."""
-        return X
+        return volumes
 
-    def prepare(self, X: Any, rows: NDArray[np.intp], settings: FitSettings) -> None:
+    def prepare(self, inputs: Any, rows: NDArray[np.intp], settings: FitSettings) -> None:
         """Set what has to be there before a net is made: ``offset_`` and ``scale_``.
 
         Parameters
         ----------
-        X : array of shape (n_samples, depth, height, width)
+        inputs : array of shape (n_samples, depth, height, width)
             What the network is given.
         rows : ndarray of int
             Which of them are trained on.
@@ -256,7 +256,9 @@ class BaseVolumeEstimator(
         """
         self.offset_, self.scale_ = 0.0, 1.0
         if settings.training.standardize:
-            self.offset_, self.scale_ = scaling_of(X if len(rows) == len(X) else X[rows])
+            self.offset_, self.scale_ = scaling_of(
+                inputs if len(rows) == len(inputs) else inputs[rows]
+            )
 
     def start_from(self, net: VolumeNet) -> None:
         """Set weights of a new net, where they are not to be random."""
@@ -275,7 +277,7 @@ class BaseVolumeEstimator(
                 stacklevel=4,
             )
 
-    def conclude(self, X: Any, targets: NDArray[np.int64]) -> None:
+    def conclude(self, volumes: Any, targets: NDArray[np.int64]) -> None:
         """Set what a fitted estimator says of the volumes that it was fitted to, if anything."""
 
     # --- Steps of a fit ---------------------------------------------------------------------

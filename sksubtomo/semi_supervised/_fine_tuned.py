@@ -139,11 +139,11 @@ class FineTunedClassifier(BaseVolumeClassifier):
             )
         return plan
 
-    def prepare(self, X: Any, rows: NDArray[np.intp], settings: FitSettings) -> None:
+    def prepare(self, inputs: Any, rows: NDArray[np.intp], settings: FitSettings) -> None:
         """Fit the first stage, if it is not, and take its scale over."""
-        self.autoencoder_ = fitted_first_stage(self._first_stage(settings), X)
+        self.autoencoder_ = fitted_first_stage(self._first_stage(settings), inputs)
         if self.autoencoder_ is None:
-            super().prepare(X, rows, settings)
+            super().prepare(inputs, rows, settings)
         else:
             self.offset_, self.scale_ = self.autoencoder_.offset_, self.autoencoder_.scale_
 

@@ -184,8 +184,10 @@ class SemiSupervisedVAEClassifier(BaseVolumeClassifier):
             )
         refuse_unused(name, "network", settings.network, ("n_blocks", "n_filters"))
 
-    def network_inputs(self, X: Any, *, beginning: bool = False) -> Any:
+    def network_inputs(self, volumes: Any, *, beginning: bool = False) -> Any:
         """Return volumes, or mean codes of the autoencoder in the form of volumes."""
         if beginning:
-            self.vae_ = fitted_first_stage(unfrozen(self.vae), X)
-        return X if self.vae_ is None else self.vae_.transform(X)[:, np.newaxis, np.newaxis]
+            self.vae_ = fitted_first_stage(unfrozen(self.vae), volumes)
+        if self.vae_ is None:
+            return volumes
+        return self.vae_.transform(volumes)[:, np.newaxis, np.newaxis]
