@@ -27,6 +27,7 @@ $(OLDEST_STAMP): pyproject.toml constraints-oldest.txt
 	$(call build,.venv-oldest,constraints-oldest.txt,test)
 
 demo: $(STAMP)
+	$(BIN)/python docs/examples/plot_references.py --output demo_output
 	$(BIN)/python docs/examples/plot_autoencoding_classifier.py --output demo_output
 
 test: $(STAMP)

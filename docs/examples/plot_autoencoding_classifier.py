@@ -20,37 +20,51 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 
+import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.model_selection import train_test_split
 
 from sksubtomo.datasets import make_subtomograms
 from sksubtomo.model_selection import mask_labels
 from sksubtomo.neural_network import CNNClassifier
-from sksubtomo.plotting import ReconstructionDisplay
+from sksubtomo.plotting import add_scale_bar
 from sksubtomo.preprocessing import VolumeNormalizer
 from sksubtomo.semi_supervised import AutoencodingClassifier
 from sksubtomo.training import Training
 
 CLASSES = ["apoferritin", "beta_galactosidase", "groel", "ribosome_70s"]
 EPOCHS = 10
+VOXEL_SIZE_ANGSTROM = 20.0
+
+
+def simulate(random_state, snr=2.0):
+    """Return simulated subtomograms; the same particles at every signal-to-noise ratio."""
+    return make_subtomograms(
+        880,
+        classes=CLASSES,
+        box_size=16,
+        voxel_size_angstrom=VOXEL_SIZE_ANGSTROM,
+        snr=snr,
+        random_state=random_state,
+    )
 
 
 def make_data(random_state):
     """Return volumes and labels to train on, 5 % of them labeled, and those to test on."""
-    data = make_subtomograms(
-        880,
-        classes=CLASSES,
-        box_size=16,
-        voxel_size_angstrom=20.0,
-        snr=2.0,
-        random_state=random_state,
-    )
+    data = simulate(random_state)
     X = VolumeNormalizer().fit_transform(data.X)
     X_train, X_test, y_train, y_test = train_test_split(
         X, data.y, train_size=480, stratify=data.y, random_state=random_state
     )
     y_masked = mask_labels(y_train, labeled_fraction=0.05, random_state=random_state)
     return X_train, y_masked, X_test, y_test, data.class_names
+
+
+def clean_test_volumes(random_state):
+    """Return the test volumes without noise."""
+    data = simulate(random_state, snr=1e6)
+    _, X_test = train_test_split(data.X, train_size=480, stratify=data.y, random_state=random_state)
+    return X_test
 
 
 def make_networks(n_volumes, n_labels, random_state, verbose):
@@ -113,6 +127,27 @@ def write_predictions(path, classifier, X, y, class_names):
             )
 
 
+def draw(path, classifier, X, y, clean, class_names):
+    """Draw central slices of volumes, of their reconstructions, and of the truth."""
+    predicted = classifier.predict(X)
+    rows = {"input": X, "reconstruction": classifier.reconstruct(X), "without noise": clean}
+    figure, axes = plt.subplots(
+        len(rows), len(X), figsize=(1.5 * len(X) + 0.4, 5.2), layout="constrained"
+    )
+    for row, (name, volumes) in zip(axes, rows.items(), strict=True):
+        row[0].set_ylabel(name)
+        for ax, volume in zip(row, volumes, strict=True):
+            ax.imshow(volume[len(volume) // 2], cmap="gray", interpolation="bicubic")
+            ax.set(xticks=[], yticks=[])
+    for ax, true, found in zip(axes[0], y, predicted, strict=True):
+        title = class_names[true].replace("_", " ")
+        wrong = "" if true == found else f"\n(not {class_names[found].replace('_', ' ')})"
+        ax.set_title(title + wrong, fontsize=8, color="black" if true == found else "firebrick")
+    add_scale_bar(axes[-1, 0], VOXEL_SIZE_ANGSTROM, 100)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[1])
     parser.add_argument("--output", type=Path, default=Path("demo_output"))
@@ -142,10 +177,9 @@ def main():
 
     joint = networks["joint"]
     write_predictions(args.output / "predictions.csv", joint, X_test, y_test, class_names)
-    display = ReconstructionDisplay.from_estimator(
-        joint, X_test[:8], y_test[:8], class_names=class_names
-    )
-    display.figure_.savefig(args.output / "slices.png", dpi=150)
+    shown = [row for label in range(4) for row in np.flatnonzero(y_test == label)[:2]]
+    clean = clean_test_volumes(args.random_state)
+    draw(args.output / "slices.png", joint, X_test[shown], y_test[shown], clean[shown], class_names)
     print(f"\nSee {args.output / 'predictions.csv'} and {args.output / 'slices.png'}")
 
 

@@ -33,7 +33,10 @@ def interrupt(monkeypatch):
         calls.clear()
         monkeypatch.setattr(JointLoss, "forward", interrupted)
 
-    return arm
+    # A shell starts what runs in the background with SIGINT ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield arm
+    signal.signal(signal.SIGINT, before)
 
 
 def test_a_first_fit_stays_unfitted(easy_volumes, interrupt):
