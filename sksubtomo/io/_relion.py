@@ -90,7 +90,7 @@ def require_file(name: str, star: Path) -> Path:
     """
     found = find_file(name, star)
     if found is None or not found.is_file():
-        places = [shorten(place, 100) for place in _places(name, star)]
+        places = [shorten(place, 200) for place in _places(name, star)]
         shown = ", ".join(places[:4]) + (" and above" if len(places) > 4 else "")
         raise FileFormatError(
             f"{star} names the file {shorten(name, 100)!r}, which is not found; run from the "
