@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sksubtomo._utils._interrupts import check_interrupt
 from sksubtomo.alignment._agreement import leave_one_out, rows_to_leave_out
 from sksubtomo.alignment._annealing import (
     annealed_responsibilities,
@@ -167,6 +168,7 @@ class MultiReferenceEM:
             data = self.coefficients[:, torch.from_numpy(finest.radii <= poses.radii.max())]
             power = shell_power(poses, data)
             for _ in range(n_iter):
+                check_interrupt()
                 began = time.perf_counter()
                 self._iterate(poses, data, power, self._perplexity_in(stage))
                 self.history[-1]["seconds"] = time.perf_counter() - began
