@@ -1,14 +1,14 @@
 import pytest
 import torch
 
-from sksubtomo.networks import AutoencodingNetwork, Liu2019
+from sksubtomo.networks import AutoencodingNetwork, Liu2019, ResNet
 
 
-def small_network(**params):
+def small_network(kind=Liu2019, **params):
     torch.manual_seed(0)
     sizes = {"n_filters": 4, "latent_dim": 5}
     settings = {name: params.pop(name) for name in ("batch_norm_rows",) if name in params}
-    return AutoencodingNetwork((6, 5, 7), 3, network=Liu2019(**sizes, **settings), **params)
+    return AutoencodingNetwork((6, 5, 7), 3, network=kind(**sizes, **settings), **params)
 
 
 def test_forward_runs_all_branches():
@@ -57,10 +57,10 @@ def test_batch_norm_of_all_rows_sees_the_others():
     assert not torch.allclose(first[labeled], second[labeled], atol=1e-2)
 
 
-@pytest.mark.parametrize("network", ["liu2019", "resnet"])
-def test_scale_of_the_code_is_undone_by_the_decoder(network):
-    plain = small_network(network=network).eval()
-    scaled = small_network(network=network, code_scale=8.0).eval()
+@pytest.mark.parametrize("kind", [Liu2019, ResNet])
+def test_scale_of_the_code_is_undone_by_the_decoder(kind):
+    plain = small_network(kind).eval()
+    scaled = small_network(kind, code_scale=8.0).eval()
     batch = torch.randn(4, 1, 6, 5, 7)
     torch.testing.assert_close(scaled.encode(batch), 8 * plain.encode(batch))
     torch.testing.assert_close(scaled.reconstruct(batch), plain.reconstruct(batch))
@@ -70,7 +70,8 @@ def test_scale_of_the_code_is_undone_by_the_decoder(network):
 def test_automatic_scale_grows_with_the_number_of_features():
     def first_weight(shape, n_filters, **params):
         torch.manual_seed(0)
-        network = AutoencodingNetwork(shape, None, n_filters=n_filters, latent_dim=2, **params)
+        parts = Liu2019(n_filters=n_filters, latent_dim=2)
+        network = AutoencodingNetwork(shape, None, network=parts, **params)
         return network.encoder.to_code[1].weight[0, 0].item()
 
     # 4 * 3 * 3 * 4 features, and 32 * 5 * 5 * 5.
