@@ -96,6 +96,11 @@ def test_misspelled_sentinel_is_warned_of_once(key):
 # --- Before fitting ------------------------------------------------------------------------------
 
 FITTING = ("fit", "partial_fit", "fit_transform", "fit_predict")
+#: What ``fit`` calls of an estimator with a network, for those who write one.
+HOOKS = (
+    *("resolve_settings", "encode_targets", "encode_validation", "plan", "network_inputs"),
+    *("prepare", "start_from", "record", "conclude", "trains_decoder"),
+)
 ALL = {**ESTIMATORS, **{"-".join(key): estimator for key, estimator in METAS.items()}}
 
 
@@ -103,7 +108,7 @@ def methods_that_need_a_fit(estimator):
     """Yield the public methods of an estimator that has no fit yet, with arguments for them."""
     X, y = np.zeros((6, 8, 8, 8), np.float32), np.arange(6) % 3
     for name in dir(type(estimator)):
-        if name.startswith(("_", "get_params", "get_metadata", "set_")) or name in FITTING:
+        if name.startswith(("_", "get_params", "get_metadata", "set_")) or name in (*FITTING, *HOOKS):
             continue
         # What available_if takes away raises AttributeError, as it should.
         method = getattr(estimator, name, None)
