@@ -108,7 +108,10 @@ def methods_that_need_a_fit(estimator):
     """Yield the public methods of an estimator that has no fit yet, with arguments for them."""
     X, y = np.zeros((6, 8, 8, 8), np.float32), np.arange(6) % 3
     for name in dir(type(estimator)):
-        if name.startswith(("_", "get_params", "get_metadata", "set_")) or name in (*FITTING, *HOOKS):
+        if name.startswith(("_", "get_params", "get_metadata", "set_")) or name in (
+            *FITTING,
+            *HOOKS,
+        ):
             continue
         # What available_if takes away raises AttributeError, as it should.
         method = getattr(estimator, name, None)

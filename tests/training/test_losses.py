@@ -6,7 +6,12 @@ from torch import nn
 
 from sksubtomo.augmentation._views import apply_wedge
 from sksubtomo.fourier import missing_wedge_mask
-from sksubtomo.networks import AutoencodingNetwork, AutoencodingOutput, ContrastiveOutput
+from sksubtomo.networks import (
+    AutoencodingNetwork,
+    AutoencodingOutput,
+    ContrastiveOutput,
+    Liu2019,
+)
 from sksubtomo.training import (
     ContrastiveLoss,
     JointLoss,
@@ -167,7 +172,8 @@ def trained_on_weak_signal(sparsity, seed=0):
     amplitudes = torch.randn(48, 1, 1, 1, 1, generator=generator)
     volumes = noise + 0.15 * amplitudes * torch.arange(-2.5, 3).reshape(6, 1, 1)
     torch.manual_seed(seed)
-    network = AutoencodingNetwork((6, 6, 6), None, n_blocks=1, n_filters=4, latent_dim=16)
+    parts = Liu2019(n_blocks=1, n_filters=4, latent_dim=16)
+    network = AutoencodingNetwork((6, 6, 6), None, network=parts)
     optimizer = torch.optim.Adam(network.parameters(), lr=5e-3)
     loss = JointLoss(sparsity=sparsity)
     for _ in range(80):
