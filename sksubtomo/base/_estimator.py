@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import ABCMeta, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,7 +19,7 @@ from sksubtomo._utils._allocator import keeping_freed_memory
 from sksubtomo._utils._callbacks import CallbackSupportMixin, FitTasks
 from sksubtomo._utils._doc_link import DocLinkMixin
 from sksubtomo._utils._labels import UNLABELED
-from sksubtomo._utils._settings import HasSettings, Settings, store_parameters
+from sksubtomo._utils._settings import HasSettings, store_parameters
 from sksubtomo._utils._sklearn import fit_context
 from sksubtomo._utils._volumes import check_volumes
 from sksubtomo.base._checks import (
@@ -89,6 +89,7 @@ class BaseVolumeEstimator(
     fewest_volumes: ClassVar[int] = 1
 
     _settings_names: ClassVar[tuple[str, ...]] = SETTINGS
+    _make_settings = make_settings
     _parameter_constraints: ClassVar[dict[str, list]] = CONSTRAINTS
 
     def __init__(
@@ -396,14 +397,3 @@ class BaseVolumeEstimator(
 
     def _to_input(self, volumes: NDArray[np.float32]) -> torch.Tensor:
         return to_input(volumes, self.offset_, self.scale_)
-
-    # --- scikit-learn -----------------------------------------------------------------------
-
-    def _make_settings(self, name: str, wanted: Iterable[str]) -> Settings:
-        return make_settings(self, name, wanted)
-
-    def __sklearn_tags__(self):
-        """Return the tags: volumes are float32 inside, and results depend on the seed."""
-        tags = super().__sklearn_tags__()
-        tags.non_deterministic = False
-        return tags

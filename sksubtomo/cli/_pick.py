@@ -55,22 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--diameter", type=positive_float, metavar="ANGSTROM", help="of blobs")
     parser.add_argument(
-        "--template",
-        "--in_3dref",
-        metavar="FILE",
-        help="an MRC map with a voxel size, a PDB or mmCIF file, or the name of an embedded "
-        "complex; dense is positive",
-    )
-    parser.add_argument(
         "--bright", action="store_true", help="particles are bright; by default, they are dark"
     )
-    parser.add_argument("--symmetry", default="C1", help="of the template, such as D7; default: C1")
-    parser.add_argument(
-        "--angular-step", type=positive_float, default=15.0, metavar="DEG", help="default: 15"
-    )
-    parser.add_argument(
-        "--tilt-range", type=positive_float, default=60.0, metavar="DEG", help="default: 60"
-    )
+    _add_matching(parser.add_argument_group("template matching"))
     parser.add_argument(
         "--threshold",
         type=float,
@@ -81,6 +68,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--max-picks", type=positive_int, default=1000, metavar="N", help="a tomogram; default 1000"
     )
     parser.add_argument(
+        "--j",
+        type=positive_int,
+        metavar="N",
+        help="threads; candidates do not depend on how many. By default one a core",
+    )
+    add_output(parser, "STAR or CSV file to write", required=False)
+
+
+def _add_matching(parser: argparse._ArgumentGroup) -> None:
+    parser.add_argument(
+        "--template",
+        "--in_3dref",
+        metavar="FILE",
+        help="an MRC map with a voxel size, a PDB or mmCIF file, or the name of an embedded "
+        "complex; dense is positive",
+    )
+    parser.add_argument("--symmetry", default="C1", help="of the template, such as D7; default: C1")
+    parser.add_argument(
+        "--angular-step", type=positive_float, default=15.0, metavar="DEG", help="default: 15"
+    )
+    parser.add_argument(
+        "--tilt-range", type=positive_float, default=60.0, metavar="DEG", help="default: 60"
+    )
+    parser.add_argument(
         "--search",
         choices=SEARCHES,
         default="coarse-to-fine",
@@ -88,13 +99,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(coarse-to-fine), or all voxels in all orientations (exhaustive); default: coarse-to-fine",
     )
     parser.add_argument("--device", default="auto", help="of template matching; default: auto")
-    parser.add_argument(
-        "--j",
-        type=positive_int,
-        metavar="N",
-        help="threads; candidates do not depend on how many. By default one a core",
-    )
-    add_output(parser, "STAR or CSV file to write", required=False)
 
 
 def run(options: argparse.Namespace) -> int:
