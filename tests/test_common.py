@@ -54,7 +54,20 @@ def test_table_is_complete():
     assert set(exported_estimators()) == set(ESTIMATORS) | META_ESTIMATORS
 
 
-@pytest.mark.parametrize("name", ESTIMATORS)
+#: Others share their base and their checks, and take most of the time of this file.
+SLOW_TO_CHECK = {
+    *("FineTunedClassifier", "SemiSupervisedVAEClassifier", "FixMatchClassifier"),
+    *("MeanTeacherClassifier", "ContrastiveEncoder"),
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in SLOW_TO_CHECK else [])
+        for name in ESTIMATORS
+    ],
+)
 def test_scikit_learn_checks(name):
     results = check_estimator(ESTIMATORS[name], on_fail=None, on_skip=None)
     failed = {r["check_name"]: r["exception"] for r in results if r["status"] == "failed"}

@@ -25,6 +25,7 @@ def test_examples_of_the_guide_run(page):
     assert result.failed == 0
 
 
+@pytest.mark.slow
 def test_examples_of_the_readme_run(capsys):
     codes = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert len(codes) == 2
