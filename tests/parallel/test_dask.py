@@ -98,9 +98,11 @@ def test_a_search_whose_worker_dies_loses_nothing(
     expected = losses(X, y)
     killed = kill_a_busy_worker()
     with use_dask(client):
-        found = losses(X, y, n_jobs=2)
+        for _ in range(20):  # a search may end before its workers are found at work
+            np.testing.assert_array_equal(losses(X, y, n_jobs=2), expected)
+            if killed:
+                break
     assert killed
-    np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.slow
