@@ -53,11 +53,14 @@ def make_classifier(options: argparse.Namespace, n_labels: int) -> Any:
 
     package, name = METHODS[options.method]
     kind = getattr(importlib.import_module(package), name)
-    make = _references if options.method == "references" else _network
-    return make_pipeline(VolumeNormalizer(), make(kind, options, n_labels))
+    if options.method == "references":
+        classifier = _references(kind, options)
+    else:
+        classifier = _network(kind, options, n_labels)
+    return make_pipeline(VolumeNormalizer(), classifier)
 
 
-def _references(kind: Any, options: argparse.Namespace, n_labels: int) -> Any:
+def _references(kind: Any, options: argparse.Namespace) -> Any:
     return kind(
         tilt_range_deg=60.0 if options.tilt_range is None else options.tilt_range,
         device=options.device,

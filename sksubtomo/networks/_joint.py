@@ -135,7 +135,7 @@ class AutoencodingNetwork(nn.Module):
         return self.logits(volumes).softmax(dim=1)
 
     def logits(self, volumes: torch.Tensor) -> torch.Tensor:
-        """Return unnormalised log-probabilities (n, n_classes), without running the decoder."""
+        """Return unnormalized log-probabilities (n, n_classes), without running the decoder."""
         return self.classifier(self.encoder.blocks(volumes))
 
     def features(self, volumes: torch.Tensor) -> torch.Tensor:

@@ -167,7 +167,7 @@ class Decoder3d(nn.Module):
 
 
 class Classifier3d(nn.Module):
-    """Batch normalisation and three dense layers on the last feature map of an encoder.
+    """Batch normalization and three dense layers on the last feature map of an encoder.
 
     Parameters
     ----------

@@ -16,10 +16,10 @@ from sksubtomo.networks._shapes import default_n_residual_blocks, pooled_shapes
 
 
 class ResidualUnit3d(nn.Module):
-    """Basic residual unit: ReLU of the sum of the input and of two normalised convolutions.
+    """Basic residual unit: ReLU of the sum of the input and of two normalized convolutions.
 
     Convolutions are 3 x 3 x 3 and keep the size of the map; there is a ReLU between them. Where
-    the number of channels changes, the input passes a normalised 1 x 1 x 1 convolution. The map
+    the number of channels changes, the input passes a normalized 1 x 1 x 1 convolution. The map
     between the convolutions has the smaller of the two numbers of channels, which makes the unit
     cheaper by a third of its multiplications.
 
@@ -51,7 +51,7 @@ class ResidualUnit3d(nn.Module):
 
 
 def normalized_convolution(n_inputs: int, n_outputs: int, size: int = 3) -> list[nn.Module]:
-    """Return a convolution without bias, which the batch normalisation after it would remove."""
+    """Return a convolution without bias, which the batch normalization after it would remove."""
     return [
         nn.Conv3d(n_inputs, n_outputs, size, padding=size // 2, bias=False),
         BatchNorm(n_outputs),
@@ -61,7 +61,7 @@ def normalized_convolution(n_inputs: int, n_outputs: int, size: int = 3) -> list
 class ResidualEncoder3d(BaseEncoder3d):
     """Residual units on ever smaller maps, averaged over space.
 
-    A normalised 3 x 3 x 3 convolution with ReLU comes first, at full resolution. Each block is a
+    A normalized 3 x 3 x 3 convolution with ReLU comes first, at full resolution. Each block is a
     2 x 2 x 2 max-pooling that rounds up and a residual unit that doubles the number of channels.
     The mean over all voxels of the last map is the feature map.
 
@@ -128,7 +128,7 @@ class ResidualDecoder3d(nn.Module):
 
     A dense layer with ReLU gives the map that the encoder averages. Each block is a residual unit
     that halves the number of channels, then repeats voxels (cut to the size that the encoder had
-    there, for odd edges). At full resolution, a normalised convolution with ReLU follows, and one
+    there, for odd edges). At full resolution, a normalized convolution with ReLU follows, and one
     to one channel that is linear, since volumes have negative values. Units come before the
     repetition, where they are eight times cheaper.
 

@@ -222,7 +222,7 @@ class ConditionalVariationalNetwork(nn.Module):
         return self.logits(volumes).softmax(dim=1)
 
     def logits(self, volumes: torch.Tensor) -> torch.Tensor:
-        """Return unnormalised log-probabilities (n, n_classes)."""
+        """Return unnormalized log-probabilities (n, n_classes)."""
         return self.classifier(self.encoder(volumes)[1])
 
     def features(self, volumes: torch.Tensor) -> torch.Tensor:

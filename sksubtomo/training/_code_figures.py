@@ -13,8 +13,7 @@ from sksubtomo.exceptions import DeadCodeWarning
 
 # A unit whose standard deviation is below 1e-4 of its root mean square varies by rounding only.
 _LEAST_RELATIVE_VARIANCE = 1e-8
-# Of reconstructions, in standard deviations of the volumes; a living code at an SNR of 0.01 has
-# ten times as much.
+# Of reconstructions, in standard deviations of the volumes.
 _LEAST_SPREAD = 1e-3
 
 GENERAL_REMEDY = (

@@ -21,7 +21,7 @@ from sksubtomo.training._losses import (
 # A unit of a code is active if its mean varies by more than this (Burda, Grosse & Salakhutdinov,
 # "Importance weighted autoencoders", ICLR 2016, section 5.2).
 _ACTIVE_VARIANCE = 0.01
-_REMEDY = f"Lower noise_std in network_params. {GENERAL_REMEDY}"
+_REMEDY = f"Lower noise_std of training=VariationalTraining(...). {GENERAL_REMEDY}"
 
 
 def gaussian_divergence(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:

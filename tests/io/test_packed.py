@@ -1,7 +1,6 @@
 """Chunks of OME-Zarr that unpack to more than their array has."""
 
 import bz2
-import contextlib
 import gzip
 import lzma
 import tracemalloc
@@ -111,7 +110,7 @@ def test_frames_of_zstandard_that_do_not_say_their_size():
     last = (1).to_bytes(3, "little")
     frame = magic + window + repeated + last
     # Releases of numcodecs before 0.16 read no frame that does not say its size.
-    with contextlib.suppress(RuntimeError):
+    if not numcodecs.__version__.startswith("0.15."):
         assert len(numcodecs.Zstd().decode(magic + window + repeated[:4] + last)) == 2**17
     with pytest.raises(ValueError, match=r"unpacks to 393216000 bytes or more, of at most 4096"):
         check_unpacked(codec, frame, 4096)
