@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Callable
 from textwrap import indent
-from typing import TypeVar
+from typing import Any, TypeVar
 
-T = TypeVar("T", bound=type)
+T = TypeVar("T", bound=Callable[..., Any])
 
 _PLACEHOLDER = re.compile(r"^( *)%\((\w+)\)s$", re.MULTILINE)
 
@@ -94,6 +95,18 @@ accelerate : bool, default={default}
     ``accelerate``.
 verbose : int, default={default}
     Whether to show a progress bar.
+box_size : int or (int, int, int), default={default}
+    New edges in voxels, z, y, x. None leaves the box as it is.
+X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_voxels)
+    Volumes, axes z, y, x; or flat rows, see ``volume_shape``.
+y_true : array-like of shape (n_samples,)
+    Labels; -1, and with strings ``None`` or ``"unlabeled"``, mark rows to leave out.
+y_prob : array-like of shape (n_samples, n_classes) or (n_samples,)
+    Probabilities; one column is that of the second of two classes.
+strategy : {{"uniform", "quantile"}}, default={default}
+    Bins of equal width between 0 and 1, or with equally many rows each.
+labels : array-like of shape (n_classes,), optional
+    Classes of the columns, in their order. By default those that occur in `y_true`, sorted.
 """
 
 _ATTRIBUTES = """\
@@ -114,10 +127,62 @@ transduction_ : ndarray of shape (n_samples,)
 offset_, scale_ : float
     The two numbers of ``standardize`` in `training`.
 history_ : list of dict
+feature_names_in_ : ndarray of shape (n_features_in_,)
+    Names of the columns, if `X` was a data frame that has some.
 """
 
+# Of methods, and what does not begin with a name.
 _SECTIONS = {
     "Parameters": "Parameters\n----------",
+    "volumes": """\
+Parameters
+----------
+X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_voxels)
+    Volumes of the shape that the estimator was fitted on.
+""",
+    "cubes": """\
+Parameters
+----------
+X : array-like of shape (n_samples, d, d, d) or (n_samples, n_voxels)
+    Volumes of the shape that the estimator was fitted on.
+""",
+    "rows": """\
+Parameters
+----------
+X : array-like of shape (n_samples, ...)
+    Volumes.
+""",
+    "metadata": """\
+**params : dict
+    Metadata for the classifier, where scikit-learn's metadata routing is enabled.
+""",
+    "labeled_rows": """\
+Parameters
+----------
+X : array-like of shape (n_samples, ...)
+    Volumes, four-dimensional or flat rows.
+y : array-like of shape (n_samples,)
+    Labels, -1 where unlabeled; for strings also ``None`` and ``"unlabeled"``.
+groups : array-like of shape (n_samples,), optional
+    For example the tomogram of every volume, which folds do not take apart.
+""",
+    "fitted_self": """\
+Returns
+-------
+self : object
+    The fitted estimator.
+""",
+    "fitted_inside": """\
+n_features_in_ : int
+    Number of features, if the classifier has it.
+feature_names_in_ : ndarray of shape (n_features,) of str
+    Names of the columns, if `X` was a data frame.
+""",
+    "transduction_inside": """\
+transduction_ : ndarray of shape (n_samples,)
+    That of `estimator_`, if it has one and is not frozen: the labels of the volumes of
+    :meth:`fit`.
+""",
     "liu2019": """\
 References
 ----------
@@ -144,6 +209,9 @@ _GROUPS = {
         *("classes_", "n_features_in_", "volume_shape_", "net_", "n_iter_", "precision_"),
         *("offset_, scale_", "history_"),
     ),
+    "fitted_transformer": ("n_features_in_", "volume_shape_", "feature_names_in_"),
+    "rows_and_metadata": ("rows", "metadata"),
+    "fitted_held_out": ("fitted_inside", "transduction_inside"),
     "training_settings": (
         *("optimizer", "betas", "weight_decay", "schedule", "average_decay", "labeled_share"),
         *("steps_per_epoch", "validation_fraction", "n_iter_no_change", "standardize"),
@@ -161,27 +229,31 @@ def _entries(text: str) -> dict[str, str]:
 _DESCRIPTIONS = {**_entries(_PARAMETERS), **_entries(_ATTRIBUTES), **_SECTIONS}
 
 
-def documented(cls: T) -> T:
-    """Replace the lines ``%(name)s`` of a class's docstring by shared descriptions.
+def documented(obj: T) -> T:
+    """Replace the lines ``%(name)s`` of docstrings by shared descriptions.
 
-    Default values are those of the class's constructor. Python without docstrings (``-OO``) is
-    left without them.
+    Default values are those of the constructor, or of the function. Python without docstrings
+    (``-OO``) is left without them.
 
     Parameters
     ----------
-    cls : type
-        Its docstring has such lines.
+    obj : type or function
+        Its docstring has such lines; so may those of the methods that a class itself defines.
 
     Returns
     -------
-    cls : type
-        The class itself.
+    obj : type or function
+        The same.
     """
-    if cls.__doc__ is None:
-        return cls
-    signature = inspect.signature(cls)
+    if inspect.isclass(obj):
+        for member in vars(obj).values():
+            if inspect.isfunction(member):
+                documented(member)
+    if obj.__doc__ is None or "%(" not in obj.__doc__:
+        return obj
+    signature = inspect.signature(obj)
     defaults = {name: given.default for name, given in signature.parameters.items()}
-    training = getattr(getattr(cls, "uses", None), "training", None)
+    training = getattr(getattr(obj, "uses", None), "training", None)
     name = getattr(training, "__name__", "Training")
     words = {"training": name, "plain": "" if name == "Training" else " or a plain ``Training``"}
 
@@ -193,8 +265,8 @@ def documented(cls: T) -> T:
         # Python has taken the common indentation away from 3.13 on.
         return indent("\n".join(entries), match[1])
 
-    cls.__doc__ = _PLACEHOLDER.sub(described, cls.__doc__)
-    return cls
+    obj.__doc__ = _PLACEHOLDER.sub(described, obj.__doc__)
+    return obj
 
 
 def _shown(default: object) -> str:

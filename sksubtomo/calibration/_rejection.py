@@ -12,6 +12,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import indexable
 from sklearn.utils.validation import check_is_fitted
 
+from sksubtomo._utils._docs import documented
 from sksubtomo._utils._labels import (
     UNLABELED,
     UNLABELED_STRINGS,
@@ -30,6 +31,7 @@ from sksubtomo.calibration._folds import make_folds, respond_out_of_fold, rows_t
 from sksubtomo.calibration._novelty import METHODS, check_method, fit_reference, score_volumes
 
 
+@documented
 class RejectingClassifier(BaseHeldOutClassifier):
     """Classifier that says "unknown" to volumes that look like none of its classes.
 
@@ -81,13 +83,7 @@ class RejectingClassifier(BaseHeldOutClassifier):
         What :meth:`predict` says of them.
     classes_ : ndarray of shape (n_classes,)
         The known classes.
-    n_features_in_ : int
-        Number of features, if the classifier has it.
-    feature_names_in_ : ndarray of shape (n_features,) of str
-        Names of the columns, if `X` was a data frame.
-    transduction_ : ndarray of shape (n_samples,)
-        That of `estimator_`, if it has one and is not frozen: the labels of the volumes of
-        :meth:`fit`.
+    %(fitted_held_out)s
 
     See Also
     --------
@@ -151,23 +147,13 @@ class RejectingClassifier(BaseHeldOutClassifier):
     def fit(self, X, y, *, groups=None, **params):
         """Fit the classifier to everything, and choose the threshold on held-out labels.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Volumes, four-dimensional or flat rows.
-        y : array-like of shape (n_samples,)
-            Labels, -1 where unlabeled; for strings also ``None`` and ``"unlabeled"``.
-        groups : array-like of shape (n_samples,), optional
-            For example the tomogram of every volume, which folds do not take apart.
+        %(labeled_rows)s
         **params : dict
             Metadata for the classifier, where scikit-learn's metadata routing is enabled; in a
             fold, those of its volumes. The threshold counts every labeled volume once, whatever
             the ``sample_weight``.
 
-        Returns
-        -------
-        self : object
-            The fitted estimator.
+        %(fitted_self)s
 
         Raises
         ------
@@ -205,10 +191,7 @@ class RejectingClassifier(BaseHeldOutClassifier):
     def score_samples(self, X):
         """Return how much volumes are like those of the known classes.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Volumes.
+        %(rows)s
 
         Returns
         -------
@@ -221,10 +204,7 @@ class RejectingClassifier(BaseHeldOutClassifier):
     def is_unknown(self, X):
         """Tell which volumes are of no known class.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Volumes.
+        %(rows)s
 
         Returns
         -------
@@ -236,10 +216,7 @@ class RejectingClassifier(BaseHeldOutClassifier):
     def predict(self, X):  # type: ignore[override]
         """Predict classes, or the label of unknown volumes.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Volumes.
+        %(rows)s
 
         Returns
         -------

@@ -15,6 +15,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import indexable
 
 from sksubtomo._utils._delegation import inner_has
+from sksubtomo._utils._docs import documented
 from sksubtomo._utils._labels import check_labels, encode_labels
 from sksubtomo._utils._meta_classifier import fit_classifier
 from sksubtomo._utils._near_misses import warning_once
@@ -87,6 +88,7 @@ def fit_temperature(logits: NDArray[np.float64], targets: NDArray[np.int64]) -> 
     return temperature
 
 
+@documented
 class TemperatureScaledClassifier(BaseHeldOutClassifier):
     r"""Classifier whose probabilities are softened, or sharpened, by one temperature.
 
@@ -118,13 +120,7 @@ class TemperatureScaledClassifier(BaseHeldOutClassifier):
         Above 1 for a classifier that was too sure.
     classes_ : ndarray of shape (n_classes,)
         Classes.
-    n_features_in_ : int
-        Number of features, if the classifier has it.
-    feature_names_in_ : ndarray of shape (n_features,) of str
-        Names of the columns, if `X` was a data frame.
-    transduction_ : ndarray of shape (n_samples,)
-        That of `estimator_`, if it has one and is not frozen: the labels of the volumes of
-        :meth:`fit`.
+    %(fitted_held_out)s
 
     See Also
     --------
@@ -171,23 +167,13 @@ class TemperatureScaledClassifier(BaseHeldOutClassifier):
     def fit(self, X, y, *, groups=None, **params):
         """Choose the temperature on held-out labels, and fit the classifier to everything.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Volumes, four-dimensional or flat rows.
-        y : array-like of shape (n_samples,)
-            Labels, -1 where unlabeled; for strings also ``None`` and ``"unlabeled"``.
-        groups : array-like of shape (n_samples,), optional
-            For example the tomogram of every volume, which folds do not take apart.
+        %(labeled_rows)s
         **params : dict
             Metadata for the classifier, where scikit-learn's metadata routing is enabled; in a
             fold, those of its volumes. The temperature counts every labeled volume once, whatever
             the ``sample_weight``.
 
-        Returns
-        -------
-        self : object
-            The fitted estimator.
+        %(fitted_self)s
 
         Raises
         ------
@@ -216,12 +202,7 @@ class TemperatureScaledClassifier(BaseHeldOutClassifier):
     def predict_proba(self, X, **params):
         """Return calibrated class probabilities.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Volumes.
-        **params : dict
-            Metadata for the classifier, where scikit-learn's metadata routing is enabled.
+        %(rows_and_metadata)s
 
         Returns
         -------
@@ -233,10 +214,7 @@ class TemperatureScaledClassifier(BaseHeldOutClassifier):
     def predict_log_proba(self, X, **params):
         """Return logarithms of calibrated class probabilities.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Volumes.
+        %(rows)s
         **params : dict
             Metadata for ``predict_proba`` of the classifier, where scikit-learn's metadata routing
             is enabled.
@@ -249,15 +227,11 @@ class TemperatureScaledClassifier(BaseHeldOutClassifier):
         return log_softmax(self._scaled_logits(X, params), axis=1)
 
     @inner_has("decision_function")
+    @documented
     def decision_function(self, X, **params):
         """Return decision values of the classifier inside, divided by the temperature.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Volumes.
-        **params : dict
-            Metadata for the classifier, where scikit-learn's metadata routing is enabled.
+        %(rows_and_metadata)s
 
         Returns
         -------

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from sksubtomo._utils._arrays import as_array, has_flat_rows, is_lazy
 from sksubtomo._utils._containers import in_container
 from sksubtomo._utils._doc_link import DocLinkMixin
+from sksubtomo._utils._docs import documented
 from sksubtomo._utils._params import EDGES
 from sksubtomo._utils._sklearn import fit_context
 from sksubtomo._utils._volumes import Shape3d, check_volumes, unchanged_on_error
@@ -26,6 +27,7 @@ def voxel_names(shape: Shape3d) -> NDArray[np.object_]:
     return np.array([f"voxel_{z}_{y}_{x}" for z, y, x in indices], dtype=object)
 
 
+@documented
 class BaseVolumeTransformer(
     DocLinkMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator, metaclass=ABCMeta
 ):
@@ -36,8 +38,7 @@ class BaseVolumeTransformer(
 
     Parameters
     ----------
-    volume_shape : int or (int, int, int), optional
-        Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels.
+    %(volume_shape)s
     """
 
     _parameter_constraints: ClassVar[dict[str, list]] = {"volume_shape": EDGES}
@@ -51,8 +52,7 @@ class BaseVolumeTransformer(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_voxels)
-            Volumes, axes z, y, x; or flat rows.
+        %(X)s
         y : object, optional
             Ignored.
 
@@ -106,6 +106,7 @@ class BaseVolumeTransformer(
         return tags
 
 
+@documented
 class VolumeTransformer(BaseVolumeTransformer, auto_wrap_output_keys=None):  # type: ignore[call-arg]
     """Base of transformers that work on each volume by itself and learn nothing from the data.
 
@@ -114,8 +115,7 @@ class VolumeTransformer(BaseVolumeTransformer, auto_wrap_output_keys=None):  # t
 
     Parameters
     ----------
-    volume_shape : int or (int, int, int), optional
-        Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels.
+    %(volume_shape)s
     """
 
     def __init_subclass__(cls, **kwargs):
@@ -125,10 +125,7 @@ class VolumeTransformer(BaseVolumeTransformer, auto_wrap_output_keys=None):  # t
     def transform(self, X):
         """Transform volumes.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_voxels)
-            Volumes of the shape seen in :meth:`fit`.
+        %(volumes)s
 
         Returns
         -------

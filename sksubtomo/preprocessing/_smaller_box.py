@@ -5,20 +5,20 @@ from __future__ import annotations
 import reprlib
 from typing import ClassVar
 
+from sksubtomo._utils._docs import documented
 from sksubtomo._utils._params import EDGES
 from sksubtomo._utils._volumes import check_volume_shape
 from sksubtomo.preprocessing._base import VolumeTransformer, voxel_names
 
 
+@documented
 class SmallerBoxTransformer(VolumeTransformer):
     """Base of transformers to a smaller box.
 
     Parameters
     ----------
-    box_size : int or (int, int, int), optional
-        New edges in voxels, z, y, x. By default the box stays as it is.
-    volume_shape : int or (int, int, int), optional
-        Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels.
+    %(box_size)s
+    %(volume_shape)s
     """
 
     _parameter_constraints: ClassVar[dict[str, list]] = {

@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.semi_supervised import SelfTrainingClassifier as _SelfTrainingClassifier
 from sklearn.utils import indexable
 
+from sksubtomo._utils._docs import documented
 from sksubtomo._utils._labels import decode_labels, encode_labels
 from sksubtomo._utils._meta_classifier import BaseMetaClassifier
 from sksubtomo._utils._near_misses import warning_once
@@ -27,6 +28,7 @@ from sksubtomo._utils._sklearn import (
 )
 
 
+@documented
 class SelfTrainingClassifier(BaseMetaClassifier):
     """Self-training around any classifier with ``predict_proba``, on volumes.
 
@@ -58,10 +60,7 @@ class SelfTrainingClassifier(BaseMetaClassifier):
         The fitted clone of `estimator`.
     classes_ : ndarray of shape (n_classes,)
         Classes.
-    n_features_in_ : int
-        Number of features, if the classifier has it.
-    feature_names_in_ : ndarray of shape (n_features,) of str
-        Names of the columns, if `X` was a data frame.
+    %(fitted_inside)s
     transduction_ : ndarray of shape (n_samples,)
         Labels used in the final fit, pseudo-labels included; where none was, -1, or of strings
         "unlabeled".
