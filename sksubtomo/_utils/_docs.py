@@ -129,11 +129,14 @@ offset_, scale_ : float
 history_ : list of dict
 feature_names_in_ : ndarray of shape (n_features_in_,)
     Names of the columns, if `X` was a data frame that has some.
+box_size_ : tuple of int
+    Box in voxels, z, y, x, of what :meth:`transform` returns.
 """
 
 # Of methods, and what does not begin with a name.
 _SECTIONS = {
     "Parameters": "Parameters\n----------",
+    "Attributes": "Attributes\n----------",
     "volumes": """\
 Parameters
 ----------
@@ -156,7 +159,7 @@ X : array-like of shape (n_samples, ...)
 **params : dict
     Metadata for the classifier, where scikit-learn's metadata routing is enabled.
 """,
-    "labeled_rows": """\
+    "held_out_fit": """\
 Parameters
 ----------
 X : array-like of shape (n_samples, ...)
@@ -165,6 +168,15 @@ y : array-like of shape (n_samples,)
     Labels, -1 where unlabeled; for strings also ``None`` and ``"unlabeled"``.
 groups : array-like of shape (n_samples,), optional
     For example the tomogram of every volume, which folds do not take apart.
+**params : dict
+    Metadata for the classifier, where scikit-learn's metadata routing is enabled; in a fold, those
+    of its volumes. What is chosen on held-out labels counts every labeled volume once, whatever the
+    ``sample_weight``.
+
+Returns
+-------
+self : object
+    The fitted estimator.
 """,
     "fitted_self": """\
 Returns
@@ -183,6 +195,31 @@ transduction_ : ndarray of shape (n_samples,)
     That of `estimator_`, if it has one and is not frozen: the labels of the volumes of
     :meth:`fit`.
 """,
+    "tomogram": """\
+Parameters
+----------
+tomogram : ndarray of shape (depth, height, width)
+    Axes z, y, x.
+""",
+    "fix_match": """\
+References
+----------
+Sohn et al., "FixMatch: simplifying semi-supervised learning with consistency and confidence",
+NeurIPS 2020.
+
+Berthelot et al., "ReMixMatch: semi-supervised learning with distribution alignment and
+augmentation anchoring", ICLR 2020.
+
+Wang et al., "FreeMatch: self-adaptive thresholding for semi-supervised learning", ICLR 2023.
+""",
+    "network_input": """\
+Parameters
+----------
+volumes : Tensor of shape (n, 1, depth, height, width)
+    The volumes.
+labeled : Tensor of shape (n,) of bool, optional
+    Not used.
+""",
     "liu2019": """\
 References
 ----------
@@ -190,6 +227,9 @@ Liu et al., "Semi-supervised macromolecule structural classification in cellular
 electron cryo-tomograms using 3D autoencoding classifier", BMVC 2019.
 """,
 }
+
+# The shared reference to the paper, of parts that its section 3.2 describes.
+_SECTIONS["liu2019_networks"] = _SECTIONS["liu2019"].replace("2019.", "2019, section 3.2.")
 
 _CLASSIFICATION = ("class_weight", "classes")
 _COMMON = (
@@ -209,7 +249,12 @@ _GROUPS = {
         *("classes_", "n_features_in_", "volume_shape_", "net_", "n_iter_", "precision_"),
         *("offset_, scale_", "history_"),
     ),
-    "fitted_transformer": ("n_features_in_", "volume_shape_", "feature_names_in_"),
+    "parameters_of_a_transformer": ("Parameters", "volume_shape"),
+    "parameters_of_a_smaller_box": ("Parameters", "box_size", "volume_shape"),
+    "fitted_transformer": ("Attributes", "n_features_in_", "volume_shape_", "feature_names_in_"),
+    "fitted_smaller_box": (
+        *("Attributes", "n_features_in_", "volume_shape_", "feature_names_in_", "box_size_"),
+    ),
     "rows_and_metadata": ("rows", "metadata"),
     "fitted_held_out": ("fitted_inside", "transduction_inside"),
     "training_settings": (

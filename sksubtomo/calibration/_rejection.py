@@ -25,6 +25,7 @@ from sksubtomo._utils._near_misses import warning_once
 from sksubtomo._utils._params import NumberInterval
 from sksubtomo._utils._rows import as_rows
 from sksubtomo._utils._scoring import refuse_scoring_unlabeled
+from sksubtomo._utils._settings import store_parameters
 from sksubtomo._utils._sklearn import HasMethods, StrOptions, fit_context, safe_indexing
 from sksubtomo.calibration._base import BaseHeldOutClassifier
 from sksubtomo.calibration._folds import make_folds, respond_out_of_fold, rows_to_calibrate_on
@@ -135,25 +136,14 @@ class RejectingClassifier(BaseHeldOutClassifier):
         cv=None,
         n_jobs=None,
     ):
-        self.estimator = estimator
-        self.method = method
-        self.quantile = quantile
-        self.unknown_label = unknown_label
-        self.cv = cv
-        self.n_jobs = n_jobs
+        store_parameters(self, locals())
 
     @fit_context(prefer_skip_nested_validation=False)
     @warning_once()
     def fit(self, X, y, *, groups=None, **params):
         """Fit the classifier to everything, and choose the threshold on held-out labels.
 
-        %(labeled_rows)s
-        **params : dict
-            Metadata for the classifier, where scikit-learn's metadata routing is enabled; in a
-            fold, those of its volumes. The threshold counts every labeled volume once, whatever
-            the ``sample_weight``.
-
-        %(fitted_self)s
+        %(held_out_fit)s
 
         Raises
         ------

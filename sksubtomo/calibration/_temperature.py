@@ -20,6 +20,7 @@ from sksubtomo._utils._labels import check_labels, encode_labels
 from sksubtomo._utils._meta_classifier import fit_classifier
 from sksubtomo._utils._near_misses import warning_once
 from sksubtomo._utils._rows import as_rows
+from sksubtomo._utils._settings import store_parameters
 from sksubtomo._utils._sklearn import HasMethods, fit_context, safe_indexing
 from sksubtomo.calibration._base import BaseHeldOutClassifier
 from sksubtomo.calibration._folds import make_folds, respond_out_of_fold, rows_to_calibrate_on
@@ -158,22 +159,14 @@ class TemperatureScaledClassifier(BaseHeldOutClassifier):
     }
 
     def __init__(self, estimator, *, cv=None, n_jobs=None):
-        self.estimator = estimator
-        self.cv = cv
-        self.n_jobs = n_jobs
+        store_parameters(self, locals())
 
     @fit_context(prefer_skip_nested_validation=False)
     @warning_once()
     def fit(self, X, y, *, groups=None, **params):
         """Choose the temperature on held-out labels, and fit the classifier to everything.
 
-        %(labeled_rows)s
-        **params : dict
-            Metadata for the classifier, where scikit-learn's metadata routing is enabled; in a
-            fold, those of its volumes. The temperature counts every labeled volume once, whatever
-            the ``sample_weight``.
-
-        %(fitted_self)s
+        %(held_out_fit)s
 
         Raises
         ------

@@ -36,9 +36,7 @@ class BaseVolumeTransformer(
     What :meth:`transform` does is settled in :meth:`fit`: parameters that are set later count from
     the next fit on.
 
-    Parameters
-    ----------
-    %(volume_shape)s
+    %(parameters_of_a_transformer)s
     """
 
     _parameter_constraints: ClassVar[dict[str, list]] = {"volume_shape": EDGES}
@@ -113,9 +111,7 @@ class VolumeTransformer(BaseVolumeTransformer, auto_wrap_output_keys=None):  # t
     Volumes come out in the layout they came in: four-dimensional, or flat rows. A subclass
     implements :meth:`_function` and, where it has parameters, :meth:`_fit_parameters`.
 
-    Parameters
-    ----------
-    %(volume_shape)s
+    %(parameters_of_a_transformer)s
     """
 
     def __init_subclass__(cls, **kwargs):

@@ -20,16 +20,9 @@ class FourierBinner(SmallerBoxTransformer):
     The field of view stays: the voxel size grows by ``old_box / new_box``. The center voxel, index
     ``n // 2``, stays the center voxel, and the mean stays.
 
-    Parameters
-    ----------
-    %(box_size)s
-    %(volume_shape)s
+    %(parameters_of_a_smaller_box)s
 
-    Attributes
-    ----------
-    %(fitted_transformer)s
-    box_size_ : tuple of int
-        Box in voxels, z, y, x, after binning; ``volume_shape_`` is the one before.
+    %(fitted_smaller_box)s
 
     See Also
     --------

@@ -39,16 +39,9 @@ def crop_center(volumes: NDArray, box_size: Sequence[int]) -> NDArray:
 class CenterCropper(SmallerBoxTransformer):
     """Cut the middle out of volumes; the center voxel, index ``n // 2``, stays the center.
 
-    Parameters
-    ----------
-    %(box_size)s
-    %(volume_shape)s
+    %(parameters_of_a_smaller_box)s
 
-    Attributes
-    ----------
-    %(fitted_transformer)s
-    box_size_ : tuple of int
-        Box in voxels, z, y, x, after cropping; ``volume_shape_`` is the one before.
+    %(fitted_smaller_box)s
 
     Examples
     --------

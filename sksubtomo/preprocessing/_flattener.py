@@ -15,12 +15,8 @@ from sksubtomo.preprocessing._base import BaseVolumeTransformer
 class VolumeFlattener(BaseVolumeTransformer):
     """Turn volumes into rows of voxels, for those of scikit-learn's tools that need a table.
 
-    Parameters
-    ----------
-    %(volume_shape)s
+    %(parameters_of_a_transformer)s
 
-    Attributes
-    ----------
     %(fitted_transformer)s
 
     Examples

@@ -17,12 +17,8 @@ from sksubtomo.preprocessing._base import VolumeTransformer
 class ContrastInverter(VolumeTransformer):
     """Multiply volumes by -1: density is dark in raw tomograms, bright in maps of structures.
 
-    Parameters
-    ----------
-    %(volume_shape)s
+    %(parameters_of_a_transformer)s
 
-    Attributes
-    ----------
     %(fitted_transformer)s
 
     Examples

@@ -34,8 +34,6 @@ class GaussianLowPass(VolumeTransformer):
         wrong in silence.
     %(volume_shape)s
 
-    Attributes
-    ----------
     %(fitted_transformer)s
     cutoff_ : float or None
         Frequency at which the amplitude is halved, in cycles per voxel.

@@ -81,8 +81,6 @@ class VolumeNormalizer(VolumeTransformer):
         all volumes alike, whatever the particle; RELION normalizes by the background, too.
     %(volume_shape)s
 
-    Attributes
-    ----------
     %(fitted_transformer)s
     region_ : str
         The region that counts in ``transform``.

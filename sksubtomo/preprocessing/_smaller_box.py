@@ -15,10 +15,7 @@ from sksubtomo.preprocessing._base import VolumeTransformer, voxel_names
 class SmallerBoxTransformer(VolumeTransformer):
     """Base of transformers to a smaller box.
 
-    Parameters
-    ----------
-    %(box_size)s
-    %(volume_shape)s
+    %(parameters_of_a_smaller_box)s
     """
 
     _parameter_constraints: ClassVar[dict[str, list]] = {

@@ -19,6 +19,7 @@ from sksubtomo._utils._near_misses import warning_once
 from sksubtomo._utils._params import NumberInterval
 from sksubtomo._utils._routing import routed_params
 from sksubtomo._utils._rows import as_rows, take_rows
+from sksubtomo._utils._settings import store_parameters
 from sksubtomo._utils._sklearn import (
     HasMethods,
     StrOptions,
@@ -112,12 +113,7 @@ class SelfTrainingClassifier(BaseMetaClassifier):
         max_iter=10,
         verbose=False,
     ):
-        self.estimator = estimator
-        self.threshold = threshold
-        self.criterion = criterion
-        self.k_best = k_best
-        self.max_iter = max_iter
-        self.verbose = verbose
+        store_parameters(self, locals())
 
     @fit_context(prefer_skip_nested_validation=False)
     @warning_once()
