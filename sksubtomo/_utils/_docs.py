@@ -195,6 +195,29 @@ transduction_ : ndarray of shape (n_samples,)
     That of `estimator_`, if it has one and is not frozen: the labels of the volumes of
     :meth:`fit`.
 """,
+    "overwrite": """\
+overwrite : bool, default=False
+    Whether to replace an existing file.
+
+Raises
+------
+FileExistsError
+    If the file exists and `overwrite` is False.
+""",
+    "new_folder": """\
+Raises
+------
+FileExistsError
+    If the folder exists.
+ImportError
+    If pandas is not installed; it comes with ``pip install 'sksubtomo[data]'``.
+""",
+    "loss": """\
+Returns
+-------
+loss : Tensor
+    Scalar.
+""",
     "tomogram": """\
 Parameters
 ----------
