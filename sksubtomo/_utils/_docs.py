@@ -58,6 +58,11 @@ n_filters : int, default={default}
 latent_dim : int, default={default}
     Length of the code. None is the estimator's default: 128, or 50 for variational autoencoders.
     Estimators without a code refuse another value.
+sparsity : float or "relative", default={default}
+    Weight of the L1 norm of the code. "relative" is a hundredth of what the reconstruction gains,
+    and the initial code is scaled up, so that neither the penalty nor the first steps kill the
+    code; see :class:`JointLoss`. A number is the paper's loss, whose published code has 1e-4: at
+    low signal-to-noise ratios that costs more than a reconstruction can gain.
 optimizer : {{"adam", "adamw"}}, default={default}
     "adamw" decouples the weight decay from the gradient.
 betas : (float, float), default={default}
