@@ -102,6 +102,8 @@ verbose : int, default={default}
     Whether to show a progress bar.
 box_size : int or (int, int, int), default={default}
     New edges in voxels, z, y, x. None leaves the box as it is.
+n_jobs : int or None, default={default}
+    Folds at the same time.
 X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_voxels)
     Volumes, axes z, y, x; or flat rows, see ``volume_shape``.
 y_true : array-like of shape (n_samples,)
@@ -189,6 +191,12 @@ Returns
 self : object
     The fitted estimator.
 """,
+    "fitted_to_everything": """\
+Attributes
+----------
+estimator_ : classifier
+    The clone of `estimator`, fitted to everything.
+""",
     "fitted_inside": """\
 n_features_in_ : int
     Number of features, if the classifier has it.
@@ -199,6 +207,18 @@ feature_names_in_ : ndarray of shape (n_features,) of str
 transduction_ : ndarray of shape (n_samples,)
     That of `estimator_`, if it has one and is not frozen: the labels of the volumes of
     :meth:`fit`.
+""",
+    "routing": """\
+Returns
+-------
+routing : MetadataRouter
+    As scikit-learn's metadata routing wants it.
+""",
+    "wrong_names": """\
+Raises
+------
+ValueError
+    If `input_features` are not as many as there were columns, or others than in :meth:`fit`.
 """,
     "overwrite": """\
 overwrite : bool, default=False

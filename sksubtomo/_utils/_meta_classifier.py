@@ -222,10 +222,7 @@ class BaseMetaClassifier(DocLinkMixin, MetaEstimatorMixin, LabeledClassifierMixi
     def get_metadata_routing(self) -> MetadataRouter:
         """Return which metadata go to the classifier inside.
 
-        Returns
-        -------
-        routing : MetadataRouter
-            As scikit-learn's metadata routing wants it.
+        %(routing)s
         """
         router = MetadataRouter(owner=self).add_self_request(self)
         methods = same_methods(self._routed_methods)

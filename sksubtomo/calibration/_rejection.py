@@ -71,13 +71,9 @@ class RejectingClassifier(BaseHeldOutClassifier):
         Folds of the labeled volumes. None makes five, fewer where a class has fewer labels or
         the labels come from fewer groups, and at least two. A frozen classifier needs none,
         except for "mahalanobis".
-    n_jobs : int or None, default=None
-        Folds at the same time.
+    %(n_jobs)s
 
-    Attributes
-    ----------
-    estimator_ : classifier
-        The clone of `estimator`, fitted to everything.
+    %(fitted_to_everything)s
     offset_ : float
         Volumes with a lower score are unknown.
     unknown_label_ : int or str

@@ -110,13 +110,9 @@ class TemperatureScaledClassifier(BaseHeldOutClassifier):
     cv : int, cross-validation splitter or None, default=None
         Folds of the labeled volumes. None makes five, fewer where a class has fewer labels or
         the labels come from fewer groups, and at least two. Not used with a frozen classifier.
-    n_jobs : int or None, default=None
-        Folds at the same time.
+    %(n_jobs)s
 
-    Attributes
-    ----------
-    estimator_ : classifier
-        The clone of `estimator`, fitted to everything.
+    %(fitted_to_everything)s
     temperature_ : float
         Above 1 for a classifier that was too sure.
     classes_ : ndarray of shape (n_classes,)

@@ -86,11 +86,7 @@ class BaseVolumeTransformer(
         names : ndarray of str
             The names that come in, where the box stays.
 
-        Raises
-        ------
-        ValueError
-            If `input_features` are not as many as there were columns, or others than in
-            :meth:`fit`.
+        %(wrong_names)s
         """
         check_is_fitted(self)
         if input_features is None and not hasattr(self, "feature_names_in_"):

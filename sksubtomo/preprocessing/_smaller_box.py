@@ -52,11 +52,7 @@ class SmallerBoxTransformer(VolumeTransformer):
             ``voxel_z_y_x`` for every voxel of the new box, counted from its own corner. A box that
             stays keeps its names.
 
-        Raises
-        ------
-        ValueError
-            If `input_features` are not as many as there were columns, or others than in
-            :meth:`fit`.
+        %(wrong_names)s
         """
         names = super().get_feature_names_out(input_features)
         return names if self.box_size_ == self.volume_shape_ else voxel_names(self.box_size_)
