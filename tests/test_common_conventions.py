@@ -50,8 +50,9 @@ def test_labels_one_and_two_with_hidden_ones(classifier, easy_volumes):
     X, y = X[y < 2], y[y < 2] + 1
     hidden = np.where(np.arange(40) % 3, -1, y)
     classifier.set_params(max_epochs=30)
-    assert clone(classifier).fit(X, hidden).classes_.tolist() == [1, 2]
-    assert np.array_equal(clone(classifier).fit(X, hidden).predict(X), y)
+    numbered = clone(classifier).fit(X, hidden)
+    assert numbered.classes_.tolist() == [1, 2]
+    assert np.array_equal(numbered.predict(X), y)
     names = np.array([None, "one", "two"], object)
     named = clone(classifier).fit(X, names[np.maximum(hidden, 0)])
     assert named.classes_.tolist() == ["one", "two"]
