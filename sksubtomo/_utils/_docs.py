@@ -34,6 +34,7 @@ def documented(obj: T) -> T:
     ----------
     obj : type or function
         Its docstring has such lines; so may those of the methods that a class itself defines.
+        Methods that are there on a condition, as by ``inner_has``, are decorated by themselves.
 
     Returns
     -------
