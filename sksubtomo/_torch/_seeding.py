@@ -55,7 +55,7 @@ class PartSeeds:
     """
 
     def __init__(self) -> None:
-        self._seed = int(torch.randint(2**31 - 1, ()))
+        self._seed = int(torch.randint(2**31 - 1, (), device="cpu"))
 
     def of(self, part: str) -> AbstractContextManager[None]:
         """Return a context in which the part of that name is to be made."""

@@ -9,6 +9,7 @@ reference's frame.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -123,18 +124,15 @@ class PoseGrid:
         self.shells = torch.from_numpy(np.tile(self.radii.round().astype(np.int64), 2))
         phases = np.exp(2j * np.pi / box_size * (shifts[:, ::-1] @ self.frequencies.T))
         self._phases = torch.from_numpy(phases.astype(np.complex64))
-        self._sampling = self._sampling_of(self.rotations)
         self._build_mask(mask_radius)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is large and follows from the rest."""
-        state = self.__dict__.copy()
-        del state["_sampling"]
-        return state
+        return {name: value for name, value in vars(self).items() if name != "_sampling"}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._sampling = self._sampling_of(self.rotations)
+    @cached_property
+    def _sampling(self) -> TrilinearSampling:
+        return self._sampling_of(self.rotations)
 
     def _sampling_of(self, rotations: Rotation) -> TrilinearSampling:
         fine = self.inner_size * _OVERSAMPLING

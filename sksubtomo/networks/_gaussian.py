@@ -51,7 +51,7 @@ class GaussianNoise(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.generator = torch.Generator()
-        self.generator.manual_seed(int(torch.randint(2**31 - 1, ())))
+        self.generator.manual_seed(int(torch.randint(2**31 - 1, (), device="cpu")))
 
     def restart(self, index: int) -> None:
         """Begin another stream, that of an index; 0 is the one that the module was made with."""

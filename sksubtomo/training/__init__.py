@@ -33,6 +33,7 @@ from sksubtomo.training._method_settings import (
     VariationalTraining,
 )
 from sksubtomo.training._net import make_net
+from sksubtomo.training._net_state import net_state, restored_net
 from sksubtomo.training._plan import FitSettings, Plan, ViewPolicy
 from sksubtomo.training._pseudo_labels import PseudoLabels, choose_confident
 from sksubtomo.training._settings import OPTIMIZERS, Training, training_settings
@@ -86,6 +87,8 @@ __all__ = [
     "kept_epoch",
     "labeled_cross_entropy",
     "make_net",
+    "net_state",
+    "restored_net",
     "safe_divide",
     "scaling_of",
     "split_dataset",

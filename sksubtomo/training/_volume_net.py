@@ -69,6 +69,8 @@ class VolumeNet(NeuralNet):
 
     criterion_: nn.Module
     callbacks_: list[tuple[str, Any]]
+    #: A network to take at the next initialization, instead of a new one.
+    ready_module: nn.Module | None = None
 
     def __init__(
         self,
@@ -113,6 +115,11 @@ class VolumeNet(NeuralNet):
         except KeyboardInterrupt as interrupt:
             self._interrupt = interrupt
             raise
+
+    def initialized_instance(self, instance_or_cls: Any, kwargs: dict[str, Any]) -> Any:
+        """Return an object of a class, or the network that was made before."""
+        ready = vars(self).pop("ready_module", None)
+        return super().initialized_instance(instance_or_cls, kwargs) if ready is None else ready
 
     def initialize_module(self) -> VolumeNet:
         """Make the network and, beside it, the one with averaged weights."""

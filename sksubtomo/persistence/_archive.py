@@ -1,0 +1,277 @@
+"""The file itself: a zip archive of one JSON document and plain arrays, none compressed.
+
+Every entry is stored as it is, so that no entry is larger than the file, and every array has its
+type and shape in the document, which decide about its size before memory is asked for. Arrays are
+entries in NumPy's format, which ``numpy.load`` opens; their headers are compared with what they
+have to be, never parsed.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+import re
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+DOCUMENT = "model.json"
+# In bytes. What it becomes in memory is up to fifty times as large.
+_LARGEST_DOCUMENT = 2**24
+_NUMBERS = re.compile(r"\|b1|\|[iu]1|<[iu][248]|<f[248]|<c(8|16)|<U[1-9][0-9]{0,5}|\|S[1-9][0-9]{0,5}")
+_MOST_AXES = 32
+_LOCAL_HEADER = 30
+
+
+def write_archive(path: Path, document: dict[str, Any], arrays: Sequence[NDArray]) -> None:
+    """Write a document and arrays; what is written is the same for the same content.
+
+    Parameters
+    ----------
+    path : Path
+        Replaced if it is there.
+    document : dict
+        Of JSON. The descriptions of the arrays are added to it.
+    arrays : sequence of ndarray
+        Of numbers or text.
+
+    Raises
+    ------
+    ValueError
+        If the document is larger than a reader takes.
+    """
+    entries = [_contiguous(array) for array in arrays]
+    described = {**document, "arrays": [_description(array) for array in entries]}
+    text = json.dumps(described, allow_nan=False, separators=(",", ":")).encode()
+    if len(text) > _LARGEST_DOCUMENT:
+        raise ValueError(
+            f"The model's parameters and histories take {len(text)} bytes beside its arrays; a "
+            f"model file has room for {_LARGEST_DOCUMENT}."
+        )
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr(zipfile.ZipInfo(DOCUMENT), text)
+        for number, array in enumerate(entries):
+            entry = zipfile.ZipInfo(_name(number))
+            with archive.open(entry, "w", force_zip64=array.nbytes >= 2**31) as file:
+                file.write(_header(_description(array)))
+                # Transposed, an array in Fortran's order is one in C's, and neither is copied.
+                flat = array.T if _is_fortran(array) else array
+                file.write(memoryview(flat.reshape(-1).view(np.uint8)))
+
+
+def _contiguous(array: NDArray) -> NDArray:
+    array = np.asarray(array)
+    if array.dtype.byteorder == ">":
+        array = array.astype(array.dtype.newbyteorder("<"))
+    return array if _is_fortran(array) else np.ascontiguousarray(array).reshape(array.shape)
+
+
+def _is_fortran(array: NDArray) -> bool:
+    return array.flags.f_contiguous and not array.flags.c_contiguous
+
+
+def _description(array: NDArray) -> dict[str, Any]:
+    return {
+        "dtype": array.dtype.str,
+        "shape": list(array.shape),
+        "order": "F" if _is_fortran(array) else "C",
+    }
+
+
+def _name(number: int) -> str:
+    return f"arrays/{number}.npy"
+
+
+def _header(description: dict[str, Any]) -> bytes:
+    """Return the header of NumPy's format, version 1.0, a multiple of 64 bytes long."""
+    shape = tuple(description["shape"])
+    text = (
+        f"{{'descr': {description['dtype']!r}, 'fortran_order': {description['order'] == 'F'}, "
+        f"'shape': {shape!r}, }}"
+    )
+    filled = text.ljust(-(-(len(text) + 11) // 64) * 64 - 11) + "\n"
+    return b"\x93NUMPY\x01\x00" + len(filled).to_bytes(2, "little") + filled.encode("latin1")
+
+
+class Archive:
+    """A file that was written by :func:`write_archive`, open for reading.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Attributes
+    ----------
+    document : dict
+        What was written, as JSON has it.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be opened.
+    ValueError
+        If it is no such file, is damaged, or says of itself what cannot be. What else
+        ``zipfile`` may raise is for the caller to catch.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file: BinaryIO = open(path, "rb")
+        try:
+            self._n_bytes = os.fstat(self._file.fileno()).st_size
+            self._entries = self._read_directory()
+            self.document = self._read_document()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+
+    def described(self) -> None:
+        """Check the descriptions of arrays against the entries, before any of them is read.
+
+        Raises
+        ------
+        ValueError
+            If there is another entry than those described, or one has another size.
+        """
+        described = self.document["arrays"]
+        if not isinstance(described, list) or len(self._entries) != len(described) + 1:
+            raise ValueError("its arrays are not those that it lists")
+        for number, one in enumerate(described):
+            _check_description(one)
+            expected = len(_header(one)) + _n_bytes(one)
+            if self._entries[_name(number)].file_size != expected:
+                raise ValueError(f"{_name(number)} is not of the size that it should have")
+
+    def array(self, number: int) -> NDArray:
+        """Read an array, after :meth:`described`."""
+        description = self.document["arrays"][number]
+        header = _header(description)
+        shape, dtype = tuple(description["shape"]), np.dtype(description["dtype"])
+        fortran = description["order"] == "F"
+        array = np.empty(shape[::-1] if fortran else shape, dtype)
+        content = memoryview(array.reshape(-1).view(np.uint8))
+        entry = self._entries[_name(number)]
+        self._seek(entry)
+        if self._file.read(len(header)) != header or _fill(self._file, content) != len(content):
+            raise ValueError(f"{entry.filename} is not what it should be")
+        if zlib.crc32(content, zlib.crc32(header)) != entry.CRC:
+            raise ValueError(f"{entry.filename} is damaged")
+        if dtype.kind == "b" and content.nbytes and max(content) > 1:
+            raise ValueError(f"{entry.filename} has truth values that are neither 0 nor 1")
+        return array.T if fortran else array
+
+    def _read_directory(self) -> dict[str, zipfile.ZipInfo]:
+        with zipfile.ZipFile(_Bounded(self._file, self._n_bytes)) as archive:  # type: ignore[arg-type]
+            listed = archive.infolist()
+            end = archive.start_dir
+        entries = {entry.filename: entry for entry in listed}
+        expected = {DOCUMENT, *(_name(number) for number in range(len(listed) - 1))}
+        if len(entries) != len(listed) or set(entries) != expected:
+            raise ValueError("its entries are not those of a model")
+        for entry in listed:
+            plain = entry.compress_type == zipfile.ZIP_STORED and not entry.flag_bits & 1
+            if not plain or entry.compress_size != entry.file_size:
+                raise ValueError(f"{entry.filename} is compressed or encrypted")
+        self._check_places(sorted(listed, key=lambda entry: entry.header_offset), end)
+        return entries
+
+    def _check_places(self, entries: list[zipfile.ZipInfo], end: int) -> None:
+        """Check that no two entries are in the same place of the file."""
+        ends = [*(entry.header_offset for entry in entries[1:]), min(end, self._n_bytes)]
+        for entry, limit in zip(entries, ends, strict=True):
+            least = _LOCAL_HEADER + len(entry.filename) + entry.file_size
+            if entry.header_offset < 0 or entry.header_offset + least > limit:
+                raise ValueError(f"{entry.filename} reaches into another entry")
+
+    def _read_document(self) -> dict[str, Any]:
+        entry = self._entries[DOCUMENT]
+        if entry.file_size > _LARGEST_DOCUMENT:
+            raise ValueError(f"{DOCUMENT} has {entry.file_size} bytes")
+        self._seek(entry)
+        text = self._file.read(entry.file_size)
+        if zlib.crc32(text) != entry.CRC:
+            raise ValueError(f"{DOCUMENT} is damaged")
+        document = json.loads(text, object_pairs_hook=_unique, parse_constant=_refused)
+        if not isinstance(document, dict):
+            raise ValueError(f"{DOCUMENT} is no mapping")
+        return document
+
+    def _seek(self, entry: zipfile.ZipInfo) -> None:
+        """Go to the first byte of an entry, past its own header."""
+        self._file.seek(entry.header_offset)
+        header = self._file.read(_LOCAL_HEADER)
+        if len(header) != _LOCAL_HEADER or header[:4] != b"PK\x03\x04":
+            raise ValueError(f"{entry.filename} is not where it should be")
+        n_name, n_extra = (int.from_bytes(header[k : k + 2], "little") for k in (26, 28))
+        if self._file.read(n_name) != entry.filename.encode():
+            raise ValueError(f"{entry.filename} is not where it should be")
+        self._file.seek(n_extra, io.SEEK_CUR)
+
+
+class _Bounded:
+    """A file of which nobody reads more than there is: reading allocates what is asked for."""
+
+    def __init__(self, file: BinaryIO, n_bytes: int) -> None:
+        self._file, self._n_bytes = file, n_bytes
+        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
+
+    def read(self, n: int | None = -1) -> bytes:
+        left = max(self._n_bytes - self._file.tell(), 0)
+        return self._file.read(left if n is None or n < 0 else min(n, left))
+
+
+def _fill(file: BinaryIO, content: memoryview) -> int:
+    return file.readinto(content)  # type: ignore[attr-defined]
+
+
+def check_dtype(dtype: Any) -> None:
+    """Check that a type that a file names is one of numbers or text.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    if not isinstance(dtype, str) or not _NUMBERS.fullmatch(dtype):
+        raise ValueError(f"{str(dtype)[:40]} is no type of numbers or text")
+
+
+def _check_description(described: Any) -> None:
+    """Check type and shape of an array, which come from the file."""
+    shape = described["shape"]
+    check_dtype(described["dtype"])
+    if described["order"] not in ("C", "F"):
+        raise ValueError("the order of an array is neither C nor F")
+    if not isinstance(shape, list) or len(shape) > _MOST_AXES:
+        raise ValueError("the shape of an array is none")
+    if not all(type(edge) is int and 0 <= edge < 2**48 for edge in shape):
+        raise ValueError("the shape of an array is none")
+
+
+def _n_bytes(described: dict[str, Any]) -> int:
+    # With Python's integers, which do not overflow.
+    return math.prod(described["shape"]) * np.dtype(described["dtype"]).itemsize
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError(f"{DOCUMENT} has a name twice")
+    return found
+
+
+def _refused(text: str) -> None:
+    raise ValueError(f"{DOCUMENT} has {text}, which is no JSON")
