@@ -93,6 +93,9 @@ class MultiReferenceEM:
     ----------
     maps, variance, labels
         References, their mean square errors by shell, and class indices, after :meth:`run`.
+    best, compared
+        Best pose (n, n_references) of the last comparison, and with which references volumes were
+        compared in it (n, n_references), None for all.
     log_likelihood : float
         Of a volume on average, relative to noise alone, under the final references.
     history : list of dict
@@ -138,6 +141,8 @@ class MultiReferenceEM:
         self.history: list[dict[str, Any]] = []
         # Of every volume and reference, when they were last compared.
         self.evidence = torch.full((len(targets), len(owner)), -torch.inf)
+        self.best = torch.empty(0, len(owner), dtype=torch.int64)
+        self.compared: torch.Tensor | None = None
         self.temperature: float | None = None
         self.last: LastStep | None = None
         self.trust: float | None = None
@@ -177,7 +182,8 @@ class MultiReferenceEM:
         if pairs is not None:
             # They are asked whether they agree with their labels.
             pairs[rows_to_leave_out(self.labeled)] = True
-        self._expect(poses, data, pairs, keep_poses=False)
+        self.best = self._expect(poses, data, pairs, keep_poses=False).best
+        self.compared = pairs
         joint = class_evidence(self.evidence, self.owner)
         if self.pseudo_counts is not None:
             self.prior = self._proportions(joint[~self.labeled])

@@ -271,6 +271,44 @@ class PoseGrid:
         counts = (weights[..., np.newaxis] * one)[:, np.newaxis]
         values = torch.cat([sums.unflatten(-1, (2, -1)).movedim(-2, 1), counts], dim=1)
         grids = self._sampling.adjoint(values.flatten(0, 1)).unflatten(0, (len(sums), 3))
+        return self.solve_grids(grids, signal)
+
+    def unshift_by(self, coefficients: torch.Tensor, shifts: NDArray[np.float64]) -> torch.Tensor:
+        """Return coefficients (n, n_frequencies) with one shift of each undone, complex."""
+        phases = np.exp(2j * np.pi / self.box_size * (shifts[:, ::-1] @ self.frequencies.T))
+        return coefficients * torch.from_numpy(phases.astype(np.complex64))
+
+    def adjoint_at(self, values: torch.Tensor, rotations: Rotation) -> torch.Tensor:
+        """Add up values of volumes, each in its own orientation, in the references' frame.
+
+        Parameters
+        ----------
+        values : Tensor of shape (3, n, n_frequencies)
+            Real and imaginary parts over the noise power, and its inverse.
+        rotations : scipy.spatial.transform.Rotation
+            A stack of n.
+
+        Returns
+        -------
+        grids : Tensor of shape (3, fine_size, fine_size, fine_size)
+            For :meth:`solve_grids`; sums of them are those of more volumes.
+        """
+        return self._sampling_of(rotations).adjoint(values)
+
+    def solve_grids(self, grids: torch.Tensor, signal: torch.Tensor) -> torch.Tensor:
+        """Return maps by Wiener's filter from what was added up in the references' frame.
+
+        Parameters
+        ----------
+        grids : Tensor of shape (n, 3, fine_size, fine_size, fine_size)
+            Real and imaginary parts of the numerators, and denominators, of a half space.
+        signal : Tensor of shape (n_shells,)
+            Power of a real coefficient of a map, beforehand.
+
+        Returns
+        -------
+        maps : Tensor of shape (n, inner_size, inner_size, inner_size)
+        """
         numerators, denominators = torch.complex(grids[:, 0], grids[:, 1]), grids[:, 2]
         # The other half space.
         numerators = numerators + _mirrored(numerators).conj()

@@ -31,6 +31,7 @@ from sksubtomo.alignment import (
     check_class_prior,
     check_cubes,
     check_stages,
+    final_poses,
     frozen_iterations,
     initialized_em,
     likelier_geometry,
@@ -138,6 +139,9 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         60; NaN where no class has another volume. Near 1 for a good fit. A fit below 0.95 warns.
     transduction_ : ndarray of shape (n_samples,)
         Labels of all volumes of :meth:`fit`: those given, else the most probable.
+    poses_ : Bunch
+        Pose of every volume of :meth:`fit` in its class of ``transduction_``, the most likely of
+        the finest grid: ``labels``, ``references``, ``rotations`` and ``shifts``, see :meth:`align`.
     log_likelihood_ : float
         Of a volume on average, relative to noise alone, of the initialization that was kept.
     history_ : list of dict
@@ -384,6 +388,7 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         self.noise_power_ = em.noise.numpy().astype(np.float64) * scale**2
         self.class_log_prior_ = em.log_prior().double().numpy()
         self.transduction_ = self.classes_[em.labels.numpy()]
+        self.poses_ = self._poses_of(*final_poses(em))
         self.log_likelihood_ = em.log_likelihood
         self.history_ = em.history
         self.n_iter_ = len(em.history)
