@@ -23,9 +23,9 @@ def data_name(options):
 
 
 def load(options, seed):
-    """Return normalised volumes and labels: X_train, y_train, X_test, y_test.
+    """Return normalized volumes and labels: X_train, y_train, X_test, y_test.
 
-    Unlabelled volumes (-1) are trained on, and never tested on.
+    Unlabeled volumes (-1) are trained on, and never tested on.
     """
     if options.particles is not None:
         return load_tomograms(options, seed)
@@ -50,7 +50,7 @@ def load(options, seed):
     n_train = len(labeled) // 2 if options.n_train is None else options.n_train
     if n_train >= len(labeled):
         raise SystemExit(
-            f"--n-train {n_train} leaves none of {len(labeled)} labelled volumes to test on."
+            f"--n-train {n_train} leaves none of {len(labeled)} labeled volumes to test on."
         )
     train, test = train_test_split(
         labeled, train_size=n_train, stratify=y[labeled], random_state=seed

@@ -37,7 +37,7 @@ VIEWS = {
 
 
 class OnLabeled(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
-    """Fit a classifier to the labelled volumes only."""
+    """Fit a classifier to the labeled volumes only."""
 
     def __init__(self, estimator):
         self.estimator = estimator
@@ -59,7 +59,7 @@ class Method(NamedTuple):
 
 
 def binned(estimator):
-    """Put the estimator behind a binning to 16 voxels and a normalisation."""
+    """Put the estimator behind a binning to 16 voxels and a normalization."""
     return make_pipeline(FourierBinner(16), VolumeNormalizer(), estimator)
 
 
@@ -91,7 +91,7 @@ def free_shares(seed):
 
 
 def labeled_only(seed):
-    """References of the labelled volumes alone."""
+    """References of the labeled volumes alone."""
     return make_pipeline(VolumeNormalizer(), OnLabeled(MultiReferenceClassifier(random_state=seed)))
 
 
@@ -156,9 +156,9 @@ METHODS = {
     "seeded": Method("References, one start, begun by the network on copies", seeded),
     "not_annealed": Method("References, one start, classes not annealed", not_annealed),
     "free_shares": Method("References, one start, shares of classes free", free_shares),
-    "labeled_only": Method("References, labelled volumes only", labeled_only),
+    "labeled_only": Method("References, labeled volumes only", labeled_only),
     "network_on_copies": Method(
-        "Network on rotated copies, 16 voxels, labelled only", network_on_copies
+        "Network on rotated copies, 16 voxels, labeled only", network_on_copies
     ),
     "fix_match": Method("FixMatch, same network and copies", fix_match),
     "mean_teacher": Method("Mean Teacher, same network and copies", mean_teacher),

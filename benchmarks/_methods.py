@@ -42,7 +42,7 @@ class Method(NamedTuple):
 
 
 def on_codes(transformer, classifier):
-    """Transform all volumes; fit the classifier to the labelled only, which is no iteration."""
+    """Transform all volumes; fit the classifier to the labeled only, which is no iteration."""
     return make_pipeline(transformer, RowSelfTraining(classifier, max_iter=0))
 
 

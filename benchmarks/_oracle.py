@@ -18,12 +18,12 @@ _TILT_RANGE_DEG = 60.0
 
 
 class TrueMaps:
-    """Compares normalised volumes with the true maps in all poses of a fine grid.
+    """Compares normalized volumes with the true maps in all poses of a fine grid.
 
     Parameters
     ----------
     snr : float
-        Of the volumes, which says how large signal and noise are after normalisation.
+        Of the volumes, which says how large signal and noise are after normalization.
     seed : int
         Of the noise-free volumes from which the mean variance of each signal is taken.
     """
@@ -33,7 +33,7 @@ class TrueMaps:
         clean = make_volumes(16 * len(maps), 1e9, 10_000 + seed)
         variance = clean.X.var(axis=(1, 2, 3))
         signal = np.array([variance[clean.y == k].mean() for k in self.classes_])
-        # Normalisation divides by the standard deviation of signal and noise together.
+        # Normalization divides by the standard deviation of signal and noise together.
         maps = maps / np.sqrt(signal * (1 + 1 / snr))[:, np.newaxis, np.newaxis, np.newaxis]
         measured = missing_wedge_mask((BOX_SIZE,) * 3, _TILT_RANGE_DEG).mean()
         self.poses = PoseGrid(

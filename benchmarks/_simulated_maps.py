@@ -23,10 +23,10 @@ def load_maps():
 
 
 def _trimmed(density):
-    """Cut a map to a ball, which moves its centre of mass, hence the voxel and a half to spare."""
+    """Cut a map to a ball, which moves its center of mass, hence the voxel and a half to spare."""
     radius = (BOX_SIZE - 1) // 2 - MAX_SHIFT_VOXELS - 1.5
-    centre = np.array(density.shape) // 2
-    distance = np.linalg.norm(np.indices(density.shape).T - centre, axis=-1).T
+    center = np.array(density.shape) // 2
+    distance = np.linalg.norm(np.indices(density.shape).T - center, axis=-1).T
     return np.where(distance <= radius, density, 0).astype(np.float32)
 
 

@@ -5,7 +5,7 @@
 Each seed simulates two tomograms of a target among others: three smaller complexes ("unlike"), or
 the same complex without its activator, another barrel and a ribosome ("alike"). Candidates are the
 best matches of the target, three times as many as there are. Fifty random candidates of one
-tomogram are labelled, the others are learnt from without labels, and the candidates of the other
+tomogram are labeled, the others are learned from without labels, and the candidates of the other
 tomogram are ranked by the probability of being a particle; beside it, by the score of the template.
 
 The real set is two tomograms of microtubules in the folder ``real/microtubules`` of
@@ -214,7 +214,7 @@ def run_one(data, method, seed, epochs=None):
         "n_labels": 0 if method == SCORE else int((y != UNLABELED).sum()),
         "n_labels_particle": 0 if method == SCORE else int((y == PARTICLE).sum()),
         "epochs": epochs,
-        "n_candidates_learnt": 0 if method == SCORE else len(y),
+        "n_candidates_learned": 0 if method == SCORE else len(y),
         "n_candidates": len(test.is_true),
         "found": "" if test.found is None else round(float(test.found), 4),
         "precision": round(float(test.is_true.mean()), 4),

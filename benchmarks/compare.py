@@ -11,7 +11,7 @@ stopped. At the end, a table (Markdown) and a figure (PNG) are rendered beside t
 Protocols:
 
 honest  Early stopping watches labels that the label budget paid for: of a fraction of 5 %, a tenth.
-paper   Early stopping watches a tenth of the training volumes, all labelled and on top of the
+paper   Early stopping watches a tenth of the training volumes, all labeled and on top of the
         fraction, as in the paper's published implementation. The column ``labels`` counts both.
 fixed   No early stopping: all labels train, for all epochs.
 """
@@ -87,7 +87,7 @@ def parse_arguments(arguments=None):
 
 
 def take_validation(X, y, seed):
-    """Take a tenth of the volumes, labelled ones, to validate on."""
+    """Take a tenth of the volumes, labeled ones, to validate on."""
     labeled, unlabeled = np.flatnonzero(y != -1), np.flatnonzero(y == -1)
     train, held = train_test_split(
         labeled, test_size=round(0.1 * len(y)), stratify=y[labeled], random_state=seed

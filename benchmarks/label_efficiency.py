@@ -135,7 +135,7 @@ def render(path):
     columns = [c for c in CONDITIONS if any(_is_of(row, c) for row in rows)]
     for name, title in (
         ("accuracy", "Accuracy on volumes that were not trained on"),
-        ("accuracy_unlabeled", "Accuracy on the unlabelled volumes trained on"),
+        ("accuracy_unlabeled", "Accuracy on the unlabeled volumes trained on"),
         ("calibration_error", "Expected calibration error, volumes that were not trained on"),
         ("fit_seconds", "Seconds to fit"),
     ):

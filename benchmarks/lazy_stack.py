@@ -56,18 +56,18 @@ def measure(options):
     read = 0
     cut = stack_module.cut_boxes
 
-    def counting(tomogram, centres, *args, **kwargs):
+    def counting(tomogram, centers, *args, **kwargs):
         nonlocal read
-        read += len(centres)
-        return cut(tomogram, centres, *args, **kwargs)
+        read += len(centers)
+        return cut(tomogram, centers, *args, **kwargs)
 
     stack_module.cut_boxes = counting
     with tempfile.TemporaryDirectory() as folder:
         paths = make_tomograms(folder, options.n_tomograms)
         half = options.box_size // 2
-        centres = rng.integers(half, np.array(SHAPE) - half, (options.n_boxes, 3))
+        centers = rng.integers(half, np.array(SHAPE) - half, (options.n_boxes, 3))
         which = rng.integers(0, len(paths), options.n_boxes)
-        stack = SubtomogramStack(paths, centres, which, options.box_size, normalize=True)
+        stack = SubtomogramStack(paths, centers, which, options.box_size, normalize=True)
         y = rng.integers(0, 4, options.n_boxes)
         before = peak_gib()
         network = CNNClassifier(

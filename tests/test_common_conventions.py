@@ -52,7 +52,7 @@ def test_string_labels_equal_integer_labels(classifier, mostly_hidden):
 
 
 def test_labels_one_and_two_with_hidden_ones(classifier, easy_volumes):
-    # What check_classifiers_classes checks with {-1, 1}, where -1 here means unlabelled.
+    # What check_classifiers_classes checks with {-1, 1}, where -1 here means unlabeled.
     X, y = easy_volumes
     X, y = X[y < 2], y[y < 2] + 1
     hidden = np.where(np.arange(40) % 3, -1, y)
@@ -159,7 +159,7 @@ def test_same_seed_same_bits_whatever_the_global_seeds(network, mostly_hidden, e
     assert not np.array_equal(results[0], outputs(other, X))
 
 
-def test_results_do_not_depend_on_their_neighbours(network, mostly_hidden):
+def test_results_do_not_depend_on_their_neighbors(network, mostly_hidden):
     X, y = mostly_hidden
     network.set_params(max_epochs=1).fit(X, y)
     np.testing.assert_allclose(outputs(network, X)[7:9], outputs(network, X[7:9]), rtol=1e-6)
@@ -331,7 +331,7 @@ BAD_VOLUMES = [
     (lambda X, y: (X, y[:-1]), r"inconsistent numbers of samples: \[60, 59\]"),
 ]
 BAD_LABELS = [
-    (lambda y: np.full(60, -1), "every label in y means 'unlabelled'"),
+    (lambda y: np.full(60, -1), "every label in y means 'unlabeled'"),
     (lambda y: np.where(y == 0, 0, -1), "there is one class, 0"),
     (lambda y: None, "y cannot be None|requires y"),
     (lambda y: np.where(y == 2, np.nan, y), "y contains NaN, first at index 2"),

@@ -41,7 +41,7 @@ METAS_TO_CHECK = [key for key in METAS if key[1] != "network"] + SLOW
 
 quiet = pytest.mark.filterwarnings(
     "ignore:y contains no unlabeled samples",
-    "ignore:All .* labell?ed volumes",
+    "ignore:All .* labeled volumes",
     "ignore:max_iter=30 was reached:sklearn.exceptions.ConvergenceWarning",
     "ignore:Can't check dok sparse matrix",
     # The checks themselves mix data frames and arrays.

@@ -133,7 +133,7 @@ def make(request, data):
 
 
 quiet = pytest.mark.filterwarnings(
-    "ignore:All .* labell?ed volumes", "ignore:y contains no unlabeled samples"
+    "ignore:All .* labeled volumes", "ignore:y contains no unlabeled samples"
 )
 
 

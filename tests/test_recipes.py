@@ -48,7 +48,7 @@ def codes(request, mostly_hidden):
 def test_classifiers_on_codes(codes, easy_volumes, name):
     truth = easy_volumes[1]
     y = np.where(np.arange(60) < 30, truth, -1)
-    # No iteration of self-training: fitted to the labelled rows, and to nothing else.
+    # No iteration of self-training: fitted to the labeled rows, and to nothing else.
     classifier = (
         GRAPH if name == "spreading" else SelfTrainingClassifier(SUPERVISED[name], max_iter=0)
     )
@@ -56,7 +56,7 @@ def test_classifiers_on_codes(codes, easy_volumes, name):
     assert np.array_equal(classifier.predict(codes), truth)
 
 
-def test_no_iteration_of_self_training_is_the_classifier_on_the_labelled(codes, mostly_hidden):
+def test_no_iteration_of_self_training_is_the_classifier_on_the_labeled(codes, mostly_hidden):
     y = mostly_hidden[1]
     labeled = y != -1
     wrapped = SelfTrainingClassifier(SVC(), max_iter=0).fit(codes, y)

@@ -34,7 +34,7 @@ UNKNOWN = ["beta_galactosidase", "glutamine_synthetase"]
 
 
 def make_volumes(n_samples, classes, snr, random_state):
-    """Return normalised volumes and labels."""
+    """Return normalized volumes and labels."""
     X, y = make_subtomograms(
         n_samples,
         classes=classes,
@@ -108,7 +108,7 @@ def main():
     }
     draw_reliability(axes[0], probabilities, y_test)
 
-    # The threshold comes from volumes that the network has not learnt from.
+    # The threshold comes from volumes that the network has not learned from.
     X_new, y_new = make_volumes(args.labels, KNOWN, args.snr, seed + 3)
     frozen = FrozenEstimator(scaled.estimator_)
     for ax, method in zip(axes[1:], ["max_probability", "energy", "mahalanobis"], strict=True):

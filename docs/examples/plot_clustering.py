@@ -7,7 +7,7 @@ unsupervised clustering of Zeng et al. (J. Struct. Biol. 202, 2018), as a scikit
 Beside it: k-means on principal components. The adjusted Rand index compares the groups with the
 true classes, which neither has seen; 0 is chance, 1 is perfect.
 
-Particles are centred here. Try ``--max-shift 1``: codes and components then tell where in its
+Particles are centered here. Try ``--max-shift 1``: codes and components then tell where in its
 box a particle lies before they tell which it is, and no grouping finds the classes.
 
     python docs/examples/plot_clustering.py

@@ -97,7 +97,7 @@ def main():
     parser.add_argument("--complex", default="proteasome_20s_pa26", help="name or file")
     parser.add_argument("--box-size", type=int, default=96)
     parser.add_argument("--voxel-size", type=float, default=4.0, help="angstrom")
-    parser.add_argument("--defocus", type=float, default=3.0, help="micrometre")
+    parser.add_argument("--defocus", type=float, default=3.0, help="micrometer")
     parser.add_argument("--snr", type=float, default=0.3)
     parser.add_argument("--output", type=Path, default=Path("microscope_output"))
     options = parser.parse_args()

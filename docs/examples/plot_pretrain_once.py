@@ -3,7 +3,7 @@ One pre-training for many fine-tunings
 ======================================
 
 Pre-training an autoencoder on all volumes takes most of the time of a cascade; the second stage, on
-the labelled volumes, takes seconds. A search over the second stage that is given a fitted
+the labeled volumes, takes seconds. A search over the second stage that is given a fitted
 autoencoder, frozen, does the first stage once. This times it against the search that repeats it.
 
     python docs/examples/plot_pretrain_once.py

@@ -4,7 +4,7 @@ From a tomogram and a few labels to classified particles
 
 Cuts a box around every particle of two tomograms, keeps a tenth of the labels of the first
 tomogram, fits the autoencoding classifier to all boxes of the first, and classifies the particles
-of the *other* tomogram: neighbouring boxes overlap, so a test on the same tomogram would be a
+of the *other* tomogram: neighboring boxes overlap, so a test on the same tomogram would be a
 test on the training data. The predicted classes are written back next to the coordinates.
 
     python docs/examples/plot_real_tomogram.py \
@@ -94,7 +94,7 @@ def main():
     )
     print(
         f"{args.tomograms[0].stem}: {len(X_train)} boxes of {args.box_size} voxels to train on, "
-        f"{(y_train != -1).sum()} of them labelled"
+        f"{(y_train != -1).sum()} of them labeled"
     )
     classifier.fit(X_train, y_train)
 

@@ -4,7 +4,7 @@ Which threshold for self-training?
 
 Self-training takes a prediction for a label where its probability passes a threshold. The paper
 found its threshold by grid search; here, ``GridSearchCV`` does so by cross-validation over the
-labelled volumes, for both forms: pseudo-labels within one training, and scikit-learn's rounds,
+labeled volumes, for both forms: pseudo-labels within one training, and scikit-learn's rounds,
 which train a new network each time.
 
     python docs/examples/plot_self_training_threshold.py
@@ -77,7 +77,7 @@ def main():
     y_train = mask_labels(
         y_train, labeled_fraction=args.labeled_fraction, random_state=args.random_state
     )
-    print(f"{len(y_train)} volumes to train on, {(y_train != -1).sum()} of them labelled")
+    print(f"{len(y_train)} volumes to train on, {(y_train != -1).sum()} of them labeled")
 
     figure, ax = plt.subplots(figsize=(5, 3.5))
     for name, search in make_searches(args.epochs, args.folds, args.random_state).items():

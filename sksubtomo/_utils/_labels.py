@@ -1,4 +1,4 @@
-"""The one place that knows which label means "unlabelled"."""
+"""The one place that knows which label means "unlabeled"."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def encode_labels(
     targets : ndarray of shape (n_samples,) of int64
         Index into `classes`, or -1.
     classes : ndarray of shape (n_classes,)
-        Sorted; never holds a label that means "unlabelled".
+        Sorted; never holds a label that means "unlabeled".
 
     Raises
     ------
@@ -312,7 +312,7 @@ def check_enough_classes(
     owner : str
         The estimator, for messages.
     targets : ndarray of shape (n,) of int64
-        Class indices; -1 is unlabelled.
+        Class indices; -1 is unlabeled.
     classes : ndarray of shape (n_classes,)
         All classes.
     needs_labels : bool, default=True
@@ -321,12 +321,12 @@ def check_enough_classes(
     Raises
     ------
     ValueError
-        If no row is labelled, or there is one class only.
+        If no row is labeled, or there is one class only.
     """
     if needs_labels and not (targets >= 0).any():
         raise ValueError(
-            f"{owner} needs labelled volumes of at least one class, but every label in y means "
-            "'unlabelled'."
+            f"{owner} needs labeled volumes of at least one class, but every label in y means "
+            "'unlabeled'."
         )
     if len(classes) < 2:
         raise ValueError(

@@ -4,7 +4,7 @@ A rotated specimen, not a rotated recording: the missing wedge belongs to the la
 volumes are rotated first and the wedge is cut afterwards. Nothing here reflects a volume; proteins
 are chiral.
 
-Volumes are tensors of shape (n, 1, d, d, d), axes z, y, x, best standardised to mean 0. Random
+Volumes are tensors of shape (n, 1, d, d, d), axes z, y, x, best standardized to mean 0. Random
 numbers are drawn on the CPU, from a generator that must be there, and moved, so that every device
 gets the same ones. All is differentiable with respect to the volumes. Wrong shapes and
 parameters out of range raise ValueError.
@@ -87,7 +87,7 @@ def rotate_volumes(
     outside : {"wrap", "zeros"}, default="wrap"
         What comes into the corners of the box, outside its inscribed sphere. The volume
         repeated periodically leaves noise looking the same everywhere, but brings bits of large
-        particles. Zeros, the mean of standardised volumes, lower the noise's power by 28 % and
+        particles. Zeros, the mean of standardized volumes, lower the noise's power by 28 % and
         show the old box's outline.
 
     References

@@ -1,4 +1,4 @@
-"""Labelled volumes as seen by a classifier that did not learn from their labels."""
+"""Labeled volumes as seen by a classifier that did not learn from their labels."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MOST_FOLDS = 5
 
 
 def rows_to_calibrate_on(y: NDArray) -> NDArray[np.intp]:
-    """Return the numbers of the labelled rows.
+    """Return the numbers of the labeled rows.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def splitter_of(cv: Any) -> Any:
 
 
 def make_folds(estimator: Any, cv: Any, X: Any, y: NDArray, groups: Any) -> Folds:
-    """Split the labelled volumes; the unlabelled ones are in every training fold.
+    """Split the labeled volumes; the unlabeled ones are in every training fold.
 
     Parameters
     ----------
@@ -87,11 +87,11 @@ def _number_of_folds(y: NDArray, groups: Any) -> int:
         raise ValueError(
             f"Class {classes.tolist()[int(counts.argmin())]!r} has one sample with a label, but "
             "folds need two of every class. Label more of them, or pass a FrozenEstimator and "
-            "labelled volumes that it was not fitted on."
+            "labeled volumes that it was not fitted on."
         )
     n_groups = _MOST_FOLDS if groups is None else len(np.unique(np.asarray(groups)[labeled]))
     if n_groups < 2:
-        raise ValueError("Folds need labelled samples of two groups, but all are of one.")
+        raise ValueError("Folds need labeled samples of two groups, but all are of one.")
     return int(min(_MOST_FOLDS, counts.min(), n_groups))
 
 
@@ -128,7 +128,7 @@ def _check_training_folds(estimator: Any, y: NDArray, folds: Folds) -> None:
 
 def _lacks_classes(fold: str, lacking: NDArray) -> ValueError:
     return ValueError(
-        f"{fold} has no labelled volume of the classes {lacking.tolist()}. Name all classes "
+        f"{fold} has no labeled volume of the classes {lacking.tolist()}. Name all classes "
         "to the classifier, if it has a parameter classes, or use other folds."
     )
 

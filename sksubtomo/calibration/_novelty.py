@@ -70,7 +70,7 @@ def fit_tied_gaussians(features: NDArray, targets: NDArray[np.int64]) -> TiedGau
     Parameters
     ----------
     features : ndarray of shape (n_samples, n_features)
-        Of labelled volumes.
+        Of labeled volumes.
     targets : ndarray of shape (n_samples,) of int
         Class of each.
 
@@ -90,7 +90,7 @@ def fit_tied_gaussians(features: NDArray, targets: NDArray[np.int64]) -> TiedGau
     variance = (residuals**2).mean()
     if not variance > 0:
         raise ValueError(
-            "The features of labelled volumes do not vary within their classes, so that there is "
+            "The features of labeled volumes do not vary within their classes, so that there is "
             "no Mahalanobis distance. Label more volumes, or choose another method."
         )
     shrinkage = ledoit_wolf_shrinkage(residuals, assume_centered=True)
@@ -121,7 +121,7 @@ def check_method(estimator: Any, method: Method) -> None:
 
 
 def fit_reference(method: Method, fitted: Any, X: Any, y: NDArray) -> TiedGaussians | None:
-    """Return what a score compares with, from labelled volumes; None where it needs nothing."""
+    """Return what a score compares with, from labeled volumes; None where it needs nothing."""
     if method != "mahalanobis":
         return None
     targets, _ = encode_labels(y, fitted.classes_)
@@ -164,8 +164,8 @@ def energy_score(logits: NDArray) -> NDArray[np.float64]:
     Parameters
     ----------
     logits : ndarray of shape (n_samples, n_classes) or (n_samples,)
-        Unnormalised log-probabilities. One column x, as of binary classifiers, is read as
-        (-x/2, x/2), which favours neither class.
+        Unnormalized log-probabilities. One column x, as of binary classifiers, is read as
+        (-x/2, x/2), which favors neither class.
 
     Returns
     -------

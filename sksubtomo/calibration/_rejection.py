@@ -33,14 +33,14 @@ from sksubtomo.calibration._novelty import METHODS, check_method, fit_reference,
 class RejectingClassifier(BaseHeldOutClassifier):
     """Classifier that says "unknown" to volumes that look like none of its classes.
 
-    Every volume gets a score, which is higher the more it is like the labelled ones. The
-    threshold is a quantile of the scores of labelled volumes, given by clones that were not fitted
+    Every volume gets a score, which is higher the more it is like the labeled ones. The
+    threshold is a quantile of the scores of labeled volumes, given by clones that were not fitted
     on their labels, so that about that share of volumes of known classes is lost.
 
     Parameters
     ----------
     estimator : classifier
-        With unlabelled volumes, it takes -1 (strings: "unlabeled") for unlabelled. A
+        With unlabeled volumes, it takes -1 (strings: "unlabeled") for unlabeled. A
         :class:`sklearn.frozen.FrozenEstimator` is not fitted again: what :meth:`fit` gets is then
         for the threshold only (with "mahalanobis", for means and spread, too), and should be new
         to it.
@@ -49,7 +49,7 @@ class RejectingClassifier(BaseHeldOutClassifier):
 
         - "max_probability": the largest of ``predict_proba`` [1]_. A network may be sure of what
           it has never seen.
-        - "energy": log-sum-exp of ``decision_function`` [2]_, which are to be unnormalised
+        - "energy": log-sum-exp of ``decision_function`` [2]_, which are to be unnormalized
           log-probabilities; one column x counts as (-x/2, x/2).
         - "mahalanobis": minus the squared Mahalanobis distance to the nearest of the classes'
           means [3]_, with one covariance, shrunk as Ledoit and Wolf do; of ``features``, or else
@@ -62,10 +62,10 @@ class RejectingClassifier(BaseHeldOutClassifier):
         the number of labels allows: of 20, one is 5 %.
     unknown_label : int, str or None, default=None
         What :meth:`predict` says of volumes of no known class. None takes the label that means
-        "unlabelled", -1 or with strings "unlabeled", so that predictions can be the labels of
+        "unlabeled", -1 or with strings "unlabeled", so that predictions can be the labels of
         another fit.
     cv : int, cross-validation splitter or None, default=None
-        Folds of the labelled volumes. None makes five, fewer where a class has fewer labels or
+        Folds of the labeled volumes. None makes five, fewer where a class has fewer labels or
         the labels come from fewer groups, and at least two. A frozen classifier needs none,
         except for "mahalanobis".
     n_jobs : int or None, default=None

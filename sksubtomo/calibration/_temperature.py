@@ -55,7 +55,7 @@ def fit_temperature(logits: NDArray[np.float64], targets: NDArray[np.int64]) -> 
     others = np.where(np.arange(logits.shape[1]) == targets[:, np.newaxis], -np.inf, logits)
     if (truth > others.max(axis=1)).all():
         warnings.warn(
-            f"All {len(targets)} labelled volumes that the temperature is chosen on are predicted "
+            f"All {len(targets)} labeled volumes that the temperature is chosen on are predicted "
             "rightly. Their likelihood only rises as the temperature falls to 0; it is left at 1. "
             "Calibrate on more or on harder volumes.",
             ConvergenceWarning,
@@ -91,21 +91,21 @@ class TemperatureScaledClassifier(BaseHeldOutClassifier):
     r"""Classifier whose probabilities are softened, or sharpened, by one temperature.
 
     Networks are surer than they are right. Probabilities :math:`p` become
-    :math:`\mathrm{softmax}(\log p / T)`, with the :math:`T` that gives labelled volumes the
+    :math:`\mathrm{softmax}(\log p / T)`, with the :math:`T` that gives labeled volumes the
     smallest negative log-likelihood [1]_, as predicted by clones that were not fitted on their
     labels. Predictions stay what they are.
 
-    Unlabelled volumes are in every training fold and never judged. Then the classifier
+    Unlabeled volumes are in every training fold and never judged. Then the classifier
     is fitted to everything.
 
     Parameters
     ----------
     estimator : classifier
-        Has ``predict_proba``. With unlabelled volumes, it takes -1 (strings: "unlabeled") for
-        unlabelled. A :class:`sklearn.frozen.FrozenEstimator` is not fitted again: what
+        Has ``predict_proba``. With unlabeled volumes, it takes -1 (strings: "unlabeled") for
+        unlabeled. A :class:`sklearn.frozen.FrozenEstimator` is not fitted again: what
         :meth:`fit` gets is then for choosing the temperature only, and should be new to it.
     cv : int, cross-validation splitter or None, default=None
-        Folds of the labelled volumes. None makes five, fewer where a class has fewer labels or
+        Folds of the labeled volumes. None makes five, fewer where a class has fewer labels or
         the labels come from fewer groups, and at least two. Not used with a frozen classifier.
     n_jobs : int or None, default=None
         Folds at the same time.

@@ -246,7 +246,7 @@ def _labels(
         numbers = particles.class_numbers
         if numbers is None:
             raise ValueError(
-                f"{options.particles} has no rlnClassNumber. Give labelled particles by --labels."
+                f"{options.particles} has no rlnClassNumber. Give labeled particles by --labels."
             )
         return np.where(numbers > 0, numbers, _UNLABELED)
     labels = read_labels(options, files)
@@ -284,7 +284,7 @@ def match_labels(
     Parameters
     ----------
     coordinates, label_coordinates : ndarray of shape (n, 3)
-        Centres z, y, x in voxels.
+        Centers z, y, x in voxels.
     names, label_names : ndarray of shape (n,) of str
         Tomograms.
     numbers : ndarray of shape (n_labels,) of int

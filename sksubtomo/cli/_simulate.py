@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--snr", type=positive_float, default=0.1, help="default: 0.1")
     parser.add_argument(
-        "--defocus", type=positive_float, default=None, metavar="MICROMETRE", help="underfocus"
+        "--defocus", type=positive_float, default=None, metavar="MICROMETER", help="underfocus"
     )
     parser.add_argument("--n-fiducials", type=int, default=0, help="gold beads; default: 0")
     parser.add_argument("--n-vesicles", type=int, default=0, help="default: 0")

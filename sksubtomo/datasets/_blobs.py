@@ -26,7 +26,7 @@ class Complex:
     symmetry : str
         Point group in Schoenflies notation, the main axis along z.
     unit : tuple of (x, y, z) in angstrom
-        Blob centres of one asymmetric unit.
+        Blob centers of one asymmetric unit.
     sigma_angstrom : float
         Standard deviation of a blob.
     source : str
@@ -38,15 +38,15 @@ class Complex:
     sigma_angstrom: float
     source: str
 
-    def centres(self) -> NDArray[np.float64]:
-        """Return all blob centres, (n_blobs, 3), x, y, z in angstrom, their mean at 0."""
+    def centers(self) -> NDArray[np.float64]:
+        """Return all blob centers, (n_blobs, 3), x, y, z in angstrom, their mean at 0."""
         group = Rotation.create_group(self.symmetry)
         points = np.concatenate([group.apply(point) for point in self.unit])
         return points - points.mean(axis=0)
 
     def radius_angstrom(self) -> float:
-        """Return the radius of a sphere about the centre that holds all but the blobs' tails."""
-        return float(np.linalg.norm(self.centres(), axis=1).max() + 2 * self.sigma_angstrom)
+        """Return the radius of a sphere about the center that holds all but the blobs' tails."""
+        return float(np.linalg.norm(self.centers(), axis=1).max() + 2 * self.sigma_angstrom)
 
 
 def _polar(radius: float, angle_deg: float, z: float) -> tuple[float, float, float]:
@@ -128,7 +128,7 @@ BLOBS: dict[str, Complex] = {
 
 
 def render_blobs(
-    centres_angstrom: NDArray[np.float64],
+    centers_angstrom: NDArray[np.float64],
     sigma_angstrom: float,
     box_size: int,
     voxel_size_angstrom: float,
@@ -140,8 +140,8 @@ def render_blobs(
 
     Parameters
     ----------
-    centres_angstrom : ndarray of shape (n_blobs, 3)
-        Centres x, y, z; the origin is the centre of the voxel ``box_size // 2``.
+    centers_angstrom : ndarray of shape (n_blobs, 3)
+        Centers x, y, z; the origin is the center of the voxel ``box_size // 2``.
     sigma_angstrom : float
         Standard deviation of a blob.
     box_size : int
@@ -155,12 +155,12 @@ def render_blobs(
         Mass per voxel, axes z, y, x.
     """
     grid = np.arange(box_size) - box_size // 2
-    centres = centres_angstrom / voxel_size_angstrom
+    centers = centers_angstrom / voxel_size_angstrom
     variance = (sigma_angstrom / voxel_size_angstrom) ** 2 + 0.25
-    distances = grid[np.newaxis, np.newaxis] - centres[..., np.newaxis]
+    distances = grid[np.newaxis, np.newaxis] - centers[..., np.newaxis]
     profiles = np.exp(-(distances**2) / (2 * variance)) / np.sqrt(2 * np.pi * variance)
     x, y, z = profiles.astype(np.float32).transpose(1, 0, 2)
-    planes = (y[:, :, np.newaxis] * x[:, np.newaxis]).reshape(len(centres), -1)
+    planes = (y[:, :, np.newaxis] * x[:, np.newaxis]).reshape(len(centers), -1)
     return (z.T @ planes).reshape((box_size,) * 3)
 
 
@@ -184,10 +184,10 @@ def make_blob_volumes(X: NDArray[np.float32], request: Request) -> dict[str, NDA
     for start in range(0, len(X), _CHUNK):
         for row in range(start, min(start + _CHUNK, len(X))):
             shape = request.complexes[request.y[row]]
-            centres = request.orientations[row].apply(shape.centres())
-            centres += request.shifts[row, ::-1] * request.voxel_size_angstrom
+            centers = request.orientations[row].apply(shape.centers())
+            centers += request.shifts[row, ::-1] * request.voxel_size_angstrom
             X[row] = render_blobs(
-                centres, shape.sigma_angstrom, box_size, request.voxel_size_angstrom
+                centers, shape.sigma_angstrom, box_size, request.voxel_size_angstrom
             )
         rows = slice(start, start + _CHUNK)
         signal = apply_fourier_filter(X[rows], wedge)

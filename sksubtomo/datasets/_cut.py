@@ -32,7 +32,7 @@ def cut_from_tomograms(X: NDArray[np.float32], request: Request) -> dict[str, ND
     Returns
     -------
     where : dict of str to ndarray
-        Tomogram, coordinates and shifts from the centre of the box for every volume.
+        Tomogram, coordinates and shifts from the center of the box for every volume.
 
     Raises
     ------

@@ -54,7 +54,7 @@ def load_density(
     Returns
     -------
     density : ndarray of shape (n, n, n) of float32
-        Axes z, y, x; the centre is the voxel ``n // 2``. In volt for atoms. Other maps are
+        Axes z, y, x; the center is the voxel ``n // 2``. In volt for atoms. Other maps are
         scaled to the root mean square of protein in ice, 2 volt, within their contour (a tenth of
         the maximum), since their units differ.
 
@@ -85,7 +85,7 @@ def load_density(
 
 
 def map_radius(density: NDArray) -> float:
-    """Return the radius in voxels, about the centre voxel, of what is above a tenth of the maximum.
+    """Return the radius in voxels, about the center voxel, of what is above a tenth of the maximum.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ def check_boxes(
 def check_radii(
     radii: Mapping[str, float], box_size: int, voxel_size_angstrom: float, shift_voxels: float
 ) -> None:
-    """Check that a box holds spheres of these radii in voxels, shifted from its centre.
+    """Check that a box holds spheres of these radii in voxels, shifted from its center.
 
     Raises
     ------
@@ -192,16 +192,16 @@ def _embedded(name: str, voxel_size: float, resolution: float | None) -> NDArray
 
 
 def _from_map(data: NDArray, factor: float, name: str) -> NDArray[np.float32]:
-    """Resample a map about its centre of mass, in a cube as small as it can be."""
+    """Resample a map about its center of mass, in a cube as small as it can be."""
     data = check_array(data, dtype=np.float32, ensure_2d=False, allow_nd=True, input_name=name)
     if data.ndim != 3 or not data.max() > 0:
         raise ValueError(
             f"{name} is not a volume with positive density; its shape is {data.shape}."
         )
     inside = np.argwhere(data > _CONTOUR * data.max())
-    centre = np.average(inside, axis=0, weights=data[tuple(inside.T)])
-    radius = np.linalg.norm(inside - centre, axis=1).max() / factor
+    center = np.average(inside, axis=0, weights=data[tuple(inside.T)])
+    radius = np.linalg.norm(inside - center, axis=1).max() / factor
     box_size = 2 * int(np.ceil(radius + 2)) + 1
-    density = resample_volume(data, factor, box_size, centre=centre)
+    density = resample_volume(data, factor, box_size, center=center)
     molecule = density > _CONTOUR * density.max()
     return density * np.float32(_RMS_VOLT / np.sqrt((density[molecule] ** 2).mean()))

@@ -44,12 +44,12 @@ def save_subtomograms(folder: str | os.PathLike[str], data: Bunch) -> Path:
         If pandas is not installed; it comes with ``pip install 'sksubtomo[data]'``.
     """
     names = [f"subtomograms/{row:06d}.mrc" for row in range(len(data.X))]
-    centres = data.X.shape[1] // 2 + np.asarray(data.shifts)
+    centers = data.X.shape[1] // 2 + np.asarray(data.shifts)
     with atomic_folder(folder) as temporary:
         (temporary / "subtomograms").mkdir()
         for name, volume in zip(names, data.X, strict=True):
             write_mrc(temporary / name, volume, data.voxel_size_angstrom)
-        _write_table(temporary, centres, data, {"rlnImageName": names})
+        _write_table(temporary, centers, data, {"rlnImageName": names})
     return Path(folder) / _TABLE
 
 

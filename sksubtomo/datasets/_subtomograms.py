@@ -24,17 +24,17 @@ from sksubtomo.simulate import COMPLEXES, Microscope
 _DESCR = {
     "blobs": """\
 Made subtomograms: blobs with the symmetry and size of molecular complexes, in
-uniform random orientation, shifted from the centre, with white noise, signal and noise without
-the missing wedge. Not a model of the microscope: no CTF, no neighbours, no dose.""",
+uniform random orientation, shifted from the center, with white noise, signal and noise without
+the missing wedge. Not a model of the microscope: no CTF, no neighbors, no dose.""",
     "single_particle": """\
 Simulated subtomograms: one complex a box, in uniform random orientation, shifted from the
-centre, with the contrast transfer function and the missing wedge applied to the volume, and white
-noise, both of what the tilts measure. Dense matter is dark, as recorded. No neighbours, no gaps
+center, with the contrast transfer function and the missing wedge applied to the volume, and white
+noise, both of what the tilts measure. Dense matter is dark, as recorded. No neighbors, no gaps
 between tilts.""",
     "tomogram": """\
 Simulated subtomograms: cut from tomograms of crowded specimens, which were imaged along a
 tilt series with contrast transfer and shot noise, and reconstructed by weighted back-projection.
-Neighbours intrude. Dense matter is dark, as recorded.""",
+Neighbors intrude. Dense matter is dark, as recorded.""",
 }
 
 _MAKERS = {
@@ -101,13 +101,13 @@ def make_subtomograms(
         How they are made:
 
         - "blobs": Gaussian blobs with the point group and size of real complexes, without
-          interpolation, contrast transfer or neighbours. Dense is bright. For tests.
+          interpolation, contrast transfer or neighbors. Dense is bright. For tests.
         - "single_particle": the potential of the complex, rotated, with contrast transfer and
           missing wedge applied to the volume. Dense is dark. Quick, for large sets.
-        - "tomogram": cut from simulated tomograms, see :func:`make_tomogram`. Neighbours
+        - "tomogram": cut from simulated tomograms, see :func:`make_tomogram`. Neighbors
           intrude. Dense is dark.
     box_size : int, default=28
-        Edge of the cubic box in voxels. The centre is the voxel ``box_size // 2``.
+        Edge of the cubic box in voxels. The center is the voxel ``box_size // 2``.
     voxel_size_angstrom : float, default=10
         Edge of a voxel.
     snr : float, default=0.5
@@ -119,11 +119,11 @@ def make_subtomograms(
         "tomogram", the range of the tilts by 3 degrees.
     max_shift_voxels : float, default=1
         Shifts are uniform between minus and plus this, on each axis. Not for the kind "tomogram",
-        where centres lie within half a voxel of that of the box.
+        where centers lie within half a voxel of that of the box.
     microscope : Microscope, optional
         Optics and detector of the kinds with contrast transfer; by default 300 kV.
     defocus_um : float, default=4
-        Underfocus in micrometre, of the same kinds.
+        Underfocus in micrometer, of the same kinds.
     tomogram_params : dict, optional
         Of the kind "tomogram": "shape", "concentration_micromolar", "scheme" (instead of
         `tilt_range_deg` and `defocus_um`) and "distractors", as in :func:`make_tomogram`.
@@ -151,7 +151,7 @@ def make_subtomograms(
             Unit quaternions x, y, z, w of the rotations that take the (x, y, z) of the
             complex to those of the volume.
         shifts : ndarray of shape (n_samples, 3)
-            Shifts z, y, x in voxels of the complex from the centre of its box.
+            Shifts z, y, x in voxels of the complex from the center of its box.
         tomograms : ndarray of shape (n_samples,) of int64
             Of the kind "tomogram": which tomogram a volume is from, for group-aware splits.
         coordinates : ndarray of shape (n_samples, 3)

@@ -127,7 +127,7 @@ def make_tomogram(
     n_particles : int, optional
         Particles, split over the classes as evenly as can be. By default, by concentration.
     concentration_micromolar : float, default=20
-        Particles per volume that their centres may lie in, in micromole per litre; 20 is that of
+        Particles per volume that their centers may lie in, in micromole per litre; 20 is that of
         ribosomes in a crowded cell.
     shape : (int, int, int), default=(96, 256, 256)
         Voxels z, y, x.
@@ -161,7 +161,7 @@ def make_tomogram(
         tilt_series : ndarray of shape (n_tilts, height, width) of float32
             Projections with noise.
         coordinates : ndarray of shape (n_particles, 3)
-            Centres z, y, x in voxels, from 0.
+            Centers z, y, x in voxels, from 0.
         y : ndarray of shape (n_particles,) of int64
             Classes, as indices of ``class_names``.
         class_names : list of str
@@ -276,7 +276,7 @@ def simulate_tomogram(
 
 
 def _bounds(shape: Sequence[int], box_size: int) -> tuple[NDArray, NDArray]:
-    """Return where centres of boxes may lie so that the boxes are inside."""
+    """Return where centers of boxes may lie so that the boxes are inside."""
     lower = np.full(3, box_size // 2)
     return lower, np.array(shape) - box_size + lower
 
@@ -286,7 +286,7 @@ def particles_per_micromolar(
 ) -> float:
     """Return how many particles a concentration of one micromole per litre is.
 
-    Counted over the volume that centres of boxes may lie in.
+    Counted over the volume that centers of boxes may lie in.
 
     Raises
     ------
@@ -312,14 +312,14 @@ def _add_distractors(
         [distractors.n_vesicles, distractors.n_fiducials],
     )
     radii = radii / voxel_size_angstrom
-    centres = place_spheres(radii, (0, 0, 0), np.array(specimen.shape) - 1, rng)
-    for centre in centres[: distractors.n_vesicles]:
-        add_vesicle(specimen, centre, vesicle, voxel_size_angstrom)
-    fiducials = centres[distractors.n_vesicles :]
+    centers = place_spheres(radii, (0, 0, 0), np.array(specimen.shape) - 1, rng)
+    for center in centers[: distractors.n_vesicles]:
+        add_vesicle(specimen, center, vesicle, voxel_size_angstrom)
+    fiducials = centers[distractors.n_vesicles :]
     gold = gold_fiducial(distractors.fiducial_radius_angstrom, voxel_size_angstrom)
-    for centre in fiducials:
-        embed_particles(specimen, [gold], [0], centre[np.newaxis], Rotation.identity(1))
-    return centres, radii
+    for center in fiducials:
+        embed_particles(specimen, [gold], [0], center[np.newaxis], Rotation.identity(1))
+    return centers, radii
 
 
 def _variance(volume: NDArray, coordinates: NDArray, box_size: int) -> float:

@@ -1,4 +1,4 @@
-"""Codes of volumes, learnt without labels."""
+"""Codes of volumes, learned without labels."""
 
 from sksubtomo.decomposition._autoencoder import Autoencoder
 from sksubtomo.decomposition._contrastive import ContrastiveEncoder

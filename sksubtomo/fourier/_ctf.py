@@ -59,11 +59,11 @@ def contrast_transfer(
     squared_frequency : array-like
         Squared spatial frequency k**2 in 1 / angstrom**2, of any shape.
     defocus_um : array-like
-        Underfocus dz in micrometre; broadcasts against `squared_frequency`.
+        Underfocus dz in micrometer; broadcasts against `squared_frequency`.
     voltage_kv : float, default=300
         Acceleration voltage in kilovolt.
     spherical_aberration_mm : float, default=2.7
-        Spherical aberration Cs in millimetre.
+        Spherical aberration Cs in millimeter.
     amplitude_contrast : float, default=0.07
         Share A of amplitude contrast, from 0 to 1.
     b_factor_angstrom2 : float, default=0

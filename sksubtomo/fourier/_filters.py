@@ -95,11 +95,11 @@ def squared_frequencies(shape: Sequence[int]) -> NDArray[np.float64]:
 def fourier_crop(volumes: NDArray, box_size: Sequence[int]) -> NDArray:
     """Resample volumes to a smaller box by keeping their low frequencies.
 
-    The field of view stays, so the voxel size grows by ``old / new``. The centre voxel
-    (index ``n // 2`` on every axis) stays the centre voxel, the mean stays, and so do the values of
+    The field of view stays, so the voxel size grows by ``old / new``. The center voxel
+    (index ``n // 2`` on every axis) stays the center voxel, the mean stays, and so do the values of
     volumes that have no frequency beyond the new Nyquist. On the new Nyquist frequency itself (even
     edges) both signs fold onto one real coefficient, as in sampling: a cosine about the
-    centre stays, a sine vanishes.
+    center stays, a sine vanishes.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def fourier_crop(volumes: NDArray, box_size: Sequence[int]) -> NDArray:
                 "Fourier space: every new edge must be positive and at most the old one."
             )
         if size < old:
-            # resample keeps the first sample in place; here, that is the centre.
+            # resample keeps the first sample in place; here, that is the center.
             first = fft.ifftshift(volumes, axes=axis)
             volumes = fft.fftshift(resample(first, size, axis=axis), axes=axis)
     return volumes

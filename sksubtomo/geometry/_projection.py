@@ -1,6 +1,6 @@
 """Projection along the tilts of a single-axis series, and back-projection.
 
-The tilt axis is y and the beam z: seen from the centre (voxel ``n // 2``), a tilt of t degrees
+The tilt axis is y and the beam z: seen from the center (voxel ``n // 2``), a tilt of t degrees
 takes the point (z, y, x) to ``x' = x cos(t) + z sin(t)``, ``y' = y`` on the detector. Planes of
 constant y do not mix, so one matrix, from (z, x) to (tilt, x'), is all there is: its transpose
 projects, and it back-projects. The sampling kernel is the cubic spline, of which the prefilter
@@ -65,7 +65,7 @@ def project_tilts(volume: NDArray, tilts_deg: ArrayLike) -> NDArray[np.float32]:
 def back_project(series: NDArray, tilts_deg: ArrayLike, depth: int) -> NDArray[np.float32]:
     """Reconstruct a tomogram by weighted back-projection.
 
-    Each projection is weighted by the ramp ``|kx|`` and by the angle between its neighbours, and
+    Each projection is weighted by the ramp ``|kx|`` and by the angle between its neighbors, and
     smeared back along its beam. Within the tilt range, a reconstruction from
     projections at the spacing of Crowther's criterion has the amplitude of the specimen.
 
@@ -115,8 +115,8 @@ def back_project(series: NDArray, tilts_deg: ArrayLike, depth: int) -> NDArray[n
 def angular_weights(tilts_deg: ArrayLike) -> NDArray[np.float64]:
     """Return the angle in radians that each tilt stands for.
 
-    Half the way to either neighbour, and at the ends as much outwards as inwards; if the
-    tilts go all the way round (180 degrees less one step), the ends are neighbours.
+    Half the way to either neighbor, and at the ends as much outwards as inwards; if the
+    tilts go all the way round (180 degrees less one step), the ends are neighbors.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Rotating volumes about their centre."""
+"""Rotating volumes about their center."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def rotate_volume(
     output_shape: Sequence[int] | None = None,
     prefilter: bool = True,
 ) -> NDArray[np.float32]:
-    """Rotate a volume about its centre, then shift it, by cubic splines.
+    """Rotate a volume about its center, then shift it, by cubic splines.
 
     The rotation is active: what is at the point p of the volume, seen from the voxel
     ``n // 2`` of each axis, comes to ``rotation.apply(p) + shift``, seen from the voxel ``n // 2``

@@ -22,7 +22,7 @@ def make_particle_table(
     Parameters
     ----------
     coordinates : array-like of shape (n_particles, 3)
-        Centres z, y, x in voxels, counted from 0.
+        Centers z, y, x in voxels, counted from 0.
     tomogram_names : array-like of shape (n_particles,) of str, optional
         Tomogram of each particle, for ``rlnTomoName``.
     columns : mapping of str to array-like of shape (n_particles,), optional
@@ -53,14 +53,14 @@ def make_particle_table(
         raise ImportError(
             "Tables of particles need the package pandas: pip install 'sksubtomo[data]'"
         ) from error
-    centres = np.asarray(coordinates, dtype=np.float64)
-    if centres.ndim != 2 or centres.shape[1] != 3:
-        raise ValueError(f"coordinates must have shape (n_particles, 3), got {centres.shape}.")
+    centers = np.asarray(coordinates, dtype=np.float64)
+    if centers.ndim != 2 or centers.shape[1] != 3:
+        raise ValueError(f"coordinates must have shape (n_particles, 3), got {centers.shape}.")
     table: dict[str, Any] = {}
     if tomogram_names is not None:
         table["rlnTomoName"] = np.asarray(tomogram_names, dtype=str)
-    table |= {f"rlnCoordinate{axis}": centres[:, 2 - i] for i, axis in enumerate("XYZ")}
+    table |= {f"rlnCoordinate{axis}": centers[:, 2 - i] for i, axis in enumerate("XYZ")}
     table |= columns or {}
     return ParticleTable(
-        {"particles": pd.DataFrame(table, index=range(len(centres)))}, "particles", centres
+        {"particles": pd.DataFrame(table, index=range(len(centers)))}, "particles", centers
     )

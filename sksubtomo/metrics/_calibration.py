@@ -30,7 +30,7 @@ def reliability_curve(y_true, y_prob, *, n_bins=15, strategy="uniform", labels=N
     """Return confidence and accuracy in bins of confidence: the data of a reliability diagram.
 
     Confidence is the largest probability of a row, accuracy the share of rows whose class has it
-    [1]_. Calibrated probabilities have both equal in every bin. Unlabelled rows are left out.
+    [1]_. Calibrated probabilities have both equal in every bin. Unlabeled rows are left out.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def reliability_curve(y_true, y_prob, *, n_bins=15, strategy="uniform", labels=N
     Raises
     ------
     ValueError
-        If no row is labelled, the columns are not as many as the classes, or rows are no
+        If no row is labeled, the columns are not as many as the classes, or rows are no
         probabilities.
 
     References

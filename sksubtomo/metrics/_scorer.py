@@ -289,7 +289,7 @@ def get_labeled_scorer(name: str) -> LabeledScorer:
 
 
 def make_labeled_scorer(scoring: str | Callable[..., float]) -> LabeledScorer:
-    """Make a scorer that leaves unlabelled samples out, from any scorer.
+    """Make a scorer that leaves unlabeled samples out, from any scorer.
 
     Parameters
     ----------

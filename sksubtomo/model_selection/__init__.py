@@ -1,4 +1,4 @@
-"""Hiding labels, and splitting data of which only some are labelled."""
+"""Hiding labels, and splitting data of which only some are labeled."""
 
 from sksubtomo._utils._labels import UNLABELED, encode_labels
 from sksubtomo.model_selection._cross_val_predict import cross_val_predict

@@ -85,7 +85,7 @@ def _counts_of(classes: NDArray, targets: NDArray[np.intp], n_per_class: Any) ->
         scarce = int(available.argmin())
         raise ValueError(
             f"n_per_class={n_per_class}, but class {classes.tolist()[scarce]!r} has "
-            f"{available[scarce]} labelled samples."
+            f"{available[scarce]} labeled samples."
         )
     return np.full(len(classes), n_per_class)
 

@@ -247,11 +247,11 @@ def _check_folds(
     scarce = int(counts.argmin())
     if counts[scarce] < n_splits:
         raise ValueError(
-            f"Class {classes.tolist()[scarce]!r} has {counts[scarce]} labelled samples, fewer than "
+            f"Class {classes.tolist()[scarce]!r} has {counts[scarce]} labeled samples, fewer than "
             f"the {n_splits} folds. Label more of them or use fewer folds."
         )
     if groups is not None and len(np.unique(groups)) < n_splits:
         raise ValueError(
-            f"The labelled samples come from {len(np.unique(groups))} groups, fewer than the "
+            f"The labeled samples come from {len(np.unique(groups))} groups, fewer than the "
             f"{n_splits} folds."
         )

@@ -1,4 +1,4 @@
-"""Batch normalisation that can do with one value."""
+"""Batch normalization that can do with one value."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from sksubtomo._torch import n_processes, sum_over_processes
 
 
 class BatchNorm(nn.BatchNorm1d):
-    """Batch normalisation that, for fewer than two values a channel, uses the running statistics.
+    """Batch normalization that, for fewer than two values a channel, uses the running statistics.
 
-    A single value has no variance: PyTorch raises, and the value would be normalised to zero. A
+    A single value has no variance: PyTorch raises, and the value would be normalized to zero. A
     layer that is frozen, its weight needing no gradient, uses and keeps them, too. The input has
     any number of axes, (n, n_channels, ...). Where processes share a batch, statistics are of the
     whole batch.
@@ -39,7 +39,7 @@ class BatchNorm(nn.BatchNorm1d):
         return super().forward(input)
 
     def _normalize_shared(self, input: torch.Tensor) -> torch.Tensor:
-        """Normalise with the statistics over all processes.
+        """Normalize with the statistics over all processes.
 
         PyTorch's SyncBatchNorm is for GPUs only.
         """
@@ -53,14 +53,14 @@ class BatchNorm(nn.BatchNorm1d):
                 input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
             )
         mean = total[1:] / n
-        centred = input - mean.view(shape)
-        variance = sum_over_processes(centred.square().sum(axes)) / n
+        centered = input - mean.view(shape)
+        variance = sum_over_processes(centered.square().sum(axes)) / n
         with torch.no_grad():
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(variance * n / (n - 1), self.momentum)
             self.num_batches_tracked += 1
         scale = self.weight * (variance + self.eps).rsqrt()
-        return centred * scale.view(shape) + self.bias.view(shape)
+        return centered * scale.view(shape) + self.bias.view(shape)
 
     def _check_input_dim(self, input: torch.Tensor) -> None:
         """Accept rows and maps alike."""

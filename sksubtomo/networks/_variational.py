@@ -135,7 +135,7 @@ class ConditionalVariationalNetwork(nn.Module):
         Standard deviation of the voxels around the decoded mean.
     dense : bool, default=False
         Whether to use dense layers instead of convolutions, for codes instead of volumes; then
-        `noise_std` is where a standard deviation of each entry, which is learnt, begins.
+        `noise_std` is where a standard deviation of each entry, which is learned, begins.
     network : str or NetworkSettings, default="liu2019"
         What makes encoder, decoder and classifier if not dense, see :func:`network_settings`.
 

@@ -18,7 +18,7 @@ _NO_DASK = (
 )
 
 
-class TravellingClient:
+class TravelingClient:
     """A client of dask which sends arguments with each task that needs them.
 
     joblib asks the client to put every argument of more than a kilobyte, which may be the row
@@ -95,7 +95,7 @@ def use_dask(client: Any = None) -> Iterator[None]:
                 "There is no client of dask. Make one first, as in "
                 "`distributed.Client('tcp://host:8786')`, and pass it."
             ) from error
-    with joblib.parallel_config("dask", client=TravellingClient(client)), large_tasks():
+    with joblib.parallel_config("dask", client=TravelingClient(client)), large_tasks():
         yield
 
 

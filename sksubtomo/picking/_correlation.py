@@ -1,4 +1,4 @@
-"""Local normalised cross-correlation with many orientations of a template."""
+"""Local normalized cross-correlation with many orientations of a template."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def match_template(
     tomogram : ndarray of shape (depth, height, width) of float32
         Axes z, y, x.
     template : ndarray of shape (n, n, n) of float32
-        With the contrast of the tomogram. The centre is the voxel ``n // 2``.
+        With the contrast of the tomogram. The center is the voxel ``n // 2``.
     mask : ndarray of shape (n, n, n)
         What counts, from 0 to 1; a ball, so that it need not be turned.
     rotations : scipy.spatial.transform.Rotation
@@ -155,12 +155,12 @@ class _Block:
         self.device = device
         self.padded = [_padded_edge(edge, mask.shape[0]) for edge in voxels.shape]
         # Around its mean, so that squares do not cancel.
-        centred = torch.from_numpy(voxels - voxels.mean()).to(device)
-        self.spectrum = torch.fft.rfftn(centred, self.padded)
+        centered = torch.from_numpy(voxels - voxels.mean()).to(device)
+        self.spectrum = torch.fft.rfftn(centered, self.padded)
         weights = mask / mask.sum()
         mean = self._correlate(self.spectrum, weights)
-        square = self._correlate(torch.fft.rfftn(centred**2, self.padded), weights)
-        self.inverse = inverse_deviation(square - mean**2, float(centred.square().mean()))
+        square = self._correlate(torch.fft.rfftn(centered**2, self.padded), weights)
+        self.inverse = inverse_deviation(square - mean**2, float(centered.square().mean()))
 
     def best_of(
         self, kernels: Iterable[tuple[int, NDArray[np.float32]]], step: Step = lambda: None
@@ -179,7 +179,7 @@ class _Block:
     def _correlate(self, spectrum: torch.Tensor, kernel: NDArray[np.float32]) -> torch.Tensor:
         other = torch.fft.rfftn(torch.from_numpy(kernel).to(self.device), self.padded)
         product = torch.fft.irfftn(spectrum * other.conj(), self.padded)
-        # The first voxel of the kernel came to lie on the voxel; the centre shall.
+        # The first voxel of the kernel came to lie on the voxel; the center shall.
         half = kernel.shape[0] // 2
         rolled = torch.roll(product, (half,) * 3, (0, 1, 2))
         depth, height, width = self.shape

@@ -17,7 +17,7 @@ class Picks(NamedTuple):
     Parameters
     ----------
     coordinates : ndarray of shape (n_picks, 3)
-        Centres z, y, x in voxels, counted from 0.
+        Centers z, y, x in voxels, counted from 0.
     scores : ndarray of shape (n_picks,)
         Higher is better.
     orientations : ndarray of shape (n_picks, 4) or None
@@ -61,7 +61,7 @@ def find_peaks(
 ) -> Picks:
     """Find the maxima of a score map that keep apart.
 
-    Among voxels that no neighbour exceeds, the highest is taken first, and all within the
+    Among voxels that no neighbor exceeds, the highest is taken first, and all within the
     exclusion radius of it are dropped; and so on.
 
     Parameters
@@ -122,7 +122,7 @@ def evaluate_picks(
     Parameters
     ----------
     picked, truth : array-like of shape (n, 3)
-        Centres z, y, x in voxels.
+        Centers z, y, x in voxels.
     tolerance_angstrom : float
         Largest distance of a pick from its particle.
     voxel_size_angstrom : float

@@ -35,7 +35,7 @@ class TemplateMatchingPicker(DocLinkMixin, BaseEstimator):
     ----------
     template : ndarray of shape (n, n, n)
         Map of the particle with the contrast of the tomogram (dense is dark in tomograms as they
-        are reconstructed: pass ``-density``), of its voxel size, the centre in the voxel ``n //
+        are reconstructed: pass ``-density``), of its voxel size, the center in the voxel ``n //
         2``. :func:`sksubtomo.datasets.load_density` makes one from a file of atoms or of a map.
     radius_voxels : float, optional
         Radius of the ball that counts. By default, the largest that the box holds.

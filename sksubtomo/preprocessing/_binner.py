@@ -15,8 +15,8 @@ from sksubtomo.preprocessing._smaller_box import SmallerBoxTransformer
 class FourierBinner(SmallerBoxTransformer):
     """Resample volumes to fewer, larger voxels by keeping their low frequencies.
 
-    The field of view stays: the voxel size grows by ``old_box / new_box``. The centre voxel, index
-    ``n // 2``, stays the centre voxel, and the mean stays.
+    The field of view stays: the voxel size grows by ``old_box / new_box``. The center voxel, index
+    ``n // 2``, stays the center voxel, and the mean stays.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ from sksubtomo.preprocessing._smaller_box import SmallerBoxTransformer
 
 
 def crop_center(volumes: NDArray, box_size: Sequence[int]) -> NDArray:
-    """Cut a box out of volumes so that the centre voxel, ``n // 2``, stays the centre voxel.
+    """Cut a box out of volumes so that the center voxel, ``n // 2``, stays the center voxel.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def crop_center(volumes: NDArray, box_size: Sequence[int]) -> NDArray:
 
 
 class CenterCropper(SmallerBoxTransformer):
-    """Cut the middle out of volumes; the centre voxel, index ``n // 2``, stays the centre.
+    """Cut the middle out of volumes; the center voxel, index ``n // 2``, stays the center.
 
     Parameters
     ----------

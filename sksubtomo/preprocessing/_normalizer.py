@@ -14,7 +14,7 @@ from sksubtomo.preprocessing._base import VolumeTransformer
 
 
 def background_mask(shape: tuple[int, int, int]) -> NDArray[np.bool_]:
-    """Tell which voxels lie outside the largest centred ellipsoid in a box.
+    """Tell which voxels lie outside the largest centered ellipsoid in a box.
 
     Parameters
     ----------
@@ -56,14 +56,14 @@ def normalize(volumes: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[
     for index, volume in enumerate(volumes):
         mean = volume[mask].mean(dtype=np.float64)
         deviation = volume[mask].std(dtype=np.float64)
-        # A spread below the step between neighbouring float32 numbers is rounding, not signal.
+        # A spread below the step between neighboring float32 numbers is rounding, not signal.
         negligible = np.finfo(np.float32).eps * abs(mean)
         if deviation > negligible:
             normalized[index] = (volume - mean) / deviation
         elif volume.std(dtype=np.float64) > negligible:
             raise ValueError(
                 f"The background of the volume with index {index} is constant, as after masking, "
-                "and gives no scale for the rest: use region='volume', or normalise before masking."
+                "and gives no scale for the rest: use region='volume', or normalize before masking."
             )
     return normalized
 
@@ -76,7 +76,7 @@ class VolumeNormalizer(VolumeTransformer):
     region : {"volume", "background"}, default="volume"
         Voxels whose mean and standard deviation are taken: all, or those outside the sphere that
         touches the box's faces (an ellipsoid in boxes that are no cubes), which makes the noise of
-        all volumes alike, whatever the particle; RELION normalises by the background, too.
+        all volumes alike, whatever the particle; RELION normalizes by the background, too.
     volume_shape : int or (int, int, int), optional
         Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels.
 

@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from sksubtomo.exceptions import FileFormatError
 
-# Taken off a free amino acid or nucleotide when it is linked to its neighbours.
+# Taken off a free amino acid or nucleotide when it is linked to its neighbors.
 _HYDROGENS_LOST_IN_CHAIN = 2
 
 
@@ -42,23 +42,23 @@ class Atoms(NamedTuple):
         weights = np.array([gemmi.Element(symbol).weight for symbol in symbols])
         return weights[which] * self.occupancies
 
-    def centred(self) -> Atoms:
-        """Return the atoms with their centre of mass at the origin."""
-        centre = np.average(self.positions_angstrom, axis=0, weights=self.masses_da())
-        return self._replace(positions_angstrom=self.positions_angstrom - centre)
+    def centered(self) -> Atoms:
+        """Return the atoms with their center of mass at the origin."""
+        center = np.average(self.positions_angstrom, axis=0, weights=self.masses_da())
+        return self._replace(positions_angstrom=self.positions_angstrom - center)
 
     def rotated(self, rotation: Rotation) -> Atoms:
         """Return the atoms turned about the origin."""
         return self._replace(positions_angstrom=rotation.apply(self.positions_angstrom))
 
     def radius_of_gyration_angstrom(self) -> float:
-        """Return the root mean square distance from the centre of mass, weighted by mass."""
-        squared = (self.centred().positions_angstrom ** 2).sum(axis=1)
+        """Return the root mean square distance from the center of mass, weighted by mass."""
+        squared = (self.centered().positions_angstrom ** 2).sum(axis=1)
         return float(np.sqrt(np.average(squared, weights=self.masses_da())))
 
     def radius_angstrom(self) -> float:
-        """Return the largest distance of an atom from the centre of mass."""
-        return float(np.linalg.norm(self.centred().positions_angstrom, axis=1).max())
+        """Return the largest distance of an atom from the center of mass."""
+        return float(np.linalg.norm(self.centered().positions_angstrom, axis=1).max())
 
 
 def import_gemmi() -> Any:
@@ -98,7 +98,7 @@ def read_atoms(path: str | os.PathLike[str], *, assembly: str | None = "1") -> A
     Returns
     -------
     atoms : Atoms
-        Where the file has them: centre with :meth:`Atoms.centred`.
+        Where the file has them: center with :meth:`Atoms.centered`.
 
     Raises
     ------

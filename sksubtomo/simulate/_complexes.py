@@ -31,7 +31,7 @@ class Complex:
     symmetry : str
         Point group in Schoenflies notation, the main axis along z.
     unit : tuple of (x, y, z, mass)
-        Balls of one asymmetric unit: centres in angstrom, masses in units of the mean of all.
+        Balls of one asymmetric unit: centers in angstrom, masses in units of the mean of all.
     mass_kda : float
         Mass of the whole complex.
     size_angstrom : (float, float)
@@ -191,7 +191,7 @@ def pseudo_atoms(name: str) -> Atoms:
     Returns
     -------
     atoms : Atoms
-        Centre of mass at the origin, main axis along z.
+        Center of mass at the origin, main axis along z.
 
     Raises
     ------
@@ -209,7 +209,7 @@ def pseudo_atoms(name: str) -> Atoms:
     points, residues = _fill(COMPLEXES[name])
     elements = np.repeat(list(_RESIDUE), len(points))
     occupancies = np.multiply.outer(list(_RESIDUE.values()), residues).ravel()
-    return Atoms(elements, np.tile(points, (len(_RESIDUE), 1)), occupancies).centred()
+    return Atoms(elements, np.tile(points, (len(_RESIDUE), 1)), occupancies).centered()
 
 
 def _fill(complex_: Complex) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -224,10 +224,10 @@ def _fill(complex_: Complex) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     share = unit[:, 3] / unit[:, 3].sum() / len(group)
     radii = np.cbrt(3 * volume * share / (4 * np.pi))
     # All balls; those of the unit first, since the group begins with the identity.
-    centres = np.concatenate([rotation.apply(unit[:, :3]) for rotation in group])
+    centers = np.concatenate([rotation.apply(unit[:, :3]) for rotation in group])
 
     def points(scale: float) -> NDArray[np.float64]:
-        return _fill_unit(centres, scale * radii, len(group))
+        return _fill_unit(centers, scale * radii, len(group))
 
     low, high = 1.0, 2.0
     for _ in range(12):
@@ -241,13 +241,13 @@ def _fill(complex_: Complex) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return everywhere, np.full(len(everywhere), n_residues / len(everywhere))
 
 
-def _fill_unit(centres: NDArray, radii: NDArray, n_views: int) -> NDArray[np.float64]:
+def _fill_unit(centers: NDArray, radii: NDArray, n_views: int) -> NDArray[np.float64]:
     """Return lattice points in the balls of the unit, each in the ball it is deepest in."""
     all_radii = np.tile(radii, n_views)
     kept = []
     for index, radius in enumerate(radii):
-        points = centres[index] + _ball(radius)
-        depth = cdist(points, centres) - all_radii
+        points = centers[index] + _ball(radius)
+        depth = cdist(points, centers) - all_radii
         kept.append(points[depth.argmin(axis=1) == index])
     return np.concatenate(kept)
 
@@ -255,7 +255,7 @@ def _fill_unit(centres: NDArray, radii: NDArray, n_views: int) -> NDArray[np.flo
 def _ball(radius: float) -> NDArray[np.float64]:
     """Return points within a ball, one a residue's volume.
 
-    A face-centred lattice, which would show as such at high resolution if its points were
+    A face-centered lattice, which would show as such at high resolution if its points were
     not moved at random, the same way every time.
     """
     edge = (4 * _RESIDUE_DA / _DALTON_PER_ANGSTROM3) ** (1 / 3)

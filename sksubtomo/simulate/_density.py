@@ -86,7 +86,7 @@ def density_from_atoms(
     Parameters
     ----------
     atoms : Atoms
-        The molecule. Its centre of mass comes to lie in the voxel ``box_size // 2``.
+        The molecule. Its center of mass comes to lie in the voxel ``box_size // 2``.
     voxel_size_angstrom : float
         Edge of a voxel.
     resolution_angstrom : float, optional
@@ -116,7 +116,7 @@ def density_from_atoms(
             f"resolution_angstrom={resolution_angstrom!r} is beyond Nyquist: voxels of "
             f"{voxel_size_angstrom:g} A show {2 * voxel_size_angstrom:g} A at best."
         )
-    atoms = atoms.centred()
+    atoms = atoms.centered()
     sigma = SIGMA_PER_RESOLUTION * resolution_angstrom
     box_size = _check_box(atoms.radius_angstrom() + 2 * sigma, voxel_size_angstrom, box_size)
     spacing = min(_SPACING_PER_RESOLUTION * resolution_angstrom, _LARGEST_SPACING_ANGSTROM)
@@ -140,7 +140,7 @@ def density_from_atoms(
 
 
 def resample_volume(
-    volume: NDArray, factor: float, box_size: int, *, centre: ArrayLike | None = None
+    volume: NDArray, factor: float, box_size: int, *, center: ArrayLike | None = None
 ) -> NDArray[np.float32]:
     """Bring a map to other voxels, band-limited.
 
@@ -152,7 +152,7 @@ def resample_volume(
         New voxel size over old.
     box_size : int
         New edge in voxels. What is farther out is cut off, what was not there is 0.
-    centre : array-like of shape (3,), optional
+    center : array-like of shape (3,), optional
         The point z, y, x of the volume, in voxels, that comes to lie in the voxel ``box_size //
         2``. By default, the voxel ``n // 2``.
 
@@ -170,7 +170,7 @@ def resample_volume(
         raise ValueError(f"factor={factor!r} must be positive: new voxel size over old.")
     band = min(1.0, 1 / factor)
     resampled = np.asarray(volume, dtype=np.float32)
-    middle = np.array(resampled.shape) // 2 if centre is None else np.asarray(centre, dtype=float)
+    middle = np.array(resampled.shape) // 2 if center is None else np.asarray(center, dtype=float)
     for axis, old in enumerate(resampled.shape):
         target = factor * (np.arange(box_size) - box_size // 2) + middle[axis]
         weights = band * np.sinc(band * np.subtract.outer(target, np.arange(old)))

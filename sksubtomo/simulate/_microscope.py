@@ -60,7 +60,7 @@ class Microscope:
         squared_frequency : ndarray
             Squared spatial frequency in 1 / angstrom**2.
         defocus_um : float
-            Underfocus in micrometre.
+            Underfocus in micrometer.
 
         Returns
         -------

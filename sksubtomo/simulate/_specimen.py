@@ -33,7 +33,7 @@ def place_spheres(
 ) -> NDArray[np.float64]:
     """Place spheres at random without overlap.
 
-    Random sequential addition, the largest first: each centre is uniform over the places that those
+    Random sequential addition, the largest first: each center is uniform over the places that those
     before leave free.
 
     Parameters
@@ -41,15 +41,15 @@ def place_spheres(
     radii : array-like of shape (n_spheres,)
         Radii.
     lower, upper : array-like of shape (3,)
-        Bounds of the centres.
+        Bounds of the centers.
     random_state : numpy.random.Generator
         The source of randomness.
-    obstacles : (centres, radii), optional
+    obstacles : (centers, radii), optional
         Spheres that are there already, arrays of shape (n, 3) and (n,).
 
     Returns
     -------
-    centres : ndarray of shape (n_spheres, 3)
+    centers : ndarray of shape (n_spheres, 3)
         In the order of the radii.
 
     Raises
@@ -65,7 +65,7 @@ def place_spheres(
     radii = np.asarray(radii, dtype=float)
     lower, upper = np.asarray(lower, dtype=float), np.asarray(upper, dtype=float)
     if (lower > upper).any():
-        raise ValueError(f"No centre lies between {lower.tolist()} and {upper.tolist()}.")
+        raise ValueError(f"No center lies between {lower.tolist()} and {upper.tolist()}.")
     taken, taken_radii = (np.empty((0, 3)), np.empty(0)) if obstacles is None else obstacles
     n_obstacles = len(taken)
     order = np.argsort(-radii, kind="stable")
@@ -84,9 +84,9 @@ def place_spheres(
                 f"{radius:g}: after {_MAX_TRIES} tries, the space is full. Take fewer, or more "
                 "space."
             )
-    centres = np.empty((len(radii), 3))
-    centres[order] = taken[n_obstacles:]
-    return centres
+    centers = np.empty((len(radii), 3))
+    centers[order] = taken[n_obstacles:]
+    return centers
 
 
 def embed_particles(
@@ -107,7 +107,7 @@ def embed_particles(
     classes : sequence of int of shape (n_particles,)
         Which map each particle is.
     positions : ndarray of shape (n_particles, 3)
-        Centres z, y, x in voxels, from 0; between voxels is fine.
+        Centers z, y, x in voxels, from 0; between voxels is fine.
     orientations : scipy.spatial.transform.Rotation
         So many rotations, see :func:`sksubtomo.geometry.rotate_volume`.
     """
@@ -147,7 +147,7 @@ def gold_fiducial(radius_angstrom: float, voxel_size_angstrom: float) -> NDArray
 
 def add_vesicle(
     specimen: NDArray[np.float32],
-    centre: ArrayLike,
+    center: ArrayLike,
     radius_angstrom: float,
     voxel_size_angstrom: float,
 ) -> None:
@@ -159,14 +159,14 @@ def add_vesicle(
     ----------
     specimen : ndarray of shape (depth, height, width) of float32
         Axes z, y, x.
-    centre : array-like of shape (3,)
-        Centre z, y, x in voxels; it need not be inside.
+    center : array-like of shape (3,)
+        Center z, y, x in voxels; it need not be inside.
     radius_angstrom : float
         Radius of the middle of the membrane.
     voxel_size_angstrom : float
         Edge of a voxel.
     """
-    distance = voxel_size_angstrom * _distances(specimen.shape, centre) - radius_angstrom
+    distance = voxel_size_angstrom * _distances(specimen.shape, center) - radius_angstrom
     # As wide as a voxel at least, with the same amount of lipid.
     sigma = float(np.hypot(_HEAD_GROUP_SIGMA_ANGSTROM, 0.5 * voxel_size_angstrom))
     height = _HEAD_GROUP_VOLT * _HEAD_GROUP_SIGMA_ANGSTROM / sigma
@@ -175,9 +175,9 @@ def add_vesicle(
         specimen += (height * np.exp(-(layer**2) / 2)).astype(np.float32)
 
 
-def _distances(shape: Sequence[int], centre: ArrayLike) -> NDArray[np.float64]:
+def _distances(shape: Sequence[int], center: ArrayLike) -> NDArray[np.float64]:
     """Return the distance of every voxel from a point, in voxels."""
     z, y, x = (
-        np.arange(size) - offset for size, offset in zip(shape, np.asarray(centre), strict=True)
+        np.arange(size) - offset for size, offset in zip(shape, np.asarray(center), strict=True)
     )
     return np.sqrt(z[:, np.newaxis, np.newaxis] ** 2 + y[:, np.newaxis] ** 2 + x**2)

@@ -22,7 +22,7 @@ class Comparison(NamedTuple):
 class PseudoLabelConsistency(nn.Module):
     r"""Cross-entropy with the teacher's most probable class, where the teacher is sure.
 
-    As FixMatch, on the unlabelled rows of a batch. The teacher's probabilities are first aligned,
+    As FixMatch, on the unlabeled rows of a batch. The teacher's probabilities are first aligned,
     so that on average they have the shares of the given labels (ReMixMatch): :math:`\tilde p
     \propto p \, s / m`, with the shares :math:`s` and the running mean :math:`m` of the teacher's
     probabilities. With ``threshold="adaptive"`` (FreeMatch) the threshold of class :math:`k` is
@@ -136,7 +136,7 @@ class SquaredErrorConsistency(nn.Module):
     def forward(
         self, logits: torch.Tensor, teacher_logits: torch.Tensor, labeled: torch.Tensor
     ) -> Comparison:
-        """Compare; see :meth:`PseudoLabelConsistency.forward`. Labelled rows count, too."""
+        """Compare; see :meth:`PseudoLabelConsistency.forward`. Labeled rows count, too."""
         difference = logits.softmax(dim=1) - teacher_logits.softmax(dim=1)
         n = torch.full_like(labeled.sum(), len(labeled))
         return Comparison(difference.square().sum(), n, n)

@@ -14,7 +14,7 @@ from sksubtomo.training._losses import Sums, safe_divide, with_shared_counts
 
 
 class ContrastiveLoss(nn.Module):
-    r"""Normalised, temperature-scaled cross-entropy (NT-Xent) of two copies of each volume.
+    r"""Normalized, temperature-scaled cross-entropy (NT-Xent) of two copies of each volume.
 
     Of 2n directions :math:`z_i` of unit length, of which i and i + n are copies of one volume, each
     is to find its partner :math:`j` among the others (of its process, if several share a batch),

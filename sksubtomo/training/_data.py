@@ -31,7 +31,7 @@ class VolumeDataset(Dataset):
     volumes : array of shape (n, depth, height, width)
         Not copied.
     targets : ndarray of shape (n,) of int64
-        Class indices; -1 is unlabelled.
+        Class indices; -1 is unlabeled.
     offset, scale : float
         A volume ``v`` is handed out as ``(v - offset) / scale``.
     rows : ndarray of int, optional
@@ -123,7 +123,7 @@ class VolumeDataset(Dataset):
             self.validation.cache_on(device)
 
     def add_labels(self, rows: NDArray[np.intp], targets: NDArray[np.intp], iteration: int) -> None:
-        """Give labels to unlabelled volumes, and train on them from now on.
+        """Give labels to unlabeled volumes, and train on them from now on.
 
         Parameters
         ----------
@@ -165,7 +165,7 @@ class VolumeDataset(Dataset):
 
 
 class BatchComposer(Sampler):
-    """Batches of a stated share of labelled rows, or of a stated number, or both.
+    """Batches of a stated share of labeled rows, or of a stated number, or both.
 
     Within an epoch, rows come in random order, all of them before any comes again.
 
@@ -178,10 +178,10 @@ class BatchComposer(Sampler):
     generator : torch.Generator
         Source of the order.
     labeled_share : float, optional
-        Labelled rows per row, in (0, 1); at least one labelled and one unlabelled row go into a
+        Labeled rows per row, in (0, 1); at least one labeled and one unlabeled row go into a
         batch. Where all rows are alike, batches are, too. By default, batches are as they come.
     n_batches : int, optional
-        Batches in an epoch. By default as many as show every row, labelled or not, at least once;
+        Batches in an epoch. By default as many as show every row, labeled or not, at least once;
         without `labeled_share`, the last batch may be short of rows.
     """
 

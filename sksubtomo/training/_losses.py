@@ -34,7 +34,7 @@ def squared_errors(volumes: torch.Tensor, reconstruction: torch.Tensor) -> torch
 def labeled_cross_entropy(
     logits: torch.Tensor, targets: torch.Tensor, class_weight: torch.Tensor | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Sum of the weighted cross-entropies of the labelled rows, and the sum of their weights.
+    """Sum of the weighted cross-entropies of the labeled rows, and the sum of their weights.
 
     The quotient equals ``torch.nn.CrossEntropyLoss(class_weight, ignore_index=-1)`` wherever
     that is defined. Keeping the two apart lets batches without a label, where it is NaN,
@@ -43,9 +43,9 @@ def labeled_cross_entropy(
     Parameters
     ----------
     logits : Tensor of shape (n, n_classes)
-        Unnormalised log-probabilities.
+        Unnormalized log-probabilities.
     targets : Tensor of shape (n,) of int64
-        Class indices; -1 is unlabelled.
+        Class indices; -1 is unlabeled.
     class_weight : Tensor of shape (n_classes,), optional
         Weight of each class.
 
@@ -95,7 +95,7 @@ class JointLoss(nn.Module):
             + \beta \frac{\sum_{i \in S} w_{y_i} \mathrm{CE}(y_i, p_i)}{\sum_{i \in S} w_{y_i}}
             + \frac{\lambda}{n} \sum_i \lVert c_i \rVert_1 + \gamma C
 
-    with :math:`a_i = \alpha` for labelled and :math:`a_i = u` for unlabelled volumes, the codes
+    with :math:`a_i = \alpha` for labeled and :math:`a_i = u` for unlabeled volumes, the codes
     :math:`c_i`, the class weights :math:`w`, and the mean cost :math:`C` of not being consistent
     with a teacher. Without a label in the batch the second term is
     0. Without a reconstruction, only the second term remains; without logits, only the others.
@@ -103,11 +103,11 @@ class JointLoss(nn.Module):
     Parameters
     ----------
     alpha : float, default=1
-        Weight of the reconstruction error of labelled volumes.
+        Weight of the reconstruction error of labeled volumes.
     beta : float, default=1
         Weight of the cross-entropy.
     unlabeled_weight : float, default=1
-        Weight :math:`u` of the reconstruction error of unlabelled volumes.
+        Weight :math:`u` of the reconstruction error of unlabeled volumes.
     sparsity : float or "relative", default="relative"
         Weight :math:`\lambda` of the L1 norm of the code. "relative" sets it for each batch, such
         that the penalty is a hundredth of what the reconstruction gains, see Notes.
@@ -176,7 +176,7 @@ class JointLoss(nn.Module):
         output : AutoencodingOutput
             What the network gave.
         targets : Tensor of shape (n,) of int64
-            Class indices; -1 is unlabelled.
+            Class indices; -1 is unlabeled.
 
         Returns
         -------

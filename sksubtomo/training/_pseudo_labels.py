@@ -57,7 +57,7 @@ def choose_confident(
 
 
 class PseudoLabels(Callback):
-    """Before an epoch, label the unlabelled volumes that the network is sure of.
+    """Before an epoch, label the unlabeled volumes that the network is sure of.
 
     They join the rows to train on, and stay. The data set is to be a :class:`VolumeDataset`.
 

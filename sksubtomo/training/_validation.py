@@ -13,15 +13,15 @@ def hold_out(
     *,
     smallest: int = 1,
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Split rows into training and validation, stratified on the classes and on "unlabelled".
+    """Split rows into training and validation, stratified on the classes and on "unlabeled".
 
     The labels of the validation rows come out of those in `targets`, so a budget of labels
-    pays for both parts. One labelled row of every class always stays in training.
+    pays for both parts. One labeled row of every class always stays in training.
 
     Parameters
     ----------
     targets : ndarray of shape (n,) of int64
-        Class indices; -1 is unlabelled.
+        Class indices; -1 is unlabeled.
     fraction : float
         Share of the rows to hold out, in [0, 1).
     random_state : RandomState

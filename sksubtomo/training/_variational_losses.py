@@ -81,7 +81,7 @@ def unlabeled_cost(costs: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
     costs : Tensor of shape (n, n_classes)
         Costs :math:`L(x, y)` if the class were known.
     logits : Tensor of shape (n, n_classes)
-        Unnormalised :math:`\log q(y | x)`.
+        Unnormalized :math:`\log q(y | x)`.
 
     Returns
     -------
@@ -144,11 +144,11 @@ class VariationalLoss(nn.Module):
 
 
 class ConditionalVariationalLoss(nn.Module):
-    r"""Bounds of labelled and unlabelled volumes, and the classification loss.
+    r"""Bounds of labeled and unlabeled volumes, and the classification loss.
 
     With :math:`L(x, y)`, minus the bound on :math:`\log p(x, y)`, and :math:`U(x)` of
     :func:`unlabeled_cost`, for a batch of :math:`n` volumes of which those in :math:`S` are
-    labelled,
+    labeled,
 
     .. math::
 
@@ -187,7 +187,7 @@ class ConditionalVariationalLoss(nn.Module):
         output : ConditionalOutput
             What the network gave.
         targets : Tensor of shape (n,) of int64
-            Class indices; -1 is unlabelled.
+            Class indices; -1 is unlabeled.
 
         Returns
         -------

@@ -317,7 +317,7 @@ class VolumeNet(NeuralNet):
         torch._foreach_lerp_(
             [averaged[name] for name in floats], [current[name] for name in floats], 1 - decay
         )
-        for name in averaged.keys() - set(floats):  # counters of batch normalisation
+        for name in averaged.keys() - set(floats):  # counters of batch normalization
             averaged[name].copy_(current[name])
 
 

@@ -156,7 +156,7 @@ def test_two_processes_are_one_with_doubled_batches(name, results):
     for key in alone:
         np.testing.assert_array_equal(together[0][key], together[1][key])
         if name == "resnet":
-            # Where a gradient is next to nothing, as before a normalisation, Adam makes a whole
+            # Where a gradient is next to nothing, as before a normalization, Adam makes a whole
             # step of any rounding.
             difference = np.abs(together[0][key] - alone[key])
             assert np.median(difference) < 0.1 * COMMON["learning_rate"], key
@@ -228,7 +228,7 @@ class TwoProcesses:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_shared_batch_normalisation(monkeypatch, dtype):
+def test_shared_batch_normalization(monkeypatch, dtype):
     import torch
 
     from sksubtomo.networks._batch_norm import BatchNorm

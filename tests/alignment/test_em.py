@@ -29,10 +29,10 @@ SIZE = 16
 
 
 def blobs(seed, size=SIZE, n=6, reach=3.0, width=1.6):
-    """A smooth chiral density of Gaussian blobs within a sphere about the centre."""
-    centres = np.random.default_rng(seed).uniform(-reach, reach, (n, 3))
+    """A smooth chiral density of Gaussian blobs within a sphere about the center."""
+    centers = np.random.default_rng(seed).uniform(-reach, reach, (n, 3))
     grid = np.stack(np.indices((size,) * 3), axis=-1) - size // 2
-    squares = ((grid[..., np.newaxis, :] - centres) ** 2).sum(axis=-1)
+    squares = ((grid[..., np.newaxis, :] - centers) ** 2).sum(axis=-1)
     return np.exp(-squares / (2 * width**2)).sum(axis=-1).astype(np.float32)
 
 
@@ -418,7 +418,7 @@ def test_volumes_wait_for_the_last_stage(monkeypatch):
 
 def test_a_mirror_image_is_another_molecule():
     reference = 3 * blobs(3, reach=3.5)
-    # The point reflection of an odd box maps its centre onto itself; here, of the inner 15 voxels.
+    # The point reflection of an odd box maps its center onto itself; here, of the inner 15 voxels.
     mirror = np.zeros_like(reference)
     mirror[1:, 1:, 1:] = reference[1:, 1:, 1:][::-1, ::-1, ::-1]
     poses = make_poses(rotation_grid(30.0))

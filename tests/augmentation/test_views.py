@@ -35,8 +35,8 @@ def white_noise(n=2, d=12, dtype=torch.float32):
     return torch.randn(n, 1, d, d, d, generator=seeded(42), dtype=dtype)
 
 
-def phantom(box_size=20, centres=CORNER, sigma=14.0):
-    return torch.from_numpy(render_blobs(centres, sigma, box_size, 8.0))[None, None].float()
+def phantom(box_size=20, centers=CORNER, sigma=14.0):
+    return torch.from_numpy(render_blobs(centers, sigma, box_size, 8.0))[None, None].float()
 
 
 def matrix_of(rotation):

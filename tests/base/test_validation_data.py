@@ -60,7 +60,7 @@ def test_validation_loss_is_that_of_the_given_volumes(mostly_hidden, easy_volume
     assert log_loss(truth[40:], clf.predict_proba(X[40:])) == pytest.approx(best, rel=1e-4)
 
 
-def test_unlabeled_validation_volumes_count_where_they_are_learnt_from(mostly_hidden):
+def test_unlabeled_validation_volumes_count_where_they_are_learned_from(mostly_hidden):
     X, y = mostly_hidden
     joint = clone(CLASSIFIERS["AutoencodingClassifier"])
     history = joint.fit(X[:40], y[:40], X_val=X[40:], y_val=y[40:]).history_

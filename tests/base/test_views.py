@@ -134,7 +134,7 @@ def test_fine_tuning_starts_from_a_contrastive_encoder(mostly_hidden):
     trained, kept = (
         net.net_.module_.encoder.blocks.state_dict() for net in (clf, clf.autoencoder_)
     )
-    for name, value in kept.items():  # running statistics of batch normalisation included
+    for name, value in kept.items():  # running statistics of batch normalization included
         assert torch.equal(trained[name], value), name
 
 

@@ -150,7 +150,7 @@ def test_conditions_can_be_chosen(small, options, monkeypatch, more):
 
 @pytest.fixture
 def rendered(script, benchmark, tmp_path):
-    """Rows of two methods, of which the second has one condition and no unlabelled accuracy."""
+    """Rows of two methods, of which the second has one condition and no unlabeled accuracy."""
     common = {"n_train": 24, "calibration_error": 0.125, "fit_seconds": 2.0}
     rows = []
     for (snr, labels), seed in [(c, s) for c in script.CONDITIONS[:2] for s in (0, 1)]:

@@ -119,7 +119,7 @@ def test_prediction_and_order_of_classes_stay(overlapping):
     assert np.array_equal(scaled.predict(X), plain.predict(X))
     p, q = scaled.predict_proba(X), plain.predict_proba(X)
     assert np.array_equal(p.argmax(axis=1), q.argmax(axis=1))
-    # Five neighbours often give a class probability 0, of which the logarithm is no number.
+    # Five neighbors often give a class probability 0, of which the logarithm is no number.
     assert (q == 0).any()
     assert (p > 0).all()
     np.testing.assert_allclose(p.sum(axis=1), 1)
@@ -129,7 +129,7 @@ def test_prediction_and_order_of_classes_stay(overlapping):
     parse_version(sklearn.__version__) < parse_version("1.8"), reason="no temperature scaling yet"
 )
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_is_scikit_learns_on_labelled_rows(overlapping, n_classes):
+def test_is_scikit_learns_on_labeled_rows(overlapping, n_classes):
     X, y = overlapping
     X, y = X[y < n_classes], y[y < n_classes]
     ours = TemperatureScaledClassifier(LogisticRegression(C=1e3), cv=3).fit(X, y)
@@ -154,7 +154,7 @@ def test_frozen_classifier_is_calibrated_on_what_it_gets(logits):
 
 def test_all_right_leaves_the_temperature_at_one():
     X = np.eye(3)[np.arange(30) % 3]
-    with pytest.warns(ConvergenceWarning, match="All 30 labelled volumes .* left at 1"):
+    with pytest.warns(ConvergenceWarning, match="All 30 labeled volumes .* left at 1"):
         scaled = TemperatureScaledClassifier(Told()).fit(X, np.arange(30) % 3)
     assert scaled.temperature_ == 1.0
 
@@ -220,7 +220,7 @@ def test_class_that_a_training_fold_lacks_is_named_before_any_fit(in_one_group, 
     X, y, groups = in_one_group
     names = np.array([*"abc", "unlabeled"])
     Told.fits.clear()
-    message = r"Training fold \d of 3 has no labelled volume of the classes \[%s\]"
+    message = r"Training fold \d of 3 has no labeled volume of the classes \[%s\]"
     with pytest.raises(ValueError, match=message % 2):
         meta(classifier).fit(X, y, groups=groups)
     with pytest.raises(ValueError, match=message % "'c'"):
@@ -237,7 +237,7 @@ def test_training_folds_may_lack_a_class_that_the_classifier_knows(in_one_group,
     frozen = make_pipeline(StandardScaler().fit(X), FrozenEstimator(Told().fit(X, y)))
     assert meta(frozen).fit(X, y, groups=groups).classes_.tolist() == [0, 1, 2]
     # The one who says so may be mistaken.
-    with pytest.raises(ValueError, match=r"training fold has no labelled volume .* \[2\]"):
+    with pytest.raises(ValueError, match=r"training fold has no labeled volume .* \[2\]"):
         meta(Forgetful([0, 1, 2])).fit(X, y, groups=groups)
 
 
@@ -262,7 +262,7 @@ def test_bad_input(overlapping):
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         scaled.fit(X, y[:-1])
     folds = SemiSupervisedSplit(_OneClassOut())
-    with pytest.raises(ValueError, match=r"no labelled volume of the classes \[2\]"):
+    with pytest.raises(ValueError, match=r"no labeled volume of the classes \[2\]"):
         TemperatureScaledClassifier(LogisticRegression(), cv=folds).fit(X, y)
 
 
@@ -329,7 +329,7 @@ def test_fit_that_fails_leaves_the_last_one(in_one_group, meta):
     fitted = meta(Told(2.0)).fit(X, y)
     expected = fitted.predict_proba(X), fitted.predict(X)
     others = np.where(y < 0, -1, y + 5)
-    with pytest.raises(ValueError, match="training fold has no labell?ed volume"):
+    with pytest.raises(ValueError, match="training fold has no labeled volume"):
         fitted.set_params(estimator=Forgetful([5, 6, 7])).fit(X, others, groups=groups)
     assert np.array_equal(fitted.predict_proba(X), expected[0])
     assert np.array_equal(fitted.predict(X), expected[1])

@@ -6,7 +6,7 @@ import pytest
 from sksubtomo.io import make_particle_table, write_mrc, write_particles
 
 VOXEL = 10.0
-CENTRES = np.array([[z, y, x] for z in (8, 20) for y in (8, 22, 36) for x in (8, 22, 36)], float)
+CENTERS = np.array([[z, y, x] for z in (8, 20) for y in (8, 22, 36) for x in (8, 22, 36)], float)
 
 
 @pytest.fixture
@@ -17,14 +17,14 @@ def project(tmp_path):
     names, classes = [], []
     for name in ("TS_1", "TS_2"):
         tomogram = rng.normal(scale=0.2, size=(28, 44, 44)).astype(np.float32)
-        for number, (z, y, x) in enumerate(CENTRES.astype(int)):
+        for number, (z, y, x) in enumerate(CENTERS.astype(int)):
             kind = number % 2
             tomogram[z - 2 : z + 2 + kind, y - 2 : y + 2, x - 2 : x + 2] -= 2.0 - 4.0 * kind
             names.append(name)
             classes.append(kind + 1)
         write_mrc(tmp_path / f"tomograms/{name}.mrc", tomogram, VOXEL)
     table = make_particle_table(
-        np.tile(CENTRES, (2, 1)), tomogram_names=names, columns={"rlnGroupName": "one group"}
+        np.tile(CENTERS, (2, 1)), tomogram_names=names, columns={"rlnGroupName": "one group"}
     )
     write_particles(tmp_path / "particles.star", table, class_numbers=np.array(classes))
     return tmp_path

@@ -87,8 +87,8 @@ def test_one_corrupt_tomogram_of_many_is_told_and_the_others_done(fitted, capsys
 
 def test_points_of_copick_are_cleaned(fitted, capsys):
     points = [
-        {"location": dict(zip("zyx", (10 * centre).tolist(), strict=True)), "score": 0.5}
-        for centre in read_particles(fitted / "particles.star").coordinates[:18]
+        {"location": dict(zip("zyx", (10 * center).tolist(), strict=True)), "score": 0.5}
+        for center in read_particles(fitted / "particles.star").coordinates[:18]
     ]
     content = {"pickable_object_name": "blob", "run_name": "TS_1", "points": points}
     (fitted / "picks.json").write_text(json.dumps(content))

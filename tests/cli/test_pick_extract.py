@@ -80,12 +80,12 @@ def test_boxes_are_cut_and_listed(project):
     particles = read_particles(project / "particles.star")
     listed = read_particles(project / "boxes/particles.star")
     assert 0 < len(listed) < len(particles)
-    for path, name, centre in zip(
+    for path, name, center in zip(
         listed.table["rlnImageName"], listed.tomogram_names, listed.coordinates, strict=True
     ):
         tomogram = read_mrc(project / f"tomograms/{name}.mrc").data
         box = read_mrc(path)
-        assert np.array_equal(box.data, extract_subtomograms(tomogram, [centre], 17)[0])
+        assert np.array_equal(box.data, extract_subtomograms(tomogram, [center], 17)[0])
         assert box.voxel_size_angstrom == (10.0, 10.0, 10.0)
     assert extract(project, "--box-size", "17") == 1  # exists
 

@@ -8,11 +8,11 @@ from sksubtomo.datasets._blobs import BLOBS
 @pytest.mark.parametrize("name", BLOBS)
 def test_symmetry(name):
     shape = BLOBS[name]
-    centres = shape.centres()
+    centers = shape.centers()
     group = Rotation.create_group(shape.symmetry)
-    assert len(centres) == len(shape.unit) * len(group)
+    assert len(centers) == len(shape.unit) * len(group)
     for rotation in group:
-        distances = np.linalg.norm(rotation.apply(centres)[:, None] - centres[None], axis=2)
+        distances = np.linalg.norm(rotation.apply(centers)[:, None] - centers[None], axis=2)
         assert distances.min(axis=1).max() < 1e-6
 
 
@@ -30,7 +30,7 @@ def test_symmetry(name):
 def test_dimensions_are_the_published_ones(name, extent):
     # Blobs end at about twice their standard deviation.
     shape = BLOBS[name]
-    ours = np.ptp(shape.centres(), axis=0) + 4 * shape.sigma_angstrom
+    ours = np.ptp(shape.centers(), axis=0) + 4 * shape.sigma_angstrom
     np.testing.assert_allclose(ours, extent, rtol=0.1)
 
 
@@ -40,13 +40,13 @@ def test_ribosome_is_about_as_large_as_published():
 
 def test_ribosome_is_chiral():
     # No rotation takes it to its mirror image.
-    centres = BLOBS["ribosome_70s"].centres()
-    mirror = centres * [1, 1, -1]
+    centers = BLOBS["ribosome_70s"].centers()
+    mirror = centers * [1, 1, -1]
     distance = np.inf
     for rotation in Rotation.random(2000, rng=np.random.RandomState(0)):
-        best, _ = Rotation.align_vectors(centres, rotation.apply(mirror))
+        best, _ = Rotation.align_vectors(centers, rotation.apply(mirror))
         turned = best.apply(rotation.apply(mirror))
-        nearest = np.linalg.norm(turned[:, None] - centres[None], axis=2).min(axis=1)
+        nearest = np.linalg.norm(turned[:, None] - centers[None], axis=2).min(axis=1)
         distance = min(distance, np.sqrt((nearest**2).mean()))
         if rotation is None:
             break

@@ -185,7 +185,7 @@ def test_sources_of_maps(tmp_path):
     from_name = load_density("ubid", voxel_size_angstrom=voxel)
     from_atoms = load_density(atoms, voxel_size_angstrom=voxel)
     np.testing.assert_array_equal(from_name, from_atoms)
-    # A map in other units and with other voxels, off the centre.
+    # A map in other units and with other voxels, off the center.
     fine = density_from_atoms(atoms, voxel_size_angstrom=8.0, resolution_angstrom=24.0)
     write_mrc(tmp_path / "a.mrc", 1e3 * np.pad(fine, ((9, 3), (4, 8), (2, 2))), 8.0)
     from_map = load_density(tmp_path / "a.mrc", voxel_size_angstrom=voxel)

@@ -11,33 +11,33 @@ SMALL = {"box_size": 16, "voxel_size_angstrom": 20.0}
 
 
 def moments(density):
-    """Mass, centre of mass and squared radius of gyration in voxels, about the centre voxel."""
+    """Mass, center of mass and squared radius of gyration in voxels, about the center voxel."""
     grids = np.meshgrid(*(np.arange(n) - n // 2 for n in density.shape), indexing="ij")
     mass = density.sum()
-    centre = np.array([(density * grid).sum() / mass for grid in grids])
+    center = np.array([(density * grid).sum() / mass for grid in grids])
     squared = sum(grid.astype(float) ** 2 for grid in grids)
-    return mass, centre, (density * squared).sum() / mass - (centre**2).sum()
+    return mass, center, (density * squared).sum() / mass - (center**2).sum()
 
 
 @pytest.mark.parametrize("name", BLOBS)
-def test_mass_centre_and_radius_of_gyration_in_closed_form(name):
+def test_mass_center_and_radius_of_gyration_in_closed_form(name):
     shape = BLOBS[name]
-    centres = Rotation.random(rng=np.random.RandomState(0)).apply(shape.centres())
-    density = render_blobs(centres, shape.sigma_angstrom, 40, 8.0)
-    mass, centre, squared = moments(density)
-    assert mass == pytest.approx(len(centres), rel=1e-3)
-    np.testing.assert_allclose(centre, 0, atol=0.02)
+    centers = Rotation.random(rng=np.random.RandomState(0)).apply(shape.centers())
+    density = render_blobs(centers, shape.sigma_angstrom, 40, 8.0)
+    mass, center, squared = moments(density)
+    assert mass == pytest.approx(len(centers), rel=1e-3)
+    np.testing.assert_allclose(center, 0, atol=0.02)
     # Spread of the blobs, plus that of each blob, plus a quarter voxel a axis of widening.
-    spread = (shape.centres() ** 2).sum(axis=1).mean() + 3 * shape.sigma_angstrom**2
+    spread = (shape.centers() ** 2).sum(axis=1).mean() + 3 * shape.sigma_angstrom**2
     assert squared == pytest.approx(spread / 8.0**2 + 0.75, rel=5e-3)
 
 
 def test_rotation_by_a_symmetry_changes_nothing():
     shape = BLOBS["proteasome_20s"]
-    turned = Rotation.from_euler("z", 360 / 7, degrees=True).apply(shape.centres())
+    turned = Rotation.from_euler("z", 360 / 7, degrees=True).apply(shape.centers())
     np.testing.assert_allclose(
         render_blobs(turned, shape.sigma_angstrom, 28, 10.0),
-        render_blobs(shape.centres(), shape.sigma_angstrom, 28, 10.0),
+        render_blobs(shape.centers(), shape.sigma_angstrom, 28, 10.0),
         atol=1e-6,
     )
 
@@ -53,9 +53,9 @@ def test_volumes_are_the_turned_and_shifted_complexes():
     )
     shape = BLOBS["ribosome_70s"]
     for row in range(6):
-        centres = Rotation.from_quat(data.orientations[row]).apply(shape.centres())
-        centres += 10.0 * data.shifts[row, ::-1]
-        expected = render_blobs(centres, shape.sigma_angstrom, 28, 10.0)
+        centers = Rotation.from_quat(data.orientations[row]).apply(shape.centers())
+        centers += 10.0 * data.shifts[row, ::-1]
+        expected = render_blobs(centers, shape.sigma_angstrom, 28, 10.0)
         np.testing.assert_allclose(data.X[row], expected, atol=0.02 * expected.max())
 
 

@@ -26,7 +26,7 @@ PLAIN = {
 
 
 def chiral_atoms():
-    """Four heavy corners at unequal distances from a centre: no turn makes the mirror image."""
+    """Four heavy corners at unequal distances from a center: no turn makes the mirror image."""
     ends = np.array([[70.0, 0, 0], [0, 50.0, 0], [0, 0, 60.0], [0, 0, 0]])
     rng = np.random.default_rng(0)
     points = (ends[:, np.newaxis] + rng.normal(0, 10, (4, 300, 3))).reshape(-1, 3)
@@ -48,8 +48,8 @@ def test_snr_measured_back():
     pairs = [
         extract_subtomograms(volume, data.coordinates, 20) for volume in (data.tomogram, other)
     ]
-    centred = [boxes - boxes.mean(axis=(1, 2, 3), keepdims=True) for boxes in pairs]
-    assert estimate_snr(*centred) == pytest.approx(0.2, rel=0.15)
+    centered = [boxes - boxes.mean(axis=(1, 2, 3), keepdims=True) for boxes in pairs]
+    assert estimate_snr(*centered) == pytest.approx(0.2, rel=0.15)
 
 
 def test_tomogram_is_the_reconstruction_of_the_tilt_series():
@@ -120,11 +120,11 @@ def test_axes_and_hand_survive_the_whole_chain(tmp_path):
     angles = table.table[["rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"]].to_numpy()
     mirror = atoms._replace(positions_angstrom=atoms.positions_angstrom * [1, 1, -1])
     right, left = (
-        load_density(source, voxel_size_angstrom=16.0) for source in (atoms.centred(), mirror)
+        load_density(source, voxel_size_angstrom=16.0) for source in (atoms.centered(), mirror)
     )
     turns = Rotation.create_group("O") * Rotation.from_euler("xyz", [20, 30, 40], degrees=True)
-    for centre, (rot, tilt, psi) in zip(table.coordinates, angles, strict=True):
-        (box,) = extract_subtomograms(volume, [centre], 20, subvoxel="interpolate")
+    for center, (rot, tilt, psi) in zip(table.coordinates, angles, strict=True):
+        (box,) = extract_subtomograms(volume, [center], 20, subvoxel="interpolate")
         # By definition: axes turn about z by rot, the new y by tilt, the new z by psi.
         back = Rotation.from_euler("ZYZ", [rot, tilt, psi], degrees=True)
         upright = -rotate_volume(box, back, output_shape=right.shape).ravel()

@@ -68,8 +68,8 @@ def test_transfer_of_another_shape():
 
 @pytest.mark.parametrize("old", [12, 13])
 @pytest.mark.parametrize("new", [5, 6, 8, 9])
-def test_crop_keeps_band_limited_values_about_the_centre(old, new):
-    # A wave below both Nyquist frequencies, written about the centre voxel.
+def test_crop_keeps_band_limited_values_about_the_center(old, new):
+    # A wave below both Nyquist frequencies, written about the center voxel.
     def wave(n):
         axis = 2 * np.pi * 2 * (np.arange(n) - n // 2) / n
         return 1.5 + np.cos(axis + 0.3)[:, None, None] * np.cos(axis)[None, :, None] + np.sin(axis)
@@ -78,7 +78,7 @@ def test_crop_keeps_band_limited_values_about_the_centre(old, new):
 
 
 @pytest.mark.parametrize(("old", "new"), [(16, 8), (16, 7), (15, 8), (15, 7)])
-def test_centred_blob_stays_centred(old, new):
+def test_centered_blob_stays_centered(old, new):
     axis = (np.arange(old) - old // 2) ** 2
     blob = np.exp(-np.add.outer(np.add.outer(axis, axis), axis) / (2 * 2.0**2))
     cropped = fourier_crop(blob, (new,) * 3)

@@ -83,7 +83,7 @@ def test_bad_ranges(tilt_range):
 
 @pytest.mark.parametrize("tilt_range", [60, (-31, 60)])
 def test_measured_fraction_of_a_ball(tilt_range):
-    # A wedge through the centre cuts a ball in the ratio of angles, whatever the tilt axis holds.
+    # A wedge through the center cuts a ball in the ratio of angles, whatever the tilt axis holds.
     shape = (41, 40, 39)
     mask = missing_wedge_mask(shape, tilt_range)
     kz, ky, kx = np.meshgrid(

@@ -7,17 +7,17 @@ from sksubtomo.datasets._blobs import BLOBS, render_blobs
 from sksubtomo.fourier import apply_fourier_filter, missing_wedge_mask, squared_frequencies
 from sksubtomo.geometry import angular_weights, back_project, project_tilts, rotate_volume
 
-CENTRES = BLOBS["ribosome_70s"].centres()
+CENTERS = BLOBS["ribosome_70s"].centers()
 FULL = np.arange(-90.0, 90.0, 2.0)
 
 
-def render(box_size=48, centres=CENTRES):
-    return render_blobs(centres, 13.0, box_size, 7.5)
+def render(box_size=48, centers=CENTERS):
+    return render_blobs(centers, 13.0, box_size, 7.5)
 
 
 def turned(tilt):
-    """Blob centres of the specimen tilted about +y."""
-    return Rotation.from_euler("y", tilt, degrees=True).apply(CENTRES)
+    """Blob centers of the specimen tilted about +y."""
+    return Rotation.from_euler("y", tilt, degrees=True).apply(CENTERS)
 
 
 def correlation(first, second, gain):
@@ -28,7 +28,7 @@ def correlation(first, second, gain):
 @pytest.mark.parametrize("tilt", [-90, -60, -33, 0, 20, 45, 90])
 def test_is_the_line_integral_of_the_tilted_specimen(tilt):
     (image,) = project_tilts(render(), [tilt])
-    expected = render(centres=turned(tilt)).sum(axis=0)
+    expected = render(centers=turned(tilt)).sum(axis=0)
     # Worst at 45 degrees, where the lattice's own reciprocal lattice lies on the slice.
     np.testing.assert_allclose(image, expected, atol=1.2e-2 * expected.max())
 
@@ -50,10 +50,10 @@ def test_measures_the_plane_of_the_volumes_own_transform(tilt):
     ky, kx = np.meshgrid(fft.fftfreq(n), fft.fftfreq(n), indexing="ij")
     k = np.stack([kx * np.cos(np.radians(tilt)), ky, kx * np.sin(np.radians(tilt))], axis=-1)
     variance = (13.0 / voxel) ** 2 + 0.25
-    phases = np.exp(-2j * np.pi * (k @ (CENTRES / voxel).T)).sum(axis=-1)
+    phases = np.exp(-2j * np.pi * (k @ (CENTERS / voxel).T)).sum(axis=-1)
     expected = phases * np.exp(-2 * np.pi**2 * variance * (k**2).sum(axis=-1))
     measured = fft.fft2(fft.ifftshift(image))
-    np.testing.assert_allclose(measured, expected, atol=5e-3 * len(CENTRES))
+    np.testing.assert_allclose(measured, expected, atol=5e-3 * len(CENTERS))
 
 
 def test_mass_stays():

@@ -11,28 +11,28 @@ RIBOSOME = BLOBS["ribosome_70s"]
 CORNER = np.array([[60.0, 0.0, 0.0], [0.0, 40.0, 0.0], [0.0, 40.0, 0.0], [0.0, 0.0, 50.0]])
 
 
-def render(centres, box_size=36):
-    return render_blobs(np.asarray(centres), 14.0, box_size, 8.0)
+def render(centers, box_size=36):
+    return render_blobs(np.asarray(centers), 14.0, box_size, 8.0)
 
 
 def test_rotates_as_the_atoms_do():
-    volume = render(RIBOSOME.centres())
+    volume = render(RIBOSOME.centers())
     for rotation in Rotation.random(5, rng=np.random.default_rng(0)):
-        expected = render(rotation.apply(RIBOSOME.centres()))
+        expected = render(rotation.apply(RIBOSOME.centers()))
         turned = rotate_volume(volume, rotation)
         np.testing.assert_allclose(turned, expected, atol=0.01 * expected.max())
 
 
 @pytest.mark.parametrize("box_size", [35, 36])
 def test_back_and_forth_is_the_identity(box_size):
-    volume = render(RIBOSOME.centres(), box_size)
+    volume = render(RIBOSOME.centers(), box_size)
     rotation = Rotation.random(rng=np.random.default_rng(1))
     again = rotate_volume(rotate_volume(volume, rotation), rotation.inv())
     np.testing.assert_allclose(again, volume, atol=0.01 * volume.max())
 
 
 def test_mass_stays():
-    volume = render(RIBOSOME.centres())
+    volume = render(RIBOSOME.centers())
     for rotation in Rotation.random(5, rng=np.random.default_rng(2)):
         turned = rotate_volume(volume, rotation, shift=(0.3, -0.4, 0.2))
         assert turned.sum() == pytest.approx(volume.sum(), rel=1e-3)

@@ -38,12 +38,12 @@ def data(tmp_path):
     for number in range(3):
         tomogram = rng.normal(size=(24, 40, 48)).astype(np.float32)
         grid = np.stack(np.meshgrid([8, 16], [6, 14, 22, 30], [8, 20], indexing="ij"), -1)
-        centres = grid.reshape(-1, 3) + rng.integers(0, 3, (16, 3))
-        for row, (z, y, x) in enumerate(centres):
+        centers = grid.reshape(-1, 3) + rng.integers(0, 3, (16, 3))
+        for row, (z, y, x) in enumerate(centers):
             tomogram[z - 2 : z + 2, y - 2 : y + 2, x - 2 : x + 2] += 4 * (row % 2)
         paths.append(tmp_path / f"TS_{number:02d}.mrc")
         write_mrc(paths[-1], tomogram, 10.0)
-        coordinates.append(centres)
+        coordinates.append(centers)
     which = np.repeat(np.arange(3), 16)
     order = rng.permutation(48)
     return paths, np.concatenate(coordinates)[order], which[order], (np.arange(48) % 2)[order]

@@ -69,7 +69,7 @@ def test_points_become_other_tables(path, tmp_path):
     ("change", "message"),
     [
         ({"meta": {}}, r"it has \['meta'\], which would be lost"),
-        ({"points": [{**CONTENT["points"][0], "colour": 1}]}, r"it has \['colour'\]"),
+        ({"points": [{**CONTENT["points"][0], "color": 1}]}, r"it has \['color'\]"),
         ({"unit": "pixel"}, "its unit is 'pixel'"),
         ({"points": {}}, "it has no list of points"),
     ],

@@ -12,7 +12,7 @@ def tomogram():
 
 @pytest.mark.parametrize("box_size", [1, 4, 5, 8])
 @pytest.mark.parametrize("subvoxel", ["round", "interpolate"])
-def test_bead_lies_in_the_centre_voxel(box_size, subvoxel):
+def test_bead_lies_in_the_center_voxel(box_size, subvoxel):
     tomogram = np.zeros((14, 16, 18), np.float32)
     tomogram[6, 7, 9] = 1.0
     box = extract_subtomograms(tomogram, [[6, 7, 9]], box_size, subvoxel=subvoxel)[0]
@@ -33,12 +33,12 @@ def test_rounding_to_the_nearest_voxel_halves_up(tomogram):
     assert np.array_equal(whole, near)
 
 
-def test_interpolation_puts_a_blob_between_voxels_into_the_centre():
-    centre = np.array([10.3, 11.6, 9.5])
+def test_interpolation_puts_a_blob_between_voxels_into_the_center():
+    center = np.array([10.3, 11.6, 9.5])
     grids = np.meshgrid(*(np.arange(n) for n in (22, 24, 20)), indexing="ij")
-    squared = sum((g - c) ** 2 for g, c in zip(grids, centre, strict=True))
+    squared = sum((g - c) ** 2 for g, c in zip(grids, center, strict=True))
     tomogram = np.exp(-squared / (2 * 2.0**2)).astype(np.float32)
-    box = extract_subtomograms(tomogram, [centre], 9, subvoxel="interpolate")[0]
+    box = extract_subtomograms(tomogram, [center], 9, subvoxel="interpolate")[0]
     axis = (np.arange(9) - 4) ** 2
     expected = np.exp(-np.add.outer(np.add.outer(axis, axis), axis) / (2 * 2.0**2))
     np.testing.assert_allclose(box, expected, atol=2e-3)
@@ -47,9 +47,9 @@ def test_interpolation_puts_a_blob_between_voxels_into_the_centre():
 @pytest.mark.parametrize("box_size", [5, 8])
 def test_interpolation_is_the_cubic_spline_shift_of_the_whole_tomogram(box_size):
     tomogram = np.random.default_rng(0).normal(size=(40, 44, 48)).astype(np.float32)
-    centre, voxel = np.array([20.3, 21.6, 23.75]), np.array([20, 22, 24])
-    box = extract_subtomograms(tomogram, [centre], box_size, subvoxel="interpolate")[0]
-    shifted = ndimage.shift(tomogram, voxel - centre, order=3, mode="nearest")
+    center, voxel = np.array([20.3, 21.6, 23.75]), np.array([20, 22, 24])
+    box = extract_subtomograms(tomogram, [center], box_size, subvoxel="interpolate")[0]
+    shifted = ndimage.shift(tomogram, voxel - center, order=3, mode="nearest")
     expected = extract_subtomograms(shifted, [voxel], box_size)[0]
     np.testing.assert_allclose(box, expected, atol=1e-4)  # splines reach beyond the margin
 

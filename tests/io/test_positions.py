@@ -29,7 +29,7 @@ from sksubtomo.io._tables import read_blocks
 
 @pytest.mark.parametrize("box_size", [9, 10])
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_a_bead_comes_to_the_centre_of_its_box(tmp_path, dialect, box_size):
+def test_a_bead_comes_to_the_center_of_its_box(tmp_path, dialect, box_size):
     tomogram = np.zeros(SHAPE, dtype=np.float32)
     tomogram[BEAD] = 1
     write_mrc(tmp_path / "TS_01.mrc", tomogram, VOXEL)

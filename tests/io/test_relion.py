@@ -10,7 +10,7 @@ from sksubtomo.io import make_particle_table, read_particles, write_mrc, write_p
 
 # Unbinned edges x, y, z, their pixel, and a place in voxels of a tomogram binned by 4.
 SIZE, PIXEL, BINNING, PLACE = (256, 192, 128), 1.25, 4.0, (14.0, 20.0, 27.0)
-CENTRED = [
+CENTERED = [
     PIXEL * (BINNING * place - edge / 2) for place, edge in zip(PLACE[::-1], SIZE, strict=True)
 ]
 UNBINNED = [BINNING * place for place in PLACE[::-1]]
@@ -52,7 +52,7 @@ def project(tmp_path):
     (tmp_path / "Tomograms").mkdir()
     (tmp_path / "Tomograms/tomograms.star").write_text(loop("global", TOMOGRAM_COLUMNS, TOMOGRAM))
     particles = loop(
-        "particles", ["rlnTomoName", *xyz("rlnCenteredCoordinate", "Angst")], ["001", *CENTRED]
+        "particles", ["rlnTomoName", *xyz("rlnCenteredCoordinate", "Angst")], ["001", *CENTERED]
     )
     (tmp_path / "Picks/job1/particles.star").write_text(particles)
     (tmp_path / "Picks/job1/optimisation_set.star").write_text(SET)
@@ -125,10 +125,10 @@ def test_a_given_table_goes_before_that_of_the_set(project):
     np.testing.assert_allclose(particles.coordinates, [2 * np.array(PLACE)])
 
 
-def test_shifts_beside_centred_coordinates(project):
+def test_shifts_beside_centered_coordinates(project):
     path = project / "Picks/job1/particles.star"
     columns = ["rlnTomoName", *xyz("rlnCenteredCoordinate", "Angst"), *SHIFTS]
-    path.write_text(loop("particles", columns, ["001", *CENTRED, 10, 0, -5]))
+    path.write_text(loop("particles", columns, ["001", *CENTERED, 10, 0, -5]))
     particles = read_particles(project / "Picks/job1/optimisation_set.star", shifts="apply")
     np.testing.assert_allclose(particles.coordinates, [[15.0, 20.0, 25.0]])
 
@@ -219,7 +219,7 @@ def test_tables_of_tomograms_are_checked(project):
     table.write_text(loop("global", TOMOGRAM_COLUMNS, ["001", 255, *TOMOGRAM[2:]]))
     with pytest.warns(UserWarning, match="tomograms.star has an odd edge"):
         read_particles(path, tomograms=table)
-    # Without the binning, pixels stay as they are, and so do centred ones once it is given.
+    # Without the binning, pixels stay as they are, and so do centered ones once it is given.
     table.write_text(loop("global", TOMOGRAM_COLUMNS[:-2], TOMOGRAM[:-2]))
     particles = read_particles(path, tomograms=table, binning=4)
     np.testing.assert_allclose(particles.coordinates, [PLACE])

@@ -98,7 +98,7 @@ def test_an_epoch_reads_every_box_once(data, monkeypatch):
     assert sum(read) == 2 * 48
 
 
-def test_normalised_and_mapped(data):
+def test_normalized_and_mapped(data):
     boxes = read_all(data)
     normal = np.asarray(make(data, normalize=True))
     expected = VolumeNormalizer().fit_transform(boxes)
@@ -178,8 +178,8 @@ import resource
 import numpy as np
 from sksubtomo.io import SubtomogramStack
 steps = np.arange(32, 512, 64)
-centres = np.stack(np.meshgrid([32], steps, steps), -1).reshape(-1, 3)
-stack = SubtomogramStack([{str(tmp_path / "a.mrc")!r}], centres, np.zeros(64, int), 64)
+centers = np.stack(np.meshgrid([32], steps, steps), -1).reshape(-1, 3)
+stack = SubtomogramStack([{str(tmp_path / "a.mrc")!r}], centers, np.zeros(64, int), 64)
 stack[0]
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 total = sum(float(box.sum()) for box in (stack[row] for row in range(64)))
@@ -201,9 +201,9 @@ def test_any_axes_and_types(tmp_path, axes, dtype):
         file.set_volume()
         file.header.mapc, file.header.mapr, file.header.maps = axes
     expected = read_mrc(path).data
-    centres = [[5, 5, 5], [6, 5, 7]]
-    stack = SubtomogramStack([path], centres, [0, 0], 6)
-    assert np.array_equal(stack, extract_subtomograms(expected, centres, 6))
+    centers = [[5, 5, 5], [6, 5, 7]]
+    stack = SubtomogramStack([path], centers, [0, 0], 6)
+    assert np.array_equal(stack, extract_subtomograms(expected, centers, 6))
 
 
 @pytest.mark.filterwarnings("ignore:.*header is odd")

@@ -269,7 +269,7 @@ def test_any_scorer(noisy):
 
 
 def weighted_score(name, classifier, X, y, weight):
-    """Return what scikit-learn's function makes of labelled rows."""
+    """Return what scikit-learn's function makes of labeled rows."""
     probabilities = classifier.predict_proba(X)
     if name == "roc_auc":
         return roc_auc_score(y, probabilities, multi_class="ovr", sample_weight=weight)

@@ -95,7 +95,7 @@ def test_numbers_of_numpy(numpy, python):
         (Y, {"labeled_fraction": "0.5"}, r"labeled_fraction='0.5' must be in \(0, 1\]"),
         (Y, {"labeled_fraction": np.nan}, r"must be in \(0, 1\]"),
         (Y, {"n_per_class": 1, "stratify": "yes"}, "stratify='yes' must be True or False"),
-        (Y, {"n_per_class": 21}, "class 2 has 20 labelled samples"),
+        (Y, {"n_per_class": 21}, "class 2 has 20 labeled samples"),
         (Y.astype(np.uint8), {"n_per_class": 1}, "uint8, which cannot hold -1"),
         (Y.astype(bool), {"n_per_class": 1}, "bool, which cannot hold -1"),
     ],

@@ -402,7 +402,7 @@ def test_requests_of_metadata():
             SemiSupervisedSplit(3),
             [0, 0, 0, 1, 1, -1],
             None,
-            "Class 1 has 2 labelled samples, fewer",
+            "Class 1 has 2 labeled samples, fewer",
         ),
         (SemiSupervisedSplit(StratifiedKFold(3)), [0, 0, 0, 1, 1, -1], None, "Class 1 has 2"),
         (SemiSupervisedSplit(2), [-1] * 6, None, "every label in y is hidden"),

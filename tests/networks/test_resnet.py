@@ -21,7 +21,7 @@ def n_parameters(module):
 
 
 def test_parameters_box_16():
-    # Convolutions have no bias, batch normalisation has two numbers a channel.
+    # Convolutions have no bias, batch normalization has two numbers a channel.
     stem = 27 * 32 + 2 * 32
     first = 27 * 32 * 32 + 27 * 32 * 64 + 32 * 64 + 2 * (32 + 64 + 64)
     second = 27 * 64 * 64 + 27 * 64 * 128 + 64 * 128 + 2 * (64 + 128 + 128)

@@ -48,7 +48,7 @@ def test_classes_reach_encoder_and_decoder():
     torch.testing.assert_close(still[0], still[1])  # the code being fixed, only the class counts
 
 
-def test_noise_of_codes_is_learnt_and_of_volumes_is_not():
+def test_noise_of_codes_is_learned_and_of_volumes_is_not():
     parameters = {name: dict(net.named_parameters()) for name, net in networks().items()}
     assert [name for name in parameters if "log_noise" in parameters[name]] == ["dense"]
 

@@ -50,7 +50,7 @@ def test_class_weights_reach_the_loss(mostly_hidden):
 
 def test_partial_fit_needs_a_label(mostly_hidden):
     X, y = mostly_hidden
-    with pytest.raises(ValueError, match="CNNClassifier needs labelled volumes"):
+    with pytest.raises(ValueError, match="CNNClassifier needs labeled volumes"):
         quick().partial_fit(X[12:], y[12:], classes=[0, 1, 2])
 
 

@@ -14,7 +14,7 @@ from sklearn.model_selection import cross_val_score
 
 from sksubtomo.model_selection import SemiSupervisedSplit
 from sksubtomo.parallel import _dask, parallel_predict, use_dask
-from sksubtomo.parallel._dask import TravellingClient
+from sksubtomo.parallel._dask import TravelingClient
 from sksubtomo.parallel._mapped import MappedArray
 
 pytest.importorskip("distributed")
@@ -32,7 +32,7 @@ class Recorder:
 
 
 def test_only_large_arrays_in_memory_stay_behind(tmp_path, stack):
-    client = TravellingClient(Recorder())
+    client = TravelingClient(Recorder())
 
     def scatter(data):
         return asyncio.run(client.scatter(data, hash=False))

@@ -6,8 +6,8 @@ from sksubtomo.datasets import make_tomogram
 from sksubtomo.picking import DifferenceOfGaussiansPicker, difference_of_gaussians, evaluate_picks
 
 
-def balls(radius, shape=(48, 48, 48), centre=(24, 24, 24)):
-    distance = np.linalg.norm(np.indices(shape) - np.reshape(centre, (3, 1, 1, 1)), axis=0)
+def balls(radius, shape=(48, 48, 48), center=(24, 24, 24)):
+    distance = np.linalg.norm(np.indices(shape) - np.reshape(center, (3, 1, 1, 1)), axis=0)
     return (distance <= radius).astype(np.float32)
 
 

@@ -6,7 +6,7 @@ from sksubtomo.preprocessing import CenterCropper
 
 @pytest.mark.parametrize("old", [8, 9])
 @pytest.mark.parametrize("new", [1, 4, 5, 8])
-def test_centre_voxel_stays_the_centre(old, new):
+def test_center_voxel_stays_the_center(old, new):
     X = np.zeros((1, old, old, old))
     X[0, old // 2, old // 2, old // 2] = 1.0
     cropped = CenterCropper(new).fit_transform(X)

@@ -329,7 +329,7 @@ def test_learns_the_easy_volumes_and_scores_only_labels(mostly_hidden, easy_volu
         assert np.isnan(clf.score(X, np.full(60, -1)))
 
 
-def test_balanced_weights_are_those_of_the_labelled(mostly_hidden):
+def test_balanced_weights_are_those_of_the_labeled(mostly_hidden):
     X, y = mostly_hidden
     y = y.copy()
     y[[0, 3, 6]] = -1
@@ -346,7 +346,7 @@ def test_doubled_class_weight_equals_doubled_rows(easy_volumes):
     params = {"alpha": 0, "max_epochs": 1, "batch_size": 80, "training": UNSCALED}
     weighted = quick(class_weight={0: 1, 1: 2, 2: 1}, **params).fit(X, y)
     doubled = quick(**params).fit(X[rows], y[rows])
-    # Batch normalisation sees other rows, the first loss apart from it is the same.
+    # Batch normalization sees other rows, the first loss apart from it is the same.
     assert weighted.history_[0]["train_cross_entropy"] == pytest.approx(
         doubled.history_[0]["train_cross_entropy"], rel=0.05
     )

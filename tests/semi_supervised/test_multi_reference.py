@@ -226,12 +226,12 @@ def test_units_and_layout_do_not_matter(data, fitted):
 def test_noise_has_its_power(data, fitted):
     X, y, _ = data
     np.testing.assert_allclose(fitted.noise_power_, 0.35**2, rtol=0.1)
-    # Coloured: twice as much below three cycles per box as above.
+    # Colored: twice as much below three cycles per box as above.
     rng = np.random.default_rng(5)
     radius = SIZE * np.sqrt(squared_frequencies((SIZE,) * 3))
     noise = rng.normal(size=X.shape)
-    coloured = X + apply_fourier_filter(noise, np.where(radius < 2.5, 2.0, 1.0))
-    by_shell = clone(fitted).set_params(noise="shells", n_frozen_iter=0).fit(coloured, y)
+    colored = X + apply_fourier_filter(noise, np.where(radius < 2.5, 2.0, 1.0))
+    by_shell = clone(fitted).set_params(noise="shells", n_frozen_iter=0).fit(colored, y)
     assert by_shell.noise_power_[2] > 2.5 * by_shell.noise_power_[4]
     np.testing.assert_allclose(by_shell.noise_power_[3:], 1 + 0.35**2, rtol=0.2)
 
@@ -275,7 +275,7 @@ def test_flags_for_matrix_products_have_no_effect(data, fitted):
         write_flags(before)
 
 
-def test_results_do_not_depend_on_their_neighbours(data, fitted):
+def test_results_do_not_depend_on_their_neighbors(data, fitted):
     X, _, _ = data
     scores = fitted.decision_function(X)
     assert scores.shape == (90, 3)
@@ -441,7 +441,7 @@ def test_bad_parameters_are_refused(data, params, message):
         (lambda X, y: (X[:, 1:], y), r"must be cubes.*\(11, 12, 12\)"),
         (lambda X, y: (X[:, :2, :2, :2], y), "at least 4 voxels"),
         (lambda X, y: (np.zeros((90, 5)), y), "X has no power"),
-        (lambda X, y: (X, np.full(90, -1)), "every label in y means 'unlabelled'"),
+        (lambda X, y: (X, np.full(90, -1)), "every label in y means 'unlabeled'"),
         (lambda X, y: (X, np.where(y == 0, 0, -1)), "there is one class, 0"),
         (lambda X, y: (X, y[:-1]), "inconsistent numbers of samples"),
         (lambda X, y: (np.where(np.arange(90)[:, None, None, None] == 7, np.nan, X), y), "index 7"),
@@ -489,7 +489,7 @@ def test_classes_without_a_label_begin_apart():
     assert len(set(rows[1:])) == 3
     assert set(rows[1:]) == {2, 3, 4}
     seeds = np.array([[0.1, 0.9], [0, 1], [0.7, 0.3], [0.6, 0.4], [0.9, 0.1]])
-    assert starting_rows(codes, seeds, 2, rng)[1] == 3  # not the labelled ones
+    assert starting_rows(codes, seeds, 2, rng)[1] == 3  # not the labeled ones
 
 
 # --- Complications of real data ------------------------------------------------------------------

@@ -38,7 +38,7 @@ AUTOENCODING = AutoencodingClassifier(
 
 @pytest.fixture
 def volumes(easy_volumes):
-    """Twelve labelled volumes, unlabelled ones, and all with their true classes."""
+    """Twelve labeled volumes, unlabeled ones, and all with their true classes."""
     X, y = easy_volumes
     return X[:12], y[:12], SharedVolumes(X[12:]), X, y
 
@@ -99,7 +99,7 @@ def test_unsigned_labels(volumes):
     )
 
 
-def test_nothing_unlabelled_is_the_plain_estimator(volumes):
+def test_nothing_unlabeled_is_the_plain_estimator(volumes):
     X, y, _, X_all, _ = volumes
     plain = clone(AUTOENCODING).fit(X, y).predict_proba(X_all)
     for nothing in (None, np.zeros((0, 8, 8, 8))):
@@ -108,7 +108,7 @@ def test_nothing_unlabelled_is_the_plain_estimator(volumes):
         )
 
 
-def test_search_and_cross_validation_on_labelled_rows(volumes):
+def test_search_and_cross_validation_on_labeled_rows(volumes):
     X, y, unlabeled, X_all, y_all = volumes
     outer = WithUnlabeled(AUTOENCODING, unlabeled)
     search = GridSearchCV(outer, {"estimator__learning_rate": [1e-30, 3e-3]}, cv=2).fit(X, y)

@@ -91,7 +91,7 @@ def test_radius_of_gyration_in_closed_form():
     assert atoms.radius_angstrom() == pytest.approx(5 * np.sqrt(3))
     turned = atoms.rotated(Rotation.random(rng=np.random.default_rng(0)))
     assert turned.radius_of_gyration_angstrom() == pytest.approx(5 * np.sqrt(3))
-    np.testing.assert_allclose(atoms.centred().positions_angstrom.mean(axis=0), 0, atol=1e-12)
+    np.testing.assert_allclose(atoms.centered().positions_angstrom.mean(axis=0), 0, atol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -21,11 +21,11 @@ VOLT_ANGSTROM2 = 47.87801  # h**2 / (2 pi m e)
 def random_atoms(seed=0, n=40, spread=12.0):
     rng = np.random.default_rng(seed)
     elements = rng.choice(["C", "N", "O", "S", "P"], n)
-    return Atoms(elements, rng.normal(0, spread, (n, 3)), np.ones(n)).centred()
+    return Atoms(elements, rng.normal(0, spread, (n, 3)), np.ones(n)).centered()
 
 
 def moments(density, voxel):
-    """Sum, centre and squared radius of gyration about the centre voxel, in angstrom."""
+    """Sum, center and squared radius of gyration about the center voxel, in angstrom."""
     grid = voxel * (np.indices(density.shape).reshape(3, -1).T - np.array(density.shape) // 2)
     mass = density.ravel() / density.sum()
     return density.sum(dtype=float), mass @ grid, mass @ (grid**2).sum(axis=1)
@@ -59,7 +59,7 @@ def test_agrees_with_an_independent_program():
     np.testing.assert_allclose(density, expected, atol=1e-2 * expected.max())
 
 
-def test_total_potential_centre_and_axes():
+def test_total_potential_center_and_axes():
     atoms, voxel = random_atoms(1), 4.0
     density = density_from_atoms(atoms, voxel_size_angstrom=voxel, solvent=False)
     total, _, _ = moments(density, voxel)
@@ -80,8 +80,8 @@ def test_total_potential_centre_and_axes():
 def test_radius_of_gyration_of_the_map_is_that_of_the_atoms(name):
     atoms, voxel, resolution = pseudo_atoms(name), 10.0, 20.0
     density = density_from_atoms(atoms, voxel_size_angstrom=voxel, resolution_angstrom=resolution)
-    _, centre, squared = moments(density, voxel)
-    np.testing.assert_allclose(centre, 0, atol=0.2)
+    _, center, squared = moments(density, voxel)
+    np.testing.assert_allclose(center, 0, atol=0.2)
     # Blurring adds its variance on each of three axes.
     expected = atoms.radius_of_gyration_angstrom() ** 2 + 3 * resolution**2 / (2 * np.pi**2)
     assert squared == pytest.approx(expected, rel=5e-3)
@@ -119,7 +119,7 @@ def test_resampling_equals_computing_on_the_other_grid():
     np.testing.assert_allclose(resampled, coarse, atol=3e-3 * coarse.max())
     np.testing.assert_allclose(resample_volume(fine, 1.0, 45), fine, atol=1e-5 * fine.max())
     # About another point, a half-way shift.
-    moved = resample_volume(fine, 1.0, 45, centre=(22, 23.5, 20))
+    moved = resample_volume(fine, 1.0, 45, center=(22, 23.5, 20))
     expected = ndimage.shift(fine, (0, -1.5, 2), order=5)
     np.testing.assert_allclose(moved, expected, atol=0.01 * fine.max())
 
@@ -128,7 +128,7 @@ def test_real_structure_correlates_with_the_given_map(shared_data):
     data, (voxel, _, _) = read_mrc(shared_data / "density_maps_10A/1bxn.mrc")
     # The map is of the entry's asymmetric unit, L4S4: half of the assembly.
     path = shared_data / "structures/1bxn.pdb"
-    given = resample_volume(data, 1.0, 31, centre=ndimage.center_of_mass(data))
+    given = resample_volume(data, 1.0, 31, center=ndimage.center_of_mass(data))
 
     def correlation(atoms):
         density = density_from_atoms(atoms, voxel_size_angstrom=voxel, box_size=31)

@@ -8,7 +8,7 @@ from sksubtomo.geometry import project_tilts
 from sksubtomo.simulate import Microscope, TiltScheme, image_tilts, shot_noise
 
 VOXEL = 8.0
-SPECIMEN = render_blobs(BLOBS["ribosome_70s"].centres(), 13.0, 48, VOXEL)
+SPECIMEN = render_blobs(BLOBS["ribosome_70s"].centers(), 13.0, 48, VOXEL)
 TILTS = (-60.0, -20.0, 0.0, 40.0)
 
 

@@ -11,20 +11,20 @@ def test_spheres_do_not_overlap_and_are_spread_evenly():
     rng = np.random.default_rng(0)
     radii = rng.uniform(3, 8, 150)
     obstacles = np.array([[50.0, 50.0, 50.0]]), np.array([15.0])
-    centres = place_spheres(radii, (0, 0, 0), (100, 100, 100), rng, obstacles=obstacles)
-    gaps = squareform(pdist(centres)) - radii[:, None] - radii
+    centers = place_spheres(radii, (0, 0, 0), (100, 100, 100), rng, obstacles=obstacles)
+    gaps = squareform(pdist(centers)) - radii[:, None] - radii
     np.fill_diagonal(gaps, 0)
     assert gaps.min() >= 0
-    assert (np.linalg.norm(centres - 50, axis=1) >= 15 + radii).all()
-    assert ((centres >= 0) & (centres <= 100)).all()
-    np.testing.assert_allclose(centres.mean(axis=0), 50, atol=8)
+    assert (np.linalg.norm(centers - 50, axis=1) >= 15 + radii).all()
+    assert ((centers >= 0) & (centers <= 100)).all()
+    np.testing.assert_allclose(centers.mean(axis=0), 50, atol=8)
 
 
 def test_a_full_space_is_an_error():
     rng = np.random.default_rng(0)
     with pytest.raises(ValueError, match=r"No place for sphere \d+ of 50, of radius 10"):
         place_spheres(np.full(50, 10.0), (0, 0, 0), (40, 40, 40), rng)
-    with pytest.raises(ValueError, match="No centre lies between"):
+    with pytest.raises(ValueError, match="No center lies between"):
         place_spheres([1.0], (5, 0, 0), (4, 9, 9), rng)
     assert place_spheres([], (0, 0, 0), (1, 1, 1), rng).shape == (0, 3)
 

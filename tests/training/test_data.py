@@ -75,7 +75,7 @@ def test_every_batch_has_its_share_of_labels():
     assert batches == batches_of(codes)
 
 
-def test_few_unlabelled_rows_do_not_shorten_the_epoch():
+def test_few_unlabeled_rows_do_not_shorten_the_epoch():
     codes = np.zeros(100, np.int64)
     codes[:3] = -1
     rows = np.concatenate(batches_of(codes, share=0.5))
