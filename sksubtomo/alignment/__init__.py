@@ -39,6 +39,7 @@ from sksubtomo.alignment._stages import (
     stage_poses,
     volume_blocks,
 )
+from sksubtomo.alignment._symmetry import Symmetrizer, check_symmetry
 
 __all__ = [
     "Expectation",
@@ -50,12 +51,14 @@ __all__ = [
     "PoseGrid",
     "Poses",
     "Stage",
+    "Symmetrizer",
     "TiltGeometry",
     "all_coefficients",
     "annealed_responsibilities",
     "check_class_prior",
     "check_cubes",
     "check_stages",
+    "check_symmetry",
     "class_evidence",
     "class_log_bias",
     "estimate_proportions",

@@ -27,7 +27,7 @@ def final_poses(em: MultiReferenceEM) -> tuple[NDArray[np.intp], NDArray[np.int6
     evidence, best = em.evidence.clone(), em.best.clone()
     own = em.owner[np.newaxis] == em.labels[:, np.newaxis]
     if em.compared is not None:
-        # Evidence of an earlier iteration has no pose of the last grid. A class may still win by it.
+        # Evidence of an earlier iteration has no pose of the last grid, but a class may win by it.
         lost = ~(own & em.compared).any(dim=1)
         own &= em.compared | lost[:, np.newaxis]
         if lost.any():

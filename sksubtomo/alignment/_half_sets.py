@@ -135,7 +135,8 @@ class HalfSetAverager:
                 continue
             power = self._power[k] / int(self._counts[:, k].sum())
             signal = self._grid.signal_power(power, self._noise)
-            maps[0, k] = self._grid.solve_grids(sum(there.values())[np.newaxis], signal)[0]
+            total = torch.stack(list(there.values())).sum(dim=0)
+            maps[0, k] = self._grid.solve_grids(total[np.newaxis], signal)[0]
             for half, grids in there.items():
                 maps[1 + half, k] = self._grid.solve_grids(grids[np.newaxis], signal)[0]
         found = self._grid.to_references(maps.flatten(0, 1)) * np.float32(self._scale)

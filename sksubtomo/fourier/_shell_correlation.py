@@ -49,8 +49,8 @@ def fourier_shell_correlation(
     voxel_size_angstrom : float, optional
         Edge of a voxel. Without it, frequencies are in cycles a voxel.
     mask : array-like of shape (d, d, d), optional
-        Multiplies both maps first. A mask is the same in both, so a tight one correlates even noise;
-        its edge should be soft.
+        Multiplies both maps first. It is the same in both, so a tight mask makes even noise
+        correlate; its edge should be soft.
 
     Returns
     -------

@@ -43,8 +43,8 @@ def with_poses(
     """Return a table with RELION's columns of orientations and shifts.
 
     RELION's rule is position = coordinate - A origin, with orientations and origins in the frame of
-    the subtomogram that A, the matrix of ``rlnTomoSubtomogramRot``, ``Tilt`` and ``Psi``, turns into
-    that of the tomogram.
+    the subtomogram. A, the matrix of ``rlnTomoSubtomogramRot``, ``Tilt`` and ``Psi``, turns that
+    into the frame of the tomogram.
 
     Parameters
     ----------

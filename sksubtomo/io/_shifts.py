@@ -76,8 +76,8 @@ def shift_positions(
     if not found or given.shifts == "ignore":
         return positions
     if given.shifts is None and FOUND_IN_VOXELS in table:
-        sizes = read_numbers(path, table, block, (FOUND_IN_VOXELS,))
-        voxels = np.where(np.isfinite(voxels), voxels, sizes)
+        found_in = read_numbers(path, table, block, (FOUND_IN_VOXELS,))
+        voxels = np.where(np.isfinite(voxels), voxels, found_in)
     elif given.shifts is None:
         present = [column for shift in found for column in shift.columns if column in table]
         raise FileFormatError(

@@ -33,7 +33,9 @@ def average_in_poses(
     """
     lacking = [name for name in _POSES if name not in poses]
     if lacking:
-        raise ValueError(f"poses has no {', '.join(lacking)}. Give what align(X) returns, or poses_.")
+        raise ValueError(
+            f"poses has no {', '.join(lacking)}. Give what align(X) returns, or poses_."
+        )
     check_consistent_length(volumes, *(poses[name] for name in _POSES))
     averager = HalfSetAverager(volumes.shape[-1], n_references, noise, tilt_range_deg)
     start = 0

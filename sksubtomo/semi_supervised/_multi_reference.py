@@ -19,22 +19,24 @@ from sksubtomo._utils._allocator import keeping_freed_memory
 from sksubtomo._utils._labels import check_enough_classes, encode_labels
 from sksubtomo._utils._near_misses import warning_once
 from sksubtomo._utils._params import NumberInterval
+from sksubtomo._utils._progress import Progress
 from sksubtomo._utils._routing import routed_params, same_methods
 from sksubtomo._utils._sklearn import HasMethods, StrOptions, fit_context
 from sksubtomo._utils._volumes import check_volumes, unchanged_on_error
 from sksubtomo.alignment import (
     LabelCheck,
     MultiReferenceEM,
+    PoseGrid,
     Poses,
     Stage,
     all_coefficients,
     check_class_prior,
     check_cubes,
     check_stages,
+    check_symmetry,
     final_poses,
     frozen_iterations,
     initialized_em,
-    likelier_geometry,
     measure_noise,
     stage_poses,
 )
@@ -42,14 +44,12 @@ from sksubtomo.fourier import check_tilt_range
 from sksubtomo.semi_supervised._base_reference import BaseReferenceClassifier
 from sksubtomo.semi_supervised._reference_checks import (
     best_initialization,
+    check_imaging,
     fit_initial_proba,
+    reporter,
     score_moments,
-    warn_of_geometry,
     warn_of_labels,
 )
-
-# Labeled volumes whose power spectrum is looked at.
-_MOST_IMAGED = 100
 
 
 class MultiReferenceClassifier(BaseReferenceClassifier):
@@ -104,6 +104,10 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         count the more, the less references agree with labels left out of them. "uniform" is for
         classes that are equally frequent, "labels" for labels that were drawn at random. None is
         no constraint.
+    symmetry : str or dict, default="C1"
+        Point group of all classes, such as "D7", or a dict of class to point group; see
+        :func:`~sksubtomo.geometry.point_group`. References are averages over it, in the frame of
+        its axes, which are searched for.
     classes : array-like of shape (n_classes,), optional
         All classes. By default those that occur in `y`. A class without a label begins as
         an unlabeled volume drawn at random or, with `estimator`, its most probable one.
@@ -117,7 +121,7 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         Draws the labeled volumes that references begin with, and those held back. The same integer
         gives the same bits on a CPU with the same number of threads.
     verbose : int, default=0
-        Whether to print a line every iteration.
+        Whether to show progress: a bar on a terminal, elsewhere a line about every minute.
 
     Attributes
     ----------
@@ -140,8 +144,7 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
     transduction_ : ndarray of shape (n_samples,)
         Labels of all volumes of :meth:`fit`: those given, else the most probable.
     poses_ : Bunch
-        Pose of every volume of :meth:`fit` in its class of ``transduction_``, the most likely of
-        the finest grid: ``labels``, ``references``, ``rotations`` and ``shifts``, see :meth:`align`.
+        Most likely pose of the grid of each volume of :meth:`fit`, see :meth:`align`.
     log_likelihood_ : float
         Of a volume on average, relative to noise alone, of the initialization that was kept.
     history_ : list of dict
@@ -205,6 +208,7 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         "class_perplexity": [NumberInterval(Real, 1, None, closed="left"), None],
         "noise": [StrOptions({"white", "shells"})],
         "class_prior": [StrOptions({"estimated", "uniform", "labels"}), "array-like", None],
+        "symmetry": [str, dict],
         "classes": ["array-like", None],
         "volume_shape": [None, NumberInterval(Integral, 1, None, closed="left"), "array-like"],
         "device": [str],
@@ -226,6 +230,7 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         class_perplexity=None,
         noise="white",
         class_prior="estimated",
+        symmetry="C1",
         classes=None,
         volume_shape=None,
         device="auto",
@@ -243,6 +248,7 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         self.class_perplexity = class_perplexity
         self.noise = noise
         self.class_prior = class_prior
+        self.symmetry = symmetry
         self.classes = classes
         self.volume_shape = volume_shape
         self.device = device
@@ -295,8 +301,9 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         check_cubes(type(self).__name__, self.volume_shape_)
         targets, classes = self._encode(y, len(volumes))
         prior = check_class_prior(self.class_prior, targets, classes)
+        groups = check_symmetry(self.symmetry, classes)
         rng = check_random_state(self.random_state)
-        self._check_imaging(volumes, targets)
+        check_imaging(volumes, targets, self.tilt_range_deg)
         poses = [self._poses(stage, stages) for stage in stages]
         coefficients = all_coefficients(poses[-1], volumes)
         # float64: a float32 cannot hold the square of a large unit.
@@ -317,12 +324,18 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
             initial_proba=initial_proba,
             prior=prior,
             n_frozen=frozen_iterations(self.n_frozen_iter, stages, targets, len(classes)),
+            groups=groups if isinstance(poses[-1], PoseGrid) else None,
             device=device,
             **self._settings(targets, len(classes)),
         )
         n_init = self.n_init if (targets < 0).any() else 1
-        with keeping_freed_memory(), holding_precision("float32", device):
-            em, check = best_initialization(initialize, n_init)
+        n_iter = n_init * sum(n for *_, n in stages)
+        with (
+            keeping_freed_memory(),
+            holding_precision("float32", device),
+            Progress("Fitting references", n_iter, "iteration", shown=bool(self.verbose)) as bar,
+        ):
+            em, check = best_initialization(partial(initialize, report=reporter(bar)), n_init)
         self.estimator_, self.classes_ = estimator, classes
         self._record(em, scale)
         self._record_check(check, targets)
@@ -337,7 +350,6 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
             "n_references": int(self.n_references),
             "pseudo_counts": np.maximum(n_labels, 0.5) if estimated else None,
             "perplexity": n_classes ** (2 / 3) if perplexity is None else float(perplexity),
-            "report": self._report,
         }
 
     def _encode(self, y: Any, n_samples: int) -> tuple[NDArray[np.int64], NDArray]:
@@ -369,16 +381,6 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         if self.estimator is not None:
             router.add(estimator=self.estimator, method_mapping=same_methods(["fit"]))
         return router
-
-    def _report(self, entry: dict[str, Any]) -> None:
-        if self.verbose:
-            print(", ".join(f"{name} {value:.4g}" for name, value in entry.items()))  # noqa: T201
-
-    def _check_imaging(self, volumes: Any, targets: NDArray[np.int64]) -> None:
-        if self.volume_shape_[:2] == (1, 1):
-            return
-        rows = np.flatnonzero(targets >= 0)[:_MOST_IMAGED]
-        warn_of_geometry(*likelier_geometry(np.asarray(volumes[rows]), self.tilt_range_deg))
 
     def _record(self, em: MultiReferenceEM, scale: float) -> None:
         self._finest = em.stages[-1][0]

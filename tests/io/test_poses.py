@@ -84,7 +84,7 @@ def test_poses_are_in_the_frame_of_the_subtomogram(tmp_path):
 
 
 def test_earlier_shifts_in_pixels_do_not_stay_beside_them(tmp_path):
-    old = dict.fromkeys(("rlnOriginX", "rlnOriginY", "rlnOriginZ"), [1.0, 2.0, 3.0])
+    old = {name: [1.0, 2.0, 3.0] for name in ("rlnOriginX", "rlnOriginY", "rlnOriginZ")}
     path = written(tmp_path / "a.star", old)
     assert not set(old) & set(read_particles(path).table)
     np.testing.assert_allclose(read_particles(path).coordinates, CENTERS + SHIFTS)

@@ -136,7 +136,7 @@ def test_poses_survive_pickling_and_references_of_a_class(fitted):
 
 
 def test_odd_boxes(fitted):
-    clf, X, y, truth = fitted
+    _, X, y, truth = fitted
     odd = MultiReferenceClassifier(stages=STAGES, max_shift_voxels=1.0, random_state=0)
     cropped = X[:, 1:, 1:, 1:]  # the center is voxel 7 of 15
     odd.fit(cropped, y)
