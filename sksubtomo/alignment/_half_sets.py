@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,11 +11,12 @@ from scipy.spatial.transform import Rotation
 
 from sksubtomo._utils._interrupts import check_interrupt
 from sksubtomo.alignment._pose_grid import PoseGrid
-from sksubtomo.alignment._spectra import shell_power
 
 # Coefficients that are brought into the frame of the references at once, a bound on memory.
 _VALUES_PER_BLOCK = 2**20
 _N_HALVES = 2
+# A frequency counts as measured by at least this share of the mean of its shell.
+_LEAST_SHARE = 1e-3
 
 
 class HalfSets(NamedTuple):
@@ -34,10 +34,9 @@ class HalfSets(NamedTuple):
 class HalfSetAverager:
     """Adds volumes up, in their poses, with all frequencies that they measure.
 
-    Volumes of a reference go to the first and the second half by turns. Averages are those of
-    expectation-maximization, :meth:`PoseGrid.wiener_update`, with one pose a volume: every
-    frequency is divided by how many volumes measured it, plus the noise power over that of the
-    signal, which is what the volumes have above the noise in its shell.
+    Volumes of a reference go to the first and the second half by turns. Every frequency of an
+    average is divided by how many volumes measured it, and not filtered. Volumes and averages are
+    masked by a sphere, see :func:`soft_sphere`.
 
     Parameters
     ----------
@@ -45,9 +44,6 @@ class HalfSetAverager:
         Edge of the volumes in voxels.
     n_references : int
         How many averages.
-    noise : ndarray of shape (n_shells,)
-        Noise power of a real coefficient, by shell; shells beyond are taken to have that of the
-        last.
     tilt_range_deg : float or (float, float), default=60
         Measured tilts.
     """
@@ -56,7 +52,6 @@ class HalfSetAverager:
         self,
         box_size: int,
         n_references: int,
-        noise: NDArray[np.float64],
         tilt_range_deg: Any = 60.0,
     ) -> None:
         edge = 2 * (box_size // 2)
@@ -67,14 +62,12 @@ class HalfSetAverager:
             rotations=Rotation.identity(1),
             shifts=np.zeros((1, 3)),
             tilt_range_deg=tilt_range_deg,
+            # Masks have soft edges here, volumes and maps alike.
+            mask_radius=float(box_size),
         )
-        n_shells = int(self._grid.shells.max()) + 1
-        noise = np.pad(noise, (0, max(0, n_shells - len(noise))), mode="edge")[:n_shells]
-        # In units of the noise, squares have a place in float32.
-        self._scale = math.sqrt(float(noise.max()))
-        self._noise = torch.from_numpy(noise / self._scale**2).float()
+        self._sphere = soft_sphere(box_size)
         self._grids: dict[tuple[int, int], torch.Tensor] = {}
-        self._power = torch.zeros(n_references, n_shells)
+        self._n_references = n_references
         self._counts: NDArray[np.int64] = np.zeros((_N_HALVES, n_references), dtype=np.int64)
 
     def add(
@@ -116,29 +109,45 @@ class HalfSetAverager:
         rotations: Rotation,
         shifts: NDArray[np.float64],
     ) -> None:
-        coefficients = self._grid.coefficients(volumes) / self._scale
-        self._power[key[1]] += len(volumes) * shell_power(self._grid, coefficients)
+        outside = (volumes * (1 - self._sphere)).sum(axis=(1, 2, 3), keepdims=True)
+        level = outside / (1 - self._sphere).sum()
+        masked = (volumes - level) * self._sphere
+        coefficients = self._grid.coefficients(masked)
         values = self._grid.unshift_by(coefficients, shifts)
-        one = 1 / self._noise[self._grid.shells[: len(self._grid.frequencies)]]
-        stacked = torch.stack([values.real * one, values.imag * one, one.expand(len(values), -1)])
+        stacked = torch.stack([values.real, values.imag, torch.ones(values.shape)])
         added = self._grid.adjoint_at(stacked, rotations)
         self._grids[key] = self._grids[key] + added if key in self._grids else added
 
+    def _solve(self, grids: torch.Tensor) -> torch.Tensor:
+        """Divide by how often each frequency was measured, without a filter."""
+        floor = _LEAST_SHARE * self._grid.mean_weights(grids[2])
+        return self._grid.solve_grids(grids[np.newaxis], 1 / floor)[0]
+
     def finish(self) -> HalfSets:
         """Return the averages; of no volume, 0."""
-        n_references, edge = len(self._power), self._grid.inner_size
+        n_references, edge = self._n_references, self._grid.inner_size
         maps = torch.zeros(1 + _N_HALVES, n_references, edge, edge, edge)
         for k in range(n_references):
             halves = {half: self._grids.get((half, k)) for half in range(_N_HALVES)}
             there = {half: grids for half, grids in halves.items() if grids is not None}
             if not there:
                 continue
-            power = self._power[k] / int(self._counts[:, k].sum())
-            signal = self._grid.signal_power(power, self._noise)
-            total = torch.stack(list(there.values())).sum(dim=0)
-            maps[0, k] = self._grid.solve_grids(total[np.newaxis], signal)[0]
+            maps[0, k] = self._solve(torch.stack(list(there.values())).sum(dim=0))
             for half, grids in there.items():
-                maps[1 + half, k] = self._grid.solve_grids(grids[np.newaxis], signal)[0]
-        found = self._grid.to_references(maps.flatten(0, 1)) * np.float32(self._scale)
+                maps[1 + half, k] = self._solve(grids)
+        found = self._grid.to_references(maps.flatten(0, 1)) * self._sphere
         found = found.reshape(1 + _N_HALVES, n_references, *found.shape[1:])
         return HalfSets(found[0], found[1:], self._counts.sum(axis=0))
+
+
+def soft_sphere(size: int) -> NDArray[np.float32]:
+    """Return weights of a box (size, size, size): 1 inside the largest sphere, 0 outside.
+
+    They fall by a cosine over an eighth of the box. Boxes are not periodic: without it, their faces
+    would be noise at high frequencies, more than an average has.
+    """
+    x = np.arange(size) - size // 2
+    radius = np.sqrt(np.add.outer(np.add.outer(x**2, x**2), x**2))
+    width = max(2.0, size / 8)
+    part = np.clip(((size - 1) / 2 - radius) / width, 0, 1)
+    return (0.5 - 0.5 * np.cos(np.pi * part)).astype(np.float32)

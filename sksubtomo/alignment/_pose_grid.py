@@ -284,7 +284,7 @@ class PoseGrid:
         Parameters
         ----------
         values : Tensor of shape (3, n, n_frequencies)
-            Real and imaginary parts over the noise power, and its inverse.
+            Real and imaginary parts of the numerators, and denominators.
         rotations : scipy.spatial.transform.Rotation
             A stack of n.
 
@@ -294,6 +294,13 @@ class PoseGrid:
             For :meth:`solve_grids`; sums of them are those of more volumes.
         """
         return self._sampling_of(rotations).adjoint(values)
+
+    def mean_weights(self, denominators: torch.Tensor) -> torch.Tensor:
+        """Return the mean of denominators, of both half spaces, by shell; positive."""
+        both = (denominators + _mirrored(denominators)).flatten().double()
+        shells = self._fine_shells.flatten()
+        means = torch.bincount(shells, both) / torch.bincount(shells)
+        return means[: self.inner_size // 2 + 1].clamp_min(1e-12).float()
 
     def solve_grids(self, grids: torch.Tensor, signal: torch.Tensor) -> torch.Tensor:
         """Return maps by Wiener's filter from what was added up in the references' frame.
@@ -315,12 +322,16 @@ class PoseGrid:
         denominators = denominators + _mirrored(denominators)
         shells = self._fine_shells.clamp_max(len(signal) - 1)
         spectra = numerators / (denominators + 1 / signal[shells])
+        return self._inner(spectra) * self._gain * self._mask
+
+    def _inner(self, spectra: torch.Tensor) -> torch.Tensor:
+        """Return the middle of maps by their finely sampled spectra."""
         spectra = spectra * (self._fine_shells <= self.inner_size // 2)
         d = self.inner_size
         maps = _centered(torch.fft.ifftn, spectra).real / np.sqrt(2 / d**3)
         low = (maps.shape[-1] - d) // 2
         inner = slice(low, low + d)
-        return maps[:, inner, inner, inner] * self._gain * self._mask
+        return maps[:, inner, inner, inner]
 
     def to_maps(self, coefficients: torch.Tensor) -> torch.Tensor:
         """Return maps that have these coefficients, and no others."""

@@ -235,7 +235,8 @@ class BaseReferenceClassifier(DocLinkMixin, ClassifierMixin, BaseEstimator):
 
         Averages have all frequencies of the volumes, ``references_`` those only that were compared.
         Each volume counts in the most likely pose of the most likely reference; a frequency is
-        divided by the number of volumes that measured it (Wiener's filter, as in :meth:`fit`).
+        divided by the number of volumes that measured it. Averages are not filtered: for a look at
+        them, apply a low-pass at their resolution. A sphere with a soft edge masks them.
 
         Every second volume of a reference is in the one half, the others in the other one. Both
         halves were aligned to one reference, to which both contributed: this is *not* a
@@ -289,7 +290,6 @@ class BaseReferenceClassifier(DocLinkMixin, ClassifierMixin, BaseEstimator):
             volumes,
             poses,
             n_references=len(self.references_),
-            noise=self.noise_power_,
             tilt_range_deg=self.tilt_range_deg,
             voxel_size_angstrom=voxel_size_angstrom,
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_consistent_length
 
@@ -20,7 +19,6 @@ def average_in_poses(
     poses: Bunch,
     *,
     n_references: int,
-    noise: NDArray[np.float64],
     tilt_range_deg: Any,
     voxel_size_angstrom: float | None,
 ) -> Bunch:
@@ -37,7 +35,7 @@ def average_in_poses(
             f"poses has no {', '.join(lacking)}. Give what align(X) returns, or poses_."
         )
     check_consistent_length(volumes, *(poses[name] for name in _POSES))
-    averager = HalfSetAverager(volumes.shape[-1], n_references, noise, tilt_range_deg)
+    averager = HalfSetAverager(volumes.shape[-1], n_references, tilt_range_deg)
     start = 0
     for block in volume_blocks(volumes):
         rows = slice(start, start + len(block))
