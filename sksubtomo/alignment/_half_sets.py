@@ -35,8 +35,8 @@ class HalfSetAverager:
     """Adds volumes up, in their poses, with all frequencies that they measure.
 
     Volumes of a reference go to the first and the second half by turns. Every frequency of an
-    average is divided by how many volumes measured it, and not filtered. Volumes and averages are
-    masked by a sphere, see :func:`soft_sphere`.
+    average is divided by how many volumes measured it, and not filtered. Averages are masked by a
+    sphere, see :func:`soft_sphere`.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class HalfSetAverager:
             rotations=Rotation.identity(1),
             shifts=np.zeros((1, 3)),
             tilt_range_deg=tilt_range_deg,
-            # Masks have soft edges here, volumes and maps alike.
+            # None: averages get a mask with a softer edge.
             mask_radius=float(box_size),
         )
         self._sphere = soft_sphere(box_size)
@@ -109,10 +109,7 @@ class HalfSetAverager:
         rotations: Rotation,
         shifts: NDArray[np.float64],
     ) -> None:
-        outside = (volumes * (1 - self._sphere)).sum(axis=(1, 2, 3), keepdims=True)
-        level = outside / (1 - self._sphere).sum()
-        masked = (volumes - level) * self._sphere
-        coefficients = self._grid.coefficients(masked)
+        coefficients = self._grid.coefficients(volumes)
         values = self._grid.unshift_by(coefficients, shifts)
         stacked = torch.stack([values.real, values.imag, torch.ones(values.shape)])
         added = self._grid.adjoint_at(stacked, rotations)

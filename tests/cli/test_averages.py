@@ -1,4 +1,4 @@
-"""Class averages, poses and resolution that ``fit`` and ``predict`` write, also as RELION reads them."""
+"""Class averages, poses and resolutions that commands write, also as RELION reads them."""
 
 import shutil
 import subprocess
@@ -28,7 +28,7 @@ from sksubtomo.io import (
 VOXEL, BOX = 8.0, 16
 N = 24
 POINTS = (
-    [(0, 0, -4), (0, 0, -1), (0, 1, 2), (0, 2, 4)],
+    [(0, 0, -4), (0, 0, 0), (0, 3, 3), (3, -2, 3)],
     [(0, 3.4, 0), (0, -1.8, 3.1), (0, -1.2, -3.1), (2.5, 0, 0)],
 )
 ANGLES = ["rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"]
@@ -58,7 +58,7 @@ def made(tmp_path_factory):
         tomogram[z - 8 : z + 8, y - 8 : y + 8, x - 8 : x + 8] += box
     spectrum = np.fft.rfftn(tomogram) * missing_wedge_mask(tomogram.shape, 60.0)
     (folder / "tomograms").mkdir()
-    tomogram = np.fft.irfftn(spectrum, tomogram.shape).astype(np.float32)
+    tomogram = np.fft.irfftn(spectrum, tomogram.shape, axes=(0, 1, 2)).astype(np.float32)
     write_mrc(folder / "tomograms/TS_1.mrc", tomogram, VOXEL)
     # Fractions, so that a box is not about the coordinate, but about the nearest voxel.
     table = make_particle_table(places + 0.25, tomogram_names=["TS_1"] * N)
@@ -255,7 +255,7 @@ def test_relion_reconstructs_the_class_averages(made):
         write_mrc(folder / f"box{row}.mrc", (box - box.mean()) / box.std(), VOXEL)
     half = missing_wedge_mask((BOX,) * 3, 60.0).astype(float)
     # The whole transform, the origin in the middle: that of a symmetric real function.
-    wedge = np.fft.irfftn(half, (BOX,) * 3)
+    wedge = np.fft.irfftn(half, (BOX,) * 3, axes=(0, 1, 2))
     wedge = np.fft.fftshift(np.fft.fftn(wedge).real.round()).astype(np.float32)
     write_mrc(folder / "wedge.mrc", wedge, VOXEL)
     optics = {
@@ -277,6 +277,8 @@ def test_relion_reconstructs_the_class_averages(made):
     starfile.write(blocks, folder / "images.star")
     more = ("--binning", "1", "--quiet")
     assert predict(folder, "relion.star", *more, particles="images.star") == 0
+    radii = np.linalg.norm(np.indices((BOX,) * 3) - BOX // 2, axis=0)
+    inside = radii < 0.7 * BOX / 2
     for number in (1, 2):
         command = ["relion_reconstruct", "--i", "relion.star", "--o", "map.mrc", "--ctf"]
         run = subprocess.run(
@@ -285,7 +287,8 @@ def test_relion_reconstructs_the_class_averages(made):
         assert run.returncode == 0, run.stderr
         theirs = read_mrc(folder / "map.mrc").data
         ours = read_mrc(folder / f"relion_averages/class00{number}.mrc").data
-        assert correlation(theirs, ours) > 0.98
+        # Beyond the sphere, theirs is not masked.
+        assert correlation(theirs[inside], ours[inside]) > 0.98
     select = ["relion_star_handler", "--i", "relion.star", "--o", "some.star"]
     limits = ["--select", "rlnClassNumber", "--minval", "1", "--maxval", "1"]
     run = subprocess.run([*select, *limits], cwd=folder, capture_output=True, text=True)
