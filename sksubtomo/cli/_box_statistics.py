@@ -105,6 +105,8 @@ def compare_boxes(sanity: Sanity, known: BoxStatistics | None, new: BoxStatistic
             "new tomograms by -1.",
             *(bright, known.contrast, dark, new.contrast),
         )
+    if not (known.power.any() and new.power.any()):
+        return
     size = min(len(known.power), len(new.power))
     ratio = new.power[_FIRST_SHELL:size] / np.maximum(
         known.power[_FIRST_SHELL:size], np.finfo(float).tiny
