@@ -30,7 +30,7 @@ _PAPER = {"max_epochs": 100, "learning_rate": 1e-4, "batch_size": 64}
 # Of `benchmarks/label_efficiency.py`, and for reconstructing networks of `docs/user_guide`.
 _FEW_LABELS = {"max_epochs": 10, "learning_rate": 4e-3, "batch_size": 32, "network": "resnet"}
 _FEW_LABELS_RECONSTRUCTING = {"max_epochs": 20, "learning_rate": 1e-3, "batch_size": 16}
-_FEW_LABELS_TRAINING = {
+_FEW_LABELS_TRAINING: dict[str, Any] = {
     "optimizer": "adamw",
     "weight_decay": 0.05,
     "schedule": "one_cycle",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from sksubtomo._utils._docs import documented
 from sksubtomo._utils._files import atomic_path
 from sksubtomo.io._classes import check_new_classes, class_column
 from sksubtomo.io._particle_table import ParticleTable
@@ -26,6 +27,7 @@ _CONFIDENCE = "rlnMaxValueProbDistribution"
 _PROBABILITY = "sksubtomoProbability"
 
 
+@documented
 def write_particles(
     path: str | os.PathLike[str],
     particles: ParticleTable,
@@ -70,13 +72,7 @@ def write_particles(
     voxel_size_angstrom : float, optional
         With `rotations`: of the tomograms. It becomes ``sksubtomoVoxelSize``, by which
         :func:`read_particles` knows that the shifts are to be applied.
-    overwrite : bool, default=False
-        Whether to replace an existing file.
-
-    Raises
-    ------
-    FileExistsError
-        If the file exists and `overwrite` is False.
+    %(overwrite)s
     ValueError
         If the numbers do not suit the particles, or the kind of file has no place for them, for
         poses (:func:`takes_poses`) or for text among the particles.
