@@ -19,7 +19,6 @@ from sksubtomo._utils._allocator import keeping_freed_memory
 from sksubtomo._utils._labels import check_enough_classes, encode_labels
 from sksubtomo._utils._near_misses import warning_once
 from sksubtomo._utils._params import NumberInterval
-from sksubtomo._utils._progress import Progress
 from sksubtomo._utils._routing import routed_params, same_methods
 from sksubtomo._utils._sklearn import HasMethods, StrOptions, fit_context
 from sksubtomo._utils._volumes import check_volumes, unchanged_on_error
@@ -46,6 +45,7 @@ from sksubtomo.semi_supervised._reference_checks import (
     best_initialization,
     check_imaging,
     fit_initial_proba,
+    fit_progress,
     reporter,
     score_moments,
     warn_of_labels,
@@ -105,9 +105,8 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         classes that are equally frequent, "labels" for labels that were drawn at random. None is
         no constraint.
     symmetry : str or dict, default="C1"
-        Point group of all classes, such as "D7", or a dict of class to point group; see
-        :func:`~sksubtomo.geometry.point_group`. References are averages over it, in the frame of
-        its axes, which are searched for.
+        :func:`~sksubtomo.geometry.point_group` of all classes, such as "D7", or a dict of class to
+        point group. References are averages over it, in the frame of its axes.
     classes : array-like of shape (n_classes,), optional
         All classes. By default those that occur in `y`. A class without a label begins as
         an unlabeled volume drawn at random or, with `estimator`, its most probable one.
@@ -329,11 +328,10 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
             **self._settings(targets, len(classes)),
         )
         n_init = self.n_init if (targets < 0).any() else 1
-        n_iter = n_init * sum(n for *_, n in stages)
         with (
             keeping_freed_memory(),
             holding_precision("float32", device),
-            Progress("Fitting references", n_iter, "iteration", shown=bool(self.verbose)) as bar,
+            fit_progress(stages, n_init, shown=bool(self.verbose)) as bar,
         ):
             em, check = best_initialization(partial(initialize, report=reporter(bar)), n_init)
         self.estimator_, self.classes_ = estimator, classes
@@ -345,11 +343,10 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         """Return parameters of the EM that do not need the volumes."""
         estimated = isinstance(self.class_prior, str) and self.class_prior == "estimated"
         n_labels = np.bincount(targets[targets >= 0], minlength=n_classes)
-        perplexity = self.class_perplexity
         return {
             "n_references": int(self.n_references),
             "pseudo_counts": np.maximum(n_labels, 0.5) if estimated else None,
-            "perplexity": n_classes ** (2 / 3) if perplexity is None else float(perplexity),
+            "perplexity": float(self.class_perplexity or n_classes ** (2 / 3)),
         }
 
     def _encode(self, y: Any, n_samples: int) -> tuple[NDArray[np.int64], NDArray]:
@@ -392,12 +389,10 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         self.transduction_ = self.classes_[em.labels.numpy()]
         self.poses_ = self._poses_of(*final_poses(em))
         self.log_likelihood_ = em.log_likelihood
-        self.history_ = em.history
-        self.n_iter_ = len(em.history)
+        self.history_, self.n_iter_ = em.history, len(em.history)
         scores = self._raw_scores(em.evidence, em.coefficients, em.noise)
-        self._score_location, self._score_scale = score_moments(
-            scores, em.labels.numpy(), em.n_classes
-        )
+        moments = score_moments(scores, em.labels.numpy(), em.n_classes)
+        self._score_location, self._score_scale = moments
 
     def _record_check(self, check: LabelCheck, targets: NDArray[np.int64]) -> None:
         agrees = check.predicted == targets[check.rows]

@@ -17,6 +17,7 @@ from sksubtomo._utils._progress import Progress
 from sksubtomo.alignment import (
     LabelCheck,
     MultiReferenceEM,
+    Stage,
     TiltGeometry,
     leave_one_out,
     likelier_geometry,
@@ -186,6 +187,12 @@ def fit_quality(em: MultiReferenceEM, check: LabelCheck) -> tuple[float, float]:
     """
     agrees = em.known.argmax(dim=1).numpy()[check.rows] == check.predicted
     return float(agrees.mean()) if len(agrees) else 0.0, em.log_likelihood
+
+
+def fit_progress(stages: list[Stage], n_init: int, *, shown: bool) -> Progress:
+    """Return the bar of a fit."""
+    n_iter = n_init * sum(n for *_, n in stages)
+    return Progress("Fitting references", n_iter, "iteration", shown=shown)
 
 
 def reporter(bar: Progress) -> Callable[[dict[str, Any]], None]:
