@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -322,16 +323,17 @@ def _predicted(found: Found, stack: SubtomogramStack, bar: Progress) -> NDArray[
 
     from sksubtomo.parallel import parallel_predict
 
-    classifier, method = found.model.classifier, "predict_proba"
+    predict = partial(parallel_predict, found.model.classifier)
     if found.poses is not None:
-        classifier, method = PosePredictor(classifier), "predict_poses"
+        predictor = PosePredictor(found.model.classifier)
+        predict = partial(parallel_predict, predictor, method="predict_poses")
     n_workers = joblib.effective_n_jobs(None)
     n_rows = _ROWS_ALONE if n_workers == 1 else _ROWS_PER_WORKER * n_workers
     parts = []
     for start in range(0, len(stack), n_rows):
         part = stack[start : start + n_rows] if len(stack) > n_rows else stack
         with lost_workers_told():
-            parts.append(parallel_predict(classifier, part, method=method))
+            parts.append(predict(part))
         bar.update(len(part))
     return np.concatenate(parts)
 
