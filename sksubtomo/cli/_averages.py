@@ -65,7 +65,9 @@ def averages_folder(options: argparse.Namespace, classifier: Any = None) -> Path
     folder = options.averages
     if folder is None:
         folder = options.output.with_name(f"{options.output.stem}_averages")
-    _check(folder, overwrite=options.overwrite)
+    # A dry run does not make the folder of a job.
+    if getattr(options, "o", None) is None or not options.dry_run:
+        _check(folder, overwrite=options.overwrite)
     return folder
 
 

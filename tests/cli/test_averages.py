@@ -232,6 +232,9 @@ def test_dry_runs_write_no_averages(made):
     folder, *_ = made
     before = sorted(folder.rglob("*"))
     assert predict(folder, "dry.star", "--dry-run", "--quiet") == 0
+    job = ["--model", f"{folder}/model.joblib", "--o", f"{folder}/job", "--dry-run", "--quiet"]
+    particles = ["--in_parts", f"{folder}/particles.star", "--tomograms", f"{folder}/tomograms"]
+    assert main(["predict", *job, *particles]) == 0
     assert sorted(folder.rglob("*")) == before
 
 

@@ -165,3 +165,15 @@ def test_what_has_no_poses_is_refused(fitted):
     lines = MultiReferenceClassifier(random_state=0).fit(X[:, 0, 0], y)
     with pytest.raises(ValueError, match="have no poses"):
         lines.class_averages(X[:, 0, 0])
+
+
+def test_a_fit_shows_its_progress(fitted, capsys):
+    _, X, y, _ = fitted
+    given = {"stages": STAGES, "max_shift_voxels": 1.0, "random_state": 0, "n_init": 2}
+    hidden = np.where(np.arange(len(y)) < 16, y, -1)
+    MultiReferenceClassifier(verbose=1, **given).fit(X, hidden)
+    said = capsys.readouterr().err
+    assert "Fitting references: 100% (14 of 14 iterations)" in said
+    assert "log-likelihood" in said
+    MultiReferenceClassifier(**given).fit(X, hidden)
+    assert capsys.readouterr().err == ""
