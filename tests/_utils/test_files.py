@@ -46,9 +46,14 @@ def test_a_folder_is_replaced_as_a_whole_or_stays(tmp_path):
     (folder / "old").touch()
     with pytest.raises(FileExistsError), atomic_folder(folder):
         pass
-    with pytest.raises(ValueError, match="stop"), atomic_folder(folder, overwrite=True) as new:
-        (new / "half").touch()
-        raise ValueError("stop")
+
+    def stop_in_the_middle():
+        with atomic_folder(folder, overwrite=True) as new:
+            (new / "half").touch()
+            raise ValueError("stop")
+
+    with pytest.raises(ValueError, match="stop"):
+        stop_in_the_middle()
     assert [path.name for path in folder.iterdir()] == ["old"]
     with atomic_folder(folder, overwrite=True) as new:
         (new / "whole").touch()
