@@ -22,7 +22,7 @@ from sksubtomo.training import (
     Plan,
     PseudoLabelConsistency,
     ViewPolicy,
-    code_scale,
+    centers_features,
 )
 
 
@@ -151,7 +151,7 @@ class AutoencodingClassifier(ReconstructionMixin, BaseVolumeClassifier):
                 "n_classes": len(self.classes_),
                 "latent_dim": settings.latent_dim,
                 "reconstructs": reconstructs,
-                "code_scale": code_scale(reconstruction.sparsity),
+                "centers_features": centers_features(reconstruction.sparsity),
             },
             self._loss(settings, views, targets),
             views,

@@ -26,9 +26,10 @@ class AutoencoderTraining(Training):
     ----------
     sparsity : float or "relative", default="relative"
         Weight of the L1 norm of the code. "relative" is a hundredth of what the reconstruction
-        gains, and the initial code is scaled up, so that neither the penalty nor the first steps
-        kill the code; see :class:`JointLoss`. A number is the paper's loss, whose published code
-        has 1e-4: at low signal-to-noise ratios that costs more than a reconstruction can gain.
+        gains, see :class:`JointLoss`, and the features that the code is computed from are centered,
+        see :class:`~sksubtomo.networks.CenteredLinear`, so that neither the penalty nor the first
+        steps kill the code. A number is the paper's loss with the paper's network. Its published
+        code has 1e-4: at low signal-to-noise ratios that costs more than a reconstruction can gain.
     %(training_settings)s
     """
 
@@ -69,9 +70,10 @@ class Reconstruction(Settings):
         Liu et al. (2019), or 0 if ``alpha`` is 0.
     sparsity : float or "relative", default="relative"
         Weight of the L1 norm of the code. "relative" is a hundredth of what the reconstruction
-        gains, and the initial code is scaled up, so that neither the penalty nor the first steps
-        kill the code; see :class:`JointLoss`. A number is the paper's loss, whose published code
-        has 1e-4: at low signal-to-noise ratios that costs more than a reconstruction can gain.
+        gains, see :class:`JointLoss`, and the features that the code is computed from are centered,
+        see :class:`~sksubtomo.networks.CenteredLinear`, so that neither the penalty nor the first
+        steps kill the code. A number is the paper's loss with the paper's network. Its published
+        code has 1e-4: at low signal-to-noise ratios that costs more than a reconstruction can gain.
     measured_region : bool, default=False
         Whether the reconstruction error counts only what the tilts of ``augmentation`` measure.
     corruption : Corruption, default=None
