@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -67,3 +69,8 @@ class CenteredLinear(nn.Module):
             share = (1 / self.num_batches_tracked.clamp_min(1)).clamp_min(_MOMENTUM)
             self.running_mean.lerp_(mean, share)
         return mean
+
+
+def center_features_(encoder: Any) -> None:
+    """Let an encoder, as :class:`Encoder3d`, center what its dense layer reads, in place."""
+    encoder.to_code[1] = CenteredLinear(encoder.to_code[1])

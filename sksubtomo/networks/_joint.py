@@ -9,7 +9,7 @@ from torch import nn
 
 from sksubtomo._torch import PartSeeds
 from sksubtomo._utils._volumes import Shape3d
-from sksubtomo.networks._centered import CenteredLinear
+from sksubtomo.networks._centered import center_features_
 from sksubtomo.networks._settings import NetworkSettings, network_settings
 
 
@@ -96,7 +96,7 @@ class AutoencodingNetwork(nn.Module):
             with seeds.of("decoder"):
                 self.decoder = parts.decoder(volume_shape, latent_dim)
             if centers_features:
-                self.encoder.to_code[1] = CenteredLinear(self.encoder.to_code[1])
+                center_features_(self.encoder)
 
     def forward(
         self, volumes: torch.Tensor, labeled: torch.Tensor | None = None

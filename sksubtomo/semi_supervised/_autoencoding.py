@@ -64,7 +64,9 @@ class AutoencodingClassifier(ReconstructionMixin, BaseVolumeClassifier):
         One entry an epoch: ``train_loss``, ``train_cross_entropy``, ``train_reconstruction_error``
         (of standardized volumes), with consistency also ``train_inconsistency`` and
         ``train_kept_share``, the share of volumes compared that had a say; losses of volumes held
-        out with ``valid_``; and seconds, ``dur``.
+        out with ``valid_``; and seconds, ``dur``. If fewer than 20 volumes with a label are held
+        out, ``valid_stopping_loss`` is what early stopping compares: the loss without the
+        cross-entropy.
 
     See Also
     --------
