@@ -61,6 +61,13 @@ def simulate(snr, seed, n_per_class=60, **params):
     return VolumeNormalizer().fit_transform(noisy.X), np.asarray(clean.X), noisy.y
 
 
+def split(y, seed, n_train=380):
+    """Return the rows to train on, those to test on, and 8 labels a class of the former."""
+    rows = np.arange(len(y))
+    train, test = train_test_split(rows, train_size=n_train, stratify=y, random_state=seed)
+    return train, test, mask_labels(y[train], n_per_class=8, random_state=seed)
+
+
 def correlation(volumes, others):
     """Return the mean over pairs of volumes of their correlation coefficient; 0 of a constant."""
     pairs = [x.reshape(len(x), -1).astype(np.float64) for x in (volumes, others)]
@@ -107,9 +114,7 @@ def figures(classifier, X_test, y_test, clean):
 def run_one(sparsity, protocol, snr, seed, n_train=380, data=None, **params):
     """Return the row of a fit; `params` override those of the classifier."""
     X, clean, y = simulate(snr, seed) if data is None else data
-    rows = np.arange(len(X))
-    train, test = train_test_split(rows, train_size=n_train, stratify=y, random_state=seed)
-    given = mask_labels(y[train], n_per_class=8, random_state=seed)
+    train, test, given = split(y, seed, n_train)
     settings = {"batch_size": 32, **PROTOCOLS[protocol], "random_state": seed, **params}
     reconstruction = Reconstruction(sparsity=sparsity)
     classifier = AutoencodingClassifier(
