@@ -1,7 +1,12 @@
+import csv
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from sksubtomo.networks import Liu2019
+
+RESULTS = Path(__file__).parents[2] / "benchmarks/results/live_code.csv"
 
 
 @pytest.fixture
@@ -41,3 +46,16 @@ def test_rows_have_all_figures_and_are_computed_once(live_code, data, monkeypatc
     text = (tmp_path / "r.md").read_text()
     assert "| 0.0001 | 0.001 | 0.5 | 0 | 1 |" in text
     assert "| relative | 0.001 | 0.5 | 0 | 1 |" in text
+
+
+def test_stored_rows_bear_out_what_the_guide_says():
+    with open(RESULTS, newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["sparsity"] == "relative"]
+    assert {(row["snr"], row["seed"]) for row in rows} >= {
+        (snr, seed) for snr in ("0.5", "0.1") for seed in "012"
+    }
+    for row in rows:
+        assert row["live_units"] == "128"
+        assert float(row["spread"]) >= {"0.5": 0.1, "0.1": 0.02}[row["snr"]]
+        assert float(row["error"]) < float(row["error_pca32"]) < float(row["error_mean"])
+        assert float(row["correlation"]) < float(row["correlation_low_pass"])
