@@ -50,9 +50,10 @@ latent_dim : int, default={default}
     Estimators without a code refuse another value.
 sparsity : float or "relative", default={default}
     Weight of the L1 norm of the code. "relative" is a hundredth of what the reconstruction gains,
-    and the initial code is scaled up, so that neither the penalty nor the first steps kill the
-    code; see :class:`JointLoss`. A number is the paper's loss, whose published code has 1e-4: at
-    low signal-to-noise ratios that costs more than a reconstruction can gain.
+    see :class:`JointLoss`, and the features that the code is computed from are centered, see
+    :class:`~sksubtomo.networks.CenteredLinear`, so that neither the penalty nor the first steps
+    kill the code. A number is the paper's loss with the paper's network. Its published code has
+    1e-4: at low signal-to-noise ratios that costs more than a reconstruction can gain.
 optimizer : {{"adam", "adamw"}}, default={default}
     "adamw" decouples the weight decay from the gradient.
 betas : (float, float), default={default}

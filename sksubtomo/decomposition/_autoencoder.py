@@ -9,7 +9,7 @@ from sksubtomo._utils._docs import documented
 from sksubtomo.base import Uses
 from sksubtomo.decomposition._base import BaseAutoencoder
 from sksubtomo.networks import AutoencodingNetwork
-from sksubtomo.training import AutoencoderTraining, FitSettings, JointLoss, Plan, code_scale
+from sksubtomo.training import AutoencoderTraining, FitSettings, JointLoss, Plan, centers_features
 
 
 @documented
@@ -71,7 +71,7 @@ class Autoencoder(BaseAutoencoder):
                 "network": settings.network,
                 "n_classes": None,
                 "latent_dim": settings.latent_dim,
-                "code_scale": code_scale(sparsity),
+                "centers_features": centers_features(sparsity),
             },
             JointLoss(sparsity=sparsity),
             settings.views(),

@@ -1,5 +1,6 @@
 """Network architectures, as settings and as PyTorch modules; nothing about training."""
 
+from sksubtomo.networks._centered import CenteredLinear
 from sksubtomo.networks._contrastive import ContrastiveNetwork, ContrastiveOutput
 from sksubtomo.networks._gaussian import GaussianNoise
 from sksubtomo.networks._joint import AutoencodingNetwork, AutoencodingOutput
@@ -25,6 +26,7 @@ __all__ = [
     "NETWORKS",
     "AutoencodingNetwork",
     "AutoencodingOutput",
+    "CenteredLinear",
     "Classifier3d",
     "ConditionalOutput",
     "ConditionalVariationalNetwork",

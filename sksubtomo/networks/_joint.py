@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
 from sksubtomo._torch import PartSeeds
 from sksubtomo._utils._volumes import Shape3d
-from sksubtomo.networks._initialization import rescale_code_
+from sksubtomo.networks._centered import center_features_
 from sksubtomo.networks._settings import NetworkSettings, network_settings
 
 
@@ -48,11 +48,11 @@ class AutoencodingNetwork(nn.Module):
         Length of the code, where `network` does not state one. None leaves code and decoder out,
         which makes a supervised network.
     reconstructs : bool, default=True
-        Whether ``forward`` runs the decoder, which costs most of the time.
-    code_scale : float or "auto", default=1
-        Factor on the initial code, which the decoder's initial weights undo. "auto" is a
-        thousandth of the number of features that the code is computed from, but at least 1; it
-        keeps Adam's first steps from killing the code.
+        Whether ``forward`` computes the code and runs the decoder, which costs most of the time.
+    centers_features : bool, default=False
+        Whether the features that the code is computed from are centered over each batch, see
+        :class:`CenteredLinear`. It keeps Adam's first steps from killing the code. The paper's
+        network does not center them.
 
     Raises
     ------
@@ -75,7 +75,7 @@ class AutoencodingNetwork(nn.Module):
         network: str | NetworkSettings = "liu2019",
         latent_dim: int | None = 128,
         reconstructs: bool = True,
-        code_scale: float | Literal["auto"] = 1.0,
+        centers_features: bool = False,
     ) -> None:
         super().__init__()
         parts = network_settings(network)
@@ -95,8 +95,8 @@ class AutoencodingNetwork(nn.Module):
         if latent_dim is not None:
             with seeds.of("decoder"):
                 self.decoder = parts.decoder(volume_shape, latent_dim)
-            scale = None if code_scale == "auto" else code_scale
-            rescale_code_(self.encoder.to_code[1], self.decoder.from_code[0], scale)
+            if centers_features:
+                center_features_(self.encoder)
 
     def forward(
         self, volumes: torch.Tensor, labeled: torch.Tensor | None = None
@@ -117,8 +117,11 @@ class AutoencodingNetwork(nn.Module):
             The input, its code, reconstruction and logits. Logits of rows that the
             classifier did not see are 0.
         """
-        code, feature_map = self.encoder(volumes)
-        reconstruction = self.decoder(code) if self.reconstructs else None
+        if self.reconstructs:
+            code, feature_map = self.encoder(volumes)
+            reconstruction = self.decoder(code)
+        else:
+            code, feature_map, reconstruction = None, self.encoder.blocks(volumes), None
         logits = None if self.classifier is None else self._logits(feature_map, labeled)
         return AutoencodingOutput(volumes, code, reconstruction, logits)
 

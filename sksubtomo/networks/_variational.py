@@ -10,6 +10,7 @@ from torch import nn
 
 from sksubtomo._utils._docs import documented
 from sksubtomo._utils._volumes import Shape3d
+from sksubtomo.networks._centered import center_features_
 from sksubtomo.networks._gaussian import GaussianHead, GaussianNoise, log_of_noise
 from sksubtomo.networks._initialization import glorot_
 from sksubtomo.networks._settings import NetworkSettings, network_settings
@@ -30,7 +31,8 @@ class VariationalNetwork(nn.Module):
     """Variational autoencoder of volumes, M1 of Kingma et al.
 
     The encoder, with a dense layer of `n_hidden`, gives a Gaussian over codes; the decoder turns a
-    draw from it into the mean of a Gaussian over volumes.
+    draw from it into the mean of a Gaussian over volumes. The features that the dense layer reads
+    are centered, see :class:`CenteredLinear`; otherwise, Adam's first steps kill most of its units.
 
     Parameters
     ----------
@@ -65,6 +67,7 @@ class VariationalNetwork(nn.Module):
         parts = network_settings(network)
         latent_dim = self.latent_dim = parts.code_length(latent_dim)
         self.encoder = parts.encoder(volume_shape, n_hidden)
+        center_features_(self.encoder)
         self.posterior = GaussianHead(n_hidden, latent_dim)
         self.decoder = parts.decoder(volume_shape, latent_dim)
         self.draw = GaussianNoise()
@@ -117,7 +120,8 @@ class ConditionalVariationalNetwork(nn.Module):
 
     A classifier gives :math:`q(y | x)`; the encoder gives :math:`q(z | x, y)` and the decoder
     :math:`p(x | y, z)`, for every class :math:`y`, so that the sum over classes can be exact: time
-    and memory grow with their number.
+    and memory grow with their number. The features that the dense layer of a convolutional encoder
+    reads are centered, as in :class:`VariationalNetwork`.
 
     Parameters
     ----------
@@ -174,6 +178,7 @@ class ConditionalVariationalNetwork(nn.Module):
             self.log_noise = nn.Parameter(torch.full(volume_shape, math.log(noise_std)))
         else:
             encoder = parts.encoder(volume_shape, n_hidden)
+            center_features_(encoder)
             self.encoder = encoder
             self.classifier = parts.classifier(encoder.feature_shape, n_classes)
             self.decoder = parts.decoder(volume_shape, n_inputs)

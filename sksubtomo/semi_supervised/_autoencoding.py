@@ -21,7 +21,7 @@ from sksubtomo.training import (
     Plan,
     PseudoLabelConsistency,
     ViewPolicy,
-    code_scale,
+    centers_features,
 )
 
 
@@ -63,7 +63,9 @@ class AutoencodingClassifier(ReconstructionMixin, BaseVolumeClassifier):
         One entry an epoch: ``train_loss``, ``train_cross_entropy``, ``train_reconstruction_error``
         (of standardized volumes), with consistency also ``train_inconsistency`` and
         ``train_kept_share``, the share of volumes compared that had a say; losses of volumes held
-        out with ``valid_``; and seconds, ``dur``.
+        out with ``valid_``; and seconds, ``dur``. If fewer than 20 volumes with a label are held
+        out, ``valid_stopping_loss`` is what early stopping compares: the loss without the
+        cross-entropy.
 
     See Also
     --------
@@ -148,7 +150,7 @@ class AutoencodingClassifier(ReconstructionMixin, BaseVolumeClassifier):
                 **plan.network_params,
                 "latent_dim": settings.latent_dim,
                 "reconstructs": reconstructs,
-                "code_scale": code_scale(reconstruction.sparsity),
+                "centers_features": centers_features(reconstruction.sparsity),
             },
             loss=self._loss(settings, views, targets),
             views=views,

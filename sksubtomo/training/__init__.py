@@ -16,7 +16,7 @@ from sksubtomo.training._data import VolumeDataset, split_dataset, to_input, vol
 from sksubtomo.training._inference import collect, forward_batches, scaling_of
 from sksubtomo.training._losses import (
     JointLoss,
-    code_scale,
+    centers_features,
     labeled_cross_entropy,
     safe_divide,
     squared_errors,
@@ -76,8 +76,8 @@ __all__ = [
     "ViewPolicy",
     "VolumeDataset",
     "VolumeNet",
+    "centers_features",
     "choose_confident",
-    "code_scale",
     "collect",
     "epoch_figures",
     "forward_batches",

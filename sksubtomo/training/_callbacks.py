@@ -52,6 +52,8 @@ class EpochLog(Callback):
                 sums = {n: sum_over_processes(value) for n, value in self.sums_[training].items()}
                 for name, value in net.criterion_.summarize(sums).items():
                     net.history.record(f"{prefix}_{name}", value)
+                if not training:
+                    self._record_stopping_loss(net, sums)
         self.sums_ = {True: {}, False: {}}  # no tensors of a GPU in a pickle
         loss = net.history[-1, "train_loss"]
         if not math.isfinite(loss):
@@ -60,6 +62,13 @@ class EpochLog(Callback):
                 f"Lower learning_rate (now {net.lr:g}), or normalize the volumes, for example "
                 "with sksubtomo.preprocessing.VolumeNormalizer."
             )
+
+    def _record_stopping_loss(self, net: NeuralNet, sums: dict[str, torch.Tensor]) -> None:
+        """Record what early stopping compares, if the loss does not want it to be its whole."""
+        stopping_loss = getattr(net.criterion_, "stopping_loss", None)
+        value = None if stopping_loss is None else stopping_loss(sums)
+        if value is not None:
+            net.history.record("valid_stopping_loss", value)
 
 
 def epoch_figures(epoch: dict[str, Any]) -> dict[str, Any]:
@@ -74,7 +83,8 @@ def epoch_figures(epoch: dict[str, Any]) -> dict[str, Any]:
 class BestWeights(EarlyStopping):
     """Stop when the validation loss stays up, and go back to the weights of its minimum.
 
-    Epochs without validation (too few rows to hold any out, or a partial fit) pass unseen.
+    Epochs without validation (too few rows to hold any out, or a partial fit) pass unseen. With few
+    labels to validate on, ``valid_stopping_loss`` takes the place of ``valid_loss``.
 
     Parameters
     ----------
@@ -92,8 +102,10 @@ class BestWeights(EarlyStopping):
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Compare with the best loss so far."""
-        if self.monitor not in net.history[-1]:
+        if "valid_loss" not in net.history[-1]:
             return
+        few = "valid_stopping_loss" in net.history[-1]
+        self.monitor = "valid_stopping_loss" if few else "valid_loss"
         try:
             super().on_epoch_end(net, **kwargs)
         except KeyboardInterrupt:

@@ -21,6 +21,8 @@ _COUNTS = ("n_volumes", "n_views", "n_compared", "class_weight")
 
 # Of what a reconstruction gains, the share that sparsity="relative" lets the code's norm cost.
 _SPARSITY_SHARE = 0.01
+# Held-out labels from which on their cross-entropy has a say in when to stop: a tenth of 200.
+_LEAST_LABELS_TO_STOP_BY = 20
 _OF_SPARSITY = (
     *("activity", "weighted_error", "squared_error", "n_volumes", "volume_scatter", "n_free"),
 )
@@ -78,9 +80,12 @@ def with_shared_counts(sums: Sums) -> Sums:
     }
 
 
-def code_scale(sparsity: float | Literal["relative"]) -> float | Literal["auto"]:
-    """Return the scale of the initial code that goes with a sparsity: 1 with the paper's loss."""
-    return "auto" if sparsity == "relative" else 1.0
+def centers_features(sparsity: float | Literal["relative"]) -> bool:
+    """Return whether a network goes with a sparsity that centers what its code is computed from.
+
+    With a number, which is the paper's loss, it is the paper's network, which does not.
+    """
+    return sparsity == "relative"
 
 
 class JointLoss(nn.Module):
@@ -200,6 +205,25 @@ class JointLoss(nn.Module):
         figures = code_figures(sums) if "squared_error" in sums else {}
         return {**{name: float(value) for name, value in summary.items()}, **figures}
 
+    def stopping_loss(self, sums: Mapping[str, torch.Tensor]) -> float | None:
+        """Return what early stopping compares instead of the loss, from sums over validation.
+
+        That is the loss without the cross-entropy, if there are labels, but fewer than 20. The
+        cross-entropy of few labels rises as soon as the network is sure of a wrong class. It would
+        end the training, or undo it, long before the reconstruction is learned.
+
+        Returns
+        -------
+        loss : float or None
+            None is the loss itself.
+        """
+        if "squared_error" not in sums or "cross_entropy" not in sums:
+            return None
+        if not 0 < sums["n_labeled"] < _LEAST_LABELS_TO_STOP_BY:
+            return None
+        others = {name: value for name, value in sums.items() if name != "cross_entropy"}
+        return float(self._combine(others, others))
+
     @property
     def dead_code_remedy(self) -> str:
         """What to do if the code has died, a sentence."""
@@ -214,7 +238,8 @@ class JointLoss(nn.Module):
         sums: Sums = {}
         if output.logits is not None:
             total, weight = labeled_cross_entropy(output.logits, targets, self.class_weight)
-            sums = {"cross_entropy": total, "class_weight": weight}
+            n_labeled = (targets >= 0).sum()
+            sums = {"cross_entropy": total, "class_weight": weight, "n_labeled": n_labeled}
         if output.reconstruction is not None:
             errors = self._reconstruction_errors(output.volumes, output.reconstruction)
             weights = torch.where(targets >= 0, self.alpha, self.unlabeled_weight)

@@ -227,14 +227,28 @@ class TwoProcesses:
         monkeypatch.setattr(_distributed.distributed, "all_reduce", lambda tensor: tensor.mul_(2))
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_shared_batch_normalization(monkeypatch, dtype):
-    import torch
-
+def batch_norm():
     from sksubtomo.networks._batch_norm import BatchNorm
 
+    return BatchNorm(3)
+
+
+def centered_linear():
+    import torch
+
+    from sksubtomo.networks import CenteredLinear
+
+    torch.manual_seed(0)
+    return CenteredLinear(torch.nn.Linear(3, 2))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("make", [batch_norm, centered_linear])
+def test_statistics_of_a_shared_batch(monkeypatch, make, dtype):
+    import torch
+
     rows = torch.randn(50, 3, generator=torch.Generator().manual_seed(0)).to(getattr(torch, dtype))
-    shared, whole = BatchNorm(3), BatchNorm(3)
+    shared, whole = make(), make()
     expected = whole(torch.cat([rows, rows]).float())[:50]
     TwoProcesses(monkeypatch)
     torch.testing.assert_close(shared(rows), expected)

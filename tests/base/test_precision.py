@@ -50,7 +50,8 @@ def test_results_are_float32_and_close(mostly_hidden):
 def test_weights_stay_float32(mostly_hidden):
     model = fitted(Autoencoder(max_epochs=1), "bfloat16", *mostly_hidden)
     weights = model.net_.module_.state_dict().values()
-    assert {str(value.dtype) for value in weights} == {"torch.float32"}
+    # A counter of batches aside.
+    assert {str(value.dtype) for value in weights if value.ndim} == {"torch.float32"}
 
 
 def test_a_teacher_computes_in_the_same_precision(mostly_hidden):

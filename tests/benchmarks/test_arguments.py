@@ -37,7 +37,7 @@ def test_counts_are_positive(benchmark, capsys, text, message):
     "name",
     [
         *("clean_candidates", "compare", "joint_vs_supervised", "label_efficiency", "lazy_stack"),
-        *("picking", "same_accuracy", "simulation"),
+        *("live_code", "picking", "same_accuracy", "simulation"),
     ],
 )
 def test_every_script_writes_to_results_of_its_name(benchmark, monkeypatch, name):

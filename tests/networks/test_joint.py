@@ -58,23 +58,12 @@ def test_batch_norm_of_all_rows_sees_the_others():
 
 
 @pytest.mark.parametrize("kind", [Liu2019, ResNet])
-def test_scale_of_the_code_is_undone_by_the_decoder(kind):
-    plain = small_network(kind).eval()
-    scaled = small_network(kind, code_scale=8.0).eval()
-    batch = torch.randn(4, 1, 6, 5, 7)
-    torch.testing.assert_close(scaled.encode(batch), 8 * plain.encode(batch))
-    torch.testing.assert_close(scaled.reconstruct(batch), plain.reconstruct(batch))
-    torch.testing.assert_close(scaled.logits(batch), plain.logits(batch), rtol=0, atol=0)
-
-
-def test_automatic_scale_grows_with_the_number_of_features():
-    def first_weight(shape, n_filters, **params):
-        torch.manual_seed(0)
-        parts = Liu2019(n_filters=n_filters, latent_dim=2)
-        network = AutoencodingNetwork(shape, None, network=parts, **params)
-        return network.encoder.to_code[1].weight[0, 0].item()
-
-    # 4 * 3 * 3 * 4 features, and 32 * 5 * 5 * 5.
-    small, large = ((6, 5, 7), 4), ((10, 10, 10), 32)
-    assert first_weight(*small, code_scale="auto") == first_weight(*small)
-    assert first_weight(*large, code_scale="auto") == pytest.approx(4 * first_weight(*large))
+def test_centered_features_begin_with_the_same_weights(kind):
+    plain, centered = small_network(kind), small_network(kind, centers_features=True)
+    expected = plain.state_dict()
+    found = {name: values for name, values in centered.state_dict().items() if name in expected}
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+    assert {*centered.state_dict()} - {*expected} == {
+        "encoder.to_code.1.running_mean",
+        "encoder.to_code.1.num_batches_tracked",
+    }

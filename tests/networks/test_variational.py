@@ -6,6 +6,7 @@ import torch
 
 from sksubtomo.networks import ConditionalVariationalNetwork, Liu2019, VariationalNetwork
 from sksubtomo.networks._gaussian import GaussianHead, GaussianNoise
+from sksubtomo.training import ConditionalVariationalLoss, VariationalLoss
 
 SIZES = {"network": Liu2019(n_filters=4), "n_hidden": 6, "latent_dim": 5}
 
@@ -83,3 +84,25 @@ def test_log_variance_is_bounded():
     _, log_variance = head(torch.full((1, 3), 1e9, requires_grad=True))
     assert (log_variance.abs() <= 10).all()
     assert torch.isfinite(log_variance.exp()).all()
+
+
+@pytest.mark.parametrize("kind", ["variational", "conditional"])
+def test_first_steps_leave_the_hidden_units_alive(kind):
+    """Without centered features, 3 to 11 of the 64 live after four steps."""
+    generator = torch.Generator().manual_seed(0)
+    mean = 2 * torch.randn(8, 8, 8, generator=generator)
+    volumes = mean + torch.randn(32, 1, 8, 8, 8, generator=generator)
+    torch.manual_seed(0)
+    sizes = {"network": Liu2019(n_blocks=1), "n_hidden": 64, "latent_dim": 4}
+    if kind == "variational":
+        network, loss = VariationalNetwork((8, 8, 8), **sizes), VariationalLoss()
+    else:
+        network = ConditionalVariationalNetwork((8, 8, 8), 2, **sizes)
+        loss = ConditionalVariationalLoss()
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
+    for _ in range(4):
+        optimizer.zero_grad()
+        loss(network(volumes), torch.full((32,), -1)).backward()
+        optimizer.step()
+    hidden, _ = network.encoder(volumes)
+    assert int((hidden.std(dim=0) > 1e-6).sum()) == 64

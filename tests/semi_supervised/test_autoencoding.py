@@ -85,7 +85,7 @@ def test_alpha_zero_with_all_labels_is_supervised_training(easy_volumes):
 
     untrained = initial_network(clf, X, y)
     encoder = Encoder3d((8, 8, 8), n_filters=4, latent_dim=6)
-    encoder.load_state_dict(untrained.encoder.state_dict())
+    encoder.blocks.load_state_dict(untrained.encoder.blocks.state_dict())
     classifier = Classifier3d(encoder.feature_shape, 3)
     classifier.load_state_dict(untrained.classifier.state_dict())
     classifier.layers[1].reset_running_stats()
@@ -352,18 +352,35 @@ def test_doubled_class_weight_equals_doubled_rows(easy_volumes):
     )
 
 
-def test_early_stopping_goes_back_to_the_best_epoch(mostly_hidden):
+@pytest.mark.parametrize(
+    ("params", "watched"),
+    [({}, "valid_stopping_loss"), ({"alpha": 0}, "valid_loss")],
+)
+def test_early_stopping_goes_back_to_the_best_epoch(mostly_hidden, params, watched):
     X, y = mostly_hidden
-    params = {"learning_rate": 0.02, "max_epochs": 60, "early_stopping": True}
+    params = {"learning_rate": 0.02, "max_epochs": 60, "early_stopping": True, **params}
     training = Training(n_iter_no_change=3, validation_fraction=0.3)
     clf = quick(training=training, **params).fit(X, y)
-    losses = [epoch["valid_loss"] for epoch in clf.history_]
+    losses = [epoch[watched] for epoch in clf.history_]
     assert clf.n_iter_ < 60
     best = int(np.argmin(losses)) + 1
     assert clf.n_iter_ - best <= 4
     training = clone(training).set_params(n_iter_no_change=60)
     again = quick(training=training, **{**params, "max_epochs": best}).fit(X, y)
     assert np.array_equal(clf.predict_proba(X), again.predict_proba(X))
+
+
+def test_early_stopping_does_not_undo_the_reconstruction_for_few_labels(easy_volumes):
+    """Cross-entropy of few held-out labels only rises here, since they are wrong."""
+    X, y = easy_volumes
+    training = Training(n_iter_no_change=3)
+    clf = quick(max_epochs=8, early_stopping=True, training=training)
+    for n_val, n_kept in ((12, 8), (30, 4)):
+        y_wrong = (y[:n_val] + 1) % 3
+        clf.fit(X, y, X_val=X[:n_val], y_val=y_wrong)
+        losses = [epoch["valid_loss"] for epoch in clf.history_]
+        assert losses[0] < losses[1] < losses[2] < losses[3]
+        assert clf.n_iter_ == n_kept
 
 
 def test_verbose_shows_progress(mostly_hidden, capsys):

@@ -99,6 +99,26 @@ def test_summary_of_an_epoch_weighs_labels_not_batches(output):
     )
 
 
+def test_few_labels_do_not_decide_when_to_stop(output):
+    criterion = JointLoss(alpha=0.5, beta=2.0, class_weight=torch.tensor([0.2, 1.0, 3.0]))
+    whole = criterion(output, CODES)
+    n_labeled = int((CODES >= 0).sum())
+    assert criterion.sums["n_labeled"] == n_labeled
+    summary = criterion.summarize(criterion.sums)
+    expected = float(whole.detach()) - 2.0 * summary["cross_entropy"]
+    assert criterion.stopping_loss(criterion.sums) == pytest.approx(expected, rel=1e-5)
+    for n, few in ((0, False), (1, True), (19, True), (20, False)):
+        sums = {**criterion.sums, "n_labeled": torch.tensor(n)}
+        assert (criterion.stopping_loss(sums) is not None) == few
+
+
+@pytest.mark.parametrize("left_out", ["reconstruction", "logits"])
+def test_loss_of_one_branch_decides_when_to_stop_as_a_whole(output, left_out):
+    criterion = JointLoss()
+    criterion(output._replace(**{left_out: None}), CODES)
+    assert criterion.stopping_loss(criterion.sums) is None
+
+
 # --- The weight of the sparsity ------------------------------------------------------------------
 
 
