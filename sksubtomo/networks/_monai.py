@@ -121,6 +121,8 @@ def _remove_head(network: nn.Module) -> int:
 
 def _check_box(name: str, network: nn.Module, volume_shape: Shape3d) -> None:
     """Run an empty volume through the network, for it alone knows the boxes that it can take."""
+    if next(network.parameters()).is_meta:  # weights are still to come, of a network that was run
+        return
     try:
         with torch.no_grad():
             network.eval()(torch.zeros(1, 1, *volume_shape))

@@ -42,8 +42,8 @@ ESTIMATORS: dict[str, tuple[str, ...]] = {
     "sklearn.neighbors": ("KNeighborsClassifier", "NearestCentroid", "NearestNeighbors"),
     "sklearn.pipeline": ("FeatureUnion", "Pipeline"),
     "sklearn.preprocessing": (
-        *("LabelEncoder", "MaxAbsScaler", "MinMaxScaler", "Normalizer", "PowerTransformer"),
-        *("QuantileTransformer", "RobustScaler", "StandardScaler"),
+        *("LabelBinarizer", "LabelEncoder", "MaxAbsScaler", "MinMaxScaler", "Normalizer"),
+        *("PowerTransformer", "QuantileTransformer", "RobustScaler", "StandardScaler"),
     ),
     "sklearn.semi_supervised": ("LabelPropagation", "LabelSpreading"),
     "sklearn.svm": ("LinearSVC", "NuSVC", "SVC"),

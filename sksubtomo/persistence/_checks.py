@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from sksubtomo.persistence._allowed import is_part
+
 _METRICS = {"euclidean", "manhattan", "chebyshev", "minkowski"}
 # Finely sampled spectra are indexed by 32 bits.
 _LARGEST_BOX, _LARGEST_MAP = 4096, 512
@@ -27,7 +29,7 @@ def check_object(name: str, made: Any) -> None:
         If attributes do not go together.
     """
     check = _CHECKS.get(name)
-    if check is not None:
+    if check is not None and (is_part(name) or any(key.endswith("_") for key in vars(made))):
         check(made)
 
 
@@ -71,7 +73,8 @@ def _neighbors(made: Any) -> None:
     rows = made._fit_X
     _require(rows.ndim == 2 and rows.dtype in (np.float32, np.float64))
     _require(isinstance(made.metric, str) and made.effective_metric_ in _METRICS)
-    _require(set(made.effective_metric_params_) <= {"p"})
+    params = {k: v for k, v in made.effective_metric_params_.items() if v is not None}
+    _require(set(params) <= {"p"} and all(type(v) in (int, float) for v in params.values()))
     _require(isinstance(made.leaf_size, (int, np.integer)) and made.leaf_size >= 1)
     _require(made.n_features_in_ == rows.shape[1] and made.n_samples_fit_ == len(rows))
     if hasattr(made, "classes_"):

@@ -127,12 +127,13 @@ class Decoder:
     def _object(self, node: dict[str, Any], depth: int) -> Any:
         name = node["object"]
         kind = allowed_class(name)
+        # In the order in which they were written, since later ones refer to earlier ones.
+        params = self._members(node.get("params", {}), depth)
         state = self._members(node["state"], depth)
         for key in state:
             _check_attribute(kind, key)
         if is_part(name):
             return _part(name, kind, state)
-        params = self._members(node["params"], depth)
         unknown = sorted(set(params) - set(kind._get_param_names()))
         if unknown:
             raise ValueError(f"{kind.__name__} has no parameters {unknown} in this version")

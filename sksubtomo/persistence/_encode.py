@@ -14,6 +14,7 @@ from sklearn.utils import Bunch
 
 from sksubtomo._utils._messages import shorten
 from sksubtomo.persistence._allowed import is_part, name_of_class
+from sksubtomo.persistence._checks import check_object
 
 #: Objects within objects; readers refuse more.
 DEEPEST = 64
@@ -197,6 +198,12 @@ class Encoder:
     def _object(self, value: Any, path: str, depth: int) -> Any:
         name = name_of_class(type(value))
         assert name is not None
+        try:
+            check_object(name, value)
+        except (AttributeError, ValueError) as error:
+            raise ValueError(
+                f"{path} is a {type(value).__name__} of a kind that a model file cannot hold."
+            ) from error
         return self._once(value, lambda: self._members(name, value, path, depth))
 
     def _members(self, name: str, value: Any, path: str, depth: int) -> Any:

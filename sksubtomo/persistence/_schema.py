@@ -54,8 +54,8 @@ def migrated(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _from_1(document: dict[str, Any]) -> dict[str, Any]:
-    """Add what schema 2 has: the order of arrays in memory, and room for metadata."""
-    arrays = [{**one, "order": "C"} for one in document["arrays"]]
+    """Add what schema 2 has: the order of arrays in memory, their checksums, and metadata."""
+    arrays = [{**one, "order": "C", "sum": None} for one in document["arrays"]]
     return {"metadata": {"map": {}}, **document, "arrays": arrays, "schema": 2}
 
 
