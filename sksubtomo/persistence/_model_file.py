@@ -136,7 +136,16 @@ def load_model(path: str | os.PathLike[str]) -> Any:
         model = decoder.decode(document["model"])
         if not hasattr(model, "get_params"):
             raise ValueError("it holds no estimator")
-    _warn_of_versions(document)
+        written, others = _inconsistent(document)
+    for name in others:
+        warnings.warn(
+            InconsistentVersionWarning(
+                estimator_name=name,
+                current_sklearn_version=sklearn.__version__,
+                original_sklearn_version=written,
+            ),
+            stacklevel=2,
+        )
     return model
 
 
@@ -202,21 +211,13 @@ def _class_names(node: Any) -> str:
     return f"{name}({' > '.join(steps)})"
 
 
-def _warn_of_versions(document: dict[str, Any]) -> None:
-    written = str(document["versions"].get("scikit-learn"))[:40]
+def _inconsistent(document: dict[str, Any]) -> tuple[str, list[str]]:
+    """Return scikit-learn's version of a file, and which estimators were fitted with another."""
+    written = str(document["versions"]["scikit-learn"])[:40]
     if written == sklearn.__version__:
-        return
-    for name in sorted(_names(document["model"])):
-        if name.startswith("sklearn.") and name not in _WITHOUT_STATE:
-            kind = name.rpartition(".")[2]
-            warnings.warn(
-                InconsistentVersionWarning(
-                    estimator_name=kind,
-                    current_sklearn_version=sklearn.__version__,
-                    original_sklearn_version=written,
-                ),
-                stacklevel=3,
-            )
+        return written, []
+    names = sorted(_names(document["model"]) - _WITHOUT_STATE)
+    return written, [name.rpartition(".")[2] for name in names if name.startswith("sklearn.")]
 
 
 #: Of scikit-learn, but nothing is fitted in them.
