@@ -36,6 +36,14 @@ class IdentityPose:
         """Return coefficients with a new axis for the one shift."""
         return coefficients[:, np.newaxis]
 
+    def unshift_each(self, coefficients: torch.Tensor, which: torch.Tensor) -> torch.Tensor:
+        """Return coefficients as they are."""
+        return coefficients
+
+    def unshifted(self, coefficients: torch.Tensor) -> torch.Tensor:
+        """Return coefficients as they are."""
+        return coefficients
+
     def templates(self, maps: torch.Tensor) -> torch.Tensor:
         """Return maps as coefficients, (n_classes, 1, n_values)."""
         return maps.flatten(1)[:, np.newaxis]

@@ -168,8 +168,24 @@ class PoseGrid:
 
     def unshift(self, coefficients: torch.Tensor) -> torch.Tensor:
         """Return coefficients with every shift undone, (n, n_shifts, 2 n_frequencies), real."""
-        moved = coefficients[:, np.newaxis] * self._phases.to(coefficients.device)
-        return torch.cat([moved.real, moved.imag], dim=-1)
+        return self.unshifted(coefficients[:, np.newaxis] * self._phases.to(coefficients.device))
+
+    def unshift_each(self, coefficients: torch.Tensor, which: torch.Tensor) -> torch.Tensor:
+        """Return coefficients with one shift of each undone, (n, 2 n_frequencies), real."""
+        return self.unshifted(coefficients * self._phases.to(coefficients.device)[which])
+
+    def unshifted(self, coefficients: torch.Tensor) -> torch.Tensor:
+        """Return coefficients as they are, (n, 2 n_frequencies), real."""
+        return torch.cat([coefficients.real, coefficients.imag], dim=-1)
+
+    def shift(self, values: torch.Tensor) -> torch.Tensor:
+        """Return real coefficients in every shift, (n_shifts, n, 2 n_frequencies), real.
+
+        The adjoint of :meth:`unshift`: scalar products with these are those with the volumes whose
+        shifts are undone.
+        """
+        spectra = torch.complex(*values.chunk(2, dim=-1))
+        return self.unshifted(self._phases.conj().to(values.device)[:, np.newaxis] * spectra)
 
     def templates(self, maps: torch.Tensor) -> torch.Tensor:
         """Return all rotations of maps, (n_classes, n_rotations, 2 n_frequencies), real."""
