@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sksubtomo.alignment._expectation import PosePosterior, expectation, posterior_sums
+from sksubtomo.alignment._expectation import expectation
 from sksubtomo.alignment._proportions import class_evidence
 from sksubtomo.alignment._spectra import Poses
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Labeled volumes that are left out, one at a time, at most; and so many of them at once.
 _MOST_ROWS = 60
-_ROWS_AT_ONCE = 8
+_ROWS_AT_ONCE = 16
 # Inverted contrast has to be more likely by this, in natural logarithms.
 _CLEAR_LOG = 3.0
 # A reference of fewer other volumes says nothing of the one that is left out.
@@ -101,55 +101,48 @@ def _own_evidence(
     """
     # One entry for each row and reference of its class.
     place, reference = (em.owner == targets[:, np.newaxis]).nonzero().T
-    sums, weights = _own_sums(last, rows, place, reference)
-    sums = last.sums[reference] - sums
-    weights = (last.weights[reference] - weights).clamp_min(0.0)
-    counts = weights.sum(dim=1)
+    own = [_contribution(last, *pair) for pair in zip(rows[place], reference, strict=True)]
+    counts = last.counts[reference] - torch.stack([count for _, count in own])
     some = (counts >= _LEAST_VOLUMES).nonzero()[:, 0]
     both = torch.full((len(rows), 2), torch.nan)
     if not len(some):
         return both
+    grids = last.grids[reference] - torch.stack([grid for grid, _ in own])
+    # Precisions are not negative; rounding may make them so.
+    grids[:, -1].clamp_min_(0.0)
     place, counts = place[some], counts[some]
-    white = last.noise[last.poses.shells].rsqrt()
     signal = last.poses.signal_power(last.power, last.noise)
-    maps = last.poses.wiener_update(sums[some] * white, weights[some], white.square(), signal)
-    variance = em.map_errors(last.poses, counts, last.noise, signal)
     pairs = place == torch.arange(len(rows))[:, np.newaxis]
     evidence = expectation(
         poses,
-        data[rows],
-        torch.cat([maps, -maps]),
+        torch.cat([data[rows], -data[rows]]),
+        last.poses.wiener_update(grids[some], signal),
         em.noise,
-        variance=variance[:, : int(poses.shells.max()) + 1].repeat(2, 1),
-        pairs=pairs.repeat(1, 2),
+        variance=em.map_errors(last.poses, counts, last.noise, signal)[
+            :, : int(poses.shells.max()) + 1
+        ],
+        pairs=pairs.repeat(2, 1),
         keep_poses=False,
         # Of so few volumes, a search saves no time.
         coverage=1.0,
         device=em.device,
     ).log_evidence
-    evidence = evidence.view(len(rows), 2, len(maps)).logsumexp(dim=2)
-    n_own = pairs.sum(dim=1)[:, np.newaxis]
+    evidence = evidence.logsumexp(dim=1).view(2, -1).T
+    n_own = pairs.sum(dim=1, keepdim=True)
     return torch.where(n_own > 0, evidence - n_own.log(), both)
 
 
-def _own_sums(
-    last: LastStep, rows: torch.Tensor, place: torch.Tensor, reference: torch.Tensor
+def _contribution(
+    last: LastStep, row: torch.Tensor, reference: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return what each of these rows added to each of these references."""
-    columns = last.result.posterior
-    assert columns is not None
-    local = torch.full((len(last.data),), -1)
-    local[rows] = torch.arange(len(rows))
-    number = torch.full((len(rows), len(last.sums)), -1)
-    number[place, reference] = torch.arange(len(place))
-    mine = (local[columns.rows] >= 0).nonzero()[:, 0]
-    own = local[columns.rows[mine]]
-    entry = number[own, columns.targets[mine]]
-    some = entry >= 0
-    alone = PosePosterior(
-        own[some], entry[some], columns.poses[mine[some]], columns.weights[mine[some]]
-    )
-    shares = torch.zeros(len(rows), len(place))
-    shares[place, torch.arange(len(place))] = last.shares[rows[place], reference]
-    result = last.result._replace(templates=last.result.templates[reference], posterior=alone)
-    return posterior_sums(last.poses, last.data[rows], last.noise, result, shares)
+    """Return what a volume added to the grids of a reference, and how much it counted."""
+    assert last.result.posterior is not None
+    rows, targets, poses, weights = last.result.posterior
+    mine = ((rows == row) & (targets == reference)).nonzero()[:, 0]
+    shift, rotation = np.divmod(poses[mine].numpy(), len(last.poses.rotations))
+    weight = weights[mine] * last.shares[row, reference]
+    precision = 1 / last.noise[last.poses.shells]
+    moved = last.poses.unshift_each(last.data[row].expand(len(mine), -1), torch.from_numpy(shift))
+    sums = moved * precision * weight[:, np.newaxis]
+    grids = last.poses.accumulate(sums[np.newaxis], weight[np.newaxis], precision, rotation)
+    return grids[0], weight.sum()

@@ -36,7 +36,11 @@ _NEGLIGIBLE_SHARE = 1e-4
 
 
 class LastStep(NamedTuple):
-    """What the last iteration averaged, and the noise it assumed."""
+    """What the last iteration averaged, and the noise it assumed.
+
+    ``grids`` and ``counts``: what :meth:`PoseGrid.accumulate` made of it, and how many volumes each
+    reference has.
+    """
 
     poses: Poses
     data: torch.Tensor
@@ -44,8 +48,8 @@ class LastStep(NamedTuple):
     noise: torch.Tensor
     result: Expectation
     shares: torch.Tensor
-    sums: torch.Tensor
-    weights: torch.Tensor
+    grids: torch.Tensor
+    counts: torch.Tensor
 
 
 class MultiReferenceEM:
@@ -319,12 +323,12 @@ class MultiReferenceEM:
     ) -> None:
         noise = self.noise[: len(power)]
         sums, weights = posterior_sums(poses, data, noise, result, shares)
-        self.last = LastStep(poses, data, power, noise, result, shares, sums, weights)
         white = noise[poses.shells].rsqrt()
+        grids, counts = poses.accumulate(sums * white, weights, white.square()), weights.sum(dim=1)
+        self.last = LastStep(poses, data, power, noise, result, shares, grids, counts)
         signal = poses.signal_power(power, noise)
-        solved = poses.wiener_update(sums * white, weights, white.square(), signal)
+        solved = poses.wiener_update(grids, signal)
         # Without a volume, a reference stays as it was.
-        counts = weights.sum(dim=1)
         some = counts > 0
         self.maps = torch.where(some.view(-1, 1, 1, 1), solved, self.maps)
         variance = self.map_errors(poses, counts, noise, signal)

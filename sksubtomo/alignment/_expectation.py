@@ -11,9 +11,9 @@ import torch
 from sksubtomo.alignment._search import PoseScores, Templates, all_scores, subspace_search
 from sksubtomo.alignment._spectra import Poses
 
-# Log-likelihoods of one reference that are held at once, so many that they stay in the cache of a
-# processor core, or keep a GPU busy; most volumes in a chunk; and poses that are added up at once.
-_VALUES_PER_CHUNK = 2**18
+# Values that are held at once, a bound on memory; most volumes in a chunk; and poses that are added
+# up at once.
+_VALUES_PER_CHUNK = 2**20
 _VALUES_ON_GPU = 2**26
 _LARGEST_CHUNK = 1024
 _ENTRIES_PER_CHUNK = 1024
@@ -111,9 +111,10 @@ def expectation(
     evidence = torch.full((len(coefficients), n_references), -torch.inf)
     best = torch.zeros(len(coefficients), n_references, dtype=torch.int64)
     parts = [PosePosterior(*(torch.empty(0, dtype=t) for t in _POSTERIOR_DTYPES))]
-    n_poses = n_rotations * len(poses.shifts)
+    n_shifts, n_values = len(poses.shifts), templates.whitened.shape[2]
+    values_per_row = n_shifts * (n_values if search else n_references * n_rotations)
     values_per_chunk = _VALUES_PER_CHUNK if torch.device(device).type == "cpu" else _VALUES_ON_GPU
-    size = min(_LARGEST_CHUNK, max(1, values_per_chunk // n_poses))
+    size = min(_LARGEST_CHUNK, max(1, values_per_chunk // values_per_row))
     for rows, asked in _chunks(len(coefficients), pairs, size):
         own = coefficients[rows].to(device)
         if search is None:
@@ -126,7 +127,7 @@ def expectation(
         power = (poses.unshifted(own) * templates.white).square()
         known = templates.known
         density = (power @ (1 - known).T + known.log().sum(dim=1)) / 2
-        evidence[rows] = (log.view(density.shape) + density - np.log(n_poses)).cpu()
+        evidence[rows] = (log.view(density.shape) + density - np.log(n_rotations * n_shifts)).cpu()
         best[rows] = pose.view(density.shape).cpu()
         if keep_poses:
             parts.append(_probable(found, relative, rows, n_references, n_rotations))

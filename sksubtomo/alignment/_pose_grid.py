@@ -256,17 +256,14 @@ class PoseGrid:
         """
         return 1 / (counts[:, np.newaxis] * self.coverage / noise + 1 / signal)
 
-    def wiener_update(
+    def accumulate(
         self,
         sums: torch.Tensor,
         weights: torch.Tensor,
         precision: torch.Tensor,
-        signal: torch.Tensor,
+        among: NDArray[np.intp] | None = None,
     ) -> torch.Tensor:
-        """Return the most probable maps, given what was measured in every pose.
-
-        Wiener's filter: sums over noise power are divided by weights over noise power, plus the
-        inverse of the power that maps have beforehand.
+        """Bring what was measured in every rotation into the frame of the references.
 
         Parameters
         ----------
@@ -276,6 +273,30 @@ class PoseGrid:
             How many volumes, in sums of probabilities.
         precision : Tensor of shape (2 n_frequencies,)
             Inverse noise power.
+        among : ndarray of int, optional
+            The rotations of the grid that `sums` has; by default all.
+
+        Returns
+        -------
+        grids : Tensor of shape (n_classes, 3, z, y, x)
+            Real and imaginary parts of the sums in half of the finely sampled spectrum, and the
+            precision of both.
+        """
+        one = precision[: len(self.frequencies)]
+        counts = (weights[..., np.newaxis] * one)[:, np.newaxis]
+        values = torch.cat([sums.unflatten(-1, (2, -1)).movedim(-2, 1), counts], dim=1)
+        return self._sampling.adjoint(values.flatten(0, 1), among).unflatten(0, (len(sums), 3))
+
+    def wiener_update(self, grids: torch.Tensor, signal: torch.Tensor) -> torch.Tensor:
+        """Return the most probable maps, given what was measured in every pose.
+
+        Wiener's filter: sums over noise power are divided by weights over noise power, plus the
+        inverse of the power that maps have beforehand.
+
+        Parameters
+        ----------
+        grids : Tensor of shape (n_classes, 3, z, y, x)
+            From :meth:`accumulate`.
         signal : Tensor of shape (n_shells,)
             Power of a real coefficient of a map, beforehand.
 
@@ -283,10 +304,6 @@ class PoseGrid:
         -------
         maps : Tensor of shape (n_classes, inner_size, inner_size, inner_size)
         """
-        one = precision[: len(self.frequencies)]
-        counts = (weights[..., np.newaxis] * one)[:, np.newaxis]
-        values = torch.cat([sums.unflatten(-1, (2, -1)).movedim(-2, 1), counts], dim=1)
-        grids = self._sampling.adjoint(values.flatten(0, 1)).unflatten(0, (len(sums), 3))
         numerators, denominators = torch.complex(grids[:, 0], grids[:, 1]), grids[:, 2]
         # The other half space.
         numerators = numerators + _mirrored(numerators).conj()

@@ -15,10 +15,9 @@ from sksubtomo.alignment._spectra import Poses
 _RESIDUAL = 0.025
 _LARGEST_RESIDUAL = 5.0
 _LEAST_RESIDUAL = 0.01
-# Rotations that are so much less probable than the best, in natural logarithms, never matter; a
-# threshold is found by so many bisections; and so many standard deviations a score may be wrong.
-_LARGEST_MARGIN = 16.0
-_N_HALVINGS = 4
+# Thresholds below the best score, in natural logarithms, of which the last is always enough; and so
+# many standard deviations a score may be wrong.
+_MARGINS = (7.0, 10.0, 13.0, 16.0)
 _DEVIATIONS = 3.0
 # Principal components are those of templates this many times as many as their dimensions.
 _LEAST_OVERSAMPLING = 4
@@ -27,6 +26,10 @@ _LARGEST_FRACTION = 0.6
 # Ranks are multiples of this, and candidates are scored in blocks of so many templates.
 _RANK_STEP = 8
 _BLOCK = 32
+# Scores of one reference at once, so many that they stay in the cache of a processor core, or keep
+# a GPU busy.
+_VALUES_PER_PRODUCT = 2**18
+_VALUES_ON_GPU = 2**26
 
 
 class Templates(NamedTuple):
@@ -74,11 +77,11 @@ def all_scores(
         Which pairs to score, on the CPU; None is all.
     """
     n_references, n_rotations = templates.half.shape
-    values = poses.unshift(coefficients) * templates.white
+    values = poses.unshift(coefficients * templates.white[: coefficients.shape[1]])
     n, n_shifts, _ = values.shape
     scores = values.new_empty(n, n_references, n_rotations, n_shifts)
     for k in range(n_references):
-        own = _rows_of(asked, k, values.device)
+        own = _rows_of(asked, k, values.device, n)
         product = templates.weighted[k] @ values[own].flatten(0, 1).T
         product = product.view(n_rotations, -1, n_shifts) - templates.half[k, :, None, None]
         scores[own, k] = product.transpose(0, 1)
@@ -133,49 +136,52 @@ class SubspaceSearch:
 
     def scores(self, coefficients: torch.Tensor, asked: torch.Tensor | None) -> PoseScores:
         """Score candidates; see :func:`all_scores`."""
-        white = self.templates.white
-        parts = self.poses.unshifted(coefficients) * white
-        low = (parts @ self._basis).view(len(parts), len(self.poses.shifts), self._rank)
-        peaks = self._peaks(low, asked)
-        row, reference, rotation = self._candidates(peaks).nonzero().T
         n_references, n_rotations = self.templates.half.shape
-        values = self.poses.unshift(coefficients) * white
+        whitened = coefficients * self.templates.white[: coefficients.shape[1]]
+        parts = self.poses.unshifted(whitened)
+        low = (parts @ self._basis).view(len(parts), len(self.poses.shifts), self._rank)
+        rows = [_rows_of(asked, k, low.device, len(low)) for k in range(n_references)]
+        peaks = torch.cat([self._peaks(low, own, k) for k, own in enumerate(rows)])
+        row = torch.cat(rows)
+        counts = torch.tensor([len(own) for own in rows])
+        reference = torch.arange(n_references).repeat_interleave(counts).to(low.device)
+        deviation = self._deviation[reference, None]
+        place, rotation = self._candidates(peaks, deviation).nonzero().T
+        order = row[place].argsort(stable=True)
+        row, reference, rotation = row[place[order]], reference[place[order]], rotation[order]
+        values = self.poses.unshift(whitened)
         scores = self._exact(values, row, reference * n_rotations + rotation)
         return PoseScores(row * n_references + reference, rotation, scores)
 
-    def _peaks(self, low: torch.Tensor, asked: torch.Tensor | None) -> torch.Tensor:
-        """Return the best score of every rotation within the subspace, -inf where not asked."""
-        n_references, n_rotations = self.templates.half.shape
-        peaks = low.new_full((len(low), n_references, n_rotations), -torch.inf)
-        for k in range(n_references):
-            own = _rows_of(asked, k, low.device)
-            product = low[own].flatten(0, 1) @ self._low[k].T
-            peaks[own, k] = product.view(-1, low.shape[1], n_rotations).amax(dim=1)
-        return peaks.sub_(self.templates.half)
+    def _peaks(self, low: torch.Tensor, rows: torch.Tensor, k: int) -> torch.Tensor:
+        """Return the best score of every rotation of a reference within the subspace."""
+        n_rotations, n_shifts = len(self._low[k]), low.shape[1]
+        peaks = low.new_empty(len(rows), n_rotations)
+        size = _rows_per_product(low.device, n_rotations * n_shifts)
+        for start in range(0, len(rows), size):
+            product = low[rows[start : start + size]].flatten(0, 1) @ self._low[k].T
+            torch.amax(product.view(-1, n_shifts, n_rotations), 1, out=peaks[start : start + size])
+        return peaks.sub_(self.templates.half[k])
 
-    def _candidates(self, peaks: torch.Tensor) -> torch.Tensor:
+    def _candidates(self, peaks: torch.Tensor, deviation: torch.Tensor) -> torch.Tensor:
         """Return which rotations are candidates, as a mask of the shape of their best scores.
 
         Of thresholds below the best, the nearest that covers enough of the posterior is taken, and
         lowered by what the subspace may misjudge.
         """
-        top = peaks.amax(dim=2, keepdim=True)
-        below = (top - peaks).nan_to_num_(torch.inf, torch.inf)
-        relative = (-below.clamp_max(_LARGEST_MARGIN)).exp_()
-        allowed = self._uncovered * relative.sum(dim=2, keepdim=True)
-        margin = torch.full_like(top, _LARGEST_MARGIN)
-        step = _LARGEST_MARGIN / 2
-        for _ in range(_N_HALVINGS):
-            tried = margin - step
-            outside = torch.where(below > tried, relative, 0.0).sum(dim=2, keepdim=True)
-            margin = torch.where(outside <= allowed, tried, margin)
-            step /= 2
-        margin = margin.clamp_min(-math.log(self._uncovered))
-        return below <= margin + _DEVIATIONS * self._deviation[:, None]
+        below = peaks.amax(dim=1, keepdim=True) - peaks
+        relative = (-below.clamp_max(_MARGINS[-1])).exp_()
+        allowed = self._uncovered * relative.sum(dim=1, keepdim=True)
+        margin = torch.full_like(deviation, _MARGINS[-1])
+        for tried in _MARGINS[-2::-1]:
+            outside = (relative * (below > tried)).sum(dim=1, keepdim=True)
+            enough = outside <= allowed
+            if not enough.any():
+                break
+            margin[enough] = tried
+        return below <= margin.clamp_min(-math.log(self._uncovered)) + _DEVIATIONS * deviation
 
-    def _exact(
-        self, values: torch.Tensor, row: torch.Tensor, column: torch.Tensor
-    ) -> torch.Tensor:
+    def _exact(self, values: torch.Tensor, row: torch.Tensor, column: torch.Tensor) -> torch.Tensor:
         """Score templates in all shifts of the volume of each, (n_candidates, n_shifts)."""
         n, n_shifts, n_values = values.shape
         count = torch.bincount(row, minlength=n)
@@ -191,9 +197,7 @@ class SubspaceSearch:
         return product[slot].sub_(self.templates.half.flatten()[column, None])
 
 
-def subspace_search(
-    poses: Poses, templates: Templates, coverage: float
-) -> SubspaceSearch | None:
+def subspace_search(poses: Poses, templates: Templates, coverage: float) -> SubspaceSearch | None:
     """Return a search in the leading principal components of all templates.
 
     None where it would save no time: without poses, if nothing is to be left out, or if the
@@ -224,5 +228,11 @@ def subspace_search(
     return SubspaceSearch(poses, templates, vectors.flip(1)[:, :rank].contiguous(), coverage)
 
 
-def _rows_of(asked: torch.Tensor | None, k: int, device: torch.device) -> torch.Tensor | slice:
-    return slice(None) if asked is None else asked[:, k].nonzero()[:, 0].to(device)
+def _rows_of(asked: torch.Tensor | None, k: int, device: torch.device, n: int) -> torch.Tensor:
+    rows = torch.arange(n) if asked is None else asked[:, k].nonzero()[:, 0]
+    return rows.to(device)
+
+
+def _rows_per_product(device: torch.device, n_poses: int) -> int:
+    values = _VALUES_PER_PRODUCT if device.type == "cpu" else _VALUES_ON_GPU
+    return max(1, values // n_poses)

@@ -305,7 +305,9 @@ def test_known_poses_give_back_the_map():
     noise = 1e-4
     sums, weights = values[np.newaxis] / noise, torch.ones(1, len(rotations))
     precision = torch.full((len(poses.shells),), 1 / noise)
-    solved = poses.wiener_update(sums, weights, precision, torch.ones(6))[0].numpy()
+    solved = poses.wiener_update(poses.accumulate(sums, weights, precision), torch.ones(6))[
+        0
+    ].numpy()
     whole = make_poses(Rotation.identity(1), tilt_range_deg=90.0)
     expected = whole.to_maps(whole.coefficients(reference[np.newaxis]))[0].numpy()
     # Neither knows the mean of the map, which is not measured.
@@ -321,7 +323,9 @@ def test_maps_shrink_by_the_share_of_noise():
     rows = torch.tensor([[1.0, 2.0, 3.0, 4.0], [3.0, 2.0, 1.0, 0.0]])
     noise, signal = 0.5, torch.tensor([2.0])
     sums, weights = rows.sum(dim=0).view(1, 1, 4) / noise, torch.full((1, 1), 2.0)
-    solved = poses.wiener_update(sums, weights, torch.full((4,), 1 / noise), signal)
+    solved = poses.wiener_update(
+        poses.accumulate(sums, weights, torch.full((4,), 1 / noise)), signal
+    )
     torch.testing.assert_close(solved.flatten(), rows.mean(dim=0) * 2.0 / (2.0 + 0.5 / 2))
 
 
@@ -337,7 +341,9 @@ def test_class_without_volumes_stays_empty_and_finite():
     sums = torch.ones(2, n, len(poses.shells))
     weights = torch.ones(2, n)
     sums[1], weights[1] = 0, 0
-    maps = poses.wiener_update(sums, weights, torch.ones(len(poses.shells)), torch.ones(6))
+    maps = poses.wiener_update(
+        poses.accumulate(sums, weights, torch.ones(len(poses.shells))), torch.ones(6)
+    )
     assert maps.isfinite().all()
     assert not maps[1].any()
 
@@ -356,7 +362,9 @@ def test_iterations_raise_the_likelihood():
         result = expectation(poses, data, maps, fixed)
         likelihoods.append(float(result.log_evidence.mean()))
         sums, weights = posterior_sums(poses, data, fixed, result, all_of_one(data))
-        maps = poses.wiener_update(sums, weights, torch.ones(len(poses.shells)), signal)
+        maps = poses.wiener_update(
+            poses.accumulate(sums, weights, torch.ones(len(poses.shells))), signal
+        )
     gains = np.diff(likelihoods)
     # The prior of the maps is a part of what rises, and improbable poses are left out.
     assert gains[0] > 10
