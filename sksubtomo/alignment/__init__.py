@@ -34,6 +34,7 @@ from sksubtomo.alignment._stages import (
     check_cubes,
     check_stages,
     frozen_iterations,
+    shifts_along_axis,
     stage_poses,
     volume_blocks,
 )
@@ -72,6 +73,7 @@ __all__ = [
     "refine_poses",
     "shell_power",
     "shift_grid",
+    "shifts_along_axis",
     "stage_poses",
     "starting_rows",
     "volume_blocks",

@@ -16,9 +16,11 @@ from sksubtomo.alignment._pose_grid import PoseGrid, shift_grid
 from sksubtomo.alignment._spectra import Poses
 from sksubtomo.geometry import rotation_grid
 
-#: Shells, angular step in degrees, shifts along an axis, iterations.
-Stage = tuple[float, float, int, int]
+#: Shells, angular step in degrees, shifts along an axis or "auto", iterations.
+Stage = tuple[float, float, int | str, int]
 
+# Shifts are at most this fraction of the shortest period compared apart.
+_LARGEST_SHIFT_STEP = 0.6
 # Volumes that are read and transformed at once.
 _ROWS_PER_BLOCK = 64
 # Averages of labeled volumes have converged after so many iterations.
@@ -41,13 +43,17 @@ def check_stages(stages: Any, n_frozen_iter: int | str) -> list[Stage]:
         If a stage is malformed, or the number of shells decreases.
     """
     try:
-        table = np.asarray(stages, dtype=float)
+        rows = [list(row) for row in np.asarray(stages, dtype=object)]
+        auto = [len(row) == 4 and isinstance(row[2], str) and row[2] == "auto" for row in rows]
+        for row in (row for row, one in zip(rows, auto, strict=True) if one):
+            row[2] = 1
+        table = np.asarray(rows, dtype=float)
     except (TypeError, ValueError):
         table = np.empty(0)
     if table.ndim != 2 or table.shape[1] != 4 or not len(table):
         raise ValueError(
             f"stages={reprlib.repr(stages)} must be rows of four numbers, (n_shells, "
-            "angular_step_deg, n_shifts, n_iter)."
+            'angular_step_deg, n_shifts, n_iter), where n_shifts may be "auto".'
         )
     for n_shells, step, n_shifts, n_iter in table.tolist():
         whole = n_shifts.is_integer() and n_iter.is_integer()
@@ -63,7 +69,10 @@ def check_stages(stages: Any, n_frozen_iter: int | str) -> list[Stage]:
             f"n_frozen_iter={n_frozen_iter}, but the stages have {int(table[:, 3].sum())} "
             "iterations in all."
         )
-    return [(a, b, int(c), int(d)) for a, b, c, d in table.tolist()]
+    return [
+        (a, b, "auto" if one else int(c), int(d))
+        for (a, b, c, d), one in zip(table.tolist(), auto, strict=True)
+    ]
 
 
 def frozen_iterations(
@@ -96,6 +105,28 @@ def frozen_iterations(
     annealed = sum(n_iter for *_, n_iter in stages[:-1] or stages)
     labels = np.count_nonzero(targets >= 0) / n_classes
     return min(_MOST_FROZEN, 1 + math.ceil(labels), max(annealed * 2 // 3, 1))
+
+
+def shifts_along_axis(max_shift: float, box_size: int, n_shells: float) -> int:
+    """Return how many shifts along an axis a grid needs.
+
+    Parameters
+    ----------
+    max_shift : float
+        Largest shift along an axis, in voxels.
+    box_size : int
+        Edge of the volumes in voxels.
+    n_shells : float
+        Radius of the ball of frequencies, in cycles per box.
+
+    Returns
+    -------
+    n_shifts : int
+        Odd, so that no shift is among them; their distance is at most 0.6 periods of the highest
+        frequency.
+    """
+    step = _LARGEST_SHIFT_STEP * box_size / n_shells
+    return 1 + 2 * math.ceil(max_shift / step)
 
 
 def check_class_prior(
@@ -207,10 +238,13 @@ def stage_poses(
         return IdentityPose(volume_shape)
     box_size = volume_shape[0]
     n_shells, angular_step, n_shifts, _ = stage
+    n_shells = min(n_shells, box_size // 2)
+    if isinstance(n_shifts, str):
+        n_shifts = shifts_along_axis(max_shift, box_size, n_shells)
     return PoseGrid(
         box_size,
         2 * min(math.ceil(finest), box_size // 2),
-        n_shells=min(n_shells, box_size // 2),
+        n_shells=n_shells,
         rotations=rotation_grid(angular_step),
         shifts=shift_grid(max_shift, n_shifts if max_shift else 1),
         tilt_range_deg=tilt_range_deg,

@@ -76,8 +76,9 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         Radius where references have fallen to 0; by default that of the largest sphere in the box.
     stages : sequence of (n_shells, angular_step_deg, n_shifts, n_iter)
         From coarse to fine: radius of the ball of frequencies in cycles per box (at most half the
-        box is used), step between rotations in degrees, shifts along an axis (1 is
-        no shift), and iterations.
+        box is used), step between rotations in degrees, shifts along an axis (1 is no shift; with
+        "auto" their number follows `max_shift_voxels`, their distance at most 0.6 periods of the
+        highest frequency), and iterations.
     n_init : int, default=1
         Initializations, of which the one is kept whose references agree best with the labels left
         out of them, the likelihood deciding between equals. Each begins with labeled volumes drawn
@@ -215,7 +216,7 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         tilt_range_deg=60.0,
         max_shift_voxels=2.0,
         mask_radius_voxels=None,
-        stages=((4.0, 36.0, 1, 2), (5.0, 28.5, 3, 10), (6.5, 24.0, 3, 4)),
+        stages=((4.0, 36.0, 1, 2), (5.0, 28.5, "auto", 10), (6.5, 24.0, "auto", 4)),
         n_init=1,
         n_references=1,
         n_frozen_iter="auto",
