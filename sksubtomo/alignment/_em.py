@@ -169,7 +169,8 @@ class MultiReferenceEM:
         """
         finest = self.stages[-1][0]
         for stage, (poses, n_iter) in enumerate(self.stages):
-            data = self.coefficients[:, torch.from_numpy(finest.radii <= poses.radii.max())]
+            compared = torch.from_numpy(finest.radii <= poses.radii.max())
+            data = self.coefficients if compared.all() else self.coefficients[:, compared]
             power = shell_power(poses, data)
             for _ in range(n_iter):
                 check_interrupt()

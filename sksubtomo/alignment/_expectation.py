@@ -16,13 +16,15 @@ from sksubtomo.alignment._spectra import Poses
 _VALUES_PER_CHUNK = 2**20
 _VALUES_ON_GPU = 2**26
 _LARGEST_CHUNK = 1024
-_ENTRIES_PER_CHUNK = 1024
+_ENTRIES_PER_CHUNK = 2048
 # Of the posterior of a volume and a class, the share of the poses that are compared in full.
 _COVERAGE = 0.999
 # Poses less probable than this, relative to the best of a class, are forgotten, and so are all but
-# so many.
+# so many: of many volumes fewer, a bound on memory.
 _NEGLIGIBLE_POSE = 1e-3
 _MOST_POSES = 256
+_FEWEST_POSES = 16
+_MOST_ENTRIES = 2**24
 _NEGLIGIBLE_SHARE = 1e-4
 # Less than this below the best, a pose adds nothing to a float32, and its exponential would be
 # subnormal, which takes a CPU ten times as long.
@@ -115,6 +117,7 @@ def expectation(
     values_per_row = n_shifts * (n_values if search else n_references * n_rotations)
     values_per_chunk = _VALUES_PER_CHUNK if torch.device(device).type == "cpu" else _VALUES_ON_GPU
     size = min(_LARGEST_CHUNK, max(1, values_per_chunk // values_per_row))
+    most = min(_MOST_POSES, max(_FEWEST_POSES, _MOST_ENTRIES // max(1, evidence.numel())))
     for rows, asked in _chunks(len(coefficients), pairs, size):
         own = coefficients[rows].to(device)
         if search is None:
@@ -130,7 +133,7 @@ def expectation(
         evidence[rows] = (log.view(density.shape) + density - np.log(n_rotations * n_shifts)).cpu()
         best[rows] = pose.view(density.shape).cpu()
         if keep_poses:
-            parts.append(_probable(found, relative, rows, n_references, n_rotations))
+            parts.append(_probable(found, relative, rows, n_references, n_rotations, most))
     columns = (torch.cat(column) for column in zip(*parts, strict=True))
     posterior = PosePosterior(*columns) if keep_poses else None
     return Expectation(evidence, best, templates.whitened.cpu(), posterior)
@@ -185,11 +188,12 @@ def _probable(
     rows: torch.Tensor,
     n_references: int,
     n_rotations: int,
+    most: int,
 ) -> PosePosterior:
-    """Return the probable poses of a chunk."""
+    """Return the probable poses of a chunk, at most so many of each pair."""
     candidate, shift = (relative > _NEGLIGIBLE_POSE).nonzero().T
     weight, pair = relative[candidate, shift], found.pair[candidate]
-    kept = _largest_of_each(weight, pair, _MOST_POSES)
+    kept = _largest_of_each(weight, pair, most)
     if kept is not None:
         candidate, shift, weight, pair = (x[kept] for x in (candidate, shift, weight, pair))
     n_pairs = len(rows) * n_references
@@ -242,16 +246,17 @@ def posterior_sums(
     """
     n_classes, n_rotations, n_values = result.templates.shape
     assert result.posterior is not None
-    rows, targets, pose, weight = result.posterior
-    weight = weight * responsibilities[rows, targets]
-    kept = (responsibilities[rows, targets] > _NEGLIGIBLE_SHARE).nonzero()[:, 0]
-    rows, weight = rows[kept], weight[kept]
-    shift, rotation = pose[kept] // n_rotations, pose[kept] % n_rotations
-    group = targets[kept] * n_rotations + rotation
-    weights = torch.zeros(n_classes * n_rotations).index_add_(0, group, weight)
+    weights = torch.zeros(n_classes * n_rotations)
     sums = torch.zeros(n_classes * n_rotations, n_values)
     white = noise[poses.shells].rsqrt()
-    for part in torch.arange(len(rows)).split(_ENTRIES_PER_CHUNK):
-        values = poses.unshift_each(coefficients[rows[part]], shift[part]) * white
-        sums.index_add_(0, group[part], values * weight[part, np.newaxis])
+    columns = zip(*(column.split(_ENTRIES_PER_CHUNK) for column in result.posterior), strict=True)
+    for rows, targets, pose, weight in columns:
+        share = responsibilities[rows, targets]
+        kept = (share > _NEGLIGIBLE_SHARE).nonzero()[:, 0]
+        rows, targets, weight = rows[kept], targets[kept], (weight * share)[kept]
+        shift, rotation = pose[kept] // n_rotations, pose[kept] % n_rotations
+        group = targets * n_rotations + rotation
+        weights.index_add_(0, group, weight)
+        values = poses.unshift_each(coefficients[rows], shift) * white
+        sums.index_add_(0, group, values * weight[:, np.newaxis])
     return sums.view(n_classes, n_rotations, n_values), weights.view(n_classes, n_rotations)

@@ -17,6 +17,8 @@ from sksubtomo.alignment._stages import volume_blocks
 _LEAST_BACKGROUND = 1e-3
 # Noise power is not taken to be below this fraction of a shell's power.
 _LEAST_NOISE = 0.02
+# Volumes, evenly spaced, whose power is measured; that of more would hardly be more accurate.
+_MOST_VOLUMES = 2048
 # Fraction of the box that has to be outside of the mask.
 _LEAST_BORDER = 0.05
 
@@ -37,7 +39,7 @@ def measure_noise(
     poses : PoseGrid or IdentityPose
         Those of the last stage.
     volumes : array-like of shape (n, d, h, w)
-        All volumes; read block by block.
+        All volumes, of which at most 2048 are looked at.
     kind : {"white", "shells"}
         "white" takes the power of frequencies far beyond those of `poses` for that of all shells;
         where there is nothing beyond, that of the last shell. "shells" takes the spectrum of the
@@ -58,13 +60,16 @@ def measure_noise(
         If there is no power where noise is measured, or too little of the box is outside the mask.
     """
     n_shells = int(poses.shells.max()) + 1
+    rows = np.arange(len(volumes))
+    if len(rows) > _MOST_VOLUMES:
+        rows = np.linspace(0, len(rows) - 1, _MOST_VOLUMES).astype(int)
     if not isinstance(poses, PoseGrid):
-        mean = float(np.mean([np.square(block).mean() for block in volume_blocks(volumes)]))
+        mean = float(np.mean([np.square(block).mean() for block in volume_blocks(volumes, rows)]))
         return np.full(n_shells, _positive(mean))
     whole = _all_frequencies(poses.box_size, tilt_range_deg)
     by_shell = kind == "shells"
     weight = _border(poses.box_size, mask_radius) if by_shell else None
-    total, border = _mean_squares(whole, volumes, weight)
+    total, border = _mean_squares(whole, volumes, rows, weight)
     near = whole.radii <= poses.radii.max()
     far = whole.radii > (poses.radii.max() + whole.radii.max()) / 2
     if not far.any():
@@ -128,18 +133,18 @@ def _border(box_size: int, mask_radius: float | None) -> NDArray[np.float32]:
 
 
 def _mean_squares(
-    whole: PoseGrid, volumes: Any, weight: NDArray[np.float32] | None
+    whole: PoseGrid, volumes: Any, rows: NDArray[np.intp], weight: NDArray[np.float32] | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return mean squares of real coefficients, of the whole volumes and of their borders."""
     total, border = (np.zeros(len(whole.radii)) for _ in range(2))
-    for block in volume_blocks(volumes):
+    for block in volume_blocks(volumes, rows):
         total += _sum_of_squares(whole.coefficients(block))
         if weight is not None:
             mean = (block * weight).sum(axis=(1, 2, 3), keepdims=True) / weight.sum()
             outside = whole.coefficients((block - mean) * weight)
             border += _sum_of_squares(outside) / np.square(weight).mean()
     # Half the square of a complex coefficient is in each of its parts.
-    return total / len(volumes) / 2, border / len(volumes) / 2
+    return total / len(rows) / 2, border / len(rows) / 2
 
 
 def _sum_of_squares(coefficients: torch.Tensor) -> NDArray[np.float64]:

@@ -114,7 +114,7 @@ class PoseGrid:
     ) -> None:
         self.box_size, self.inner_size = box_size, inner_size
         self.rotations, self.shifts = rotations, shifts
-        self.frequencies, self._index = measured_frequencies(box_size, n_shells, tilt_range_deg)
+        self.frequencies, _ = measured_frequencies(box_size, n_shells, tilt_range_deg)
         self.radii = np.linalg.norm(self.frequencies, axis=1)
         ball, _ = measured_frequencies(box_size, n_shells, 90.0)
         #: Fraction of the frequencies in the ball that one volume measures.
@@ -161,9 +161,18 @@ class PoseGrid:
 
     def coefficients(self, volumes: NDArray[np.float32]) -> torch.Tensor:
         """Return the measured coefficients of volumes, (n, n_frequencies), complex."""
-        centered = fft.ifftshift(volumes, axes=_AXES)
-        spectra = fft.rfftn(centered, axes=_AXES).reshape(len(volumes), -1)[:, self._index]
-        spectra *= np.sqrt(2 / self.box_size**3)
+        spectra = fft.ifftshift(volumes, axes=_AXES)
+        highest = int(np.abs(self.frequencies).max())
+        edge = fft.fftfreq(self.box_size, 1 / self.box_size).round().astype(int)
+        # Of a large box, most frequencies are dropped before the next axis is transformed.
+        spectra = fft.rfft(spectra, axis=-1)[..., : highest + 1]
+        kept = np.flatnonzero(np.abs(edge) <= highest)
+        for axis in (-2, -3):
+            spectra = np.take(fft.fft(spectra, axis=axis), kept, axis=axis)
+        kx, ky, kz = self.frequencies.T
+        place = np.zeros(self.box_size, int)
+        place[kept] = np.arange(len(kept))
+        spectra = spectra[:, place[kz], place[ky], kx] * np.sqrt(2 / self.box_size**3)
         return torch.from_numpy(spectra.astype(np.complex64))
 
     def unshift(self, coefficients: torch.Tensor) -> torch.Tensor:

@@ -36,9 +36,9 @@ class Templates(NamedTuple):
     """References in all rotations of a grid.
 
     ``whitened`` (n_references, n_rotations, n_values): over the standard deviation of the noise.
-    ``weighted``: the same, times ``known``. ``half`` (n_references, n_rotations): half of the scalar
-    products of both. ``known`` (n_references, n_values): noise power over that of noise and of the
-    reference's error. ``white`` (n_values,): one over the standard deviation of the noise.
+    ``weighted``: the same, times ``known``. ``half`` (n_references, n_rotations): half of the
+    scalar products of both. ``known`` (n_references, n_values): noise power over that of noise and
+    of the reference's error. ``white`` (n_values,): one over the standard deviation of the noise.
     """
 
     whitened: torch.Tensor
@@ -114,8 +114,8 @@ class SubspaceSearch:
 
     References
     ----------
-    Dvornek, Sigworth & Tagare, "SubspaceEM: A fast maximum-a-posteriori algorithm for cryo-EM single
-    particle reconstruction", Journal of Structural Biology 190, 2015.
+    Dvornek, Sigworth & Tagare, "SubspaceEM: A fast maximum-a-posteriori algorithm for cryo-EM
+    single particle reconstruction", Journal of Structural Biology 190, 2015.
 
     Scheres, "RELION: Implementation of a Bayesian approach to cryo-EM structure determination",
     Journal of Structural Biology 180, 2012: poses that cover 99.9 % of a first, coarser posterior.

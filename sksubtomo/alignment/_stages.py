@@ -197,19 +197,33 @@ def all_coefficients(poses: Poses, volumes: Any) -> torch.Tensor:
     -------
     coefficients : Tensor of shape (n, n_frequencies)
     """
-    return torch.cat([poses.coefficients(block) for block in volume_blocks(volumes)])
+    # Not put together from blocks, which would take twice the memory.
+    coefficients, start = None, 0
+    for block in volume_blocks(volumes):
+        own = poses.coefficients(block)
+        if coefficients is None:
+            coefficients = own.new_empty(len(volumes), own.shape[1])
+        coefficients[start : start + len(own)] = own
+        start += len(own)
+    assert coefficients is not None
+    return coefficients
 
 
-def volume_blocks(volumes: Any) -> Iterator[NDArray[np.float32]]:
+def volume_blocks(
+    volumes: Any, rows: NDArray[np.intp] | None = None
+) -> Iterator[NDArray[np.float32]]:
     """Yield volumes in memory, a block at a time.
 
     Parameters
     ----------
     volumes : array-like of shape (n, d, h, w)
         In memory, or a lazy stack.
+    rows : ndarray of int, optional
+        Which; by default all.
     """
-    for start in range(0, len(volumes), _ROWS_PER_BLOCK):
-        yield np.asarray(volumes[start : start + _ROWS_PER_BLOCK])
+    for start in range(0, len(volumes) if rows is None else len(rows), _ROWS_PER_BLOCK):
+        block = slice(start, start + _ROWS_PER_BLOCK)
+        yield np.asarray(volumes[block if rows is None else rows[block]])
 
 
 def stage_poses(

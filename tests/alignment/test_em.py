@@ -81,6 +81,18 @@ def test_moments_of_the_rotations_are_those_of_uniform_ones():
     assert np.abs(second - expected).max() < 0.02
 
 
+@pytest.mark.parametrize("size", [15, 16, 33])
+def test_coefficients_are_those_of_the_whole_transform(size):
+    volumes = np.random.default_rng(0).normal(size=(3, size, size, size)).astype(np.float32)
+    poses = PoseGrid(
+        size, 14, n_shells=6.5, rotations=Rotation.identity(1), shifts=np.zeros((1, 3))
+    )
+    centered = np.fft.ifftshift(volumes, axes=(1, 2, 3))
+    kx, ky, kz = poses.frequencies.T
+    whole = np.fft.fftn(centered, axes=(1, 2, 3))[:, kz, ky, kx] * np.sqrt(2 / size**3)
+    np.testing.assert_allclose(poses.coefficients(volumes), whole, atol=1e-5)
+
+
 def test_white_noise_has_its_variance_in_every_coefficient():
     noise = np.random.default_rng(0).normal(scale=3.0, size=(400, 8, 8, 8)).astype(np.float32)
     poses = make_poses(Rotation.identity(1), size=8, n_shells=4.0)
