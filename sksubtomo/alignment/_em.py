@@ -280,7 +280,8 @@ class MultiReferenceEM:
         """Return class probabilities and the temperature; estimate the proportions anew."""
         hidden, proba = ~self.labeled, self.known.clone()
         if self.pseudo_counts is not None:
-            if self.trust is None:
+            # Before the first references of this fit, there is nothing to leave volumes out of.
+            if self.trust is None and self.last is not None:
                 self.trust = self._agreement(poses, data)
             self.prior = self._proportions(classes[hidden])
         proba[hidden], temperature = annealed_responsibilities(

@@ -191,12 +191,19 @@ def _probable(
     most: int,
 ) -> PosePosterior:
     """Return the probable poses of a chunk, at most so many of each pair."""
-    candidate, shift = (relative > _NEGLIGIBLE_POSE).nonzero().T
-    weight, pair = relative[candidate, shift], found.pair[candidate]
-    kept = _largest_of_each(weight, pair, most)
-    if kept is not None:
-        candidate, shift, weight, pair = (x[kept] for x in (candidate, shift, weight, pair))
-    n_pairs = len(rows) * n_references
+    n_pairs, pair = len(rows) * n_references, found.pair
+    least = relative.new_full((n_pairs,), _NEGLIGIBLE_POSE)
+    count = torch.bincount(pair, (relative > _NEGLIGIBLE_POSE).sum(dim=1), n_pairs)
+    many = (count > most).nonzero()[:, 0]
+    if len(many):
+        place = torch.full_like(count, -1, dtype=torch.int64)
+        place[many] = torch.arange(len(many), device=pair.device)
+        own = (place[pair] >= 0).nonzero()[:, 0]
+        dense = relative.new_zeros(len(many), n_rotations, relative.shape[1])
+        dense[place[pair[own]], found.rotation[own]] = relative[own]
+        least[many] = dense.flatten(1).topk(most, dim=1).values[:, -1]
+    candidate, shift = (relative >= least[pair, None]).nonzero().T
+    weight, pair = relative[candidate, shift], pair[candidate]
     total = weight.new_zeros(n_pairs).index_add_(0, pair, weight)
     pose = shift * n_rotations + found.rotation[candidate]
     weight, pair, pose = (weight / total[pair]).cpu(), pair.cpu(), pose.cpu()
@@ -204,19 +211,6 @@ def _probable(
     return PosePosterior(
         rows[pair // n_references].int(), (pair % n_references).int(), pose.int(), weight
     )
-
-
-def _largest_of_each(
-    values: torch.Tensor, group: torch.Tensor, n_largest: int
-) -> torch.Tensor | None:
-    """Return the places of the largest values of each group; None if no group has more."""
-    count = torch.bincount(group)
-    if not len(count) or count.max() <= n_largest:
-        return None
-    order = values.argsort(descending=True, stable=True)
-    order = order[group[order].argsort(stable=True)]
-    rank = torch.arange(len(order), device=order.device) - (count.cumsum(0) - count)[group[order]]
-    return order[rank < n_largest].sort().values
 
 
 def posterior_sums(

@@ -14,6 +14,8 @@ from sksubtomo.alignment._spectra import Poses, shell_power
 # Volumes that each average is begun with, of which the best is kept, and iterations.
 _N_STARTS = 4
 _N_ITER = 3
+# A reference with less than this fraction of the mean power is empty.
+_LEAST_POWER = 1e-6
 # A filter does not remove more of a coefficient.
 _LEAST_GAIN = 0.05
 
@@ -106,6 +108,51 @@ def labeled_averages(
     return maps
 
 
+def given_maps(
+    poses: Poses,
+    coefficients: torch.Tensor,
+    references: NDArray[np.float32],
+    noise: torch.Tensor,
+) -> torch.Tensor:
+    """Return given references as maps, with the power that volumes have above noise on average.
+
+    All are scaled by one factor, so that larger complexes stay brighter than small ones.
+
+    Parameters
+    ----------
+    poses : PoseGrid or IdentityPose
+        Those of the last stage.
+    coefficients : Tensor of shape (n, n_frequencies)
+        Of all volumes, from `poses`.
+    references : ndarray of shape (n_references, d, d, d)
+        In any unit, of the contrast that the volumes have.
+    noise : Tensor of shape (n_shells,)
+        Noise power of a real coefficient, by shell.
+
+    Returns
+    -------
+    maps : Tensor of shape (n_references, ...)
+
+    Raises
+    ------
+    ValueError
+        If a reference has no power in the frequencies compared.
+    """
+    scale = np.abs(references).max()
+    references = references / scale if scale > 0 else references
+    own = poses.coefficients(references)
+    empty = own.abs().square().mean(dim=1) <= _LEAST_POWER * own.abs().square().mean()
+    if empty.any():
+        raise ValueError(
+            f"references_init has no power in the frequencies compared for the references "
+            f"{empty.nonzero()[:, 0].tolist()}: are they constant, or high-pass filtered?"
+        )
+    signal = poses.signal_power(shell_power(poses, coefficients), noise)
+    count = torch.bincount(poses.shells)
+    factor = (count @ signal.double()) / (count @ shell_power(poses, own).double())
+    return poses.from_references(references) * float(factor.sqrt())
+
+
 def starting_rows(
     targets: NDArray[np.int64],
     initial_proba: NDArray[np.float64] | None,
@@ -157,9 +204,10 @@ def initialized_em(
     rng: np.random.RandomState,
     noise: torch.Tensor,
     held_back_fraction: float = 0.0,
+    references: NDArray[np.float32] | None = None,
     **settings: Any,
 ) -> MultiReferenceEM:
-    """Return an EM that begins with averages of labeled volumes drawn anew.
+    """Return an EM that begins with averages of labeled volumes drawn anew, or with given maps.
 
     Parameters
     ----------
@@ -171,6 +219,8 @@ def initialized_em(
         Draws the volumes to begin with, and those that are held back.
     held_back_fraction : float, default=0
         Fraction of the unlabeled volumes that take no part before the last stage.
+    references : ndarray of shape (n_classes * n_references, d, d, d), optional
+        See :func:`given_maps`.
     **settings
         Passed to :class:`MultiReferenceEM`.
 
@@ -181,25 +231,29 @@ def initialized_em(
     """
     owner = np.repeat(np.arange(n_classes), n_references)
     initial_proba = settings.get("initial_proba")
-    starts = [
-        starting_rows(targets, initial_proba, n_classes, rng, n_references)
-        for _ in range(_N_STARTS)
-    ]
+    attempts = range(_N_STARTS if references is None else 0)
+    starts = [starting_rows(targets, initial_proba, n_classes, rng, n_references) for _ in attempts]
     held_back = None
     if held_back_fraction:
         held_back = (targets < 0) & (rng.uniform(size=len(targets)) < held_back_fraction)
     coarse, finest = stages[0][0], stages[-1][0]
-    data = coefficients[:, torch.from_numpy(finest.radii <= coarse.radii.max())]
-    device = settings.get("device", "cpu")
-    maps = labeled_averages(coarse, data, targets, starts, owner, noise, device)
-    n_labels = np.bincount(targets[targets >= 0], minlength=n_classes)
+    if references is None:
+        data = coefficients[:, torch.from_numpy(finest.radii <= coarse.radii.max())]
+        device = settings.get("device", "cpu")
+        maps = labeled_averages(coarse, data, targets, starts, owner, noise, device)
+        n_labels = np.bincount(targets[targets >= 0], minlength=n_classes)
+        n_averaged = np.maximum(n_labels[owner] / n_references, 1.0)
+    else:
+        maps = given_maps(finest, coefficients, references, noise)
+        # As good as averages of all volumes.
+        n_averaged = np.full(len(owner), len(targets) / len(owner))
     return MultiReferenceEM(
         stages,
         coefficients,
         targets,
         maps=maps,
         owner=owner,
-        n_averaged=np.maximum(n_labels[owner] / n_references, 1.0),
+        n_averaged=n_averaged,
         noise=noise,
         held_back=held_back,
         **settings,

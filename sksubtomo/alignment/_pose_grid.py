@@ -161,18 +161,19 @@ class PoseGrid:
 
     def coefficients(self, volumes: NDArray[np.float32]) -> torch.Tensor:
         """Return the measured coefficients of volumes, (n, n_frequencies), complex."""
-        spectra = fft.ifftshift(volumes, axes=_AXES)
+        d = self.box_size
         highest = int(np.abs(self.frequencies).max())
-        edge = fft.fftfreq(self.box_size, 1 / self.box_size).round().astype(int)
+        kept = np.flatnonzero(np.abs(fft.fftfreq(d, 1 / d)) < highest + 0.5)
         # Of a large box, most frequencies are dropped before the next axis is transformed.
-        spectra = fft.rfft(spectra, axis=-1)[..., : highest + 1]
-        kept = np.flatnonzero(np.abs(edge) <= highest)
+        spectra = fft.rfft(volumes, axis=-1)[..., : highest + 1]
         for axis in (-2, -3):
             spectra = np.take(fft.fft(spectra, axis=axis), kept, axis=axis)
         kx, ky, kz = self.frequencies.T
-        place = np.zeros(self.box_size, int)
+        place = np.zeros(d, int)
         place[kept] = np.arange(len(kept))
-        spectra = spectra[:, place[kz], place[ky], kx] * np.sqrt(2 / self.box_size**3)
+        # The origin is in the middle of the box.
+        phases = np.exp(2j * np.pi * (d // 2) / d * self.frequencies.sum(axis=1))
+        spectra = spectra[:, place[kz], place[ky], kx] * (phases * np.sqrt(2 / d**3))
         return torch.from_numpy(spectra.astype(np.complex64))
 
     def unshift(self, coefficients: torch.Tensor) -> torch.Tensor:

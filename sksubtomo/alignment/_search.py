@@ -21,6 +21,8 @@ _MARGINS = (7.0, 10.0, 13.0, 16.0)
 _DEVIATIONS = 3.0
 # Principal components are those of templates this many times as many as their dimensions.
 _LEAST_OVERSAMPLING = 4
+# Templates of a smaller mean square hardly tell poses apart, so that nearly all are probable.
+_LEAST_POWER = 4.0
 # A subspace of more than this fraction of the dimensions saves no time.
 _LARGEST_FRACTION = 0.6
 # Ranks are multiples of this, and candidates are scored in blocks of so many templates.
@@ -200,8 +202,8 @@ class SubspaceSearch:
 def subspace_search(poses: Poses, templates: Templates, coverage: float) -> SubspaceSearch | None:
     """Return a search in the leading principal components of all templates.
 
-    None where it would save no time: without poses, if nothing is to be left out, or if the
-    components are nearly as many as the coefficients.
+    None where it would save no time: without poses, if nothing is to be left out, if all poses are
+    probable, or if the components are nearly as many as the coefficients.
 
     Parameters
     ----------
@@ -220,6 +222,8 @@ def subspace_search(poses: Poses, templates: Templates, coverage: float) -> Subs
     power, vectors = torch.linalg.eigh(flat.T @ flat / len(flat))
     power = power.flip(0).double().clamp_min(0.0)
     total = float(power.sum())
+    if total < _LEAST_POWER:
+        return None
     allowed = max(min(_RESIDUAL * total, _LARGEST_RESIDUAL), _LEAST_RESIDUAL * total)
     rank = int((total - power.cumsum(0) > allowed).sum()) + 1
     rank = math.ceil(rank / _RANK_STEP) * _RANK_STEP

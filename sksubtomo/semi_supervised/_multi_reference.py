@@ -41,6 +41,7 @@ from sksubtomo.fourier import check_tilt_range
 from sksubtomo.semi_supervised._base_reference import BaseReferenceClassifier
 from sksubtomo.semi_supervised._reference_checks import (
     best_initialization,
+    check_references_init,
     fit_initial_proba,
     score_moments,
     warn_of_geometry,
@@ -86,6 +87,13 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         stage. One where all volumes are labeled.
     n_references : int, default=1
         References of each class, for classes of several conformations.
+    references_init : array-like of shape (n_classes * n_references, d, d, d) or mapping, optional
+        Maps to begin with instead of averages of labeled volumes, in the order of ``classes_``,
+        those of one class together; or a mapping of each class to its map or maps. They have the
+        box, the voxel size and the sign of contrast of the volumes, and are centered; their common
+        scale does not matter, and they are used at the resolution of `stages`. Classes of unlabeled
+        volumes are then not fixed at the beginning, unless `n_frozen_iter` is a number or
+        `estimator` is given.
     n_frozen_iter : int or "auto", default="auto"
         Of all iterations, those at the beginning in which classes of unlabeled volumes are fixed.
         "auto" is one, and one more for each label that a class has on average, at most eight.
@@ -198,6 +206,7 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         "stages": ["array-like"],
         "n_init": [NumberInterval(Integral, 1, None, closed="left")],
         "n_references": [NumberInterval(Integral, 1, None, closed="left")],
+        "references_init": ["array-like", Mapping, None],
         "n_frozen_iter": [StrOptions({"auto"}), NumberInterval(Integral, 0, None, closed="left")],
         "class_perplexity": [NumberInterval(Real, 1, None, closed="left"), None],
         "noise": [StrOptions({"white", "shells"})],
@@ -219,6 +228,7 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         stages=((4.0, 36.0, 1, 2), (5.0, 28.5, "auto", 10), (6.5, 24.0, "auto", 4)),
         n_init=1,
         n_references=1,
+        references_init=None,
         n_frozen_iter="auto",
         class_perplexity=None,
         noise="white",
@@ -236,6 +246,7 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         self.stages = stages
         self.n_init = n_init
         self.n_references = n_references
+        self.references_init = references_init
         self.n_frozen_iter = n_frozen_iter
         self.class_perplexity = class_perplexity
         self.noise = noise
@@ -292,6 +303,9 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         check_cubes(type(self).__name__, self.volume_shape_)
         targets, classes = self._encode(y, len(volumes))
         prior = check_class_prior(self.class_prior, targets, classes)
+        references = check_references_init(
+            self.references_init, classes, self.n_references, self.volume_shape_
+        )
         rng = check_random_state(self.random_state)
         self._check_imaging(volumes, targets)
         poses = [self._poses(stage, stages) for stage in stages]
@@ -313,7 +327,8 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
             noise=torch.from_numpy(noise / scale**2).float(),
             initial_proba=initial_proba,
             prior=prior,
-            n_frozen=frozen_iterations(self.n_frozen_iter, stages, targets, len(classes)),
+            n_frozen=self._n_frozen(stages, targets, len(classes)),
+            references=references,
             device=device,
             **self._settings(targets, len(classes)),
         )
@@ -336,6 +351,13 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
             "perplexity": n_classes ** (2 / 3) if perplexity is None else float(perplexity),
             "report": self._report,
         }
+
+    def _n_frozen(self, stages: list[Stage], targets: NDArray[np.int64], n_classes: int) -> int:
+        given = self.references_init is not None and self.estimator is None
+        if given and self.n_frozen_iter == "auto":
+            # Averages of a few labeled volumes would replace the references.
+            return 0
+        return frozen_iterations(self.n_frozen_iter, stages, targets, n_classes)
 
     def _encode(self, y: Any, n_samples: int) -> tuple[NDArray[np.int64], NDArray]:
         targets, classes = encode_labels(y, self.classes)

@@ -58,6 +58,74 @@ def fit_initial_proba(
     return fitted, probabilities
 
 
+def check_references_init(
+    references_init: Any,
+    classes: NDArray,
+    n_references: int,
+    volume_shape: tuple[int, int, int],
+) -> NDArray[np.float32] | None:
+    """Return starting references in the order of the classes.
+
+    Parameters
+    ----------
+    references_init : array-like, mapping or None
+        As a user gives it.
+    classes : ndarray of shape (n_classes,)
+        All classes.
+    n_references : int
+        References of each.
+    volume_shape : (int, int, int)
+        Their shape.
+
+    Returns
+    -------
+    references : ndarray of shape (n_classes * n_references, d, d, d) or None
+
+    Raises
+    ------
+    ValueError
+        If a class has no references, or another number or shape of them; if a key is no class, or
+        a value is not finite.
+    """
+    if references_init is None:
+        return None
+    if isinstance(references_init, Mapping):
+        given = {str(name): value for name, value in references_init.items()}
+        names = [str(name) for name in classes.tolist()]
+        unknown, missing = (
+            [k for k in given if k not in names],
+            [k for k in names if k not in given],
+        )
+        if unknown or missing:
+            raise ValueError(
+                f"references_init must have a reference for each of the classes {names[:10]}; "
+                f"missing: {missing[:10]}, of no class: {unknown[:10]}."
+            )
+        parts = [_as_references(given[k], volume_shape, n_references, f"[{k!r}]") for k in names]
+        return np.concatenate(parts)
+    return _as_references(references_init, volume_shape, len(classes) * n_references, "")
+
+
+def _as_references(
+    value: Any, volume_shape: tuple[int, int, int], n_maps: int, where: str
+) -> NDArray[np.float32]:
+    try:
+        array = np.asarray(value, dtype=np.float32)
+    except (TypeError, ValueError):
+        array = np.empty(0, np.float32)
+    if n_maps == 1 and array.shape == volume_shape:
+        array = array[np.newaxis]
+    if array.shape != (n_maps, *volume_shape):
+        raise ValueError(
+            f"references_init{where} has the shape {array.shape}, but X needs "
+            f"{(n_maps, *volume_shape)}: {n_maps} map(s) in boxes of the volumes' shape. Crop or "
+            "resample maps to the box and the voxel size of the volumes."
+        )
+    if not np.isfinite(array).all():
+        raise ValueError(f"references_init{where} has values that are NaN or infinite.")
+    return array
+
+
 def score_moments(
     scores: NDArray[np.float64], targets: NDArray[np.int64], n_classes: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -7,7 +7,7 @@ from scipy.spatial.transform import Rotation
 
 from sksubtomo.alignment import IdentityPose, PoseGrid, expectation, posterior_sums, shift_grid
 from sksubtomo.alignment import _search as search
-from sksubtomo.alignment._expectation import _largest_of_each, _templates
+from sksubtomo.alignment._expectation import _templates
 from sksubtomo.alignment._search import all_scores, subspace_search
 from sksubtomo.geometry import rotation_grid
 
@@ -141,11 +141,3 @@ def test_shifts_of_a_basis_undo_those_of_volumes(grid):
     torch.testing.assert_close(shifted, products, rtol=1e-5, atol=1e-3)
     one = grid.unshift_each(data, torch.tensor([4, 0, 26]))
     torch.testing.assert_close(one, grid.unshift(data)[torch.arange(3), [4, 0, 26]])
-
-
-def test_largest_values_of_each_group_are_kept():
-    values = torch.tensor([3.0, 1.0, 2.0, 5.0, 5.0, 4.0])
-    group = torch.tensor([0, 0, 0, 2, 2, 2])
-    assert _largest_of_each(values, group, 3) is None
-    assert _largest_of_each(values, group, 2).tolist() == [0, 2, 3, 4]
-    assert _largest_of_each(values[:0], group[:0], 2) is None
