@@ -8,8 +8,10 @@ from sksubtomo.alignment._identity_pose import IdentityPose
 from sksubtomo.alignment._imaging import TiltGeometry, likelier_geometry
 from sksubtomo.alignment._initial_maps import (
     filtered_volumes,
+    given_maps,
     initialized_em,
     labeled_averages,
+    likelier_inverted,
     starting_rows,
 )
 from sksubtomo.alignment._noise import measure_noise
@@ -59,11 +61,13 @@ __all__ = [
     "expectation",
     "filtered_volumes",
     "frozen_iterations",
+    "given_maps",
     "initialized_em",
     "labeled_averages",
     "least_proportions",
     "leave_one_out",
     "likelier_geometry",
+    "likelier_inverted",
     "log_spectrum_ratio",
     "measure_noise",
     "measured_frequencies",

@@ -8,12 +8,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sksubtomo.alignment._agreement import rows_to_leave_out
 from sksubtomo.alignment._em import MultiReferenceEM
+from sksubtomo.alignment._expectation import expectation
 from sksubtomo.alignment._spectra import Poses, shell_power
 
 # Volumes that each average is begun with, of which the best is kept, and iterations.
 _N_STARTS = 4
 _N_ITER = 3
+# Inverted contrast has to be more likely by this, in natural logarithms, and for this fraction.
+_CLEAR_LOG = 10.0
+_MOST_INVERTED = 0.75
 # A reference with less than this fraction of the mean power is empty.
 _LEAST_POWER = 1e-6
 # A filter does not remove more of a coefficient.
@@ -148,9 +153,55 @@ def given_maps(
             f"{empty.nonzero()[:, 0].tolist()}: are they constant, or high-pass filtered?"
         )
     signal = poses.signal_power(shell_power(poses, coefficients), noise)
-    count = torch.bincount(poses.shells)
+    count = torch.bincount(poses.shells).double()
     factor = (count @ signal.double()) / (count @ shell_power(poses, own).double())
     return poses.from_references(references) * float(factor.sqrt())
+
+
+def likelier_inverted(
+    poses: Poses,
+    coefficients: torch.Tensor,
+    targets: NDArray[np.int64],
+    maps: torch.Tensor,
+    owner: NDArray[np.int64],
+    noise: torch.Tensor,
+    device: str = "cpu",
+) -> bool:
+    """Return whether labeled volumes are clearly likelier with the contrast of references inverted.
+
+    Parameters
+    ----------
+    poses : PoseGrid or IdentityPose
+        Coarse ones.
+    coefficients : Tensor of shape (n, n_frequencies)
+        Of all volumes, from `poses`.
+    targets : ndarray of shape (n,)
+        Class indices, -1 where unlabeled.
+    maps : Tensor of shape (n_references, ...)
+        References.
+    owner : ndarray of shape (n_references,) of int
+        Class of each reference.
+    noise : Tensor of shape (n_shells,)
+        Noise power of a real coefficient, by shell.
+    device : str, default="cpu"
+        Where to compare.
+    """
+    rows = rows_to_leave_out(torch.from_numpy(targets >= 0))
+    data = coefficients[rows]
+    own = torch.from_numpy(owner == targets[rows][:, np.newaxis])
+    evidence = expectation(
+        poses,
+        torch.cat([data, -data]),
+        maps,
+        noise[: int(poses.shells.max()) + 1],
+        pairs=own.repeat(2, 1),
+        keep_poses=False,
+        device=device,
+    ).log_evidence
+    given, inverted = evidence.logsumexp(dim=1).view(2, -1)
+    # One volume may be likelier by chance; for all of them, that much is not.
+    gain = (inverted - given).double()
+    return bool(gain.sum() > _CLEAR_LOG and (gain > 0).double().mean() > _MOST_INVERTED)
 
 
 def starting_rows(

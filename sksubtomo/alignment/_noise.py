@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ _LEAST_BACKGROUND = 1e-3
 # Noise power is not taken to be below this fraction of a shell's power.
 _LEAST_NOISE = 0.02
 # Volumes, evenly spaced, whose power is measured; that of more would hardly be more accurate.
-_MOST_VOLUMES = 512
+_MOST_VOLUMES = 256
 # Fraction of the box that has to be outside of the mask.
 _LEAST_BORDER = 0.05
 
@@ -38,7 +39,7 @@ def measure_noise(
     poses : PoseGrid or IdentityPose
         Those of the last stage.
     volumes : array-like of shape (n, d, h, w)
-        All volumes; of boxes, at most 512 are looked at.
+        All volumes; of boxes, at most 256 are looked at.
     kind : {"white", "shells"}
         "white" takes the power of frequencies far beyond those of `poses` for that of all shells;
         where there is nothing beyond, that of the last shell. "shells" takes the spectrum of the
@@ -126,23 +127,20 @@ def _mean_squares(
 
     Flat, in the order of ``rfftn``.
     """
-    total, border = 0.0, 0.0
+    size = math.prod(volumes.shape[1:-1]) * (volumes.shape[-1] // 2 + 1)
+    total, border = np.zeros(size), np.zeros(size)
     for block in volume_blocks(volumes, rows):
-        total = total + _sum_of_squares(block)
+        total += _sum_of_squares(block)
         if weight is not None:
             mean = (block * weight).sum(axis=(1, 2, 3), keepdims=True) / weight.sum()
-            border = border + _sum_of_squares((block - mean) * weight) / np.square(weight).mean()
+            border += _sum_of_squares((block - mean) * weight) / np.square(weight).mean()
     # Half the square of a complex coefficient is in each of its parts.
-    return tuple(np.broadcast_to(part / len(rows) / 2, np.shape(total)) for part in (total, border))
+    return total / len(rows) / 2, border / len(rows) / 2
 
 
 def _sum_of_squares(block: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return sums over volumes of squares, such that white noise has twice its variance."""
-    total = 0.0
     # One by one, so that a spectrum stays in the cache.
-    for volume in block:
-        spectrum = fft.rfftn(volume).ravel()
-        total = (
-            total + np.square(spectrum.real, dtype=float) + np.square(spectrum.imag, dtype=float)
-        )
-    return total * 2 / block[0].size
+    spectra = (fft.rfftn(volume).ravel() for volume in block)
+    squares = (np.square(s.real, dtype=float) + np.square(s.imag, dtype=float) for s in spectra)
+    return sum(squares, np.zeros(1)) * (2 / block[0].size)

@@ -76,7 +76,12 @@ def check_stages(stages: Any, n_frozen_iter: int | str) -> list[Stage]:
 
 
 def frozen_iterations(
-    n_frozen_iter: int | str, stages: list[Stage], targets: NDArray[np.int64], n_classes: int
+    n_frozen_iter: int | str,
+    stages: list[Stage],
+    targets: NDArray[np.int64],
+    n_classes: int,
+    *,
+    begun: bool = False,
 ) -> int:
     """Return how many iterations to hold on to the initial class probabilities.
 
@@ -93,15 +98,19 @@ def frozen_iterations(
         Class indices, -1 where unlabeled.
     n_classes : int
         Number of classes.
+    begun : bool, default=False
+        Whether there are references already, which averages of a few labeled volumes would replace.
 
     Returns
     -------
     n_frozen : int
-        With "auto", two and one more for each label that a class has on average beyond the first,
-        at most eight, and at most half of the iterations before the last stage.
+        With "auto", 0 if `begun`, else two and one more for each label that a class has on average
+        beyond the first, at most eight, and at most half of the iterations before the last stage.
     """
     if not isinstance(n_frozen_iter, str):
         return int(n_frozen_iter)
+    if begun:
+        return 0
     annealed = sum(n_iter for *_, n_iter in stages[:-1] or stages)
     labels = np.count_nonzero(targets >= 0) / n_classes
     return min(_MOST_FROZEN, 1 + math.ceil(labels), max(annealed * 2 // 3, 1))

@@ -12,11 +12,9 @@ import torch
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import MetadataRouter
-from sklearn.utils.validation import check_consistent_length
 
 from sksubtomo._torch import holding_precision, resolve_device
 from sksubtomo._utils._allocator import keeping_freed_memory
-from sksubtomo._utils._labels import check_enough_classes, encode_labels
 from sksubtomo._utils._near_misses import warning_once
 from sksubtomo._utils._params import NumberInterval
 from sksubtomo._utils._routing import routed_params, same_methods
@@ -33,7 +31,6 @@ from sksubtomo.alignment import (
     check_stages,
     frozen_iterations,
     initialized_em,
-    likelier_geometry,
     measure_noise,
     stage_poses,
 )
@@ -41,15 +38,15 @@ from sksubtomo.fourier import check_tilt_range
 from sksubtomo.semi_supervised._base_reference import BaseReferenceClassifier
 from sksubtomo.semi_supervised._reference_checks import (
     best_initialization,
+    check_imaging,
     check_references_init,
+    encode_targets,
     fit_initial_proba,
+    report_iteration,
     score_moments,
-    warn_of_geometry,
+    warn_of_inverted_references,
     warn_of_labels,
 )
-
-# Labeled volumes whose power spectrum is looked at.
-_MOST_IMAGED = 100
 
 
 class MultiReferenceClassifier(BaseReferenceClassifier):
@@ -88,15 +85,14 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
     n_references : int, default=1
         References of each class, for classes of several conformations.
     references_init : array-like of shape (n_classes * n_references, d, d, d) or mapping, optional
-        Maps to begin with instead of averages of labeled volumes, in the order of ``classes_``,
-        those of one class together; or a mapping of each class to its map or maps. They have the
-        box, the voxel size and the sign of contrast of the volumes, and are centered; their common
-        scale does not matter, and they are used at the resolution of `stages`. Classes of unlabeled
-        volumes are then not fixed at the beginning, unless `n_frozen_iter` is a number or
-        `estimator` is given.
+        Maps to begin with, instead of averages of labeled volumes: in the order of ``classes_``,
+        those of a class together, or a mapping of each class to its map or maps. Box, voxel size
+        and sign of contrast are those of the volumes; a common scale does not matter. Unlabeled
+        volumes then take part from the first iteration on, by default.
     n_frozen_iter : int or "auto", default="auto"
         Of all iterations, those at the beginning in which classes of unlabeled volumes are fixed.
-        "auto" is one, and one more for each label that a class has on average, at most eight.
+        "auto" is one, and one more for each label that a class has on average, at most eight; 0
+        with `references_init`, but not with `estimator`.
     class_perplexity : float, optional
         Number of classes over which the posteriors of unlabeled volumes are spread in the first
         iteration after, by dividing their log evidence; it falls to 1 geometrically until the last
@@ -171,11 +167,12 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
     Notes
     -----
     A volume's mean plays no part, its contrast and scale do. A labeled volume counts as six
-    unlabeled ones while classes are annealed. Time grows with the product of volumes, classes,
-    rotations, shifts and coefficients; a volume is not compared again with classes that became
-    improbable. Memory grows with the number of volumes, of which the coefficients compared are
-    kept, and with that of volumes times classes, of each of which up to 256 probable poses are
-    kept.
+    unlabeled ones while classes are annealed.
+
+    All poses are searched in the leading principal components of the rotated references; those that
+    cover 99.9 % of that posterior are compared in full. A volume is not compared again with classes
+    that became improbable. Memory grows with the number of volumes, of which the coefficients
+    compared are kept, and up to 256 probable poses for each class, fewer of many volumes.
 
     References
     ----------
@@ -288,7 +285,8 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         LabelAgreementWarning
             If ``label_agreement_`` is below 0.95.
         ImagingWarning
-            If labeled volumes have other tilts than stated, or some have inverted contrast.
+            If labeled volumes have other tilts than stated, some have inverted contrast, or
+            `references_init` has.
         """
         with unchanged_on_error(self):
             return self._fit(X, y, params)
@@ -301,13 +299,14 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         routed = routed_params(self, "fit", params)["estimator"]["fit"]
         volumes = check_volumes(self, X, volume_shape=self.volume_shape, reset=True)
         check_cubes(type(self).__name__, self.volume_shape_)
-        targets, classes = self._encode(y, len(volumes))
+        targets, classes = encode_targets(type(self).__name__, y, self.classes, len(volumes))
         prior = check_class_prior(self.class_prior, targets, classes)
         references = check_references_init(
             self.references_init, classes, self.n_references, self.volume_shape_
         )
+        begun = references is not None and self.estimator is None
         rng = check_random_state(self.random_state)
-        self._check_imaging(volumes, targets)
+        check_imaging(volumes, targets, self.tilt_range_deg)
         poses = [self._poses(stage, stages) for stage in stages]
         coefficients = all_coefficients(poses[-1], volumes)
         # float64: a float32 cannot hold the square of a large unit.
@@ -327,14 +326,17 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
             noise=torch.from_numpy(noise / scale**2).float(),
             initial_proba=initial_proba,
             prior=prior,
-            n_frozen=self._n_frozen(stages, targets, len(classes)),
+            n_frozen=frozen_iterations(
+                self.n_frozen_iter, stages, targets, len(classes), begun=begun
+            ),
             references=references,
             device=device,
             **self._settings(targets, len(classes)),
         )
         n_init = self.n_init if (targets < 0).any() else 1
         with keeping_freed_memory(), holding_precision("float32", device):
-            em, check = best_initialization(initialize, n_init)
+            begin = None if references is None else partial(warn_of_inverted_references, targets)
+            em, check = best_initialization(initialize, n_init, begin)
         self.estimator_, self.classes_ = estimator, classes
         self._record(em, scale)
         self._record_check(check, targets)
@@ -349,21 +351,8 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
             "n_references": int(self.n_references),
             "pseudo_counts": np.maximum(n_labels, 0.5) if estimated else None,
             "perplexity": n_classes ** (2 / 3) if perplexity is None else float(perplexity),
-            "report": self._report,
+            "report": partial(report_iteration, self.verbose),
         }
-
-    def _n_frozen(self, stages: list[Stage], targets: NDArray[np.int64], n_classes: int) -> int:
-        given = self.references_init is not None and self.estimator is None
-        if given and self.n_frozen_iter == "auto":
-            # Averages of a few labeled volumes would replace the references.
-            return 0
-        return frozen_iterations(self.n_frozen_iter, stages, targets, n_classes)
-
-    def _encode(self, y: Any, n_samples: int) -> tuple[NDArray[np.int64], NDArray]:
-        targets, classes = encode_labels(y, self.classes)
-        check_consistent_length(np.empty(n_samples), targets)
-        check_enough_classes(type(self).__name__, targets, classes)
-        return targets, classes
 
     def _poses(self, stage: Stage, stages: list[Stage]) -> Poses:
         """Return the grid of poses of a stage, for maps as fine as the finest stage asks for."""
@@ -388,16 +377,6 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         if self.estimator is not None:
             router.add(estimator=self.estimator, method_mapping=same_methods(["fit"]))
         return router
-
-    def _report(self, entry: dict[str, Any]) -> None:
-        if self.verbose:
-            print(", ".join(f"{name} {value:.4g}" for name, value in entry.items()))  # noqa: T201
-
-    def _check_imaging(self, volumes: Any, targets: NDArray[np.int64]) -> None:
-        if self.volume_shape_[:2] == (1, 1):
-            return
-        rows = np.flatnonzero(targets >= 0)[:_MOST_IMAGED]
-        warn_of_geometry(*likelier_geometry(np.asarray(volumes[rows]), self.tilt_range_deg))
 
     def _record(self, em: MultiReferenceEM, scale: float) -> None:
         self._finest = em.stages[-1][0]

@@ -7,17 +7,27 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sksubtomo._utils._labels import is_text
-from sksubtomo.alignment import LabelCheck, MultiReferenceEM, TiltGeometry, leave_one_out
+from sksubtomo._utils._labels import check_enough_classes, encode_labels, is_text
+from sksubtomo.alignment import (
+    LabelCheck,
+    MultiReferenceEM,
+    TiltGeometry,
+    leave_one_out,
+    likelier_geometry,
+    likelier_inverted,
+)
 from sksubtomo.exceptions import ImagingWarning, LabelAgreementWarning
 
 # Agreement with the labels below which a fit is doubtful.
 _LEAST_AGREEMENT = 0.95
+# Labeled volumes whose power spectrum is looked at.
+_MOST_IMAGED = 100
 # Rows that a message names.
 _MOST_NAMED = 10
 # A class with fewer volumes has median and spread of all; so many count for it in any case.
@@ -25,6 +35,16 @@ _LEAST_FOR_SPREAD = 5
 _COMMON_VOLUMES = 10
 # Of a normal distribution, the standard deviation over the median absolute deviation.
 _DEVIATION = 1.4826
+
+
+def encode_targets(
+    name: str, y: Any, given_classes: Any, n_samples: int
+) -> tuple[NDArray[np.int64], NDArray]:
+    """Return class indices, -1 where unlabeled, and classes; refuse `y` of another length."""
+    targets, classes = encode_labels(y, given_classes)
+    check_consistent_length(np.empty(n_samples), targets)
+    check_enough_classes(name, targets, classes)
+    return targets, classes
 
 
 def fit_initial_proba(
@@ -152,6 +172,14 @@ def _spread(deviations: NDArray[np.float64]) -> float:
     return float(_DEVIATION * np.median(np.abs(deviations)))
 
 
+def check_imaging(volumes: Any, targets: NDArray[np.int64], tilt_range_deg: Any) -> None:
+    """Warn if the labeled volumes have their missing wedge elsewhere; lines have none."""
+    if volumes.shape[1:3] == (1, 1):
+        return
+    rows = np.flatnonzero(targets >= 0)[:_MOST_IMAGED]
+    warn_of_geometry(*likelier_geometry(np.asarray(volumes[rows]), tilt_range_deg))
+
+
 def warn_of_geometry(stated: TiltGeometry, likelier: TiltGeometry | None) -> None:
     """Warn if another tilt axis or range is likelier than the stated one."""
     if likelier is None:
@@ -177,6 +205,21 @@ def warn_of_geometry(stated: TiltGeometry, likelier: TiltGeometry | None) -> Non
         ImagingWarning,
         stacklevel=2,
     )
+
+
+def warn_of_inverted_references(targets: NDArray[np.int64], em: MultiReferenceEM) -> None:
+    """Warn if labeled volumes are likelier with given references inverted; before iterations."""
+    coarse, finest = em.stages[0][0], em.stages[-1][0]
+    data = em.coefficients[:, torch.from_numpy(finest.radii <= coarse.radii.max())]
+    owner = em.owner.numpy()
+    if likelier_inverted(coarse, data, targets, em.maps, owner, em.noise, em.device):
+        warnings.warn(
+            "The labeled volumes are clearly likelier with references_init of inverted contrast. "
+            "Multiply the maps by -1: particles are dark in volumes whose contrast was not "
+            "inverted, and bright in density maps.",
+            ImagingWarning,
+            stacklevel=2,
+        )
 
 
 def warn_of_labels(
@@ -211,16 +254,26 @@ def _named(values: NDArray) -> str:
     return f"{values[:_MOST_NAMED].tolist()}{more}"
 
 
+def report_iteration(verbose: int, entry: Mapping[str, float]) -> None:
+    """Print an entry of the history, if verbose."""
+    if verbose:
+        print(", ".join(f"{name} {value:.4g}" for name, value in entry.items()))  # noqa: T201
+
+
 def best_initialization(
-    initialize: Callable[..., MultiReferenceEM], n_init: int
+    initialize: Callable[..., MultiReferenceEM],
+    n_init: int,
+    check_start: Callable[[MultiReferenceEM], None] | None = None,
 ) -> tuple[MultiReferenceEM, LabelCheck]:
     """Run initializations; return the one that agrees best with the labels, and its check.
 
-    All but the first hold half of the unlabeled volumes back.
+    All but the first hold half of the unlabeled volumes back; the first is checked before it runs.
     """
     best = None
     for number in range(n_init):
         em = initialize(held_back_fraction=0.5 if number else 0.0)
+        if check_start is not None and not number:
+            check_start(em)
         em.run()
         check = leave_one_out(em, em.stages[-1][0], em.coefficients)
         quality = fit_quality(em, check)

@@ -1,6 +1,7 @@
 """The classifier by references: recovery of classes and poses, and scikit-learn's conventions."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -611,3 +612,70 @@ def test_spread_of_scores_is_shrunk_to_that_of_all_classes():
     _, few = score_moments(alike, np.repeat([0, 1], [20, 60]), 2)
     assert few[0] > 0.05
     assert score_moments(np.zeros(5), np.zeros(5, int), 1)[1].tolist() == [1.0]
+
+
+def one_label_a_class(y):
+    first = [int(np.flatnonzero(y == k)[0]) for k in range(3)]
+    hidden = np.full(len(y), -1)
+    hidden[first] = y[first]
+    return hidden
+
+
+#: Of so few iterations, none is spent on annealing.
+GIVEN = {**QUICK, "n_frozen_iter": "auto", "class_perplexity": 1}
+
+
+def test_given_references_are_begun_with(data):
+    X, y, _ = data
+    given = np.stack([molecule(k) for k in range(3)])
+    hidden = one_label_a_class(y)
+    start = MultiReferenceClassifier(**GIVEN, references_init=given).fit(X, hidden)
+    assert (start.transduction_ == y).mean() > 0.95
+    assert np.isfinite(start.history_[0]["temperature"])  # unlabeled volumes take part at once
+    # Neither unit nor form matters.
+    named = {k: 1000 * given[k] for k in (2, 0, 1)}
+    other = MultiReferenceClassifier(**GIVEN, references_init=named).fit(X, hidden)
+    np.testing.assert_allclose(other.references_, start.references_, atol=1e-4)
+    # What a fit found can be begun with.
+    again = MultiReferenceClassifier(**GIVEN, references_init=start.references_).fit(X, hidden)
+    assert (again.transduction_ == start.transduction_).mean() > 0.9
+
+
+def test_given_references_belong_to_their_classes(data):
+    X, y, hidden = data
+    names = np.array(["rod", "triangle", "ball"], dtype=object)
+    labels = np.where(hidden >= 0, names[hidden], "unlabeled")
+    given = {str(names[k]): np.stack([molecule(k)] * 2) for k in range(3)}
+    clf = MultiReferenceClassifier(**GIVEN, n_references=2, references_init=given).fit(X, labels)
+    assert (clf.transduction_ == names[y]).mean() > 0.9
+
+
+def test_inverted_references_are_named(data):
+    X, y, _ = data
+    given = -np.stack([molecule(k) for k in range(3)])
+    clf = MultiReferenceClassifier(**GIVEN, references_init=given)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        clf.fit(X, one_label_a_class(y))
+    assert "references_init of inverted contrast" in str(caught[0].message)
+    assert caught[0].category is ImagingWarning
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (np.ones((2, SIZE, SIZE, SIZE)), r"has the shape \(2, 12, 12, 12\), but X needs \(3, 12"),
+        (np.ones((3, 10, 10, 10)), "Crop or resample maps"),
+        (np.full((3, SIZE, SIZE, SIZE), np.nan), "NaN or infinite"),
+        (np.zeros((3, SIZE, SIZE, SIZE)), "are they constant"),
+        ({0: molecule(0), 1: molecule(1)}, r"missing: \['2'\]"),
+        ({0: molecule(0), 1: molecule(1), 2: molecule(2), 3: molecule(0)}, r"no class: \['3'\]"),
+        ({0: molecule(0), 1: molecule(1), 2: np.ones(3)}, r"references_init\['2'\] has the shape"),
+        ([["a"]], "has the shape"),
+        (3.0, "'references_init' parameter"),
+    ],
+)
+def test_bad_given_references_are_refused(data, given, message):
+    X, _, hidden = data
+    with pytest.raises(ValueError, match=message):
+        MultiReferenceClassifier(**QUICK, references_init=given).fit(X, hidden)
