@@ -96,9 +96,9 @@ def expectation(
     keep_poses : bool, default=True
         Whether to return the probable poses, which take memory for every volume and class.
     coverage : float, default=0.999
-        Share of the posterior of a volume and a class that the poses compared in full have, at
-        least, by a search of all poses in a subspace; see :class:`SubspaceSearch`. The others take
-        no part. 1 compares all poses in full.
+        Share of the posterior of a volume and a class that the poses compared in full have, as
+        judged by all poses in the leading principal components of the templates. The others take no
+        part. 1 compares all poses in full.
     device : str, default="cpu"
         Where to compare.
 
