@@ -137,3 +137,8 @@ META_EXPECTED_FAILURES = {
     else {"check_classifiers_classes": ONLY_FOR_SCIKIT_LEARN}
     for key in METAS
 }
+
+
+def outputs(estimator, X):
+    """What an estimator says of volumes."""
+    return estimator.predict_proba(X) if is_classifier(estimator) else estimator.transform(X)

@@ -15,6 +15,7 @@ from estimators import (
     META_ESTIMATORS,
     NETWORKS,
     VOLUME_CLASSIFIERS,
+    outputs,
 )
 from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
@@ -57,7 +58,8 @@ def test_table_is_complete():
 #: Others share their base and their checks, and take most of the time of this file.
 SLOW_TO_CHECK = {
     *("FineTunedClassifier", "SemiSupervisedVAEClassifier", "FixMatchClassifier"),
-    *("MeanTeacherClassifier", "ContrastiveEncoder"),
+    *("MeanTeacherClassifier", "ContrastiveEncoder", "VariationalAutoencoder"),
+    "PseudoLabelClassifier",
 }
 
 
@@ -79,7 +81,8 @@ def test_scikit_learn_checks(name):
     assert len(results) >= (60 if is_both else 55 if name in VOLUME_CLASSIFIERS else 45)
 
 
-@pytest.fixture(params=["volumes", "flat"])
+# That flat rows give what volumes give is tested for each network elsewhere.
+@pytest.fixture(params=["volumes", pytest.param("flat", marks=pytest.mark.slow)])
 def data(request, mostly_hidden, easy_volumes):
     """X, y with 80 % of -1, all labels, and parameters that tell the shape of flat rows."""
     X, y = mostly_hidden
@@ -172,11 +175,6 @@ def test_pipeline(classifier, data):
     ).set_params(**({f"{type(classifier).__name__.lower()}__volume_shape": 6} if params else {}))
     assert cross_val_score(pipeline, X, y, cv=SemiSupervisedSplit(2)).tolist() == [1.0, 1.0]
     assert np.array_equal(pipeline.fit(X, y).predict(X), truth)
-
-
-def outputs(estimator, X):
-    """What an estimator says of volumes."""
-    return estimator.predict_proba(X) if is_classifier(estimator) else estimator.transform(X)
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -31,13 +31,13 @@ EXTRA_TRANSFORMER_CHECKS = [
     "check_transformer_get_feature_names_out",
     "check_transformer_get_feature_names_out_pandas",
 ]
-# Half a minute of small networks each.
-SLOW = [
-    pytest.param(key, marks=[pytest.mark.slow, pytest.mark.timeout(600)])
+# Half a minute each; references are also checked alone.
+SLOW = [key for key in METAS if key[1] == "network"]
+SLOW += [("MultiReferenceClassifier", "spreading")]
+METAS_TO_CHECK = [
+    pytest.param(key, marks=[pytest.mark.slow, pytest.mark.timeout(600)] if key in SLOW else [])
     for key in METAS
-    if key[1] == "network"
 ]
-METAS_TO_CHECK = [key for key in METAS if key[1] != "network"] + SLOW
 
 quiet = pytest.mark.filterwarnings(
     "ignore:y contains no unlabeled samples",

@@ -4,152 +4,15 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Callable
 from textwrap import indent
-from typing import TypeVar
+from typing import Any, TypeVar
 
-T = TypeVar("T", bound=type)
+from sksubtomo._utils._doc_texts import ATTRIBUTES, GROUPS, PARAMETERS, SECTIONS
+
+T = TypeVar("T", bound=Callable[..., Any])
 
 _PLACEHOLDER = re.compile(r"^( *)%\((\w+)\)s$", re.MULTILINE)
-
-# Parameters, without their indentation. {default} is that of the constructor at hand.
-_PARAMETERS = """\
-network : str or network settings, default={default}
-    Architecture. :class:`~sksubtomo.networks.Liu2019`, :class:`~sksubtomo.networks.ResNet` or
-    :class:`~sksubtomo.networks.MONAINet`, which have its sizes; or, for one with default sizes,
-    "liu2019", "resnet" or "monai:NAME", such as "monai:resnet18".
-augmentation : {{"none", "rotations"}} or WedgeAwareRotations, default={default}
-    Augmented views to train on: rotated over all orientations and shifted, the missing wedge cut
-    afterwards. :class:`~sksubtomo.augmentation.WedgeAwareRotations` has the settings, that of
-    test-time augmentation included; "rotations" is one with its defaults.
-training : Training, default=None
-    How to train: optimizer, schedule, validation, workers, progress bar. A
-    :class:`~sksubtomo.training.{training}`{plain}; None is one with its defaults.
-learning_rate : float, default={default}
-    Learning rate of the optimizer; the highest one, if a schedule changes it.
-batch_size : int, default={default}
-    Volumes in a batch.
-max_epochs : int, default={default}
-    Passes over the training volumes, at most.
-early_stopping : bool, default={default}
-    Whether to hold out a part of the training volumes, to stop when their loss no longer falls, and
-    to restore the best weights. See ``validation_fraction`` and ``n_iter_no_change`` of `training`.
-warm_start : bool, default={default}
-    Whether :meth:`fit` goes on from the last fit, with its network, optimizer and early
-    stopping, which must not have changed.
-volume_shape : int or (int, int, int), default={default}
-    Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels.
-device : str, default={default}
-    "cpu", "cuda", "cuda:1"...; "auto" takes a GPU if there is one.
-precision : {{"auto", "float32", "tf32", "bfloat16"}}, default={default}
-    Of the products in the network's layers; weights, losses, probabilities and results are
-    float32. "auto" is float32 on CPUs and bfloat16 on GPUs from Ampere on. Reduced precision is
-    only used where a self-test of the device passes, and never for boxes with an edge of 1.
-random_state : int, RandomState instance or None, default={default}
-    Determines initial weights, the order of samples and what is held out. The same integer gives
-    the same bits on a CPU with the same number of threads.
-class_weight : dict, "balanced" or None, default={default}
-    Weights of the classes in the cross-entropy.
-classes : array-like of shape (n_classes,), default={default}
-    All classes. By default those that occur in `y`. Pass them where a subset of the data may lack
-    a class, as in cross-validation with few labels.
-n_filters : int, default={default}
-    Channels of the first convolution.
-latent_dim : int, default={default}
-    Length of the code. None is the estimator's default: 128, or 50 for variational autoencoders.
-    Estimators without a code refuse another value.
-optimizer : {{"adam", "adamw"}}, default={default}
-    "adamw" decouples the weight decay from the gradient.
-betas : (float, float), default={default}
-    Decay rates of the optimizer's running means.
-weight_decay : float, default={default}
-    L2 penalty on the weights; of "adamw", decay of the weights per unit of learning rate.
-schedule : {{"constant", "one_cycle"}}, default={default}
-    Of the learning rate. "one_cycle" rises to `learning_rate` and falls to 0 in `max_epochs`.
-average_decay : float, default={default}
-    Exponential decay of the average of the weights over the steps, which then predicts; 0 does not
-    average. None is the estimator's default: 0.99 for
-    :class:`~sksubtomo.semi_supervised.FixMatchClassifier` and
-    :class:`~sksubtomo.semi_supervised.MeanTeacherClassifier`, otherwise 0.
-labeled_share : float, default={default}
-    Share of labeled volumes in every batch; 0 leaves batches as they come. None is the estimator's
-    default: 0.25 for the two above, otherwise 0. Estimators that train on labeled volumes only, or
-    without labels, refuse another value.
-steps_per_epoch : int, default={default}
-    Batches in an epoch, instead of one pass over the volumes.
-validation_fraction : float, default={default}
-    Share of the training volumes that ``early_stopping`` holds out: of labeled ones class by class,
-    and never the last of a class. Only labels given to ``fit`` are used.
-n_iter_no_change : int, default={default}
-    Epochs without a better validation loss after which ``early_stopping`` ends the training.
-standardize : bool, default={default}
-    Whether two numbers, the mean and the standard deviation over all training voxels, bring the
-    volumes to the network's scale.
-n_workers : int, default={default}
-    Processes that read batches ahead, for volumes in files.
-keep_interrupted : bool, default={default}
-    Whether a training that is interrupted, as by Ctrl-C, ends with the weights that it has. If not,
-    ``fit`` raises ``KeyboardInterrupt``, and the estimator is what it was before.
-accelerate : bool, default={default}
-    Whether processes that a launcher started train together, sharing each batch. Needs the extra
-    ``accelerate``.
-verbose : int, default={default}
-    Whether to show a progress bar.
-"""
-
-_ATTRIBUTES = """\
-classes_ : ndarray of shape (n_classes,)
-    Classes, sorted, without the label that means "unlabeled".
-n_features_in_ : int
-    Number of voxels of a volume.
-volume_shape_ : tuple of int
-    Box in voxels, z, y, x.
-net_ : skorch.NeuralNet
-    The trained net; ``net_.module_`` is the PyTorch network.
-n_iter_ : int
-    Epochs trained.
-precision_ : {{"float32", "tf32", "bfloat16"}}
-    What products were computed in.
-transduction_ : ndarray of shape (n_samples,)
-    Labels of all volumes of :meth:`fit`: those given, else those predicted.
-offset_, scale_ : float
-    The two numbers of ``standardize`` in `training`.
-history_ : list of dict
-"""
-
-_SECTIONS = {
-    "Parameters": "Parameters\n----------",
-    "liu2019": """\
-References
-----------
-Liu et al., "Semi-supervised macromolecule structural classification in cellular
-electron cryo-tomograms using 3D autoencoding classifier", BMVC 2019.
-""",
-}
-
-_CLASSIFICATION = ("class_weight", "classes")
-_COMMON = (
-    *("network", "augmentation", "training", "learning_rate", "batch_size", "max_epochs"),
-    *("early_stopping", "warm_start", "volume_shape", "device", "precision", "random_state"),
-)
-#: What stands for several descriptions, in this order. The last attribute is left without its
-#: text, which is that of the class.
-_GROUPS = {
-    "parameters_of_an_encoder": ("Parameters", *_COMMON),
-    "parameters_of_a_classifier": (*_CLASSIFICATION, *_COMMON),
-    "fitted": (
-        *("n_features_in_", "volume_shape_", "net_", "n_iter_", "precision_", "offset_, scale_"),
-        "history_",
-    ),
-    "fitted_classifier": (
-        *("classes_", "n_features_in_", "volume_shape_", "net_", "n_iter_", "precision_"),
-        *("offset_, scale_", "history_"),
-    ),
-    "training_settings": (
-        *("optimizer", "betas", "weight_decay", "schedule", "average_decay", "labeled_share"),
-        *("steps_per_epoch", "validation_fraction", "n_iter_no_change", "standardize"),
-        *("n_workers", "accelerate", "keep_interrupted", "verbose"),
-    ),
-}
 
 
 def _entries(text: str) -> dict[str, str]:
@@ -158,43 +21,48 @@ def _entries(text: str) -> dict[str, str]:
     return {entry.split(" : ")[0]: entry.rstrip("\n") for entry in found if entry}
 
 
-_DESCRIPTIONS = {**_entries(_PARAMETERS), **_entries(_ATTRIBUTES), **_SECTIONS}
+_DESCRIPTIONS = {**_entries(PARAMETERS), **_entries(ATTRIBUTES), **SECTIONS}
 
 
-def documented(cls: T) -> T:
-    """Replace the lines ``%(name)s`` of a class's docstring by shared descriptions.
+def documented(obj: T) -> T:
+    """Replace the lines ``%(name)s`` of docstrings by shared descriptions.
 
-    Default values are those of the class's constructor. Python without docstrings (``-OO``) is
-    left without them.
+    Default values are those of the constructor, or of the function. Python without docstrings
+    (``-OO``) is left without them.
 
     Parameters
     ----------
-    cls : type
-        Its docstring has such lines.
+    obj : type or function
+        Its docstring has such lines; so may those of the methods that a class itself defines.
+        Methods that are there on a condition, as by ``inner_has``, are decorated by themselves.
 
     Returns
     -------
-    cls : type
-        The class itself.
+    obj : type or function
+        The same.
     """
-    if cls.__doc__ is None:
-        return cls
-    signature = inspect.signature(cls)
+    if inspect.isclass(obj):
+        for member in vars(obj).values():
+            if inspect.isfunction(member):
+                documented(member)
+    if obj.__doc__ is None or "%(" not in obj.__doc__:
+        return obj
+    signature = inspect.signature(obj)
     defaults = {name: given.default for name, given in signature.parameters.items()}
-    training = getattr(getattr(cls, "uses", None), "training", None)
+    training = getattr(getattr(obj, "uses", None), "training", None)
     name = getattr(training, "__name__", "Training")
     words = {"training": name, "plain": "" if name == "Training" else " or a plain ``Training``"}
 
     def described(match: re.Match[str]) -> str:
         entries = []
-        for key in _GROUPS.get(match[2], (match[2],)):
+        for key in GROUPS.get(match[2], (match[2],)):
             default = _shown(defaults.get(key))
             entries.append(_DESCRIPTIONS[key].strip().format(default=default, **words))
         # Python has taken the common indentation away from 3.13 on.
         return indent("\n".join(entries), match[1])
 
-    cls.__doc__ = _PLACEHOLDER.sub(described, cls.__doc__)
-    return cls
+    obj.__doc__ = _PLACEHOLDER.sub(described, obj.__doc__)
+    return obj
 
 
 def _shown(default: object) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
+from sklearn.base import BaseEstimator, MetaEstimatorMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
@@ -15,7 +15,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from sksubtomo._utils._delegation import inner_has
 from sksubtomo._utils._doc_link import DocLinkMixin
-from sksubtomo._utils._labels import score_labeled
+from sksubtomo._utils._docs import documented
+from sksubtomo._utils._labeled_classifier import LabeledClassifierMixin
 from sksubtomo._utils._routing import routed_params, same_methods
 from sksubtomo._utils._rows import as_rows, fit_clone
 from sksubtomo._utils._scoring import refuse_scoring_unlabeled
@@ -53,7 +54,8 @@ def fit_classifier(estimator: Any, X: Any, y: NDArray, params: Mapping[str, Any]
     return fitted
 
 
-class BaseMetaClassifier(DocLinkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+@documented
+class BaseMetaClassifier(DocLinkMixin, MetaEstimatorMixin, LabeledClassifierMixin, BaseEstimator):
     """Base of classifiers around a classifier, which is given as ``estimator``.
 
     A subclass fits ``estimator_`` and calls :meth:`_record`. Metadata go to the classifier inside
@@ -65,11 +67,6 @@ class BaseMetaClassifier(DocLinkMixin, MetaEstimatorMixin, ClassifierMixin, Base
         *("fit", "predict", "predict_proba", "predict_log_proba", "decision_function"),
         "transform",
     )
-
-    def __sklearn_clone__(self) -> Any:
-        # scikit-learn's cross_val_predict may predict in other processes, but clones in its own.
-        refuse_scoring_unlabeled()
-        return super().__sklearn_clone__()
 
     def _record(self, fitted: Any) -> None:
         """Set the attributes that tell of the classifier inside; none of an earlier fit stays."""
@@ -98,12 +95,7 @@ class BaseMetaClassifier(DocLinkMixin, MetaEstimatorMixin, ClassifierMixin, Base
     def predict(self, X: Any, **params: Any) -> NDArray:
         """Predict classes by the classifier inside.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Volumes.
-        **params : dict
-            Metadata for the classifier, where scikit-learn's metadata routing is enabled.
+        %(rows_and_metadata)s
 
         Returns
         -------
@@ -113,15 +105,11 @@ class BaseMetaClassifier(DocLinkMixin, MetaEstimatorMixin, ClassifierMixin, Base
         return self._ask("predict", X, params)
 
     @inner_has("predict_proba")
+    @documented
     def predict_proba(self, X: Any, **params: Any) -> NDArray:
         """Return class probabilities of the classifier inside.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Volumes.
-        **params : dict
-            Metadata for the classifier, where scikit-learn's metadata routing is enabled.
+        %(rows_and_metadata)s
 
         Returns
         -------
@@ -131,15 +119,11 @@ class BaseMetaClassifier(DocLinkMixin, MetaEstimatorMixin, ClassifierMixin, Base
         return self._ask("predict_proba", X, params)
 
     @inner_has("predict_log_proba")
+    @documented
     def predict_log_proba(self, X: Any, **params: Any) -> NDArray:
         """Return logarithms of class probabilities of the classifier inside.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Volumes.
-        **params : dict
-            Metadata for the classifier, where scikit-learn's metadata routing is enabled.
+        %(rows_and_metadata)s
 
         Returns
         -------
@@ -149,15 +133,11 @@ class BaseMetaClassifier(DocLinkMixin, MetaEstimatorMixin, ClassifierMixin, Base
         return self._ask("predict_log_proba", X, params)
 
     @inner_has("decision_function")
+    @documented
     def decision_function(self, X: Any, **params: Any) -> NDArray:
         """Return decision values of the classifier inside.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Volumes.
-        **params : dict
-            Metadata for the classifier, where scikit-learn's metadata routing is enabled.
+        %(rows_and_metadata)s
 
         Returns
         -------
@@ -167,15 +147,11 @@ class BaseMetaClassifier(DocLinkMixin, MetaEstimatorMixin, ClassifierMixin, Base
         return self._ask("decision_function", X, params)
 
     @inner_has("transform")
+    @documented
     def transform(self, X: Any, **params: Any) -> Any:
         """Transform by the classifier inside.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Volumes.
-        **params : dict
-            Metadata for the classifier, where scikit-learn's metadata routing is enabled.
+        %(rows_and_metadata)s
 
         Returns
         -------
@@ -240,43 +216,13 @@ class BaseMetaClassifier(DocLinkMixin, MetaEstimatorMixin, ClassifierMixin, Base
                 inner.set_output(transform=transform)
         return self
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the accuracy over the labeled volumes.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Volumes.
-        y : array-like of shape (n_samples,)
-            True labels; rows that are unlabeled are left out.
-        sample_weight : array-like of shape (n_samples,), optional
-            Weights of the rows.
-
-        Returns
-        -------
-        score : float
-            Share of correct predictions.
-
-        Raises
-        ------
-        ValueError
-            If lengths differ.
-
-        Warns
-        -----
-        UndefinedMetricWarning
-            If no row is labeled; the score is NaN then.
-        """
-        check_is_fitted(self)
-        return score_labeled(self.predict, as_rows(X), y, sample_weight)
+    def _rows_to_score(self, X: Any) -> Any:
+        return as_rows(X)
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Return which metadata go to the classifier inside.
 
-        Returns
-        -------
-        routing : MetadataRouter
-            As scikit-learn's metadata routing wants it.
+        %(routing)s
         """
         router = MetadataRouter(owner=self).add_self_request(self)
         methods = same_methods(self._routed_methods)

@@ -94,8 +94,10 @@ class HasSettings:
 class Settings(HasSettings, DocLinkMixin, BaseEstimator):
     """Base of settings objects.
 
-    A subclass has a keyword-only constructor and ``_parameter_constraints``. Objects are checked
-    when they are used, by :func:`checked`, never when they are made.
+    A subclass has ``_parameter_constraints`` and a keyword-only constructor; that of a dataclass
+    also takes the parameters of its base, with ``eq=False, repr=False`` to leave these to
+    scikit-learn. Objects are checked when they are used, by :func:`checked`, never when they are
+    made.
     """
 
     _parameter_constraints: ClassVar[dict[str, list]] = {}

@@ -8,15 +8,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.special import log_softmax
-from sklearn.base import ClassifierMixin
 from sklearn.utils import compute_class_weight
 from sklearn.utils.validation import check_is_fitted
 
+from sksubtomo._utils._docs import documented
+from sksubtomo._utils._labeled_classifier import LabeledClassifierMixin
 from sksubtomo._utils._labels import (
     check_enough_classes,
     encode_labels,
     is_unlabeled,
-    score_labeled,
     uniform_labels,
 )
 from sksubtomo._utils._scoring import refuse_scoring_unlabeled
@@ -27,7 +27,8 @@ from sksubtomo.networks import AutoencodingNetwork
 from sksubtomo.training import FitSettings, JointLoss, Plan
 
 
-class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
+@documented
+class BaseVolumeClassifier(LabeledClassifierMixin, BaseVolumeEstimator):
     """Base of classifiers of volumes, of which some may be unlabeled.
 
     By default it plans the supervised network; a subclass that replaces the loss or the views
@@ -51,8 +52,7 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_voxels)
-            Volumes, axes z, y, x; or flat rows, see ``volume_shape``.
+        %(X)s
         y : array-like of shape (n_samples,)
             Labels as in :meth:`fit`. Where unlabeled volumes are learned from, all may be
             unlabeled in any one call.
@@ -61,10 +61,7 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
             has its parameter ``classes``. The label that means "unlabeled" may be among them, as
             in ``np.unique(y)``, and is left out.
 
-        Returns
-        -------
-        self : object
-            The fitted estimator.
+        %(fitted_self)s
 
         Raises
         ------
@@ -76,18 +73,10 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
             self.__dict__.pop("transduction_", None)
         return self
 
-    def __sklearn_clone__(self) -> Any:
-        # scikit-learn's cross_val_predict may predict in other processes, but clones in its own.
-        refuse_scoring_unlabeled()
-        return super().__sklearn_clone__()
-
     def predict_proba(self, X):
         """Return class probabilities.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_voxels)
-            Volumes of the shape that the estimator was fitted on.
+        %(volumes)s
 
         Returns
         -------
@@ -101,10 +90,7 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
     def predict_log_proba(self, X):
         """Return logarithms of class probabilities.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_voxels)
-            Volumes of the shape that the estimator was fitted on.
+        %(volumes)s
 
         Returns
         -------
@@ -123,10 +109,7 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
     def decision_function(self, X):
         """Return unnormalized log-probabilities, the logits of the network.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_voxels)
-            Volumes of the shape that the estimator was fitted on.
+        %(volumes)s
 
         Returns
         -------
@@ -143,10 +126,7 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
     def features(self, X):
         """Return what the last stage of the network's classifier is given.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_voxels)
-            Volumes of the shape that the estimator was fitted on.
+        %(volumes)s
 
         Returns
         -------
@@ -159,10 +139,7 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
     def predict(self, X):
         """Return the most probable class; never the label that means "unlabeled".
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_voxels)
-            Volumes of the shape that the estimator was fitted on.
+        %(volumes)s
 
         Returns
         -------
@@ -171,31 +148,6 @@ class BaseVolumeClassifier(ClassifierMixin, BaseVolumeEstimator):
         """
         check_is_fitted(self, "net_")
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
-
-    def score(self, X, y, sample_weight=None):
-        """Return the accuracy over the labeled volumes.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_voxels)
-            Volumes of the shape that the estimator was fitted on.
-        y : array-like of shape (n_samples,)
-            True labels. Rows that are unlabeled, as in :meth:`fit`, are left out.
-        sample_weight : array-like of shape (n_samples,), optional
-            Weights of the rows.
-
-        Returns
-        -------
-        score : float
-            Share of correct predictions.
-
-        Warns
-        -----
-        UndefinedMetricWarning
-            If no row is labeled; the score is NaN then.
-        """
-        check_is_fitted(self, "net_")
-        return score_labeled(self.predict, X, y, sample_weight)
 
     def encode_targets(
         self, y: Any, n_samples: int, *, resume: bool, classes: Any, partial: bool

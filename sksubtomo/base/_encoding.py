@@ -6,9 +6,11 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from sksubtomo._utils._containers import check_container
+from sksubtomo._utils._docs import documented
 from sksubtomo._utils._volumes import check_volumes
 
 
+@documented
 class EncodingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     """Latent codes of volumes, as scikit-learn's transformers give features.
 
@@ -49,10 +51,7 @@ class EncodingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     def transform(self, X):
         """Return the latent codes of volumes.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_voxels)
-            Volumes of the shape that the estimator was fitted on.
+        %(volumes)s
 
         Returns
         -------

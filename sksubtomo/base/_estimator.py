@@ -18,6 +18,7 @@ from sksubtomo._torch import distributed_training, draw_seeds, holding_precision
 from sksubtomo._utils._allocator import keeping_freed_memory
 from sksubtomo._utils._callbacks import CallbackSupportMixin, FitTasks
 from sksubtomo._utils._doc_link import DocLinkMixin
+from sksubtomo._utils._docs import documented
 from sksubtomo._utils._labels import UNLABELED
 from sksubtomo._utils._settings import HasSettings, store_parameters
 from sksubtomo._utils._sklearn import fit_context
@@ -55,6 +56,7 @@ from sksubtomo.training import (
 )
 
 
+@documented
 class BaseVolumeEstimator(
     DocLinkMixin, HasSettings, CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta
 ):
@@ -116,8 +118,7 @@ class BaseVolumeEstimator(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_voxels)
-            Volumes, axes z, y, x; or flat rows, see ``volume_shape``.
+        %(X)s
         y : array-like of shape (n_samples,)
             Labels, integers or strings. -1 is unlabeled; with strings also
             ``None`` and ``"unlabeled"``. Not used by estimators that are no classifiers.
@@ -129,10 +130,7 @@ class BaseVolumeEstimator(
             Lowest and highest tilt of each volume of `X` in degrees, instead of one
             ``tilt_range_deg`` for all in ``augmentation``; in training, not in prediction.
 
-        Returns
-        -------
-        self : object
-            The fitted estimator.
+        %(fitted_self)s
 
         Raises
         ------
@@ -173,15 +171,11 @@ class BaseVolumeEstimator(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_voxels)
-            Volumes, axes z, y, x; or flat rows, see ``volume_shape``.
+        %(X)s
         y : object
             Not used.
 
-        Returns
-        -------
-        self : object
-            The fitted estimator.
+        %(fitted_self)s
 
         Raises
         ------

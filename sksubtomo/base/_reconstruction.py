@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from sksubtomo._utils._allocator import keeping_freed_memory
 from sksubtomo._utils._arrays import as_array, check_table, has_flat_rows
 from sksubtomo._utils._available import unavailable
+from sksubtomo._utils._docs import documented
 from sksubtomo._utils._volumes import check_volumes
 from sksubtomo.base._encoding import EncodingMixin
 
@@ -48,6 +49,7 @@ def _no_trained_branch(estimator: Any) -> str | None:
     "reconstruct",
     "reconstruction_error",
 )
+@documented
 class ReconstructionMixin(EncodingMixin):
     """Codes and reconstructions, in the layout and the units of the input.
 
@@ -83,10 +85,7 @@ class ReconstructionMixin(EncodingMixin):
     def reconstruct(self, X):
         """Return volumes as the network reconstructs them, with less noise.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_voxels)
-            Volumes of the shape that the estimator was fitted on.
+        %(volumes)s
 
         Returns
         -------
@@ -102,10 +101,7 @@ class ReconstructionMixin(EncodingMixin):
     def reconstruction_error(self, X):
         """Return the mean squared error of the reconstruction of each volume.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_voxels)
-            Volumes of the shape that the estimator was fitted on.
+        %(volumes)s
 
         Returns
         -------

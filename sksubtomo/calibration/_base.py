@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from sklearn.utils.metadata_routing import UNUSED, MetadataRouter, MethodMapping
 
+from sksubtomo._utils._docs import documented
 from sksubtomo._utils._meta_classifier import BaseMetaClassifier
 from sksubtomo._utils._params import NumberInterval
 from sksubtomo._utils._routing import routed_params, routing_is_enabled
@@ -15,6 +16,7 @@ from sksubtomo._utils._sklearn import HasMethods
 from sksubtomo.calibration._folds import splitter_of
 
 
+@documented
 class BaseHeldOutClassifier(BaseMetaClassifier):
     """Base of classifiers that learn from what clones say of labels they were not fitted on.
 
@@ -44,10 +46,7 @@ class BaseHeldOutClassifier(BaseMetaClassifier):
     def get_metadata_routing(self) -> MetadataRouter:
         """Return which metadata go to the classifier inside and to the splitter.
 
-        Returns
-        -------
-        routing : MetadataRouter
-            As scikit-learn's metadata routing wants it.
+        %(routing)s
         """
         splitting = MethodMapping().add(caller="fit", callee="split")
         router = super().get_metadata_routing()

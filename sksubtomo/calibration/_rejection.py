@@ -12,6 +12,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import indexable
 from sklearn.utils.validation import check_is_fitted
 
+from sksubtomo._utils._docs import documented
 from sksubtomo._utils._labels import (
     UNLABELED,
     UNLABELED_STRINGS,
@@ -24,12 +25,14 @@ from sksubtomo._utils._near_misses import warning_once
 from sksubtomo._utils._params import NumberInterval
 from sksubtomo._utils._rows import as_rows
 from sksubtomo._utils._scoring import refuse_scoring_unlabeled
+from sksubtomo._utils._settings import store_parameters
 from sksubtomo._utils._sklearn import HasMethods, StrOptions, fit_context, safe_indexing
 from sksubtomo.calibration._base import BaseHeldOutClassifier
 from sksubtomo.calibration._folds import make_folds, respond_out_of_fold, rows_to_calibrate_on
 from sksubtomo.calibration._novelty import METHODS, check_method, fit_reference, score_volumes
 
 
+@documented
 class RejectingClassifier(BaseHeldOutClassifier):
     """Classifier that says "unknown" to volumes that look like none of its classes.
 
@@ -68,26 +71,16 @@ class RejectingClassifier(BaseHeldOutClassifier):
         Folds of the labeled volumes. None makes five, fewer where a class has fewer labels or
         the labels come from fewer groups, and at least two. A frozen classifier needs none,
         except for "mahalanobis".
-    n_jobs : int or None, default=None
-        Folds at the same time.
+    %(n_jobs)s
 
-    Attributes
-    ----------
-    estimator_ : classifier
-        The clone of `estimator`, fitted to everything.
+    %(fitted_to_everything)s
     offset_ : float
         Volumes with a lower score are unknown.
     unknown_label_ : int or str
         What :meth:`predict` says of them.
     classes_ : ndarray of shape (n_classes,)
         The known classes.
-    n_features_in_ : int
-        Number of features, if the classifier has it.
-    feature_names_in_ : ndarray of shape (n_features,) of str
-        Names of the columns, if `X` was a data frame.
-    transduction_ : ndarray of shape (n_samples,)
-        That of `estimator_`, if it has one and is not frozen: the labels of the volumes of
-        :meth:`fit`.
+    %(fitted_held_out)s
 
     See Also
     --------
@@ -139,35 +132,14 @@ class RejectingClassifier(BaseHeldOutClassifier):
         cv=None,
         n_jobs=None,
     ):
-        self.estimator = estimator
-        self.method = method
-        self.quantile = quantile
-        self.unknown_label = unknown_label
-        self.cv = cv
-        self.n_jobs = n_jobs
+        store_parameters(self, locals())
 
     @fit_context(prefer_skip_nested_validation=False)
     @warning_once()
     def fit(self, X, y, *, groups=None, **params):
         """Fit the classifier to everything, and choose the threshold on held-out labels.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Volumes, four-dimensional or flat rows.
-        y : array-like of shape (n_samples,)
-            Labels, -1 where unlabeled; for strings also ``None`` and ``"unlabeled"``.
-        groups : array-like of shape (n_samples,), optional
-            For example the tomogram of every volume, which folds do not take apart.
-        **params : dict
-            Metadata for the classifier, where scikit-learn's metadata routing is enabled; in a
-            fold, those of its volumes. The threshold counts every labeled volume once, whatever
-            the ``sample_weight``.
-
-        Returns
-        -------
-        self : object
-            The fitted estimator.
+        %(held_out_fit)s
 
         Raises
         ------
@@ -205,10 +177,7 @@ class RejectingClassifier(BaseHeldOutClassifier):
     def score_samples(self, X):
         """Return how much volumes are like those of the known classes.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Volumes.
+        %(rows)s
 
         Returns
         -------
@@ -221,10 +190,7 @@ class RejectingClassifier(BaseHeldOutClassifier):
     def is_unknown(self, X):
         """Tell which volumes are of no known class.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Volumes.
+        %(rows)s
 
         Returns
         -------
@@ -236,10 +202,7 @@ class RejectingClassifier(BaseHeldOutClassifier):
     def predict(self, X):  # type: ignore[override]
         """Predict classes, or the label of unknown volumes.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Volumes.
+        %(rows)s
 
         Returns
         -------

@@ -15,10 +15,12 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import indexable
 
 from sksubtomo._utils._delegation import inner_has
+from sksubtomo._utils._docs import documented
 from sksubtomo._utils._labels import check_labels, encode_labels
 from sksubtomo._utils._meta_classifier import fit_classifier
 from sksubtomo._utils._near_misses import warning_once
 from sksubtomo._utils._rows import as_rows
+from sksubtomo._utils._settings import store_parameters
 from sksubtomo._utils._sklearn import HasMethods, fit_context, safe_indexing
 from sksubtomo.calibration._base import BaseHeldOutClassifier
 from sksubtomo.calibration._folds import make_folds, respond_out_of_fold, rows_to_calibrate_on
@@ -87,6 +89,7 @@ def fit_temperature(logits: NDArray[np.float64], targets: NDArray[np.int64]) -> 
     return temperature
 
 
+@documented
 class TemperatureScaledClassifier(BaseHeldOutClassifier):
     r"""Classifier whose probabilities are softened, or sharpened, by one temperature.
 
@@ -107,24 +110,14 @@ class TemperatureScaledClassifier(BaseHeldOutClassifier):
     cv : int, cross-validation splitter or None, default=None
         Folds of the labeled volumes. None makes five, fewer where a class has fewer labels or
         the labels come from fewer groups, and at least two. Not used with a frozen classifier.
-    n_jobs : int or None, default=None
-        Folds at the same time.
+    %(n_jobs)s
 
-    Attributes
-    ----------
-    estimator_ : classifier
-        The clone of `estimator`, fitted to everything.
+    %(fitted_to_everything)s
     temperature_ : float
         Above 1 for a classifier that was too sure.
     classes_ : ndarray of shape (n_classes,)
         Classes.
-    n_features_in_ : int
-        Number of features, if the classifier has it.
-    feature_names_in_ : ndarray of shape (n_features,) of str
-        Names of the columns, if `X` was a data frame.
-    transduction_ : ndarray of shape (n_samples,)
-        That of `estimator_`, if it has one and is not frozen: the labels of the volumes of
-        :meth:`fit`.
+    %(fitted_held_out)s
 
     See Also
     --------
@@ -162,32 +155,14 @@ class TemperatureScaledClassifier(BaseHeldOutClassifier):
     }
 
     def __init__(self, estimator, *, cv=None, n_jobs=None):
-        self.estimator = estimator
-        self.cv = cv
-        self.n_jobs = n_jobs
+        store_parameters(self, locals())
 
     @fit_context(prefer_skip_nested_validation=False)
     @warning_once()
     def fit(self, X, y, *, groups=None, **params):
         """Choose the temperature on held-out labels, and fit the classifier to everything.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Volumes, four-dimensional or flat rows.
-        y : array-like of shape (n_samples,)
-            Labels, -1 where unlabeled; for strings also ``None`` and ``"unlabeled"``.
-        groups : array-like of shape (n_samples,), optional
-            For example the tomogram of every volume, which folds do not take apart.
-        **params : dict
-            Metadata for the classifier, where scikit-learn's metadata routing is enabled; in a
-            fold, those of its volumes. The temperature counts every labeled volume once, whatever
-            the ``sample_weight``.
-
-        Returns
-        -------
-        self : object
-            The fitted estimator.
+        %(held_out_fit)s
 
         Raises
         ------
@@ -216,12 +191,7 @@ class TemperatureScaledClassifier(BaseHeldOutClassifier):
     def predict_proba(self, X, **params):
         """Return calibrated class probabilities.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Volumes.
-        **params : dict
-            Metadata for the classifier, where scikit-learn's metadata routing is enabled.
+        %(rows_and_metadata)s
 
         Returns
         -------
@@ -233,10 +203,7 @@ class TemperatureScaledClassifier(BaseHeldOutClassifier):
     def predict_log_proba(self, X, **params):
         """Return logarithms of calibrated class probabilities.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Volumes.
+        %(rows)s
         **params : dict
             Metadata for ``predict_proba`` of the classifier, where scikit-learn's metadata routing
             is enabled.
@@ -249,15 +216,11 @@ class TemperatureScaledClassifier(BaseHeldOutClassifier):
         return log_softmax(self._scaled_logits(X, params), axis=1)
 
     @inner_has("decision_function")
+    @documented
     def decision_function(self, X, **params):
         """Return decision values of the classifier inside, divided by the temperature.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Volumes.
-        **params : dict
-            Metadata for the classifier, where scikit-learn's metadata routing is enabled.
+        %(rows_and_metadata)s
 
         Returns
         -------

@@ -165,20 +165,7 @@ def render_blobs(
 
 
 def make_blob_volumes(X: NDArray[np.float32], request: Request) -> dict[str, NDArray]:
-    """Fill an array with blobs, noise, and the missing wedge.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, d, d, d) of float32
-        Filled.
-    request : Request
-        What to make.
-
-    Returns
-    -------
-    where : dict of str to ndarray
-        The shifts.
-    """
+    """Fill an array with blobs, noise, and the missing wedge, as a ``Maker``."""
     box_size = X.shape[1]
     wedge = missing_wedge_mask((box_size,) * 3, request.tilt_range_deg)
     for start in range(0, len(X), _CHUNK):

@@ -20,19 +20,7 @@ _CONCENTRATION_MICROMOLAR = 20.0
 
 
 def cut_from_tomograms(X: NDArray[np.float32], request: Request) -> dict[str, NDArray]:
-    """Fill an array with boxes from as many tomograms as it takes.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, d, d, d) of float32
-        Filled; may be a memory map.
-    request : Request
-        What to make.
-
-    Returns
-    -------
-    where : dict of str to ndarray
-        Tomogram, coordinates and shifts from the center of the box for every volume.
+    """Fill an array with boxes from as many tomograms as it takes, as a ``Maker``.
 
     Raises
     ------

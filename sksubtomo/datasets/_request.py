@@ -52,6 +52,11 @@ class Request(NamedTuple):
     verbose: int
 
 
+#: A function that fills an array of volumes, of shape (n_samples, d, d, d) and maybe a memory map,
+#: and returns what it then knows of each volume, by name: at least its shift, or whence it was cut.
+Maker = Callable[[NDArray[np.float32], Request], dict[str, NDArray]]
+
+
 @contextmanager
 def new_volumes(
     shape: tuple[int, ...], path: str | os.PathLike[str] | None

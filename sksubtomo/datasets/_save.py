@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
+from sksubtomo._utils._docs import documented
 from sksubtomo._utils._files import atomic_folder
 from sksubtomo.io import (
     make_particle_table,
@@ -20,6 +21,7 @@ from sksubtomo.io import (
 _TABLE = "particles.star"
 
 
+@documented
 def save_subtomograms(folder: str | os.PathLike[str], data: Bunch) -> Path:
     """Write subtomograms to MRC files, and a STAR file that lists them.
 
@@ -36,12 +38,7 @@ def save_subtomograms(folder: str | os.PathLike[str], data: Bunch) -> Path:
         The STAR file: class numbers from 1, orientations as RELION's Euler angles, and where the
         particle lies in its box (voxels from 0), with ``rlnImageName`` relative to the folder.
 
-    Raises
-    ------
-    FileExistsError
-        If the folder exists.
-    ImportError
-        If pandas is not installed; it comes with ``pip install 'sksubtomo[data]'``.
+    %(new_folder)s
     """
     names = [f"subtomograms/{row:06d}.mrc" for row in range(len(data.X))]
     centers = data.X.shape[1] // 2 + np.asarray(data.shifts)
@@ -53,6 +50,7 @@ def save_subtomograms(folder: str | os.PathLike[str], data: Bunch) -> Path:
     return Path(folder) / _TABLE
 
 
+@documented
 def save_tomogram(folder: str | os.PathLike[str], data: Bunch, *, name: str = "tomogram") -> Path:
     """Write a simulated tomogram, its tilt series and a STAR file of its particles.
 
@@ -72,12 +70,7 @@ def save_tomogram(folder: str | os.PathLike[str], data: Bunch, *, name: str = "t
         The STAR file: ``rlnTomoName``, coordinates (voxels from 0), class numbers from 1 and
         orientations as RELION's Euler angles.
 
-    Raises
-    ------
-    FileExistsError
-        If the folder exists.
-    ImportError
-        If pandas is not installed; it comes with ``pip install 'sksubtomo[data]'``.
+    %(new_folder)s
     """
     volumes = {"": data.tomogram, "_clean": data.clean, "_tilts": data.tilt_series}
     tilts = "".join(f"{tilt:.2f}\n" for tilt in data.scheme.tilts_deg)

@@ -18,20 +18,7 @@ _CHUNK = 32
 
 
 def image_single_particles(X: NDArray[np.float32], request: Request) -> dict[str, NDArray]:
-    """Fill an array with images of single particles.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, d, d, d) of float32
-        Filled; may be a memory map.
-    request : Request
-        What to make.
-
-    Returns
-    -------
-    where : dict of str to ndarray
-        The shifts.
-    """
+    """Fill an array with images of single particles, as a ``Maker``."""
     box_shape = X.shape[1:]
     transfer = volume_transfer(
         box_shape[0],

@@ -16,7 +16,7 @@ from sksubtomo._utils._sklearn import StrOptions, validate_params
 from sksubtomo.datasets._blobs import BLOBS, check_blob_box, make_blob_volumes
 from sksubtomo.datasets._cut import cut_from_tomograms
 from sksubtomo.datasets._densities import check_boxes, load_densities
-from sksubtomo.datasets._request import Request, new_volumes
+from sksubtomo.datasets._request import Maker, Request, new_volumes
 from sksubtomo.datasets._single_particle import image_single_particles
 from sksubtomo.fourier import check_tilt_range
 from sksubtomo.simulate import COMPLEXES, Microscope
@@ -37,7 +37,7 @@ tilt series with contrast transfer and shot noise, and reconstructed by weighted
 Neighbors intrude. Dense matter is dark, as recorded.""",
 }
 
-_MAKERS = {
+_MAKERS: dict[str, Maker] = {
     "blobs": make_blob_volumes,
     "single_particle": image_single_particles,
     "tomogram": cut_from_tomograms,

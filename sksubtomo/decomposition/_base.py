@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from sksubtomo._utils._docs import documented
 from sksubtomo.base import BaseVolumeEstimator, ReconstructionMixin
 
 
+@documented
 class BaseAutoencoder(ReconstructionMixin, BaseVolumeEstimator):
     """Base of transformers that learn from volumes alone, and give them back from codes."""
 
     def score(self, X, y=None):
         """Return minus the mean squared error of the reconstructions.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_voxels)
-            Volumes of the shape that the estimator was fitted on.
+        %(volumes)s
         y : object
             Not used.
 

@@ -9,9 +9,12 @@ from numpy.typing import NDArray
 from scipy import fft
 from scipy.signal import resample
 
+from sksubtomo._utils._docs import documented
+
 _AXES = (-3, -2, -1)
 
 
+@documented
 def apply_fourier_filter(volumes: NDArray, transfer: NDArray) -> NDArray:
     """Multiply the Fourier transforms of volumes by a transfer function.
 
@@ -24,10 +27,7 @@ def apply_fourier_filter(volumes: NDArray, transfer: NDArray) -> NDArray:
         against those of `volumes`. Where a frequency and its mirror image are both stored (kx = 0,
         and Nyquist), give both one gain; else the mean of the two acts.
 
-    Returns
-    -------
-    filtered : ndarray of the shape of `volumes`
-        In single precision where the input is.
+    %(filtered)s
 
     Raises
     ------
@@ -46,6 +46,7 @@ def apply_fourier_filter(volumes: NDArray, transfer: NDArray) -> NDArray:
     return fft.irfftn(spectrum, s=volumes.shape[-3:], axes=_AXES)
 
 
+@documented
 def gaussian_low_pass(volumes: NDArray, cutoff: float) -> NDArray:
     """Damp high frequencies by a Gaussian that is 1/2 at the cutoff.
 
@@ -58,10 +59,7 @@ def gaussian_low_pass(volumes: NDArray, cutoff: float) -> NDArray:
     cutoff : float
         Frequency of half amplitude in cycles per voxel; 0.5 is Nyquist.
 
-    Returns
-    -------
-    filtered : ndarray of the shape of `volumes`
-        In single precision where the input is.
+    %(filtered)s
 
     Raises
     ------

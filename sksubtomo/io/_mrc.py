@@ -18,6 +18,7 @@ from mrcfile.dtypes import HEADER_DTYPE
 from mrcfile.utils import byte_order_from_machine_stamp, dtype_from_mode, spacegroup_is_volume_stack
 from numpy.typing import ArrayLike, NDArray
 
+from sksubtomo._utils._docs import documented
 from sksubtomo._utils._files import atomic_path, errors_of_damage
 from sksubtomo._utils._messages import plural
 from sksubtomo.exceptions import FileFormatError
@@ -321,6 +322,7 @@ def _unpack_rest(stream: Any) -> bool:
     return n_bytes > 0
 
 
+@documented
 def write_mrc(
     path: str | os.PathLike[str],
     data: ArrayLike,
@@ -339,13 +341,7 @@ def write_mrc(
         types that MRC knows stay.
     voxel_size_angstrom : float or (float, float, float)
         Edge of a voxel, or edges z, y, x.
-    overwrite : bool, default=False
-        Whether to replace an existing file.
-
-    Raises
-    ------
-    FileExistsError
-        If the file exists and `overwrite` is False.
+    %(overwrite)s
     ValueError
         If the data are not one volume of finite numbers, of a type that MRC knows, or the voxel
         size is not positive.

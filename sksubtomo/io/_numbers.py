@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from sksubtomo._utils._docs import documented
 from sksubtomo._utils._messages import shorten
 from sksubtomo.exceptions import FileFormatError
 from sksubtomo.io._fields import is_number
@@ -22,19 +23,13 @@ _LARGEST = 1e7
 _HEADLESS = (".coords", ".tbl")
 
 
+@documented
 def read_numbers(
     path: Path, table: pd.DataFrame, block: str, columns: tuple[str, ...]
 ) -> NDArray[np.float64]:
     """Return columns of finite numbers.
 
-    Parameters
-    ----------
-    path : Path
-        The table's file.
-    table : DataFrame
-        Of particles.
-    block : str
-        Its name in the file.
+    %(table_of_particles)s
     columns : tuple of str
         Which.
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sksubtomo._utils._docs import documented
 from sksubtomo._utils._files import errors_of_damage
 from sksubtomo._utils._messages import listed, plural
 from sksubtomo.exceptions import FileFormatError
@@ -46,6 +47,7 @@ class _Axes(NamedTuple):
     scale: list[float]
 
 
+@documented
 class ZarrVolume:
     """One resolution of an OME-Zarr, of which blocks are read.
 
@@ -58,12 +60,7 @@ class ZarrVolume:
     missing_chunks : {"raise", "fill"}
         What to do about chunks without a file.
 
-    Attributes
-    ----------
-    shape : (int, int, int)
-        Voxels z, y, x.
-    dtype : dtype
-        Of a voxel.
+    %(volume_in_a_file)s
     voxel_size_angstrom : (float, float, float) or None
         Edges of a voxel, z, y, x.
     """

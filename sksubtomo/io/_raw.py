@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sksubtomo._utils._docs import documented
 from sksubtomo.exceptions import FileFormatError
 from sksubtomo.io._scale import VoxelSize
 
@@ -59,6 +60,7 @@ def read_voxels(path: Path, layout: Layout, *, mmap: bool) -> NDArray:
     return data.transpose(layout.order)
 
 
+@documented
 class RawVolume:
     """A volume in a file, of which blocks are read and not kept.
 
@@ -74,12 +76,7 @@ class RawVolume:
     voxel_size_angstrom : (float, float, float) or None
         Edges of a voxel, z, y, x.
 
-    Attributes
-    ----------
-    shape : (int, int, int)
-        Voxels z, y, x.
-    dtype : dtype
-        Of a voxel.
+    %(volume_in_a_file)s
     """
 
     ndim = 3

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from sksubtomo._utils._docs import documented
 from sksubtomo.exceptions import FileFormatError
 from sksubtomo.io._dialects import SUBTOMOGRAM_ANGLES, Dialect, Shift
 from sksubtomo.io._euler import relion_rotations
@@ -25,6 +26,7 @@ _OWN_SIZE = "Give their size as shift_pixel_size_angstrom=, or leave them out by
 _ARGUMENTS = ("shift_pixel_size_angstrom", "shifts")
 
 
+@documented
 def shift_positions(
     path: Path,
     table: pd.DataFrame,
@@ -42,14 +44,7 @@ def shift_positions(
     RELION's rule is position = coordinate - A shift, where A is the inverse of the rotation of
     the axes by ``rlnTomoSubtomogramRot``, ``Tilt`` and ``Psi``.
 
-    Parameters
-    ----------
-    path : Path
-        The table's file.
-    table : DataFrame
-        Of particles.
-    block : str
-        Its name.
+    %(table_of_particles)s
     dialect : Dialect
         Its program.
     positions : ndarray of shape (n_particles, 3)

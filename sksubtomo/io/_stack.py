@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sksubtomo._utils._lazy import LazyVolumes
 from sksubtomo._utils._messages import listed, plural
 from sksubtomo.io._cut import cut_boxes
 from sksubtomo.io._extract import (
@@ -41,7 +42,7 @@ class _Absent(NamedTuple):
     name: str
 
 
-class SubtomogramStack:
+class SubtomogramStack(LazyVolumes):
     """A lazy array of boxes around particles in tomograms.
 
     It has the ``shape``, the length and the slicing of an array (n, d, d, d) of float32, and is
@@ -113,11 +114,6 @@ class SubtomogramStack:
     ((2, 8, 8, 8), 1, (8, 8, 8))
     """
 
-    #: What estimators recognize it by.
-    lazy_volumes: ClassVar[bool] = True
-    ndim: ClassVar[int] = 4
-    dtype: ClassVar[np.dtype] = np.dtype(np.float32)
-
     def __init__(
         self,
         tomograms: Sequence[str | os.PathLike[str]],
@@ -149,7 +145,7 @@ class SubtomogramStack:
         self.index = np.flatnonzero(self._codes == OK)
         self.tomogram_index = which[self.index]
         self._centers = centers[self.index]
-        self._steps: tuple[Callable[[NDArray], NDArray], ...] = ()
+        self._steps = ()
         self._edges = (self._box_size,) * 3
 
     @classmethod
@@ -219,42 +215,9 @@ class SubtomogramStack:
         )
 
     @property
-    def shape(self) -> tuple[int, int, int, int]:
-        """Particles, and edges of the boxes."""
-        return (len(self.index), *self._edges)
-
-    @property
     def outcomes(self) -> NDArray[np.str_]:
         """What became of each row of the coordinates."""
         return OUTCOMES[self._codes]
-
-    @property
-    def size(self) -> int:
-        """Number of voxels."""
-        return int(np.prod(self.shape))
-
-    def map(self, function: Callable[[NDArray], NDArray]) -> SubtomogramStack:
-        """Return a stack whose boxes go through a function when they are read.
-
-        Parameters
-        ----------
-        function : callable
-            From an array (n, d, d, d) to one of as many volumes, each by itself; it has to be one
-            that can be pickled, for worker processes.
-
-        Returns
-        -------
-        stack : SubtomogramStack
-            As lazy as this one.
-        """
-        mapped = object.__new__(type(self))
-        mapped.__dict__.update(self.__dict__)
-        mapped._steps = (*self._steps, function)
-        result = np.asarray(function(np.zeros((1, *self._edges), dtype=np.float32)))
-        if result.ndim != 4 or len(result) != 1:
-            raise ValueError(f"function turns one volume into an array of shape {result.shape}.")
-        mapped._edges = result.shape[1:]
-        return mapped
 
     def __len__(self) -> int:
         return len(self.index)
@@ -273,8 +236,7 @@ class SubtomogramStack:
         if key is Ellipsis:
             key = slice(None)
         rows = np.arange(len(self))[key]
-        part = object.__new__(type(self))
-        part.__dict__.update(self.__dict__)
+        part = self._copy()
         for name in ("index", "tomogram_index", "_centers"):
             setattr(part, name, getattr(self, name)[rows])
         # Parts travel to other processes, and need not take along what is not in them.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from sksubtomo._utils._docs import documented
 from sksubtomo._utils._files import atomic_path
 from sksubtomo.io._classes import check_new_classes, class_column
 from sksubtomo.io._particle_table import ParticleTable
@@ -24,6 +25,7 @@ _CONFIDENCE = "rlnMaxValueProbDistribution"
 _PROBABILITY = "sksubtomoProbability"
 
 
+@documented
 def write_particles(
     path: str | os.PathLike[str],
     particles: ParticleTable,
@@ -55,13 +57,7 @@ def write_particles(
         ``rlnMaxValueProbDistribution``.
     probability_classes : array-like of shape (n_classes,), optional
         Class number of each column of `probabilities`; by default, 1 to n_classes.
-    overwrite : bool, default=False
-        Whether to replace an existing file.
-
-    Raises
-    ------
-    FileExistsError
-        If the file exists and `overwrite` is False.
+    %(overwrite)s
     ValueError
         If the numbers do not suit the particles, or the kind of file has no place for them or for
         text among the particles.

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_array, check_consistent_length
 
+from sksubtomo._utils._docs import documented
 from sksubtomo._utils._labels import encode_labels
 from sksubtomo._utils._params import NumberInterval
 from sksubtomo._utils._sklearn import StrOptions, safe_indexing, validate_params
@@ -25,6 +26,7 @@ _CONSTRAINTS: dict[str, list] = {
 _SUM_TOLERANCE = 1e-3
 
 
+@documented
 @validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
 def reliability_curve(y_true, y_prob, *, n_bins=15, strategy="uniform", labels=None):
     """Return confidence and accuracy in bins of confidence: the data of a reliability diagram.
@@ -34,16 +36,12 @@ def reliability_curve(y_true, y_prob, *, n_bins=15, strategy="uniform", labels=N
 
     Parameters
     ----------
-    y_true : array-like of shape (n_samples,)
-        Labels; -1, and with strings ``None`` or ``"unlabeled"``, mark rows to leave out.
-    y_prob : array-like of shape (n_samples, n_classes) or (n_samples,)
-        Probabilities; one column is that of the second of two classes.
+    %(y_true)s
+    %(y_prob)s
     n_bins : int, default=15
         Bins of confidence; a bin includes its upper edge.
-    strategy : {"uniform", "quantile"}, default="uniform"
-        Bins of equal width between 0 and 1, or with equally many rows each.
-    labels : array-like of shape (n_classes,), optional
-        Classes of the columns, in their order. By default those that occur in `y_true`, sorted.
+    %(strategy)s
+    %(labels)s
 
     Returns
     -------
@@ -83,6 +81,7 @@ def reliability_curve(y_true, y_prob, *, n_bins=15, strategy="uniform", labels=N
     )
 
 
+@documented
 @validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
 def expected_calibration_error(y_true, y_prob, *, n_bins=15, strategy="uniform", labels=None):
     r"""Return the mean distance of confidence and accuracy, over bins of confidence.
@@ -95,16 +94,12 @@ def expected_calibration_error(y_true, y_prob, *, n_bins=15, strategy="uniform",
 
     Parameters
     ----------
-    y_true : array-like of shape (n_samples,)
-        Labels; -1, and with strings ``None`` or ``"unlabeled"``, mark rows to leave out.
-    y_prob : array-like of shape (n_samples, n_classes) or (n_samples,)
-        Probabilities; one column is that of the second of two classes.
+    %(y_true)s
+    %(y_prob)s
     n_bins : int, default=15
         Bins of confidence. With few rows a bin, chance alone makes the error large.
-    strategy : {"uniform", "quantile"}, default="uniform"
-        Bins of equal width between 0 and 1, or with equally many rows each.
-    labels : array-like of shape (n_classes,), optional
-        Classes of the columns, in their order. By default those that occur in `y_true`, sorted.
+    %(strategy)s
+    %(labels)s
 
     Returns
     -------

@@ -16,6 +16,7 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from sksubtomo._utils._docs import documented
 from sksubtomo._utils._volumes import Shape3d
 
 # Voxels of volumes whose patches, 27 times as large, are held at a time.
@@ -144,18 +145,14 @@ def _add_up(shares: torch.Tensor, shape: torch.Size) -> torch.Tensor:
     return padded[:, None, 1:-1, 1:-1, 1:-1]
 
 
+@documented
 def convolve(maps: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """Convolve with zeros around the maps, which keep their size.
 
     Biases are to be added afterwards: PyTorch's gradient of a bias inside the convolution can take
     as long on a CPU as that of all weights.
 
-    Parameters
-    ----------
-    maps : Tensor of shape (n, n_inputs, d, h, w)
-        The maps.
-    weight : Tensor of shape (n_outputs, n_inputs, 3, 3, 3)
-        The kernels.
+    %(maps_and_kernels)s
 
     Returns
     -------
@@ -170,6 +167,7 @@ def convolve(maps: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     return F.conv3d(maps, weight, padding=1)
 
 
+@documented
 def convolve_upsampled(maps: torch.Tensor, weight: torch.Tensor, size: Shape3d) -> torch.Tensor:
     r"""Repeat voxels twice along each axis, cut to a size, and convolve with zeros around.
 
@@ -177,12 +175,7 @@ def convolve_upsampled(maps: torch.Tensor, weight: torch.Tensor, size: Shape3d) 
     each tap of which is a sum of taps: 8 multiplications a voxel instead of 27, and the repeated
     voxels are never there.
 
-    Parameters
-    ----------
-    maps : Tensor of shape (n, n_inputs, d, h, w)
-        The maps.
-    weight : Tensor of shape (n_outputs, n_inputs, 3, 3, 3)
-        The kernels.
+    %(maps_and_kernels)s
     size : tuple of int
         Edges afterwards: twice those of `maps`, or one less.
 

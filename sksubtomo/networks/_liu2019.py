@@ -8,7 +8,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from sksubtomo._utils._docs import documented
 from sksubtomo._utils._volumes import Shape3d
+from sksubtomo.networks._base import BaseDecoder3d, BaseEncoder3d
 from sksubtomo.networks._batch_norm import BatchNorm
 from sksubtomo.networks._convolution import (
     LinearConvolution3d,
@@ -16,7 +18,6 @@ from sksubtomo.networks._convolution import (
     convolve,
     convolve_upsampled,
 )
-from sksubtomo.networks._encoder_base import BaseEncoder3d
 from sksubtomo.networks._initialization import glorot_
 from sksubtomo.networks._shapes import default_n_blocks, pooled_shapes
 
@@ -60,6 +61,7 @@ class UpsampledConvolution3d(LinearConvolution3d):
         return add_bias(convolved, self.bias).relu_()
 
 
+@documented
 class Encoder3d(BaseEncoder3d):
     """Convolution and max-pooling blocks, then a dense layer that gives the code.
 
@@ -88,10 +90,7 @@ class Encoder3d(BaseEncoder3d):
     ValueError
         If the box is too small for the blocks.
 
-    References
-    ----------
-    Liu et al., "Semi-supervised macromolecule structural classification in cellular
-    electron cryo-tomograms using 3D autoencoding classifier", BMVC 2019, section 3.2.
+    %(liu2019_networks)s
     """
 
     def __init__(
@@ -111,7 +110,8 @@ class Encoder3d(BaseEncoder3d):
         super().__init__(blocks, (n_filters, *last_shape), latent_dim)
 
 
-class Decoder3d(nn.Module):
+@documented
+class Decoder3d(BaseDecoder3d):
     """Mirror image of :class:`Encoder3d`: a code becomes a volume of the encoder's box.
 
     A dense layer with ReLU restores the last feature map; each block doubles it by repeating
@@ -131,10 +131,7 @@ class Decoder3d(nn.Module):
     ValueError
         If the box is too small for the blocks.
 
-    References
-    ----------
-    Liu et al., "Semi-supervised macromolecule structural classification in cellular
-    electron cryo-tomograms using 3D autoencoding classifier", BMVC 2019, section 3.2.
+    %(liu2019_networks)s
     """
 
     def __init__(
@@ -145,15 +142,9 @@ class Decoder3d(nn.Module):
         n_filters: int = 32,
         latent_dim: int = 128,
     ) -> None:
-        super().__init__()
         n_blocks = default_n_blocks(volume_shape) if n_blocks is None else n_blocks
         shapes = pooled_shapes(volume_shape, n_blocks)[::-1]
-        feature_shape = (n_filters, *shapes[0])
-        self.from_code = nn.Sequential(
-            nn.Linear(latent_dim, math.prod(feature_shape)),
-            nn.ReLU(),
-            nn.Unflatten(1, feature_shape),
-        )
+        super().__init__(latent_dim, (n_filters, *shapes[0]))
         self.blocks = nn.Sequential()
         for shape in shapes[1:]:
             # Sizes were halved rounding up, so each is twice the one before, or one less.
@@ -161,11 +152,8 @@ class Decoder3d(nn.Module):
         self.to_volume = LinearConvolution3d(n_filters, 1)
         glorot_(self)
 
-    def forward(self, code: torch.Tensor) -> torch.Tensor:
-        """Decode codes of shape (n, latent_dim) to volumes (n, 1, depth, height, width)."""
-        return self.to_volume(self.blocks(self.from_code(code)))
 
-
+@documented
 class Classifier3d(nn.Module):
     """Batch normalization and three dense layers on the last feature map of an encoder.
 
@@ -178,10 +166,7 @@ class Classifier3d(nn.Module):
     n_hidden : int, default=128
         Width of the two hidden layers.
 
-    References
-    ----------
-    Liu et al., "Semi-supervised macromolecule structural classification in cellular
-    electron cryo-tomograms using 3D autoencoding classifier", BMVC 2019, section 3.2.
+    %(liu2019_networks)s
     """
 
     def __init__(

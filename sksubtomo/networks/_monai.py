@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from sksubtomo._utils._volumes import Shape3d
+from sksubtomo.networks._base import BaseEncoder3d
 from sksubtomo.networks._batch_norm import BatchNorm
-from sksubtomo.networks._encoder_base import BaseEncoder3d
 
 # MONAI's names for the numbers of input channels and of classes.
 _ARGUMENTS = {

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from sksubtomo._utils._volumes import Shape3d
+from sksubtomo.networks._base import BaseDecoder3d, BaseEncoder3d
 from sksubtomo.networks._batch_norm import BatchNorm
 from sksubtomo.networks._convolution import LinearConvolution3d
-from sksubtomo.networks._encoder_base import BaseEncoder3d
 from sksubtomo.networks._initialization import glorot_, kaiming_
 from sksubtomo.networks._shapes import default_n_residual_blocks, pooled_shapes
 
@@ -123,7 +123,7 @@ class _GlobalAverage(nn.Module):
         return feature_map.mean(dim=(2, 3, 4), keepdim=True, dtype=dtype)
 
 
-class ResidualDecoder3d(nn.Module):
+class ResidualDecoder3d(BaseDecoder3d):
     """Mirror image of :class:`ResidualEncoder3d`: a code becomes a volume of the encoder's box.
 
     A dense layer with ReLU gives the map that the encoder averages. Each block is a residual unit
@@ -153,16 +153,10 @@ class ResidualDecoder3d(nn.Module):
         n_filters: int = 32,
         latent_dim: int = 128,
     ) -> None:
-        super().__init__()
         n_blocks = default_n_residual_blocks(volume_shape) if n_blocks is None else n_blocks
         shapes = pooled_shapes(volume_shape, n_blocks)[::-1]
         n_channels = n_filters * 2**n_blocks
-        first_shape = (n_channels, *shapes[0])
-        self.from_code = nn.Sequential(
-            nn.Linear(latent_dim, math.prod(first_shape)),
-            nn.ReLU(),
-            nn.Unflatten(1, first_shape),
-        )
+        super().__init__(latent_dim, (n_channels, *shapes[0]))
         self.blocks = nn.Sequential()
         for shape in shapes[1:]:
             self.blocks.append(ResidualUnit3d(n_channels, n_channels // 2))
@@ -173,10 +167,6 @@ class ResidualDecoder3d(nn.Module):
         kaiming_(self.from_code)
         kaiming_(self.blocks)
         glorot_(self.to_volume)
-
-    def forward(self, code: torch.Tensor) -> torch.Tensor:
-        """Decode codes of shape (n, latent_dim) to volumes (n, 1, depth, height, width)."""
-        return self.to_volume(self.blocks(self.from_code(code)))
 
 
 class PooledClassifier3d(nn.Module):

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from sksubtomo._utils._docs import documented
 from sksubtomo._utils._volumes import Shape3d
 from sksubtomo.networks._gaussian import GaussianHead, GaussianNoise, log_of_noise
 from sksubtomo.networks._initialization import glorot_
@@ -24,6 +25,7 @@ class VariationalOutput(NamedTuple):
     log_noise: torch.Tensor
 
 
+@documented
 class VariationalNetwork(nn.Module):
     """Variational autoencoder of volumes, M1 of Kingma et al.
 
@@ -73,12 +75,7 @@ class VariationalNetwork(nn.Module):
     ) -> VariationalOutput:
         """Encode volumes, draw one code for each, and decode it.
 
-        Parameters
-        ----------
-        volumes : Tensor of shape (n, 1, depth, height, width)
-            The volumes.
-        labeled : Tensor of shape (n,) of bool, optional
-            Not used.
+        %(network_input)s
 
         Returns
         -------
@@ -114,6 +111,7 @@ class ConditionalOutput(NamedTuple):
     log_noise: torch.Tensor
 
 
+@documented
 class ConditionalVariationalNetwork(nn.Module):
     """Variational autoencoder whose code goes with a class, M2 of Kingma et al.
 
@@ -188,12 +186,7 @@ class ConditionalVariationalNetwork(nn.Module):
     ) -> ConditionalOutput:
         """Classify volumes, and for every class encode, draw one code, and decode it.
 
-        Parameters
-        ----------
-        volumes : Tensor of shape (n, 1, depth, height, width)
-            The volumes.
-        labeled : Tensor of shape (n,) of bool, optional
-            Not used.
+        %(network_input)s
 
         Returns
         -------

@@ -16,7 +16,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from sksubtomo._utils._arrays import is_lazy
-from sksubtomo._utils._batches import rows_per_batch
+from sksubtomo._utils._batches import rows_per_shard
 from sksubtomo._utils._delegation import unfrozen
 from sksubtomo._utils._numbers import is_integer
 from sksubtomo._utils._rows import as_rows
@@ -25,10 +25,6 @@ from sksubtomo.parallel._dask import large_tasks
 from sksubtomo.parallel._mapped import MappedArray, by_reference
 from sksubtomo.parallel._parent import end_with_parent
 
-# Some, so that a fast worker helps a slow one; few, since each takes the fitted estimator along.
-_SHARDS_PER_WORKER = 4
-# Of volumes in memory, which travel with their shard.
-_BYTES_PER_SHARD = 2**26
 _NO_PREDICTION = ("fit", "partial_fit", "get_", "set_")
 
 
@@ -144,16 +140,14 @@ def _predict_shard(estimator: Any, method: str, shard: Shard, caller: int) -> ND
 
 
 def _default_shard_size(estimator: Any, X: Any, n_workers: int) -> int:
-    """Rows in a shard: whole batches, since a row's place in its batch can matter to a bit."""
+    """Return the number of rows in a shard; those of volumes in memory travel with it."""
     last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
     voxels = getattr(last, "n_features_in_", None) or math.prod(X.shape[1:])
-    unit = rows_per_batch(max(1, voxels), "cuda")  # whole batches on the CPU, too
-    n_units = math.ceil(num_samples(X) / (_SHARDS_PER_WORKER * n_workers * unit))
+    bytes_per_sample = 0
     if not is_lazy(X) and not isinstance(by_reference(X), MappedArray):
         item_bytes = getattr(getattr(X, "dtype", None), "itemsize", 8)
-        bytes_per_unit = unit * max(1, math.prod(X.shape[1:])) * item_bytes
-        n_units = min(n_units, max(1, _BYTES_PER_SHARD // bytes_per_unit))
-    return unit * max(1, n_units)
+        bytes_per_sample = max(1, math.prod(X.shape[1:])) * item_bytes
+    return rows_per_shard(num_samples(X), max(1, voxels), n_workers, bytes_per_sample)
 
 
 def _check_method(estimator: Any, method: str) -> None:

@@ -11,7 +11,9 @@ from scipy import ndimage
 from sklearn.base import BaseEstimator
 
 from sksubtomo._utils._doc_link import DocLinkMixin
+from sksubtomo._utils._docs import documented
 from sksubtomo._utils._params import NumberInterval
+from sksubtomo._utils._settings import store_parameters
 from sksubtomo._utils._sklearn import StrOptions
 from sksubtomo.picking._checks import check_tomogram
 from sksubtomo.picking._peaks import Picks, find_peaks
@@ -55,6 +57,7 @@ def difference_of_gaussians(
     return narrow - ndimage.gaussian_filter(volume, ratio * sigma_voxels, mode="nearest")
 
 
+@documented
 class DifferenceOfGaussiansPicker(DocLinkMixin, BaseEstimator):
     """Pick blobs of about the size of a particle, whatever their shape.
 
@@ -104,20 +107,12 @@ class DifferenceOfGaussiansPicker(DocLinkMixin, BaseEstimator):
         exclusion_radius_angstrom=None,
         max_picks=None,
     ):
-        self.diameter_angstrom = diameter_angstrom
-        self.voxel_size_angstrom = voxel_size_angstrom
-        self.contrast = contrast
-        self.threshold = threshold
-        self.exclusion_radius_angstrom = exclusion_radius_angstrom
-        self.max_picks = max_picks
+        store_parameters(self, locals())
 
     def score_map(self, tomogram: Any) -> NDArray[np.float32]:
         """Return the response at every voxel, in standard deviations above the median.
 
-        Parameters
-        ----------
-        tomogram : ndarray of shape (depth, height, width)
-            Axes z, y, x.
+        %(tomogram)s
 
         Returns
         -------
@@ -142,10 +137,7 @@ class DifferenceOfGaussiansPicker(DocLinkMixin, BaseEstimator):
     def pick(self, tomogram: Any) -> Picks:
         """Return the places of the particles, the best first.
 
-        Parameters
-        ----------
-        tomogram : ndarray of shape (depth, height, width)
-            Axes z, y, x.
+        %(tomogram)s
 
         Returns
         -------

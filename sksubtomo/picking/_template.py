@@ -14,7 +14,9 @@ from sklearn.base import BaseEstimator
 
 from sksubtomo._torch import holding_precision, resolve_device
 from sksubtomo._utils._doc_link import DocLinkMixin
+from sksubtomo._utils._docs import documented
 from sksubtomo._utils._params import NumberInterval
+from sksubtomo._utils._settings import store_parameters
 from sksubtomo._utils._sklearn import StrOptions
 from sksubtomo.geometry import rotation_grid
 from sksubtomo.picking._checks import check_tomogram
@@ -25,6 +27,7 @@ from sksubtomo.picking._peaks import Picks, find_peaks, keep_apart
 from sksubtomo.picking._plan import SearchPlan, plan_search
 
 
+@documented
 class TemplateMatchingPicker(DocLinkMixin, BaseEstimator):
     """Pick what correlates with a template in any orientation, missing wedge included.
 
@@ -113,17 +116,7 @@ class TemplateMatchingPicker(DocLinkMixin, BaseEstimator):
         device="auto",
         n_jobs=None,
     ):
-        self.template = template
-        self.radius_voxels = radius_voxels
-        self.angular_step_deg = angular_step_deg
-        self.symmetry = symmetry
-        self.search = search
-        self.tilt_range_deg = tilt_range_deg
-        self.threshold = threshold
-        self.exclusion_radius_voxels = exclusion_radius_voxels
-        self.max_picks = max_picks
-        self.device = device
-        self.n_jobs = n_jobs
+        store_parameters(self, locals())
 
     def score_map(
         self, tomogram: Any, *, report: Callable[[float], None] | None = None
@@ -132,10 +125,7 @@ class TemplateMatchingPicker(DocLinkMixin, BaseEstimator):
 
         This is the exhaustive search, whatever `search` is.
 
-        Parameters
-        ----------
-        tomogram : ndarray of shape (depth, height, width)
-            Axes z, y, x.
+        %(tomogram)s
         report : callable, optional
             Called every now and then with the share of the work that is done, from 0 to 1; what it
             raises ends the search.
@@ -169,10 +159,7 @@ class TemplateMatchingPicker(DocLinkMixin, BaseEstimator):
     def pick(self, tomogram: Any, *, report: Callable[[float], None] | None = None) -> Picks:
         """Return the places of the particles and their orientations, the best first.
 
-        Parameters
-        ----------
-        tomogram : ndarray of shape (depth, height, width)
-            Axes z, y, x.
+        %(tomogram)s
         report : callable, optional
             As of :meth:`score_map`.
 

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from sksubtomo._utils._arrays import as_array, has_flat_rows, is_lazy
 from sksubtomo._utils._containers import in_container
 from sksubtomo._utils._doc_link import DocLinkMixin
+from sksubtomo._utils._docs import documented
 from sksubtomo._utils._params import EDGES
 from sksubtomo._utils._sklearn import fit_context
 from sksubtomo._utils._volumes import Shape3d, check_volumes, unchanged_on_error
@@ -26,6 +27,7 @@ def voxel_names(shape: Shape3d) -> NDArray[np.object_]:
     return np.array([f"voxel_{z}_{y}_{x}" for z, y, x in indices], dtype=object)
 
 
+@documented
 class BaseVolumeTransformer(
     DocLinkMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator, metaclass=ABCMeta
 ):
@@ -34,10 +36,7 @@ class BaseVolumeTransformer(
     What :meth:`transform` does is settled in :meth:`fit`: parameters that are set later count from
     the next fit on.
 
-    Parameters
-    ----------
-    volume_shape : int or (int, int, int), optional
-        Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels.
+    %(parameters_of_a_transformer)s
     """
 
     _parameter_constraints: ClassVar[dict[str, list]] = {"volume_shape": EDGES}
@@ -51,8 +50,7 @@ class BaseVolumeTransformer(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_voxels)
-            Volumes, axes z, y, x; or flat rows.
+        %(X)s
         y : object, optional
             Ignored.
 
@@ -88,11 +86,7 @@ class BaseVolumeTransformer(
         names : ndarray of str
             The names that come in, where the box stays.
 
-        Raises
-        ------
-        ValueError
-            If `input_features` are not as many as there were columns, or others than in
-            :meth:`fit`.
+        %(wrong_names)s
         """
         check_is_fitted(self)
         if input_features is None and not hasattr(self, "feature_names_in_"):
@@ -106,16 +100,14 @@ class BaseVolumeTransformer(
         return tags
 
 
+@documented
 class VolumeTransformer(BaseVolumeTransformer, auto_wrap_output_keys=None):  # type: ignore[call-arg]
     """Base of transformers that work on each volume by itself and learn nothing from the data.
 
     Volumes come out in the layout they came in: four-dimensional, or flat rows. A subclass
     implements :meth:`_function` and, where it has parameters, :meth:`_fit_parameters`.
 
-    Parameters
-    ----------
-    volume_shape : int or (int, int, int), optional
-        Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels.
+    %(parameters_of_a_transformer)s
     """
 
     def __init_subclass__(cls, **kwargs):
@@ -125,10 +117,7 @@ class VolumeTransformer(BaseVolumeTransformer, auto_wrap_output_keys=None):  # t
     def transform(self, X):
         """Transform volumes.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_voxels)
-            Volumes of the shape seen in :meth:`fit`.
+        %(volumes)s
 
         Returns
         -------

@@ -8,33 +8,21 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from sksubtomo._utils._docs import documented
 from sksubtomo.fourier import fourier_crop
 from sksubtomo.preprocessing._smaller_box import SmallerBoxTransformer
 
 
+@documented
 class FourierBinner(SmallerBoxTransformer):
     """Resample volumes to fewer, larger voxels by keeping their low frequencies.
 
     The field of view stays: the voxel size grows by ``old_box / new_box``. The center voxel, index
     ``n // 2``, stays the center voxel, and the mean stays.
 
-    Parameters
-    ----------
-    box_size : int or (int, int, int), optional
-        New edges in voxels, z, y, x. By default the box stays as it is.
-    volume_shape : int or (int, int, int), optional
-        Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels.
+    %(parameters_of_a_smaller_box)s
 
-    Attributes
-    ----------
-    n_features_in_ : int
-        Number of voxels of a volume.
-    volume_shape_ : tuple of int
-        Box in voxels, z, y, x, before binning.
-    box_size_ : tuple of int
-        Box in voxels, z, y, x, after binning.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the columns, if `X` was a data frame that has some.
+    %(fitted_smaller_box)s
 
     See Also
     --------

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sksubtomo._utils._docs import documented
 from sksubtomo.preprocessing._smaller_box import SmallerBoxTransformer
 
 
@@ -34,26 +35,13 @@ def crop_center(volumes: NDArray, box_size: Sequence[int]) -> NDArray:
     return volumes[tuple(slices)]
 
 
+@documented
 class CenterCropper(SmallerBoxTransformer):
     """Cut the middle out of volumes; the center voxel, index ``n // 2``, stays the center.
 
-    Parameters
-    ----------
-    box_size : int or (int, int, int), optional
-        New edges in voxels, z, y, x. By default the box stays as it is.
-    volume_shape : int or (int, int, int), optional
-        Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels.
+    %(parameters_of_a_smaller_box)s
 
-    Attributes
-    ----------
-    n_features_in_ : int
-        Number of voxels of a volume.
-    volume_shape_ : tuple of int
-        Box in voxels, z, y, x, before cropping.
-    box_size_ : tuple of int
-        Box in voxels, z, y, x, after cropping.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the columns, if `X` was a data frame that has some.
+    %(fitted_smaller_box)s
 
     Examples
     --------

@@ -6,26 +6,18 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from sksubtomo._utils._arrays import check_table
+from sksubtomo._utils._docs import documented
 from sksubtomo._utils._volumes import check_volumes
 from sksubtomo.preprocessing._base import BaseVolumeTransformer
 
 
+@documented
 class VolumeFlattener(BaseVolumeTransformer):
     """Turn volumes into rows of voxels, for those of scikit-learn's tools that need a table.
 
-    Parameters
-    ----------
-    volume_shape : int or (int, int, int), optional
-        Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels.
+    %(parameters_of_a_transformer)s
 
-    Attributes
-    ----------
-    n_features_in_ : int
-        Number of voxels of a volume.
-    volume_shape_ : tuple of int
-        Box in voxels, z, y, x.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the columns, if `X` was a data frame that has some.
+    %(fitted_transformer)s
 
     Examples
     --------
@@ -41,10 +33,7 @@ class VolumeFlattener(BaseVolumeTransformer):
     def transform(self, X):
         """Flatten volumes.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, depth, height, width) or (n_samples, n_voxels)
-            Volumes of the shape seen in :meth:`fit`.
+        %(volumes)s
 
         Returns
         -------

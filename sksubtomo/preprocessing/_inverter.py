@@ -9,25 +9,17 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from sksubtomo._utils._arrays import as_array
+from sksubtomo._utils._docs import documented
 from sksubtomo.preprocessing._base import VolumeTransformer
 
 
+@documented
 class ContrastInverter(VolumeTransformer):
     """Multiply volumes by -1: density is dark in raw tomograms, bright in maps of structures.
 
-    Parameters
-    ----------
-    volume_shape : int or (int, int, int), optional
-        Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels.
+    %(parameters_of_a_transformer)s
 
-    Attributes
-    ----------
-    n_features_in_ : int
-        Number of voxels of a volume.
-    volume_shape_ : tuple of int
-        Box in voxels, z, y, x.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the columns, if `X` was a data frame that has some.
+    %(fitted_transformer)s
 
     Examples
     --------

@@ -10,11 +10,13 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from sksubtomo._utils._docs import documented
 from sksubtomo._utils._params import NumberInterval
 from sksubtomo.fourier import gaussian_low_pass
 from sksubtomo.preprocessing._base import VolumeTransformer
 
 
+@documented
 class GaussianLowPass(VolumeTransformer):
     """Damp details finer than a resolution by a Gaussian filter.
 
@@ -30,19 +32,11 @@ class GaussianLowPass(VolumeTransformer):
         Edge of a voxel of the volumes given here; after :class:`FourierBinner`, of the binned.
         Needed with `resolution_angstrom`: nothing in an array tells it, and a guess would be
         wrong in silence.
-    volume_shape : int or (int, int, int), optional
-        Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels.
+    %(volume_shape)s
 
-    Attributes
-    ----------
-    n_features_in_ : int
-        Number of voxels of a volume.
-    volume_shape_ : tuple of int
-        Box in voxels, z, y, x.
+    %(fitted_transformer)s
     cutoff_ : float or None
         Frequency at which the amplitude is halved, in cycles per voxel.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the columns, if `X` was a data frame that has some.
 
     Raises
     ------

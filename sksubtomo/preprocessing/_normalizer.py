@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from sksubtomo._utils._docs import documented
 from sksubtomo._utils._sklearn import StrOptions
 from sksubtomo.preprocessing._base import VolumeTransformer
 
@@ -68,6 +69,7 @@ def normalize(volumes: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[
     return normalized
 
 
+@documented
 class VolumeNormalizer(VolumeTransformer):
     """Give every volume mean 0 and standard deviation 1.
 
@@ -77,19 +79,11 @@ class VolumeNormalizer(VolumeTransformer):
         Voxels whose mean and standard deviation are taken: all, or those outside the sphere that
         touches the box's faces (an ellipsoid in boxes that are no cubes), which makes the noise of
         all volumes alike, whatever the particle; RELION normalizes by the background, too.
-    volume_shape : int or (int, int, int), optional
-        Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels.
+    %(volume_shape)s
 
-    Attributes
-    ----------
-    n_features_in_ : int
-        Number of voxels of a volume.
-    volume_shape_ : tuple of int
-        Box in voxels, z, y, x.
+    %(fitted_transformer)s
     region_ : str
         The region that counts in ``transform``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the columns, if `X` was a data frame that has some.
 
     Raises
     ------

@@ -5,20 +5,17 @@ from __future__ import annotations
 import reprlib
 from typing import ClassVar
 
+from sksubtomo._utils._docs import documented
 from sksubtomo._utils._params import EDGES
 from sksubtomo._utils._volumes import check_volume_shape
 from sksubtomo.preprocessing._base import VolumeTransformer, voxel_names
 
 
+@documented
 class SmallerBoxTransformer(VolumeTransformer):
     """Base of transformers to a smaller box.
 
-    Parameters
-    ----------
-    box_size : int or (int, int, int), optional
-        New edges in voxels, z, y, x. By default the box stays as it is.
-    volume_shape : int or (int, int, int), optional
-        Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels.
+    %(parameters_of_a_smaller_box)s
     """
 
     _parameter_constraints: ClassVar[dict[str, list]] = {
@@ -55,11 +52,7 @@ class SmallerBoxTransformer(VolumeTransformer):
             ``voxel_z_y_x`` for every voxel of the new box, counted from its own corner. A box that
             stays keeps its names.
 
-        Raises
-        ------
-        ValueError
-            If `input_features` are not as many as there were columns, or others than in
-            :meth:`fit`.
+        %(wrong_names)s
         """
         names = super().get_feature_names_out(input_features)
         return names if self.box_size_ == self.volume_shape_ else voxel_names(self.box_size_)

@@ -14,7 +14,6 @@ from sksubtomo._utils._params import NumberInterval, to_plain
 from sksubtomo._utils._settings import store_parameters
 from sksubtomo.base import BaseVolumeClassifier, ReconstructionMixin, Uses
 from sksubtomo.fourier import missing_wedge_mask
-from sksubtomo.networks import AutoencodingNetwork
 from sksubtomo.training import (
     FitSettings,
     JointLoss,
@@ -143,18 +142,16 @@ class AutoencodingClassifier(ReconstructionMixin, BaseVolumeClassifier):
         reconstruction = settings.training.reconstruction
         views = self._views(settings)
         reconstructs = self.trains_decoder()
-        return Plan(
-            AutoencodingNetwork,
-            {
-                "volume_shape": self.volume_shape_,
-                "network": settings.network,
-                "n_classes": len(self.classes_),
+        plan = super().plan(settings, targets)
+        return plan._replace(
+            network_params={
+                **plan.network_params,
                 "latent_dim": settings.latent_dim,
                 "reconstructs": reconstructs,
                 "code_scale": code_scale(reconstruction.sparsity),
             },
-            self._loss(settings, views, targets),
-            views,
+            loss=self._loss(settings, views, targets),
+            views=views,
             watches_unlabeled=reconstructs,
             switches={"reconstructs": reconstructs},
             no_tilt_ranges="measured_region knows one tilt range for all volumes; leave it False "

@@ -10,14 +10,15 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 from scipy.special import log_softmax, logsumexp, softmax
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
 from sksubtomo._torch import holding_precision, resolve_device
 from sksubtomo._utils._allocator import keeping_freed_memory
 from sksubtomo._utils._doc_link import DocLinkMixin
-from sksubtomo._utils._labels import score_labeled
+from sksubtomo._utils._docs import documented
+from sksubtomo._utils._labeled_classifier import LabeledClassifierMixin
 from sksubtomo._utils._scoring import refuse_scoring_unlabeled
 from sksubtomo._utils._volumes import check_volumes
 from sksubtomo.alignment import (
@@ -31,18 +32,14 @@ from sksubtomo.alignment import (
 )
 
 
-class BaseReferenceClassifier(DocLinkMixin, ClassifierMixin, BaseEstimator):
+@documented
+class BaseReferenceClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimator):
     """Base of a classifier that compares volumes with references in all poses.
 
     A subclass sets ``classes_``, ``references_``, ``reference_classes_``,
     ``reference_variance_``, ``noise_power_``, ``class_log_prior_``, the poses to try, ``_finest``,
     and ``_score_location`` and ``_score_scale`` of each class.
     """
-
-    def __sklearn_clone__(self) -> Any:
-        # scikit-learn's cross_val_predict may predict in other processes, but clones in its own.
-        refuse_scoring_unlabeled()
-        return super().__sklearn_clone__()
 
     @property
     def _owner(self) -> torch.Tensor:
@@ -76,10 +73,7 @@ class BaseReferenceClassifier(DocLinkMixin, ClassifierMixin, BaseEstimator):
     def decision_function(self, X):
         """Return the log evidence of every class, with its prior.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, d, d, d) or (n_samples, n_voxels)
-            Volumes of the shape that the estimator was fitted on.
+        %(cubes)s
 
         Returns
         -------
@@ -93,10 +87,7 @@ class BaseReferenceClassifier(DocLinkMixin, ClassifierMixin, BaseEstimator):
     def predict_proba(self, X):
         """Return class probabilities.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, d, d, d) or (n_samples, n_voxels)
-            Volumes of the shape that the estimator was fitted on.
+        %(cubes)s
 
         Returns
         -------
@@ -108,10 +99,7 @@ class BaseReferenceClassifier(DocLinkMixin, ClassifierMixin, BaseEstimator):
     def predict_log_proba(self, X):
         """Return logarithms of class probabilities.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, d, d, d) or (n_samples, n_voxels)
-            Volumes of the shape that the estimator was fitted on.
+        %(cubes)s
 
         Returns
         -------
@@ -123,10 +111,7 @@ class BaseReferenceClassifier(DocLinkMixin, ClassifierMixin, BaseEstimator):
     def predict(self, X):
         """Return the most probable class; never the label that means "unlabeled".
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, d, d, d) or (n_samples, n_voxels)
-            Volumes of the shape that the estimator was fitted on.
+        %(cubes)s
 
         Returns
         -------
@@ -145,10 +130,7 @@ class BaseReferenceClassifier(DocLinkMixin, ClassifierMixin, BaseEstimator):
         logarithm of the ratio is standardized by the median and the spread that it had in
         :meth:`fit` among the volumes of the predicted class.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, d, d, d) or (n_samples, n_voxels)
-            Volumes of the shape that the estimator was fitted on.
+        %(cubes)s
 
         Returns
         -------
@@ -211,28 +193,3 @@ class BaseReferenceClassifier(DocLinkMixin, ClassifierMixin, BaseEstimator):
                 shifts,
             )
         return Bunch(labels=self.classes_[targets], rotations=rotations, shifts=shifts)
-
-    def score(self, X, y, sample_weight=None):
-        """Return the accuracy over the labeled volumes.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, d, d, d) or (n_samples, n_voxels)
-            Volumes of the shape that the estimator was fitted on.
-        y : array-like of shape (n_samples,)
-            True labels. Rows that are unlabeled, as in :meth:`fit`, are left out.
-        sample_weight : array-like of shape (n_samples,), optional
-            Weights of the rows.
-
-        Returns
-        -------
-        score : float
-            Share of correct predictions.
-
-        Warns
-        -----
-        UndefinedMetricWarning
-            If no row is labeled; the score is NaN then.
-        """
-        check_is_fitted(self, "references_")
-        return score_labeled(self.predict, X, y, sample_weight)

@@ -63,15 +63,7 @@ class FixMatchClassifier(BaseVolumeClassifier):
     MeanTeacherClassifier : Compares probabilities with those of averaged weights.
     PseudoLabelClassifier : Keeps the labels it once gave.
 
-    References
-    ----------
-    Sohn et al., "FixMatch: simplifying semi-supervised learning with consistency and confidence",
-    NeurIPS 2020.
-
-    Berthelot et al., "ReMixMatch: semi-supervised learning with distribution alignment and
-    augmentation anchoring", ICLR 2020.
-
-    Wang et al., "FreeMatch: self-adaptive thresholding for semi-supervised learning", ICLR 2023.
+    %(fix_match)s
 
     Examples
     --------

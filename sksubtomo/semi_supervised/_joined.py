@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from numbers import Integral
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse, vstack
 
 from sksubtomo._utils._arrays import is_lazy
+from sksubtomo._utils._lazy import LazyVolumes
 from sksubtomo._utils._rows import as_rows
 
 
@@ -92,7 +93,7 @@ def _join_frames(X: Any, unlabeled: Any) -> Any:
     return type(X)(dict(zip(names, joined, strict=True)))
 
 
-class JoinedVolumes:
+class JoinedVolumes(LazyVolumes):
     """Volumes of several sources, one after the other, read when they are needed.
 
     A lazy stack, as :class:`sksubtomo.io.SubtomogramStack`: slices are stacks; one row, or
@@ -109,39 +110,12 @@ class JoinedVolumes:
         Volumes, and edges of the boxes.
     """
 
-    lazy_volumes: ClassVar[bool] = True
-    ndim: ClassVar[int] = 4
-    dtype: ClassVar[np.dtype] = np.dtype(np.float32)
-
     def __init__(self, parts: Sequence[Any]) -> None:
         self._parts = tuple(parts)
         self._starts = np.cumsum([0, *(len(part) for part in self._parts)])
         self._rows = np.arange(self._starts[-1])
-        self._steps: tuple[Callable[[NDArray], NDArray], ...] = ()
+        self._steps = ()
         self._edges = tuple(self._parts[0].shape[1:])
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Volumes, and edges of the boxes."""
-        return (len(self), *self._edges)
-
-    @property
-    def size(self) -> int:
-        """Number of voxels."""
-        return int(np.prod(self.shape))
-
-    def map(self, function: Callable[[NDArray], NDArray]) -> JoinedVolumes:
-        """Return a stack whose boxes go through a function when they are read.
-
-        Parameters
-        ----------
-        function : callable
-            From an array (n, d, h, w) to one of as many volumes, each by itself.
-        """
-        mapped = self[:]
-        mapped._steps = (*self._steps, function)
-        mapped._edges = np.asarray(function(np.zeros((1, *self._edges), self.dtype))).shape[1:]
-        return mapped
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -154,8 +128,7 @@ class JoinedVolumes:
                 raise TypeError("Volumes that are read lazily are indexed by rows only.")
         if isinstance(key, Integral):
             return np.asarray(self[[key]])[0]
-        part = object.__new__(type(self))
-        part.__dict__.update(self.__dict__)
+        part = self._copy()
         part._rows = self._rows[key]
         return part
 

@@ -12,12 +12,14 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.semi_supervised import SelfTrainingClassifier as _SelfTrainingClassifier
 from sklearn.utils import indexable
 
+from sksubtomo._utils._docs import documented
 from sksubtomo._utils._labels import decode_labels, encode_labels
 from sksubtomo._utils._meta_classifier import BaseMetaClassifier
 from sksubtomo._utils._near_misses import warning_once
 from sksubtomo._utils._params import NumberInterval
 from sksubtomo._utils._routing import routed_params
 from sksubtomo._utils._rows import as_rows, take_rows
+from sksubtomo._utils._settings import store_parameters
 from sksubtomo._utils._sklearn import (
     HasMethods,
     StrOptions,
@@ -27,6 +29,7 @@ from sksubtomo._utils._sklearn import (
 )
 
 
+@documented
 class SelfTrainingClassifier(BaseMetaClassifier):
     """Self-training around any classifier with ``predict_proba``, on volumes.
 
@@ -58,10 +61,7 @@ class SelfTrainingClassifier(BaseMetaClassifier):
         The fitted clone of `estimator`.
     classes_ : ndarray of shape (n_classes,)
         Classes.
-    n_features_in_ : int
-        Number of features, if the classifier has it.
-    feature_names_in_ : ndarray of shape (n_features,) of str
-        Names of the columns, if `X` was a data frame.
+    %(fitted_inside)s
     transduction_ : ndarray of shape (n_samples,)
         Labels used in the final fit, pseudo-labels included; where none was, -1, or of strings
         "unlabeled".
@@ -113,12 +113,7 @@ class SelfTrainingClassifier(BaseMetaClassifier):
         max_iter=10,
         verbose=False,
     ):
-        self.estimator = estimator
-        self.threshold = threshold
-        self.criterion = criterion
-        self.k_best = k_best
-        self.max_iter = max_iter
-        self.verbose = verbose
+        store_parameters(self, locals())
 
     @fit_context(prefer_skip_nested_validation=False)
     @warning_once()

@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from sksubtomo._torch import sum_over_processes
+from sksubtomo._utils._docs import documented
 
 
 class Comparison(NamedTuple):
@@ -19,6 +20,7 @@ class Comparison(NamedTuple):
     n_kept: torch.Tensor
 
 
+@documented
 class PseudoLabelConsistency(nn.Module):
     r"""Cross-entropy with the teacher's most probable class, where the teacher is sure.
 
@@ -40,15 +42,7 @@ class PseudoLabelConsistency(nn.Module):
     momentum : float, default=0.99
         Of the running means.
 
-    References
-    ----------
-    Sohn et al., "FixMatch: simplifying semi-supervised learning with consistency and confidence",
-    NeurIPS 2020.
-
-    Berthelot et al., "ReMixMatch: semi-supervised learning with distribution alignment and
-    augmentation anchoring", ICLR 2020.
-
-    Wang et al., "FreeMatch: self-adaptive thresholding for semi-supervised learning", ICLR 2023.
+    %(fix_match)s
     """
 
     shares: torch.Tensor

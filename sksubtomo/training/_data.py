@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, Sampler
 
 from sksubtomo._torch import n_processes, process_index
+from sksubtomo._utils._batches import rows_per_block
 
 Batch = tuple[dict[str, torch.Tensor], torch.Tensor]
 
 # Of a device's free memory; the rest is for weights and for what a step needs.
 _LARGEST_SHARE = 0.5
-_ROWS_AT_A_TIME = 1024
 
 
 class VolumeDataset(Dataset):
@@ -112,8 +112,9 @@ class VolumeDataset(Dataset):
         """
         if self.is_in_memory and fits_on(device, 4 * self.volumes.size):
             self.kept = torch.empty(len(self.volumes), 1, *self.volumes.shape[1:], device=device)
-            for start in range(0, len(self.volumes), _ROWS_AT_A_TIME):
-                part = slice(start, start + _ROWS_AT_A_TIME)
+            size = rows_per_block(math.prod(self.volumes.shape[1:]))
+            for start in range(0, len(self.volumes), size):
+                part = slice(start, start + size)
                 self.kept[part] = to_input(self.volumes[part], self.offset, self.scale)
         if self.validation is None:
             return

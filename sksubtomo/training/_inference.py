@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sksubtomo._utils._batches import VOXELS_PER_BATCH, rows_per_batch
+from sksubtomo._utils._batches import rows_per_batch, rows_per_block
 from sksubtomo._utils._interrupts import check_interrupt
 from sksubtomo.exceptions import OutOfMemoryWarning
 
@@ -147,7 +147,7 @@ def scaling_of(volumes: Any) -> tuple[float, float]:
     offset, scale : float
         The scale is 1 where all voxels are equal.
     """
-    size = max(1, VOXELS_PER_BATCH // math.prod(volumes.shape[1:]))
+    size = rows_per_block(math.prod(volumes.shape[1:]))
     count, mean, spread = 0, 0.0, 0.0
     # Chan, Golub & LeVeque's pairwise update: no cancellation for a large offset.
     for start in range(0, len(volumes), size):

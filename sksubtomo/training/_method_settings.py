@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 from sksubtomo._utils._docs import documented
 from sksubtomo._utils._params import NumberInterval
-from sksubtomo._utils._settings import Settings, store_parameters
+from sksubtomo._utils._settings import Settings
 from sksubtomo._utils._sklearn import StrOptions
 from sksubtomo.augmentation import Corruption
 from sksubtomo.training._settings import Training
@@ -19,16 +20,13 @@ _THRESHOLD = [StrOptions({"adaptive"}), NumberInterval(Real, 0, 1, closed="both"
 
 
 @documented
+@dataclass(kw_only=True, eq=False, repr=False)
 class AutoencoderTraining(Training):
     """How to train an :class:`~sksubtomo.decomposition.Autoencoder`.
 
     Parameters
     ----------
-    sparsity : float or "relative", default="relative"
-        Weight of the L1 norm of the code. "relative" is a hundredth of what the reconstruction
-        gains, and the initial code is scaled up, so that neither the penalty nor the first steps
-        kill the code; see :class:`JointLoss`. A number is the paper's loss, whose published code
-        has 1e-4: at low signal-to-noise ratios that costs more than a reconstruction can gain.
+    %(sparsity)s
     %(training_settings)s
     """
 
@@ -37,28 +35,11 @@ class AutoencoderTraining(Training):
         "sparsity": [_WEIGHT, StrOptions({"relative"})],
     }
 
-    def __init__(
-        self,
-        *,
-        sparsity="relative",
-        optimizer="adam",
-        betas=(0.9, 0.99),
-        weight_decay=0.0,
-        schedule="constant",
-        average_decay=None,
-        labeled_share=None,
-        steps_per_epoch=None,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        standardize=True,
-        n_workers=0,
-        accelerate=False,
-        keep_interrupted=False,
-        verbose=0,
-    ):
-        store_parameters(self, locals())
+    sparsity: float | str = "relative"
 
 
+@documented
+@dataclass(kw_only=True, eq=False, repr=False)
 class Reconstruction(Settings):
     """How the reconstruction branch of the joint network is trained; see :class:`JointTraining`.
 
@@ -67,11 +48,7 @@ class Reconstruction(Settings):
     unlabeled_weight : float, default=None
         Weight of the reconstruction error of unlabeled volumes. None is 1, as in Algorithm 1 of
         Liu et al. (2019), or 0 if ``alpha`` is 0.
-    sparsity : float or "relative", default="relative"
-        Weight of the L1 norm of the code. "relative" is a hundredth of what the reconstruction
-        gains, and the initial code is scaled up, so that neither the penalty nor the first steps
-        kill the code; see :class:`JointLoss`. A number is the paper's loss, whose published code
-        has 1e-4: at low signal-to-noise ratios that costs more than a reconstruction can gain.
+    %(sparsity)s
     measured_region : bool, default=False
         Whether the reconstruction error counts only what the tilts of ``augmentation`` measure.
     corruption : Corruption, default=None
@@ -86,17 +63,13 @@ class Reconstruction(Settings):
     }
     _defaults: ClassVar[Mapping[str, type[Settings]]] = {"corruption": Corruption}
 
-    def __init__(
-        self,
-        *,
-        unlabeled_weight=None,
-        sparsity="relative",
-        measured_region=False,
-        corruption=None,
-    ):
-        store_parameters(self, locals())
+    unlabeled_weight: float | None = None
+    sparsity: float | str = "relative"
+    measured_region: bool = False
+    corruption: Corruption | None = None
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class Consistency(Settings):
     """How much views of an unlabeled volume are to be put into one class; see `JointTraining`.
 
@@ -116,11 +89,12 @@ class Consistency(Settings):
         "threshold": _THRESHOLD,
     }
 
-    def __init__(self, *, weight=0.0, threshold="adaptive"):
-        store_parameters(self, locals())
+    weight: float = 0.0
+    threshold: float | str = "adaptive"
 
 
 @documented
+@dataclass(kw_only=True, eq=False, repr=False)
 class JointTraining(Training):
     """How to train an :class:`~sksubtomo.semi_supervised.AutoencodingClassifier`.
 
@@ -152,27 +126,8 @@ class JointTraining(Training):
         "consistency": Consistency,
     }
 
-    def __init__(
-        self,
-        *,
-        reconstruction=None,
-        consistency=None,
-        optimizer="adam",
-        betas=(0.9, 0.99),
-        weight_decay=0.0,
-        schedule="constant",
-        average_decay=None,
-        labeled_share=None,
-        steps_per_epoch=None,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        standardize=True,
-        n_workers=0,
-        accelerate=False,
-        keep_interrupted=False,
-        verbose=0,
-    ):
-        store_parameters(self, locals())
+    reconstruction: Reconstruction | None = None
+    consistency: Consistency | None = None
 
 
 def default_strong_augmentation() -> Corruption:
@@ -181,6 +136,7 @@ def default_strong_augmentation() -> Corruption:
 
 
 @documented
+@dataclass(kw_only=True, eq=False, repr=False)
 class FixMatchTraining(Training):
     """How to train a :class:`~sksubtomo.semi_supervised.FixMatchClassifier`.
 
@@ -201,30 +157,12 @@ class FixMatchTraining(Training):
     }
     _defaults: ClassVar[Mapping[str, Any]] = {"strong_augmentation": default_strong_augmentation}
 
-    def __init__(
-        self,
-        *,
-        distribution_alignment=True,
-        strong_augmentation=None,
-        optimizer="adam",
-        betas=(0.9, 0.99),
-        weight_decay=0.0,
-        schedule="constant",
-        average_decay=None,
-        labeled_share=None,
-        steps_per_epoch=None,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        standardize=True,
-        n_workers=0,
-        accelerate=False,
-        keep_interrupted=False,
-        verbose=0,
-    ):
-        store_parameters(self, locals())
+    distribution_alignment: bool = True
+    strong_augmentation: Corruption | None = None
 
 
 @documented
+@dataclass(kw_only=True, eq=False, repr=False)
 class PseudoLabelTraining(Training):
     """How to train a :class:`~sksubtomo.semi_supervised.PseudoLabelClassifier`.
 
@@ -243,30 +181,12 @@ class PseudoLabelTraining(Training):
         "refresh_interval": [_COUNT],
     }
 
-    def __init__(
-        self,
-        *,
-        warm_up_epochs=1,
-        refresh_interval=1,
-        optimizer="adam",
-        betas=(0.9, 0.99),
-        weight_decay=0.0,
-        schedule="constant",
-        average_decay=None,
-        labeled_share=None,
-        steps_per_epoch=None,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        standardize=True,
-        n_workers=0,
-        accelerate=False,
-        keep_interrupted=False,
-        verbose=0,
-    ):
-        store_parameters(self, locals())
+    warm_up_epochs: int = 1
+    refresh_interval: int = 1
 
 
 @documented
+@dataclass(kw_only=True, eq=False, repr=False)
 class FineTuningTraining(Training):
     """How to train a :class:`~sksubtomo.semi_supervised.FineTunedClassifier`.
 
@@ -284,29 +204,11 @@ class FineTuningTraining(Training):
     }
     fixed = (*Training.fixed, "pretrain_epochs")
 
-    def __init__(
-        self,
-        *,
-        pretrain_epochs=None,
-        optimizer="adam",
-        betas=(0.9, 0.99),
-        weight_decay=0.0,
-        schedule="constant",
-        average_decay=None,
-        labeled_share=None,
-        steps_per_epoch=None,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        standardize=True,
-        n_workers=0,
-        accelerate=False,
-        keep_interrupted=False,
-        verbose=0,
-    ):
-        store_parameters(self, locals())
+    pretrain_epochs: int | None = None
 
 
 @documented
+@dataclass(kw_only=True, eq=False, repr=False)
 class VariationalTraining(Training):
     """How to train variational autoencoders, with a classifier or without.
 
@@ -327,30 +229,12 @@ class VariationalTraining(Training):
     }
     fixed = (*Training.fixed, "n_hidden", "noise_std")
 
-    def __init__(
-        self,
-        *,
-        n_hidden=128,
-        noise_std=1.0,
-        optimizer="adam",
-        betas=(0.9, 0.99),
-        weight_decay=0.0,
-        schedule="constant",
-        average_decay=None,
-        labeled_share=None,
-        steps_per_epoch=None,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        standardize=True,
-        n_workers=0,
-        accelerate=False,
-        keep_interrupted=False,
-        verbose=0,
-    ):
-        store_parameters(self, locals())
+    n_hidden: int = 128
+    noise_std: float = 1.0
 
 
 @documented
+@dataclass(kw_only=True, eq=False, repr=False)
 class ContrastiveTraining(Training):
     """How to train a :class:`~sksubtomo.decomposition.ContrastiveEncoder`.
 
@@ -370,24 +254,5 @@ class ContrastiveTraining(Training):
     }
     fixed = (*Training.fixed, "n_projections")
 
-    def __init__(
-        self,
-        *,
-        temperature=0.2,
-        n_projections=64,
-        optimizer="adam",
-        betas=(0.9, 0.99),
-        weight_decay=0.0,
-        schedule="constant",
-        average_decay=None,
-        labeled_share=None,
-        steps_per_epoch=None,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        standardize=True,
-        n_workers=0,
-        accelerate=False,
-        keep_interrupted=False,
-        verbose=0,
-    ):
-        store_parameters(self, locals())
+    temperature: float = 0.2
+    n_projections: int = 64

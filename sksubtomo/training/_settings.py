@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import reprlib
+from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -11,13 +12,14 @@ import torch
 
 from sksubtomo._utils._docs import documented
 from sksubtomo._utils._params import NumberInterval
-from sksubtomo._utils._settings import Settings, checked, store_parameters
+from sksubtomo._utils._settings import Settings, checked
 from sksubtomo._utils._sklearn import StrOptions
 
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 
 
 @documented
+@dataclass(kw_only=True, eq=False, repr=False)
 class Training(Settings):
     """How to train a network.
 
@@ -60,25 +62,20 @@ class Training(Settings):
         *("n_iter_no_change", "standardize"),
     )
 
-    def __init__(
-        self,
-        *,
-        optimizer="adam",
-        betas=(0.9, 0.99),
-        weight_decay=0.0,
-        schedule="constant",
-        average_decay=None,
-        labeled_share=None,
-        steps_per_epoch=None,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        standardize=True,
-        n_workers=0,
-        accelerate=False,
-        keep_interrupted=False,
-        verbose=0,
-    ):
-        store_parameters(self, locals())
+    optimizer: str = "adam"
+    betas: tuple[float, float] = (0.9, 0.99)
+    weight_decay: float = 0.0
+    schedule: str = "constant"
+    average_decay: float | None = None
+    labeled_share: float | None = None
+    steps_per_epoch: int | None = None
+    validation_fraction: float = 0.1
+    n_iter_no_change: int = 10
+    standardize: bool = True
+    n_workers: int = 0
+    accelerate: bool = False
+    keep_interrupted: bool = False
+    verbose: int = 0
 
     def _check(self) -> None:
         check_betas(self.betas)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
+from sksubtomo._utils._docs import documented
 from sksubtomo.networks import ConditionalOutput, VariationalOutput
 from sksubtomo.training._code_figures import GENERAL_REMEDY, code_figures, code_sums
 from sksubtomo.training._losses import (
@@ -96,6 +97,7 @@ def unlabeled_cost(costs: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
     return (log_probabilities.exp() * (costs + log_probabilities)).sum(dim=1)
 
 
+@documented
 class VariationalLoss(nn.Module):
     """Minus the evidence lower bound, in nats a volume: reconstruction cost and divergence."""
 
@@ -115,10 +117,7 @@ class VariationalLoss(nn.Module):
         targets : Tensor of shape (n,)
             Not used.
 
-        Returns
-        -------
-        loss : Tensor
-            Scalar.
+        %(loss)s
         """
         cost = gaussian_cost(output.volumes, output.reconstruction, output.log_noise)
         sums = {
@@ -143,6 +142,7 @@ class VariationalLoss(nn.Module):
         return {**{name: float(value) for name, value in summary.items()}, **figures}
 
 
+@documented
 class ConditionalVariationalLoss(nn.Module):
     r"""Bounds of labeled and unlabeled volumes, and the classification loss.
 
@@ -189,10 +189,7 @@ class ConditionalVariationalLoss(nn.Module):
         targets : Tensor of shape (n,) of int64
             Class indices; -1 is unlabeled.
 
-        Returns
-        -------
-        loss : Tensor
-            Scalar.
+        %(loss)s
         """
         costs = self.labeled_costs(output)
         known = costs.gather(1, targets.clamp_min(0).unsqueeze(1)).squeeze(1)

@@ -1,9 +1,15 @@
+import importlib
+import inspect
+import pkgutil
 from textwrap import dedent
 
 import pytest
 from estimators import NETWORKS
 
+import sksubtomo
 from sksubtomo._utils._docs import documented
+from sksubtomo.calibration import RejectingClassifier
+from sksubtomo.metrics import reliability_curve
 
 
 class Documented:
@@ -39,3 +45,49 @@ def test_every_parameter_of_an_estimator_is_described_once(name):
 def test_without_docstrings_nothing_is_replaced():
     # As under ``python -OO``.
     assert documented(type("Made", (), {})).__doc__ is None
+
+
+def test_methods_of_a_class_and_functions_have_their_lines_replaced():
+    class Made:
+        """Without such lines."""
+
+        def fit(self, X, *, box_size=7):
+            """Do something.
+
+            Parameters
+            ----------
+            %(X)s
+            %(box_size)s
+
+            %(fitted_self)s
+            """
+
+    found = inspect.getdoc(documented(Made).fit)
+    assert "X : array-like of shape (n_samples, depth, height, width)" in found
+    assert "box_size : int or (int, int, int), default=7\n    New edges" in found
+    assert found.endswith("Returns\n-------\nself : object\n    The fitted estimator.")
+    assert 'strategy : {"uniform", "quantile"}, default="uniform"\n' in reliability_curve.__doc__
+    # Methods that an estimator has only where the one inside of it has them.
+    found = inspect.getdoc(RejectingClassifier.decision_function)
+    assert "X : array-like" in found
+    assert "**params : dict" in found
+
+
+def all_docstrings():
+    for module in pkgutil.walk_packages(sksubtomo.__path__, "sksubtomo."):
+        if module.name.endswith("__main__"):
+            continue
+        for name, value in vars(importlib.import_module(module.name)).items():
+            if getattr(value, "__module__", None) == module.name:
+                members = vars(value) if inspect.isclass(value) else {}
+                for owner in (value, *members.values()):
+                    yield f"{module.name}.{name}", getattr(owner, "__doc__", None) or ""
+
+
+def test_no_docstring_is_left_with_such_a_line():
+    docstrings = dict.fromkeys(all_docstrings())
+    assert len(docstrings) > 1000
+    left = {where for where, text in docstrings if "%(" in text} - {
+        "sksubtomo._utils._docs.documented"
+    }
+    assert not left

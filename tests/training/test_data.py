@@ -120,7 +120,7 @@ def assert_same_batches(found, expected):
 
 def test_kept_volumes_are_the_same(dataset, monkeypatch):
     monkeypatch.setattr("sksubtomo.training._data.fits_on", lambda device, n_bytes: True)
-    monkeypatch.setattr("sksubtomo.training._data._ROWS_AT_A_TIME", 4)
+    monkeypatch.setattr("sksubtomo.training._data.rows_per_block", lambda voxels: 4)
     expected = all_batches(dataset), all_batches(dataset.validation)
     dataset.cache_on("cpu")
     assert dataset.kept.shape == (10, 1, 2, 2, 2)

@@ -183,7 +183,7 @@ def trained_on_weak_signal(sparsity, seed=0):
     return loss.summarize(loss.sums)
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_weak_signal_is_lost_with_a_fixed_weight_and_kept_with_the_relative_one(seed):
     fixed = trained_on_weak_signal(0.03, seed)
     assert fixed["live_units"] == 0

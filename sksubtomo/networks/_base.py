@@ -1,4 +1,4 @@
-"""What encoders have in common."""
+"""What encoders have in common, and what decoders have."""
 
 from __future__ import annotations
 
@@ -54,3 +54,32 @@ class BaseEncoder3d(nn.Module):
         feature_map = self.blocks(volumes)
         code = None if self.to_code is None else self.to_code(feature_map)
         return code, feature_map
+
+
+class BaseDecoder3d(nn.Module):
+    """A dense layer with ReLU from the code to a feature map, then layers to a volume.
+
+    A subclass sets ``blocks`` and ``to_volume``.
+
+    Parameters
+    ----------
+    latent_dim : int
+        Length of the code.
+    feature_shape : tuple of int
+        Shape of one feature map, ``(n_channels, depth, height, width)``.
+    """
+
+    blocks: nn.Module
+    to_volume: nn.Module
+
+    def __init__(self, latent_dim: int, feature_shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.from_code = nn.Sequential(
+            nn.Linear(latent_dim, math.prod(feature_shape)),
+            nn.ReLU(),
+            nn.Unflatten(1, feature_shape),
+        )
+
+    def forward(self, code: torch.Tensor) -> torch.Tensor:
+        """Decode codes of shape (n, latent_dim) to volumes (n, 1, depth, height, width)."""
+        return self.to_volume(self.blocks(self.from_code(code)))
