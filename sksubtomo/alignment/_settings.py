@@ -19,7 +19,7 @@ class Annealing(Settings):
 
     Parameters
     ----------
-    stages : sequence of (n_shells, angular_step_deg, n_shifts, n_iter)
+    stages : sequence of (n_shells, angular_step_deg, n_shifts, n_iter), optional
         From coarse to fine: radius of the ball of frequencies in cycles per box (at most half the
         box is used), step between rotations in degrees, shifts along an axis (1 is no shift; with
         "auto" their number follows ``max_shift_voxels``, their distance at most 0.6 periods of the

@@ -601,6 +601,20 @@ def test_more_than_one_reference_a_class(data):
     assert np.isfinite(clf.score_samples(X[:5])).all()
 
 
+def test_search_reaches_into_the_annealing(data):
+    X, _, hidden = data
+    clf = MultiReferenceClassifier(max_shift_voxels=0.0, random_state=0)
+    # The shortcut None is an object with its defaults, made when a setting is set.
+    grid = {"annealing__stages": [[(3.0, 60.0, 1, 1)], [(3.0, 60.0, 1, 2)]]}
+    search = GridSearchCV(clf, grid, cv=SemiSupervisedSplit(2)).fit(X, hidden)
+    assert clf.annealing is None
+    assert search.best_estimator_.annealing.n_frozen_iter == "auto"
+    assert search.best_estimator_.n_iter_ == search.best_params_["annealing__stages"][0][3]
+    shared = Annealing(stages=[(3.0, 60.0, 1, 2)])
+    changed = MultiReferenceClassifier(annealing=shared).set_params(annealing__n_frozen_iter=1)
+    assert (shared.n_frozen_iter, changed.annealing.n_frozen_iter) == ("auto", 1)
+
+
 @pytest.mark.parametrize(("n_labels", "expected"), [(1, 2), (2, 3), (5, 6), (7, 8), (30, 8)])
 def test_frozen_iterations_follow_the_number_of_labels(n_labels, expected):
     stages = check_stages(Annealing().stages, "auto")
