@@ -167,13 +167,13 @@ def run_one(folder, task, labels, method, seed, classes):
         tomograms=tomograms[0],
         box_size=BOX,
         random_state=seed,
-        output=folder / "model.joblib",
+        output=folder / "model.sksubtomo",
         **({} if method == "default" else {"method": method}),
     )
     fitted = time.perf_counter()
     said += run(
         "predict",
-        model=folder / "model.joblib",
+        model=folder / "model.sksubtomo",
         particles=folder / "test.star",
         tomograms=tomograms[1],
         output=folder / "classified.star",
@@ -189,7 +189,7 @@ def run_one(folder, task, labels, method, seed, classes):
         output=folder / "scores.json",
     )
     precision, recall = scores_of(folder / "scores.json", task)
-    for name in ("model.joblib", "classified.star", "scores.json", "labels.star"):
+    for name in ("model.sksubtomo", "classified.star", "scores.json", "labels.star"):
         (folder / name).unlink()
     return {
         **dict(zip(KEY, (task, labels, method, seed), strict=True)),

@@ -52,7 +52,7 @@ def make_project(folder):
         write_mrc(folder / f"tomograms/{name}.mrc", tomogram, 10.0)
     table = make_particle_table(np.tile(np.array(grid, float), (3, 1)), tomogram_names=names)
     write_particles(folder / "particles.star", table, class_numbers=np.array(classes))
-    fit = [*arguments(folder, "fit", folder / "model.joblib")]
+    fit = [*arguments(folder, "fit", folder / "model.sksubtomo")]
     subprocess.run([*RUN, *fit, "--epochs", "3"], check=True, stderr=subprocess.DEVNULL)
 
 
@@ -71,9 +71,9 @@ def arguments(folder, command, output):
             *(*particles, "--box-size", "12", "--method", "supervised", "--epochs", "60"),
             *("--no-early-stopping", *overwrite),
         ],
-        "predict": [*particles, "--model", str(folder / "model.joblib"), *overwrite],
+        "predict": [*particles, "--model", str(folder / "model.sksubtomo"), *overwrite],
         "predict-processes": [
-            *(*particles, "--model", str(folder / "model.joblib"), "--n-jobs", "2", *overwrite),
+            *(*particles, "--model", str(folder / "model.sksubtomo"), "--n-jobs", "2", *overwrite),
         ],
     }[command]
     return [command.split("-")[0], *rest, "--output", str(output)]

@@ -39,6 +39,7 @@ from sksubtomo.cli._options import (
     read_table,
 )
 from sksubtomo.cli._outcomes import Outcomes
+from sksubtomo.cli._provenance import provenance
 from sksubtomo.cli._sanity import (
     Sanity,
     add_strict,
@@ -61,7 +62,7 @@ EPILOG = (
     "Labels are the class numbers of the table of particles (rlnClassNumber, 0 where unknown), or "
     "those of --labels. All particles are learned from, labeled or not, except by 'supervised'."
 )
-JOB_OUTPUT = "model.joblib"
+JOB_OUTPUT = "model.sksubtomo"
 _UNLABELED = -1
 
 
@@ -86,7 +87,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--j", type=positive_int, metavar="N", help="threads")
     add_strict(group)
     add_averages(parser)
-    add_output(parser, "model file to write", required=False)
+    add_output(
+        parser, "model file to write, such as model.sksubtomo; it holds no code", required=False
+    )
 
 
 def _add_labels(parser: argparse.ArgumentParser) -> None:
@@ -160,6 +163,7 @@ def run(options: argparse.Namespace) -> int:
             options.box_size,
             size,
             None if statistics is None else statistics._asdict(),
+            provenance(options, located.files, y, classifier),
         )
         save_model(options.output, model, overwrite=overwrite)
     step = "iteration" if options.method == "references" else "epoch"

@@ -7,14 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
+from sksubtomo._utils._files import errors_of_damage
 from sksubtomo._utils._messages import plural, shorten
 from sksubtomo.cli._options import (
     OK,
+    add_allow_pickle,
     add_missing_chunks,
     add_tomograms,
     positive_float,
     read_table,
 )
+from sksubtomo.cli._provenance import provenance_lines
 
 EPILOG = "Files are told apart by their endings. A file that cannot be read is told, and exits 1."
 _TABLES = {".star", ".tbl", ".csv", ".json", ".coords"}
@@ -27,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE")
     add_tomograms(parser, required=False)
     add_missing_chunks(parser)
+    add_allow_pickle(parser)
     parser.add_argument(
         "--pixel-size",
         type=positive_float,
@@ -51,8 +55,8 @@ def run(options: argparse.Namespace) -> int:
 def _describe(path: Path, options: argparse.Namespace) -> list[str]:
     if path.suffix.lower() in _TABLES or _is_motive_list(path):
         return _table(path, options)
-    if path.suffix.lower() in {".joblib", ".pkl"}:
-        return _model(path)
+    if path.suffix.lower() in {".sksubtomo", ".joblib", ".pkl"}:
+        return _model(path, options)
     return _volume(path, options)
 
 
@@ -106,14 +110,23 @@ def _counts(what: str, values: np.ndarray) -> str:
     return f"particles by {what}: {shown}{more}"
 
 
-def _model(path: Path) -> list[str]:
+def _model(path: Path, options: argparse.Namespace) -> list[str]:
     from sksubtomo.cli._model import load_model
+    from sksubtomo.persistence import is_pickle, model_info
 
-    model = load_model(path)
+    model = load_model(path, allow_pickle=options.allow_pickle)
     edge = model.voxel_size_angstrom
-    return [
+    lines = [
         f"model: {' > '.join(type(step).__name__ for _, step in model.classifier.steps)}",
         f"classes {model.classifier.classes_.tolist()}",
         f"boxes of {plural(model.box_size, 'voxel')}, "
         + ("voxel size not stated" if edge is None else f"voxels of {edge:g} A"),
     ]
+    if model.provenance is not None:
+        with errors_of_damage(path, "a model file", "Fit the model again."):
+            lines += provenance_lines(model.provenance)
+    if is_pickle(path):
+        return [*lines, "a pickle; write it again with `sksubtomo fit`"]
+    info = model_info(path)
+    versions = ", ".join(f"{name} {version}" for name, version in info["versions"].items())
+    return [*lines, f"written {info['written']} in schema {info['schema']} by {versions}"]

@@ -36,8 +36,8 @@ _EPILOG = """\
 A session, from tomograms to clean particles:
   sksubtomo pick --template map.mrc --tomograms tomograms/ --output candidates.star
   sksubtomo fit --particles candidates.star --labels labels.star --tomograms tomograms/ \\
-      --box-size 28 --output model.joblib
-  sksubtomo predict --model model.joblib --particles candidates.star --tomograms tomograms/ \\
+      --box-size 28 --output model.sksubtomo
+  sksubtomo predict --model model.sksubtomo --particles candidates.star --tomograms tomograms/ \\
       --keep 1 --output clean.star
 
 Exit codes: 0 done; 1 failed, and nothing written; 2 wrong arguments; 3 done, but some

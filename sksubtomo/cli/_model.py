@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sksubtomo._utils._files import atomic_path
 from sksubtomo._utils._messages import shorten
-from sksubtomo._version import __version__
+from sksubtomo.cli._box_statistics import BoxStatistics
 from sksubtomo.exceptions import FileFormatError
 
 _KIND = "sksubtomo model"
@@ -28,54 +27,87 @@ class Model(NamedTuple):
         Of the tomograms that it was fitted to, where their headers say.
     box_statistics : dict, optional
         Of the boxes that it was fitted to, see :func:`box_statistics`; None in older files.
+    provenance : dict, optional
+        How it came about, see :func:`provenance`; None in older files.
     """
 
     classifier: Any
     box_size: int
     voxel_size_angstrom: float | None
     box_statistics: dict[str, Any] | None = None
+    provenance: dict[str, Any] | None = None
 
 
 def save_model(path: Path, model: Model, *, overwrite: bool) -> None:
-    """Write a model, whole or not at all.
+    """Write a model, whole or not at all, to a file that runs no code when it is read.
 
     Raises
     ------
     FileExistsError
         If the file exists and `overwrite` is False.
     """
-    import joblib
+    from sksubtomo import persistence
 
-    content = {"kind": _KIND, "version": __version__, **model._asdict()}
-    with atomic_path(path, overwrite=overwrite) as temporary:
-        joblib.dump(content, temporary)
+    told = {name: value for name, value in model._asdict().items() if name != "classifier"}
+    metadata = {"kind": _KIND, **told}
+    persistence.save_model(model.classifier, path, metadata=metadata, overwrite=overwrite)
 
 
-def load_model(path: Path) -> Model:
-    """Read a model. Like every pickle, it can run code: load only what you trust.
+def load_model(path: Path, *, allow_pickle: bool = False) -> Model:
+    """Read a model.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    allow_pickle : bool, default=False
+        Whether it may be a pickle, as earlier versions wrote, which can run any code.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     FileFormatError
-        If it is no model.
+        If it is no model, or a pickle that is not allowed.
     """
+    from sksubtomo import persistence
+
+    if allow_pickle and path.is_file() and persistence.is_pickle(path):
+        return _of_content(path, _load_pickle(path))
+    classifier = persistence.load_model(path)
+    return _of_content(path, {**persistence.model_info(path)["metadata"], "classifier": classifier})
+
+
+def _load_pickle(path: Path) -> Any:
     import joblib
 
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no model {path}.")
     try:
-        content = joblib.load(path)
+        return joblib.load(path)
     # Damaged pickles raise whatever they meet.
     except Exception as error:
         raise FileFormatError(
             f"{path} cannot be read as a model: {shorten(repr(error), 300)}"
         ) from error
+
+
+def _of_content(path: Path, content: Any) -> Model:
     if not isinstance(content, dict) or content.get("kind") != _KIND:
-        raise FileFormatError(f"{path} is no model that `sksubtomo fit` wrote.")
+        raise FileFormatError(
+            f"{path} is no model that `sksubtomo fit` wrote. Models of Python, which say nothing of "
+            "boxes, are for sksubtomo.load_model."
+        )
     # Older files have fewer fields.
-    return Model(**{name: content[name] for name in Model._fields if name in content})
+    model = Model(**{name: content[name] for name in Model._fields if name in content})
+    size, edge = model.box_size, model.voxel_size_angstrom
+    statistics = model.box_statistics
+    if (
+        not (isinstance(size, int) and size > 0)
+        or not (edge is None or (isinstance(edge, (int, float)) and edge > 0))
+        or not (statistics is None or set(statistics) == set(BoxStatistics._fields))
+        or not hasattr(model.classifier, "classes_")
+    ):
+        raise FileFormatError(f"{path} says of itself what no model of `sksubtomo fit` does.")
+    return model
 
 
 def voxel_size(path: Path) -> float | None:

@@ -218,6 +218,16 @@ def check_decided(
         )
 
 
+def add_allow_pickle(parser: argparse.ArgumentParser) -> None:
+    """Add the option that lets model files of earlier versions in."""
+    parser.add_argument(
+        "--allow-pickle",
+        action="store_true",
+        help="read models that are pickles, too, as earlier versions wrote (.joblib). A pickle can "
+        "run any code when it is read: only of files that you made or trust",
+    )
+
+
 def check_output(path: Path, *, overwrite: bool) -> None:
     """Check that a file can be written, before any work.
 

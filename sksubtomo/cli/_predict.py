@@ -17,6 +17,7 @@ from sksubtomo.cli._box_statistics import BoxStatistics, box_statistics, compare
 from sksubtomo.cli._model import Model, check_voxel_size, load_model
 from sksubtomo.cli._options import (
     BORDERS,
+    add_allow_pickle,
     add_output,
     add_particles,
     check_output,
@@ -73,9 +74,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model",
         type=Path,
         required=True,
-        help="what `sksubtomo fit` wrote. Like every Python pickle, it can run code: use only "
-        "files that you trust",
+        help="what `sksubtomo fit` wrote",
     )
+    add_allow_pickle(parser)
     parser.add_argument(
         "--keep",
         type=int,
@@ -111,7 +112,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the subcommand and return the exit code."""
     output, sanity = options.output, Sanity(options.strict)
-    model = load_model(options.model)
+    model = load_model(options.model, allow_pickle=options.allow_pickle)
     particles = read_table(options.particles, options)
     names, files, absent = locate_tomograms(options.particles, particles, options)
     numbers = np.asarray(model.classifier.classes_)

@@ -25,7 +25,9 @@ from numpy.typing import NDArray
 DOCUMENT = "model.json"
 # In bytes. What it becomes in memory is up to fifty times as large.
 _LARGEST_DOCUMENT = 2**24
-_NUMBERS = re.compile(r"\|b1|\|[iu]1|<[iu][248]|<f[248]|<c(8|16)|<U[1-9][0-9]{0,5}|\|S[1-9][0-9]{0,5}")
+_NUMBERS = re.compile(
+    r"\|b1|\|[iu]1|<[iu][248]|<f[248]|<c(8|16)|<U[1-9][0-9]{0,5}|\|S[1-9][0-9]{0,5}"
+)
 _MOST_AXES = 32
 _LOCAL_HEADER = 30
 # Of checksums: bytes that fit into a cache, and numbers in a block.

@@ -66,7 +66,9 @@ def _support_vectors(made: Any) -> None:
     for name in ("_intercept_", "intercept_"):
         _require(_is(getattr(made, name), np.float64, (n_pairs,)))
     for name in ("_probA", "_probB"):
-        _require(getattr(made, name).dtype == np.float64 and getattr(made, name).size in (0, n_pairs))
+        _require(
+            getattr(made, name).dtype == np.float64 and getattr(made, name).size in (0, n_pairs)
+        )
 
 
 def _neighbors(made: Any) -> None:

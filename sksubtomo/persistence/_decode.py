@@ -148,7 +148,10 @@ class Decoder:
     def _members(self, nodes: Any, depth: int) -> dict[str, Any]:
         # Requests of metadata are as they are, not values.
         requests = {k: v for k, v in nodes.items() if k == "_metadata_request"}
-        return {**self._named({k: v for k, v in nodes.items() if k not in requests}, depth), **requests}
+        return {
+            **self._named({k: v for k, v in nodes.items() if k not in requests}, depth),
+            **requests,
+        }
 
 
 def _check_attribute(kind: type, name: str) -> None:

@@ -159,7 +159,9 @@ class Encoder:
         try:
             array = value.detach().cpu().numpy()
         except TypeError as error:
-            raise ValueError(f"{path} is a tensor of {value.dtype}, which it cannot hold.") from error
+            raise ValueError(
+                f"{path} is a tensor of {value.dtype}, which it cannot hold."
+            ) from error
         return self._once(value, lambda: {"tensor": self._add(array)})
 
     def _add(self, array: NDArray) -> int:

@@ -20,8 +20,11 @@ from sksubtomo.persistence._encode import Encoder
 from sksubtomo.persistence._schema import envelope, migrated
 
 _REMEDY = "Model files are what sksubtomo.save_model and `sksubtomo fit` write."
-# What pickles begin with, and zlib's streams, which joblib writes.
-_PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"\x78")
+# What pickles begin with, and the compressed ones of joblib (zlib, gzip, bz2, xz, lzma, lz4).
+_PICKLES = (
+    *(b"\x80" + bytes([protocol]) for protocol in range(2, 6)),
+    *(b"\x78", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x5d\x00", b"\x04\x22\x4d\x18"),
+)
 
 
 def save_model(
@@ -182,14 +185,24 @@ def model_info(path: str | os.PathLike[str]) -> dict[str, Any]:
         }
 
 
+def is_pickle(path: str | os.PathLike[str]) -> bool:
+    """Tell whether a file begins as a pickle does, or as joblib's compressed ones.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    """
+    with open(path, "rb") as file:
+        return file.read(6).startswith(_PICKLES)
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[Archive, dict[str, Any]]]:
     """Yield an archive and its document in the present schema; name the file in all errors."""
     if not path.is_file():
         raise FileNotFoundError(f"There is no model {path}.")
-    with open(path, "rb") as file:
-        start = file.read(4)
-    if start.startswith(_PICKLES):
+    if is_pickle(path):
         raise FileFormatError(
             f"{path} is a pickle, which can run any code when it is loaded. If you trust whoever "
             "made it, load it with joblib.load, and write it again with sksubtomo.save_model; "

@@ -36,7 +36,7 @@ def fit_arguments(project):
     return [
         "fit",
         *("--particles", f"{project}/particles.star", "--tomograms", f"{project}/tomograms"),
-        *("--box-size", "12", "--output", f"{project}/model.joblib", "--method", "supervised"),
+        *("--box-size", "12", "--output", f"{project}/model.sksubtomo", "--method", "supervised"),
         *("--epochs", "12", "--learning-rate", "0.003", "--batch-size", "12"),
         *("--no-early-stopping", "--quiet"),
     ]

@@ -73,14 +73,14 @@ def made(tmp_path_factory):
 def fit(folder, *more):
     return [
         *("fit", "--particles", f"{folder}/particles.star", "--tomograms", f"{folder}/tomograms"),
-        *("--box-size", f"{BOX}", "--output", f"{folder}/model.joblib", "--quiet", *more),
+        *("--box-size", f"{BOX}", "--output", f"{folder}/model.sksubtomo", "--quiet", *more),
     ]
 
 
 def predict(folder, output, *more, particles="particles.star"):
     return main(
         [
-            *("predict", "--model", f"{folder}/model.joblib", "--output", f"{folder}/{output}"),
+            *("predict", "--model", f"{folder}/model.sksubtomo", "--output", f"{folder}/{output}"),
             *("--particles", f"{folder}/{particles}", "--tomograms", f"{folder}/tomograms"),
             *more,
         ]
@@ -232,7 +232,7 @@ def test_dry_runs_write_no_averages(made):
     folder, *_ = made
     before = sorted(folder.rglob("*"))
     assert predict(folder, "dry.star", "--dry-run", "--quiet") == 0
-    job = ["--model", f"{folder}/model.joblib", "--o", f"{folder}/job", "--dry-run", "--quiet"]
+    job = ["--model", f"{folder}/model.sksubtomo", "--o", f"{folder}/job", "--dry-run", "--quiet"]
     particles = ["--in_parts", f"{folder}/particles.star", "--tomograms", f"{folder}/tomograms"]
     assert main(["predict", *job, *particles]) == 0
     assert sorted(folder.rglob("*")) == before

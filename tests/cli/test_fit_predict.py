@@ -1,19 +1,25 @@
+import hashlib
 import json
 
+import joblib
 import numpy as np
 import pytest
 import starfile
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
 
 from sksubtomo.cli import main
 from sksubtomo.cli._fit import match_labels
 from sksubtomo.cli._model import load_model
 from sksubtomo.io import read_particles, write_mrc, write_particles
+from sksubtomo.persistence import model_info, save_model
+from sksubtomo.preprocessing import VolumeFlattener
 
 
 def predict(project, *more, particles="particles.star"):
     return main(
         [
-            *("predict", "--model", f"{project}/model.joblib", "--quiet"),
+            *("predict", "--model", f"{project}/model.sksubtomo", "--quiet"),
             *("--particles", f"{project}/{particles}", "--tomograms", f"{project}/tomograms"),
             *more,
         ]
@@ -43,13 +49,58 @@ def test_from_labels_to_a_classified_table(project, fit_arguments, capsys):
     np.testing.assert_allclose(table[columns].max(axis=1), table["rlnMaxValueProbDistribution"])
     assert table["rlnGroupName"].tolist() == ["one group"] * 36
     # The same as in Python.
-    model = load_model(project / "model.joblib")
+    model = load_model(project / "model.sksubtomo")
     assert (model.box_size, model.voxel_size_angstrom) == (12, 10.0)
     assert model.classifier.classes_.tolist() == [1, 2]
-    assert main(["info", str(project / "model.joblib"), str(out)]) == 0
+    assert main(["info", str(project / "model.sksubtomo"), str(out)]) == 0
     shown = capsys.readouterr().out
     assert "VolumeNormalizer > CNNClassifier" in shown
     assert "particles by class: 1: 18, 2: 18" in shown
+    assert "fitted by --method supervised" in shown
+    assert "tomograms: TS_1, TS_2" in shown
+    assert "in schema" in shown
+
+
+def test_models_tell_how_they_came_about(fitted):
+    told = model_info(fitted / "model.sksubtomo")["metadata"]["provenance"]
+    assert told["method"] == "supervised"
+    assert sum(told["labels"].values()) <= told["n_boxes"] == 36
+    first = told["tomograms"][0]
+    content = (fitted / "tomograms/TS_1.mrc").read_bytes()
+    assert first["name"] == "TS_1"
+    assert first["n_bytes"] == len(content)
+    assert first["sha256_of_first_mebibyte"] == hashlib.sha256(content[: 2**20]).hexdigest()
+    assert np.isfinite(told["scores"]["train_loss"])
+    assert told["options"]["box_size"] == 12
+
+
+def test_models_of_python_say_nothing_of_boxes(project, capsys):
+    save_model(make_pipeline(VolumeFlattener(), GaussianNB()), project / "model.sksubtomo")
+    assert predict(project, "--output", f"{project}/out.star") == 1
+    assert "no model that `sksubtomo fit` wrote" in capsys.readouterr().err
+
+
+class Touch:
+    """Unpickled, it makes a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+def test_pickles_run_nothing_unless_allowed(project, capsys):
+    trace = project / "trace"
+    joblib.dump(Touch(trace), project / "model.joblib")
+    for command in (["info", f"{project}/model.joblib"], None):
+        if command is None:
+            (project / "model.joblib").rename(project / "model.sksubtomo")
+            assert predict(project, "--output", f"{project}/out.star") == 1
+        else:
+            assert main(command) == 1
+        assert "is a pickle" in capsys.readouterr().err
+        assert not trace.exists()
 
 
 def test_cleaned_table_keeps_what_is_asked_for(fitted):
@@ -123,7 +174,7 @@ def test_a_job_of_relion(fitted, monkeypatch):
     (fitted / "External/job007").mkdir(parents=True)
     relion = [
         *("predict", "--in_parts", "particles.star", "--o", "External/job007/"),
-        *("--model", "model.joblib", "--tomograms", "tomograms", "--j", "1"),
+        *("--model", "model.sksubtomo", "--tomograms", "tomograms", "--j", "1"),
     ]
     assert main(relion) == 0
     job = fitted / "External/job007"
@@ -135,7 +186,7 @@ def test_a_job_of_relion(fitted, monkeypatch):
     nodes = starfile.read(job / "RELION_OUTPUT_NODES.star", always_dict=True)["output_nodes"]
     assert np.ravel(nodes["rlnPipeLineNodeName"]).tolist() == ["External/job007/particles.star"]
     assert len(read_particles(job / "particles.star")) == 36
-    (fitted / "model.joblib").unlink()
+    (fitted / "model.sksubtomo").unlink()
     assert main(relion) == 1
     marks = [path.name for path in job.iterdir() if "EXIT" in path.name]
     assert marks == ["RELION_JOB_EXIT_FAILURE"]
@@ -192,7 +243,7 @@ def test_labels_go_to_the_nearest_particle_of_their_tomogram():
 
 
 def test_files_that_are_no_model(project, capsys):
-    (project / "model.joblib").write_bytes(b"no pickle")
+    (project / "model.sksubtomo").write_bytes(b"no pickle")
     assert predict(project, "--output", f"{project}/out.star") == 1
     assert "cannot be read as a model" in capsys.readouterr().err
 

@@ -45,7 +45,7 @@ def fitted(project, fit_arguments):
 @BOTH
 def test_fit_keeps_the_model_that_was_there(fitted, fit_arguments, monkeypatch, capsys, name, code):
 
-    model = fitted / "model.joblib"
+    model = fitted / "model.sksubtomo"
     before, files = model.read_bytes(), sorted(fitted.iterdir())
     send_after(monkeypatch, "sksubtomo.training._volume_net.check_interrupt", 5, name)
     assert main([*fit_arguments, "--overwrite"]) == code
@@ -60,14 +60,14 @@ def test_a_first_fit_writes_no_model(project, fit_arguments, monkeypatch, capsys
 
     send_after(monkeypatch, "sksubtomo.training._volume_net.check_interrupt", 5, name)
     assert main(fit_arguments) == code
-    assert not (project / "model.joblib").exists()
+    assert not (project / "model.sksubtomo").exists()
     assert capsys.readouterr().err == f"ERROR: Interrupted by {name}; nothing was written.\n"
 
 
 def predict(project, *more):
     return main(
         [
-            *("predict", "--model", f"{project}/model.joblib", "--quiet"),
+            *("predict", "--model", f"{project}/model.sksubtomo", "--quiet"),
             *("--particles", f"{project}/particles.star", "--tomograms", f"{project}/tomograms"),
             *more,
         ]
@@ -162,7 +162,7 @@ def test_a_request_in_the_middle_of_a_fit(project, fit_arguments, monkeypatch):
     assert main([*fit_arguments, "--pipeline_control", f"{job}/"]) == 130
     assert len(calls) == 4
     assert marks(job) == ["RELION_JOB_EXIT_ABORTED"]
-    assert not (project / "model.joblib").exists()
+    assert not (project / "model.sksubtomo").exists()
 
 
 @BOTH
@@ -190,9 +190,9 @@ def test_every_job_takes_what_relion_appends(project, fit_arguments, capsys):
     particles = ["--in_parts", f"{project}/particles.star", "--tomograms", f"{project}/tomograms"]
     assert main(["extract", *particles, "--box-size", "8", "--quiet", *appended]) == 0
     assert (job / "boxes/particles.star").exists()
-    model = ["--model", f"{job}/model.joblib"]
+    model = ["--model", f"{job}/model.sksubtomo"]
     assert main(["predict", *particles, *model, "--quiet", *appended]) == 0
-    assert (job / "model.joblib").exists()
+    assert (job / "model.sksubtomo").exists()
     files = ["--truth", f"{job}/particles.star", "--predicted", f"{job}/particles.star"]
     evaluate = ["evaluate", *files, "--tolerance-angstrom", "10", "--voxel-size", "10"]
     assert main([*evaluate, "--pipeline_control", f"{job}/"]) == 0

@@ -33,7 +33,7 @@ def fit(project, fit_arguments, *labels, particles="picks.star"):
 def test_points_of_viewers_are_labels(picks, fit_arguments, caplog):
     given = [f"1={picks}/one.csv", f"2={picks}/two.coords"]
     assert fit(picks, fit_arguments, *given) == 0
-    assert load_model(picks / "model.joblib").classifier.classes_.tolist() == [1, 2]
+    assert load_model(picks / "model.sksubtomo").classifier.classes_.tolist() == [1, 2]
     assert "class 1: 9, class 2: 9" in caplog.text
 
 
@@ -90,7 +90,7 @@ def test_the_largest_class_is_one_that_can_be_written(picks, fit_arguments):
     given = [f"100000={picks}/one.csv", f"2={picks}/two.coords"]
     assert fit(picks, [*fit_arguments, "--epochs", "1"], *given) == 0
     where = ["--particles", f"{picks}/picks.star", "--tomograms", f"{picks}/tomograms/TS_1.mrc"]
-    model = ["--model", f"{picks}/model.joblib", "--output", f"{picks}/out.star"]
+    model = ["--model", f"{picks}/model.sksubtomo", "--output", f"{picks}/out.star"]
     assert main(["predict", *where, *model, "--quiet"]) == 0
     assert set(read_particles(picks / "out.star").class_numbers) <= {2, 100_000}
 

@@ -15,7 +15,7 @@ def arguments(project):
     return [
         "fit",
         *("--particles", f"{project}/particles.star", "--tomograms", f"{project}/tomograms"),
-        *("--box-size", "12", "--output", f"{project}/model.joblib"),
+        *("--box-size", "12", "--output", f"{project}/model.sksubtomo"),
     ]
 
 
@@ -40,9 +40,14 @@ def test_references_come_first():
 def test_references_from_labels_to_a_classified_table(project, arguments, fewer_labels, capsys):
     assert main([*arguments, "--method", "references", "--tilt-range", "60"]) == 0
     assert "100 % of the labeled particles get their own label" in capsys.readouterr().err
-    assert load_model(project / "model.joblib").classifier[-1].references_.shape == (2, 12, 12, 12)
+    assert load_model(project / "model.sksubtomo").classifier[-1].references_.shape == (
+        2,
+        12,
+        12,
+        12,
+    )
     command = [
-        *("predict", "--model", f"{project}/model.joblib", "--output", f"{project}/out.star"),
+        *("predict", "--model", f"{project}/model.sksubtomo", "--output", f"{project}/out.star"),
         *("--particles", f"{project}/particles.star", "--tomograms", f"{project}/tomograms"),
     ]
     assert main(command) == 0
@@ -65,7 +70,7 @@ def test_references_from_labels_to_a_classified_table(project, arguments, fewer_
 def test_options_of_other_methods_are_refused(project, arguments, given, message, capsys):
     assert main([*arguments, *given]) == 1
     assert message in capsys.readouterr().err
-    assert not (project / "model.joblib").exists()
+    assert not (project / "model.sksubtomo").exists()
 
 
 def test_few_labels_do_not_stop_a_training_early(project, arguments, capsys):
@@ -76,14 +81,14 @@ def test_few_labels_do_not_stop_a_training_early(project, arguments, capsys):
     said = capsys.readouterr().err
     assert "No early stopping: a tenth of 36 labels is too few to stop by" in said
     assert "of the labeled particles get their own label: the model has not learned" in said
-    assert "valid_loss" not in load_model(project / "model.joblib").classifier[-1].history_[0]
+    assert "valid_loss" not in load_model(project / "model.sksubtomo").classifier[-1].history_[0]
 
 
 def test_predict_tells_of_a_share_that_is_nearly_all(project, arguments, capsys):
     given = ["--method", "supervised", "--epochs", "1", "--learning-rate", "1e-9", "--quiet"]
     assert main([*arguments, *given]) == 0
     command = [
-        *("predict", "--model", f"{project}/model.joblib", "--output", f"{project}/out.star"),
+        *("predict", "--model", f"{project}/model.sksubtomo", "--output", f"{project}/out.star"),
         *("--particles", f"{project}/particles.star", "--tomograms", f"{project}/tomograms"),
         *("--keep", "1", "2"),
     ]
@@ -113,7 +118,7 @@ def test_the_method_by_default_is_told_with_its_reason(arguments, given, method,
 def options(*given):
     from sksubtomo.cli._main import _parser
 
-    needed = ["fit", "--particles", "a.star", "--box-size", "24", "--output", "a.joblib"]
+    needed = ["fit", "--particles", "a.star", "--box-size", "24", "--output", "a.sksubtomo"]
     return _parser().parse_args([*needed, *given])
 
 
@@ -201,4 +206,4 @@ def test_options_that_contradict_are_refused(project, arguments, given, message,
 
     assert main([*arguments, *given]) == 1
     assert re.search(message, capsys.readouterr().err)
-    assert not (project / "model.joblib").exists()
+    assert not (project / "model.sksubtomo").exists()

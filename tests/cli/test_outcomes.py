@@ -47,11 +47,11 @@ def run(project, command, *more, particles="particles.star", tomograms="tomogram
 def fit(project, *more, **files):
     training = ["--method", "supervised", "--epochs", "8", "--learning-rate", "0.003"]
     training += ["--batch-size", "16", "--no-early-stopping", "--box-size", BOX]
-    return run(project, "fit", *training, "--output", project / "model.joblib", *more, **files)
+    return run(project, "fit", *training, "--output", project / "model.sksubtomo", *more, **files)
 
 
 def predict(project, *more, output="out.star", **files):
-    where = ["--model", project / "model.joblib", "--output", project / output]
+    where = ["--model", project / "model.sksubtomo", "--output", project / output]
     return run(project, "predict", *where, *more, **files)
 
 
@@ -97,7 +97,7 @@ def test_one_center_outside_costs_one_particle(fitted, capsys, border):
 def test_the_same_in_a_job_of_relion_and_in_processes(fitted, capsys):
     (fitted / "job").mkdir()
     arguments = ["predict", "--in_parts", f"{fitted}/particles.star", "--o", f"{fitted}/job"]
-    arguments += ["--model", f"{fitted}/model.joblib", "--tomograms", f"{fitted}/tomograms"]
+    arguments += ["--model", f"{fitted}/model.sksubtomo", "--tomograms", f"{fitted}/tomograms"]
     assert main([*arguments, "--j", "1", "--quiet"]) == 3
     assert NAMED in capsys.readouterr().err
     assert (fitted / "job/RELION_JOB_EXIT_SUCCESS").exists()

@@ -20,7 +20,7 @@ from sksubtomo.cli._sanity import (
     check_predictions,
     check_voxel_sizes,
 )
-from sksubtomo.exceptions import DeadCodeWarning
+from sksubtomo.exceptions import DeadCodeWarning, FileFormatError
 from sksubtomo.io import read_mrc, read_particles, write_mrc, write_particles
 
 
@@ -167,7 +167,7 @@ def fitted(project, fit_arguments):
 def predict(project, *more):
     return main(
         [
-            *("predict", "--model", f"{project}/model.joblib", "--quiet"),
+            *("predict", "--model", f"{project}/model.sksubtomo", "--quiet"),
             *("--particles", f"{project}/particles.star", "--tomograms", f"{project}/tomograms"),
             *("--output", f"{project}/out.star", *more),
         ]
@@ -181,7 +181,7 @@ def test_a_strict_fit_writes_no_model_that_is_suspicious(project, fit_arguments,
     assert main([*fit_arguments, "--strict"]) == 1
     message = capsys.readouterr().err
     assert "ERROR: --strict: 1 warning, the first of which is: Only" in message
-    assert not (project / "model.joblib").exists()
+    assert not (project / "model.sksubtomo").exists()
     assert main(fit_arguments) == 0
 
 
@@ -207,7 +207,7 @@ def test_a_strict_predict_keeps_the_table_that_was_there(fitted, capsys):
 
 def test_inverted_tomograms_are_told(fitted, capsys):
     """Of a model of one kind of blob and of nothing, so that boxes have a sign."""
-    model = load_model(fitted / "model.joblib")
+    model = load_model(fitted / "model.sksubtomo")
     assert model.box_statistics["n_boxes"] == 36
     path = fitted / "particles.star"
     particles = read_particles(path)
@@ -216,7 +216,7 @@ def test_inverted_tomograms_are_told(fitted, capsys):
     stack = np.concatenate([boxes(1.0)])
     statistics = box_statistics(stack)
     save_model(
-        fitted / "model.joblib",
+        fitted / "model.sksubtomo",
         model._replace(box_statistics=statistics._asdict()),
         overwrite=True,
     )
@@ -233,11 +233,15 @@ def test_inverted_tomograms_are_told(fitted, capsys):
 def test_models_of_earlier_versions_are_read(fitted, monkeypatch):
     import joblib
 
-    content = joblib.load(fitted / "model.joblib")
-    del content["box_statistics"]
-    joblib.dump(content, fitted / "model.joblib")
-    assert load_model(fitted / "model.joblib").box_statistics is None
-    assert predict(fitted) == 0
+    model = load_model(fitted / "model.sksubtomo")
+    content = {"kind": "sksubtomo model", "version": "0.1", **model._asdict()}
+    del content["box_statistics"], content["provenance"]
+    joblib.dump(content, fitted / "model.sksubtomo")
+    with pytest.raises(FileFormatError, match="--allow-pickle"):
+        load_model(fitted / "model.sksubtomo")
+    assert load_model(fitted / "model.sksubtomo", allow_pickle=True).box_statistics is None
+    assert predict(fitted) == 1
+    assert predict(fitted, "--allow-pickle") == 0
 
 
 def test_a_box_larger_than_the_tomogram_is_refused(project, fit_arguments, capsys):
@@ -245,7 +249,7 @@ def test_a_box_larger_than_the_tomogram_is_refused(project, fit_arguments, capsy
     fit_arguments[size] = "30"
     assert main(fit_arguments) == 1
     assert "30" in capsys.readouterr().err
-    assert not (project / "model.joblib").exists()
+    assert not (project / "model.sksubtomo").exists()
 
 
 def test_strict_is_an_option_of_both():

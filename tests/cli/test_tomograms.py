@@ -210,7 +210,7 @@ def test_missing_chunks_are_filled_where_it_is_asked_for(with_hole, capsys):
     where, fill = ["--tomograms", f"{with_hole}/TS_1.zarr"], ["--missing-chunks", "fill"]
     table = ["--particles", f"{with_hole}/particles.star", *where, "--quiet"]
     fit = ["--box-size", "8", "--method", "supervised", "--epochs", "1", "--no-early-stopping"]
-    model = f"{with_hole}/model.joblib"
+    model = f"{with_hole}/model.sksubtomo"
     commands = {
         "extract": [*table, "--box-size", "8", "--output", f"{with_hole}/boxes"],
         "fit": [*table, *fit, "--output", model],

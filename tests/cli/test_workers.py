@@ -20,7 +20,7 @@ def fitted(project, fit_arguments):
 def predict(project, output, *more):
     return main(
         [
-            *("predict", "--model", f"{project}/model.joblib", "--quiet"),
+            *("predict", "--model", f"{project}/model.sksubtomo", "--quiet"),
             *("--particles", f"{project}/particles.star", "--tomograms", f"{project}/tomograms"),
             *("--output", f"{project}/{output}", *more),
         ]

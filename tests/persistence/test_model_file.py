@@ -118,9 +118,7 @@ def test_training_goes_on_to_the_same_bits(name, early_stopping, mostly_hidden, 
     state = torch.get_rng_state()
     assert torch.equal(torch.get_rng_state(), state)
     assert_same(expected.fit(X, y), found.fit(X, y), X)
-    assert [e["train_loss"] for e in found.history_] == [
-        e["train_loss"] for e in expected.history_
-    ]
+    assert [e["train_loss"] for e in found.history_] == [e["train_loss"] for e in expected.history_]
 
 
 def test_partial_fit_goes_on_to_the_same_bits(mostly_hidden, path):
