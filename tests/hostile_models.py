@@ -1,4 +1,4 @@
-"""Model files as an attacker could write them, and a fuzzer, run by ``python hostile_models.py``."""
+"""Model files as an attacker could write them, and a fuzzer: ``hostile_models.py 1000 0``."""
 
 import copy
 import json
@@ -143,7 +143,7 @@ def fuzz(n_files, seed):
                 except BaseException:
                     path.rename(Path(tempfile.gettempdir()) / f"hostile_{seed}_{number}.sksubtomo")
                     raise
-    print(f"{n_files} files, {n_refused} of {2 * n_files} calls refused")
+    print(f"{n_files} files, {n_refused} of {2 * n_files} calls refused")  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -87,9 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--j", type=positive_int, metavar="N", help="threads")
     add_strict(group)
     add_averages(parser)
-    add_output(
-        parser, "model file to write, such as model.sksubtomo; it holds no code", required=False
-    )
+    add_output(parser, "model file to write, such as model.sksubtomo", required=False)
 
 
 def _add_labels(parser: argparse.ArgumentParser) -> None:

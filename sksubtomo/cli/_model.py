@@ -93,8 +93,8 @@ def _load_pickle(path: Path) -> Any:
 def _of_content(path: Path, content: Any) -> Model:
     if not isinstance(content, dict) or content.get("kind") != _KIND:
         raise FileFormatError(
-            f"{path} is no model that `sksubtomo fit` wrote. Models of Python, which say nothing of "
-            "boxes, are for sksubtomo.load_model."
+            f"{path} is no model that `sksubtomo fit` wrote. Models of Python, which say nothing "
+            "of boxes, are for sksubtomo.load_model."
         )
     # Older files have fewer fields.
     model = Model(**{name: content[name] for name in Model._fields if name in content})

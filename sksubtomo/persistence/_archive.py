@@ -25,9 +25,7 @@ from numpy.typing import NDArray
 DOCUMENT = "model.json"
 # In bytes. What it becomes in memory is up to fifty times as large.
 _LARGEST_DOCUMENT = 2**24
-_NUMBERS = re.compile(
-    r"\|b1|\|[iu]1|<[iu][248]|<f[248]|<c(8|16)|<U[1-9][0-9]{0,5}|\|S[1-9][0-9]{0,5}"
-)
+_NUMBERS = re.compile(r"\|b1|\|[iu]1|<[iu][248]|<f[248]|<c(8|16)|(<U|\|S)[1-9][0-9]{0,5}")
 _MOST_AXES = 32
 _LOCAL_HEADER = 30
 # Of checksums: bytes that fit into a cache, and numbers in a block.
@@ -68,7 +66,7 @@ def write_archive(path: Path, document: dict[str, Any], arrays: Sequence[NDArray
             entry = zipfile.ZipInfo(_name(number))
             with archive.open(entry, "w", force_zip64=array.nbytes >= 2**31) as file:
                 file.write(_header(_description(array)))
-                file.write(memoryview(_bytes(array)))
+                file.write(_bytes(array).data)
 
 
 def _contiguous(array: NDArray) -> NDArray:
@@ -134,7 +132,7 @@ class Archive:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file: BinaryIO = open(path, "rb")
+        self._file: BinaryIO = open(path, "rb")  # noqa: SIM115 - closed by __exit__
         try:
             self._n_bytes = os.fstat(self._file.fileno()).st_size
             self._entries = self._read_directory()
@@ -256,7 +254,7 @@ def _checksum(content: NDArray[np.uint8], file: BinaryIO | None = None) -> int:
     crc = 0
     for start in range(0, len(content), _PART):
         part = content[start : start + _PART]
-        if file is not None and file.readinto(memoryview(part)) != len(part):  # type: ignore[attr-defined]
+        if file is not None and file.readinto(part) != len(part):  # type: ignore[attr-defined]
             raise ValueError("it ends within an array")
         whole = len(part) // 8 * 8
         words = part[:whole].view("<u8")

@@ -103,8 +103,7 @@ class Decoder:
         return {name: self.decode(node, depth) for name, node in nodes.items()}
 
     def _dict(self, node: dict[str, Any], depth: int) -> dict[Any, Any]:
-        pairs = [self._items(pair, depth) for pair in node["dict"]]
-        return {key: value for key, value in pairs}
+        return dict(self._items(pair, depth) for pair in node["dict"])
 
     def _array(self, number: Any) -> NDArray:
         if type(number) is not int or not 0 <= number < self._n_arrays or number in self._read:
@@ -163,7 +162,7 @@ def _check_attribute(kind: type, name: str) -> None:
         raise ValueError(f"{name[:80]!r} is no data of a {kind.__name__}")
 
 
-def _part(name: str, kind: type, state: dict[str, Any]) -> Any:
+def _part(name: str, kind: Any, state: dict[str, Any]) -> Any:
     made = kind.__new__(kind)
     vars(made).update(state)
     check_object(name, made)

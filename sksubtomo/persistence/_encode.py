@@ -159,9 +159,7 @@ class Encoder:
         try:
             array = value.detach().cpu().numpy()
         except TypeError as error:
-            raise ValueError(
-                f"{path} is a tensor of {value.dtype}, which it cannot hold."
-            ) from error
+            raise ValueError(f"{path} is a tensor of {value.dtype}, which NumPy lacks.") from error
         return self._once(value, lambda: {"tensor": self._add(array)})
 
     def _add(self, array: NDArray) -> int:
@@ -259,7 +257,7 @@ def _refusal(value: Any, path: str) -> str:
     said = "the class" if isinstance(value, type) else "a function or an object"
     said = "an estimator" if isinstance(value, BaseEstimator) else said
     return (
-        f"{path} is {said} that a model file cannot hold: {shorten(what, 120)}. It holds estimators "
-        "of sksubtomo and many of scikit-learn, numbers, text and arrays. Replace it, or use "
-        "joblib.dump, whose files run code when they are loaded."
+        f"{path} is {said} that a model file cannot hold: {shorten(what, 120)}. It holds "
+        "estimators of sksubtomo and many of scikit-learn, numbers, text and arrays. Replace it, or "
+        "use joblib.dump, whose files run code when they are loaded."
     )

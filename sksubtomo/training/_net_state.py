@@ -113,7 +113,7 @@ def net_state(net: VolumeNet) -> dict[str, Any]:
         "history": [_without_batches(epoch) for epoch in net.history],
         "weights": dict(net.module_.state_dict()),
         "average": None if net.averaged_ is None else dict(net.averaged_.state_dict()),
-        "attributes": {name: values for name, values in _attributes(net.module_)},
+        "attributes": dict(_attributes(net.module_)),
         "training": net.module_.training,
         "frozen": [name for name, p in net.module_.named_parameters() if not p.requires_grad],
         "moments": _moments(net.optimizer_),
@@ -159,7 +159,7 @@ def restored_net(state: Mapping[str, Any]) -> VolumeNet:
         **options,
     )
     # Past skorch, which takes every module that is set for a part of the net.
-    vars(net)["ready_module"] = network
+    net.__dict__["ready_module"] = network
     with seeded_cpu(0):
         net.initialize()
     _restore_network(net, state)
@@ -173,7 +173,8 @@ def restored_net(state: Mapping[str, Any]) -> VolumeNet:
             raise ValueError(f"a net has no attribute {name}")
         setattr(net, name, value)
     net.views = ViewPolicy(**{**state["views"], **_views(state["views"])})
-    net.criterion_.consistency = _consistency(state["consistency"])
+    if state["consistency"] is not None:
+        net.criterion_.add_module("consistency", _consistency(state["consistency"]))
     net.history.extend({"batches": [], **epoch} for epoch in state["history"])
     net.n_steps_ = int(state["n_steps"])
     return net

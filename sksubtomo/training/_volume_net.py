@@ -118,7 +118,7 @@ class VolumeNet(NeuralNet):
 
     def initialized_instance(self, instance_or_cls: Any, kwargs: dict[str, Any]) -> Any:
         """Return an object of a class, or the network that was made before."""
-        ready = vars(self).pop("ready_module", None)
+        ready = self.__dict__.pop("ready_module", None)
         return super().initialized_instance(instance_or_cls, kwargs) if ready is None else ready
 
     def initialize_module(self) -> VolumeNet:
