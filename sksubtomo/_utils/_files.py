@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from sksubtomo._utils._interrupts import about_to_publish, uninterrupted
 from sksubtomo._utils._messages import shorten
@@ -93,6 +93,27 @@ def _exchange(new: Path, path: Path, former: Path) -> None:
         if former.exists():
             former.replace(path)
         raise
+
+
+class BoundedFile:
+    """A file of which nobody reads more than there is: Python allocates what it is asked for.
+
+    Parameters
+    ----------
+    file : file object
+        Open for reading bytes.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.n_bytes = os.fstat(file.fileno()).st_size
+        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
+        self.readline = file.readline
+
+    def read(self, n: int | None = -1) -> bytes:
+        """Return the next bytes, at most as many as are left."""
+        left = max(self.n_bytes - self._file.tell(), 0)
+        return self._file.read(left if n is None or n < 0 else min(n, left))
 
 
 @contextmanager

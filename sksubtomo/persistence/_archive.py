@@ -22,6 +22,8 @@ from typing import Any, BinaryIO, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from sksubtomo._utils._files import BoundedFile
+
 DOCUMENT = "model.json"
 # In bytes. What it becomes in memory is up to fifty times as large.
 _LARGEST_DOCUMENT = 2**24
@@ -185,7 +187,7 @@ class Archive:
         return array.T if fortran else array
 
     def _read_directory(self) -> dict[str, zipfile.ZipInfo]:
-        with zipfile.ZipFile(_Bounded(self._file, self._n_bytes)) as archive:  # type: ignore[arg-type]
+        with zipfile.ZipFile(BoundedFile(self._file)) as archive:  # type: ignore[arg-type]
             listed = archive.infolist()
             end = archive.start_dir
         entries = {entry.filename: entry for entry in listed}
@@ -230,18 +232,6 @@ class Archive:
         if self._file.read(n_name) != entry.filename.encode():
             raise ValueError(f"{entry.filename} is not where it should be")
         self._file.seek(n_extra, io.SEEK_CUR)
-
-
-class _Bounded:
-    """A file of which nobody reads more than there is: reading allocates what is asked for."""
-
-    def __init__(self, file: BinaryIO, n_bytes: int) -> None:
-        self._file, self._n_bytes = file, n_bytes
-        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
-
-    def read(self, n: int | None = -1) -> bytes:
-        left = max(self._n_bytes - self._file.tell(), 0)
-        return self._file.read(left if n is None or n < 0 else min(n, left))
 
 
 def _checksum(content: NDArray[np.uint8], file: BinaryIO | None = None) -> int:
