@@ -7,6 +7,7 @@ import sys
 import tempfile
 import warnings
 from collections import OrderedDict
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ def operations(content, protocol):
     """Return the operations of a pickle, as bytes."""
     whole = pickle.dumps(content, protocol)
     places = [place for _, _, place in pickletools.genops(whole)] + [len(whole)]
-    return [whole[a:b] for a, b in zip(places[:-1], places[1:], strict=True)]
+    return [whole[a:b] for a, b in pairwise(places)]
 
 
 def number(rng):
@@ -50,7 +51,9 @@ def operation(rng):
         lambda: b"j" + number(rng)[:4],
         lambda: b"K" + bytes([rng.randrange(256)]) + rng.choice([b"\x85", b""]),
         lambda: b"}" * 50 + b"\x85" * 50,
-        lambda: rng.choice([b"R", b"b", b"\x81", b"\x92", b"o", b"Q", b"0", b"2", b"(", b"u", b"s"]),
+        lambda: rng.choice(
+            [b"R", b"b", b"\x81", b"\x92", b"o", b"Q", b"0", b"2", b"(", b"u", b"s"]
+        ),
         lambda: b"\x8a\x09" + number(rng) + b"\0",
     ]
     return rng.choice(kinds)()

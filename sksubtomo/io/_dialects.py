@@ -116,11 +116,11 @@ def _are_normalized(_: Mapping[str, Any], table: pd.DataFrame) -> bool:
 
 
 def _are_2d_stacks(blocks: Mapping[str, Any], table: pd.DataFrame) -> bool:
-    stacks = any(
+    # First what is soon told: there may be thousands of blocks.
+    images = str(_first(table, "rlnImageName"))
+    return (_has_tomostars(table) or "particleseries" in images) and any(
         _first(block, "rlnTomoSubTomosAre2DStacks") in (1, "1") for block in blocks.values()
     )
-    images = str(_first(table, "rlnImageName"))
-    return stacks and (_has_tomostars(table) or "particleseries" in images)
 
 
 def _are_warp_boxes(_: Mapping[str, Any], table: pd.DataFrame) -> bool:

@@ -95,6 +95,8 @@ class SharedVolumes:
 
 
 def _map_file(path: Path) -> NDArray:
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file {path}.")
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:

@@ -42,6 +42,9 @@ _FIELD = re.compile(
 _NEEDS_QUOTES = re.compile(r"$|[\"'_;]|.*[\s#]|(?:data|loop|save|stop|global)_|(?:nan|NaN|<NA>)$")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
+# RELION 4 has one block for each tomogram; no program has a hundred columns.
+_MOST_BLOCKS = _MOST_LABELS = 5000
+
 _LOST = "it has an empty block, two blocks of one name, or single values or a loop beside a loop"
 
 
@@ -160,6 +163,8 @@ def _split(line: str, number: int) -> list[str]:
 
 def _blocks(text: str) -> Iterator[_Block]:
     starts = _starts(text)
+    if len(starts) > _MOST_BLOCKS:
+        raise ValueError(f"it has {len(starts)} data blocks; at most {_MOST_BLOCKS} are read")
     first = starts[0] if starts else len(text)
     for number, row in enumerate(text[:first].split("\n"), start=1):
         if row.strip() and row.strip()[0] != "#":
@@ -217,6 +222,8 @@ def _block(text: str, start: int, stop: int, line: int) -> _Block:
             if fields[0][1:] in labels:
                 label = shorten(fields[0][1:], 80)
                 raise ValueError(f"line {line} names {label} a second time in its block")
+            if len(labels) == _MOST_LABELS:
+                raise ValueError(f"line {line}: a block has more than {_MOST_LABELS} labels")
             labels[fields[0][1:]] = None
             values.append(row)
         place = after

@@ -172,6 +172,7 @@ def check_missing_chunks(missing_chunks: str) -> str:
 
 def _existing(path: str | os.PathLike[str]) -> Path:
     path = Path(path)
-    if not path.exists():
+    # Reading a pipe or a device would not end.
+    if not path.is_file() and not (path.suffix.lower() == ".zarr" and path.exists()):
         raise FileNotFoundError(f"There is no file {path}.")
     return path

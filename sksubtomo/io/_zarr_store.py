@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from sksubtomo.io._packed import check_codecs, check_unpacked, codec_name
+from sksubtomo.io._zarr_metadata import check_metadata
 
 _METADATA = (".zarray", ".zattrs", ".zgroup", ".zmetadata", "zarr.json")
 # Filters of format 2 that keep the number of values; the widest value has 8 bytes.
@@ -43,6 +44,8 @@ def checked_store(path: Path) -> Any:
 
         async def get(self, key: str, prototype: Any, byte_range: Any = None) -> Any:
             content = await super().get(key, prototype, byte_range)
+            if content is not None and is_metadata(key):
+                check_metadata(key, content.to_bytes())
             if content is not None and self._chunks is not None and not is_metadata(key):
                 await asyncio.to_thread(self._chunks.check, key, content.to_bytes(), byte_range)
             return content

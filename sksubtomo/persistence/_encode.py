@@ -258,6 +258,6 @@ def _refusal(value: Any, path: str) -> str:
     said = "an estimator" if isinstance(value, BaseEstimator) else said
     return (
         f"{path} is {said} that a model file cannot hold: {shorten(what, 120)}. It holds "
-        "estimators of sksubtomo and many of scikit-learn, numbers, text and arrays. Replace it, or "
-        "use joblib.dump, whose files run code when they are loaded."
+        "estimators of sksubtomo and many of scikit-learn, numbers, text and arrays. Replace it, "
+        "or use joblib.dump, whose files run code when they are loaded."
     )

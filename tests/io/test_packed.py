@@ -2,8 +2,10 @@
 
 import bz2
 import gzip
+import json
 import lzma
 import tracemalloc
+import warnings
 import zlib
 
 import numcodecs
@@ -109,9 +111,7 @@ def test_frames_of_zstandard_that_do_not_say_their_size():
     repeated = ((2**17 << 3 | 1 << 1).to_bytes(3, "little") + b"a") * 3000
     last = (1).to_bytes(3, "little")
     frame = magic + window + repeated + last
-    # Releases of numcodecs before 0.16 read no frame that does not say its size.
-    if not numcodecs.__version__.startswith("0.15."):
-        assert len(numcodecs.Zstd().decode(magic + window + repeated[:4] + last)) == 2**17
+    assert len(numcodecs.Zstd().decode(magic + window + repeated[:4] + last)) == 2**17
     with pytest.raises(ValueError, match=r"unpacks to 393216000 bytes or more, of at most 4096"):
         check_unpacked(codec, frame, 4096)
     check_unpacked(codec, magic + window + repeated[:4] + last, 2**17)
@@ -173,3 +173,50 @@ def test_missing_chunks_are_filled_where_it_is_asked_for_only(tmp_path):
     assert np.array_equal(stack[0][2:], VOLUME[4:6, 2:6, 2:6])
     with pytest.raises(ValueError, match="missing_chunks='zero' must be"):
         SubtomogramStack([path], [[4, 4, 4]], [0], 4, on_bad="skip", missing_chunks="zero")
+
+
+class Foreign(numcodecs.abc.Codec):
+    """A codec of another package, which zarr would make."""
+
+    codec_id = "foreign"
+
+    def __init__(self):
+        raise AssertionError("it was made")
+
+
+@pytest.mark.parametrize("place", ["compressor", "filters", "consolidated"])
+@pytest.mark.parametrize("name", ["pickle", "foreign", "json2", "vlen-utf8"])
+def test_other_codecs_are_refused_by_name_before_they_are_made(tmp_path, place, name):
+    numcodecs.register_codec(Foreign)
+    path = write(tmp_path / "a.zarr", 2, numcodecs.Zlib())
+    if place == "consolidated":
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            zarr.consolidate_metadata(path)
+    file = path / (".zmetadata" if place == "consolidated" else "0/.zarray")
+    metadata = json.loads(file.read_text())
+    array = metadata["metadata"]["0/.zarray"] if place == "consolidated" else metadata
+    array["compressor" if place == "consolidated" else place] = (
+        [{"id": name}] if place == "filters" else {"id": name}
+    )
+    file.write_text(json.dumps(metadata))
+    with pytest.raises(FileFormatError, match=rf"a.zarr.*codec '{name}', which is not read"):
+        read_volume(path)
+
+
+@pytest.mark.parametrize("key", ["codecs", "index_codecs"])
+def test_other_codecs_of_format_3_are_refused_by_name(tmp_path, key):
+    path = write(tmp_path / "a.zarr", 3, [], shards=(8, 8, 8))
+    metadata = json.loads((path / "0/zarr.json").read_text())
+    metadata["codecs"][0]["configuration"][key].append({"name": "foreign"})
+    (path / "0/zarr.json").write_text(json.dumps(metadata))
+    with pytest.raises(FileFormatError, match=r"a.zarr.*codec 'foreign', which is not read"):
+        read_volume(path)
+
+
+@pytest.mark.parametrize("content", ["[" * 10**5, '{"a":' * 10**5, "9" * 10**5])
+def test_metadata_are_bounded(tmp_path, content):
+    path = write(tmp_path / "a.zarr", 3, [])
+    (path / "0/zarr.json").write_text(content)
+    with pytest.raises(FileFormatError, match=r"a.zarr"):
+        read_volume(path)

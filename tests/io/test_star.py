@@ -9,6 +9,8 @@ from generated_tables import TEXT, TEXT_TYPE, assert_same, columns
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sksubtomo.exceptions import FileFormatError
+from sksubtomo.io import read_particles
 from sksubtomo.io._fields import MISSING
 from sksubtomo.io._star import check_star, read_star, row_lines, write_star
 
@@ -303,3 +305,19 @@ def test_reading_takes_about_as_long_as_starfile_takes(tmp_path, large, name):
     ours, theirs = seconds(read_star), seconds(lambda path: starfile.read(path, always_dict=True))
     assert ours < 2 * theirs, (ours, theirs)
     np.testing.assert_allclose(read_star(path)["particles"]["rlnFloat3"], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("".join(f"data_b{k}\n_a 1\n\n" for k in range(20_000)), "20000 data blocks"),
+        ("data_\nloop_\n" + "".join(f"_c{k}\n" for k in range(20_000)), "more than 5000 labels"),
+    ],
+)
+def test_more_blocks_or_labels_than_any_program_writes_are_refused_at_once(tmp_path, text, message):
+    path = tmp_path / "a.star"
+    path.write_text(text)
+    start = time.perf_counter()
+    with pytest.raises(FileFormatError, match=rf"a\.star.*{message}"):
+        read_particles(path)
+    assert time.perf_counter() - start < 10

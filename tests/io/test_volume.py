@@ -1,6 +1,8 @@
 import gzip
 import json
+import os
 import pickle
+import re
 import tracemalloc
 
 import emfile
@@ -13,13 +15,17 @@ from hypothesis import strategies as st
 
 from sksubtomo.exceptions import FileFormatError
 from sksubtomo.io import (
+    SharedVolumes,
     SubtomogramStack,
     extract_subtomograms,
     open_volume,
+    read_labeled_pickle,
+    read_particles,
     read_volume,
     read_voxel_size,
     write_mrc,
 )
+from sksubtomo.persistence import load_model
 
 VOLUME = np.random.default_rng(0).normal(size=(3, 4, 5)).astype(np.float32)
 
@@ -325,3 +331,22 @@ def test_scales_that_cannot_be_meant(tmp_path):
     path = write_zarr(tmp_path / "b.zarr", coordinateTransformations=[transformation])
     with pytest.raises(FileFormatError, match=r"b.zarr cannot be read as OME-Zarr"):
         read_volume(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+@pytest.mark.parametrize("ending", ["mrc", "em", "star", "json", "pickle", "npy", "sksubtomo"])
+def test_pipes_and_devices_are_refused_without_reading(tmp_path, ending):
+    readers = {
+        "mrc": read_volume,
+        "em": read_volume,
+        "npy": SharedVolumes,
+        "pickle": read_labeled_pickle,
+        "sksubtomo": load_model,
+    }
+    path = tmp_path / f"pipe.{ending}"
+    os.mkfifo(path)
+    device = tmp_path / f"device.{ending}"
+    device.symlink_to("/dev/zero")
+    for one in (path, device):
+        with pytest.raises(FileNotFoundError, match=re.escape(one.stem)):
+            readers.get(ending, read_particles)(one)
