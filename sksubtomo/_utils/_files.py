@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sksubtomo._utils._interrupts import about_to_publish
+from sksubtomo._utils._interrupts import about_to_publish, uninterrupted
 from sksubtomo._utils._messages import shorten
 from sksubtomo.exceptions import FileFormatError
 
@@ -49,31 +49,50 @@ def atomic_path(path: str | os.PathLike[str], *, overwrite: bool) -> Iterator[Pa
 
 
 @contextmanager
-def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_folder(path: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[Path]:
     """Yield a temporary folder to write to, which becomes `path` if all goes well.
 
     Parameters
     ----------
     path : path-like
         Where the folder shall be. Folders above it are made.
+    overwrite : bool, default=False
+        Whether there may be a folder already, which is removed with all that is in it. Until the
+        new one is complete, it stays.
 
     Raises
     ------
     FileExistsError
-        If it is there already.
+        If it is there already and `overwrite` is False.
     """
     path = Path(path)
-    if path.exists():
+    if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists. Choose another name, or remove it.")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    former = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         temporary.mkdir()
         yield temporary
         about_to_publish(path)
-        os.replace(temporary, path)
+        with uninterrupted():
+            _exchange(temporary, path, former)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(former, ignore_errors=True)
+
+
+def _exchange(new: Path, path: Path, former: Path) -> None:
+    """Move a folder into its place, and what was there out of it."""
+    # A folder that is not empty cannot be replaced in one step.
+    if path.exists():
+        path.replace(former)
+    try:
+        new.replace(path)
+    except BaseException:
+        if former.exists():
+            former.replace(path)
+        raise
 
 
 @contextmanager

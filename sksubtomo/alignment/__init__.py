@@ -4,6 +4,8 @@ from sksubtomo.alignment._agreement import LabelCheck, leave_one_out
 from sksubtomo.alignment._annealing import annealed_responsibilities, class_log_bias
 from sksubtomo.alignment._em import MultiReferenceEM
 from sksubtomo.alignment._expectation import Expectation, expectation, posterior_sums
+from sksubtomo.alignment._final_poses import final_poses
+from sksubtomo.alignment._half_sets import HalfSetAverager, HalfSets
 from sksubtomo.alignment._identity_pose import IdentityPose
 from sksubtomo.alignment._imaging import TiltGeometry, likelier_geometry
 from sksubtomo.alignment._initial_maps import (
@@ -37,26 +39,32 @@ from sksubtomo.alignment._stages import (
     stage_poses,
     volume_blocks,
 )
+from sksubtomo.alignment._symmetry import Symmetrizer, check_symmetry
 
 __all__ = [
     "Expectation",
+    "HalfSetAverager",
+    "HalfSets",
     "IdentityPose",
     "LabelCheck",
     "MultiReferenceEM",
     "PoseGrid",
     "Poses",
     "Stage",
+    "Symmetrizer",
     "TiltGeometry",
     "all_coefficients",
     "annealed_responsibilities",
     "check_class_prior",
     "check_cubes",
     "check_stages",
+    "check_symmetry",
     "class_evidence",
     "class_log_bias",
     "estimate_proportions",
     "expectation",
     "filtered_volumes",
+    "final_poses",
     "frozen_iterations",
     "initialized_em",
     "labeled_averages",

@@ -92,7 +92,6 @@ def _own_evidence(
     assert last is not None
     assert last.result.posterior is not None
     data = last.data[row : row + 1]
-    white = last.noise[last.poses.shells].rsqrt()
     own = (em.owner == target).nonzero()[:, 0]
     maps, variances = [], []
     for k in own.tolist():
@@ -111,7 +110,8 @@ def _own_evidence(
         if float(count) < _LEAST_VOLUMES:
             continue
         signal = last.poses.signal_power(last.power, last.noise)
-        maps.append(last.poses.wiener_update(sums * white, weights, white.square(), signal)[0])
+        solved, count = em.solve(last.poses, sums, weights, last.noise, signal, [k])
+        maps.append(solved[0])
         variances.append(em.map_errors(last.poses, count, last.noise, signal)[0])
     if not maps:
         return None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from sksubtomo._utils._interrupts import check_interrupt
 from sksubtomo.alignment._agreement import leave_one_out, rows_to_leave_out
@@ -26,6 +27,7 @@ from sksubtomo.alignment._proportions import (
     reference_responsibilities,
 )
 from sksubtomo.alignment._spectra import Poses, shell_power
+from sksubtomo.alignment._symmetry import Symmetrizer
 
 # A volume is not compared again with references that are this much less probable than its best
 # one, in natural logarithms, and takes no part in references with less than such a share.
@@ -84,6 +86,8 @@ class MultiReferenceEM:
     held_back : ndarray of shape (n,) of bool, optional
         Unlabeled volumes that take no part before the last stage; of a single stage, in the first
         half of its iterations.
+    groups : sequence of Rotation, optional
+        Point group of each class, see :class:`Symmetrizer`.
     report : callable, optional
         Called with every entry of the history.
     device : str, default="cpu"
@@ -93,6 +97,9 @@ class MultiReferenceEM:
     ----------
     maps, variance, labels
         References, their mean square errors by shell, and class indices, after :meth:`run`.
+    best, compared
+        Best pose (n, n_references) of the last comparison, and with which references volumes were
+        compared in it (n, n_references), None for all.
     log_likelihood : float
         Of a volume on average, relative to noise alone, under the final references.
     history : list of dict
@@ -116,10 +123,14 @@ class MultiReferenceEM:
         perplexity: float = 1.0,
         label_weight: float = 6.0,
         held_back: NDArray[np.bool_] | None = None,
+        groups: Sequence[Rotation] | None = None,
         report: Callable[[dict[str, Any]], None] = lambda entry: None,
         device: str = "cpu",
     ) -> None:
         self.stages, self.device, self.report = stages, device, report
+        self.symmetrizer: Symmetrizer | None = None
+        if groups is not None and any(len(group) > 1 for group in groups):
+            self.symmetrizer = Symmetrizer([groups[k] for k in owner])
         self.coefficients, self.noise = coefficients, noise
         self.prior, self.pseudo_counts = prior, pseudo_counts
         self.n_frozen, self.perplexity, self.label_weight = n_frozen, perplexity, label_weight
@@ -138,6 +149,8 @@ class MultiReferenceEM:
         self.history: list[dict[str, Any]] = []
         # Of every volume and reference, when they were last compared.
         self.evidence = torch.full((len(targets), len(owner)), -torch.inf)
+        self.best = torch.empty(0, len(owner), dtype=torch.int64)
+        self.compared: torch.Tensor | None = None
         self.temperature: float | None = None
         self.last: LastStep | None = None
         self.trust: float | None = None
@@ -177,7 +190,8 @@ class MultiReferenceEM:
         if pairs is not None:
             # They are asked whether they agree with their labels.
             pairs[rows_to_leave_out(self.labeled)] = True
-        self._expect(poses, data, pairs, keep_poses=False)
+        self.best = self._expect(poses, data, pairs, keep_poses=False).best
+        self.compared = pairs
         joint = class_evidence(self.evidence, self.owner)
         if self.pseudo_counts is not None:
             self.prior = self._proportions(joint[~self.labeled])
@@ -309,6 +323,29 @@ class MultiReferenceEM:
         variance[:, : len(signal)] = poses.map_variance(counts, noise, signal)
         return variance
 
+    def solve(
+        self,
+        poses: Poses,
+        sums: torch.Tensor,
+        weights: torch.Tensor,
+        noise: torch.Tensor,
+        signal: torch.Tensor,
+        which: Sequence[int],
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return references from sums of volumes, and of how many views each is an average.
+
+        A symmetric reference is seen by each volume as often as its group has rotations.
+        """
+        if self.symmetrizer is not None:
+            orders = self.symmetrizer.orders[list(which)]
+            sums = sums * orders[:, np.newaxis, np.newaxis]
+            weights = weights * orders[:, np.newaxis]
+        white = noise[poses.shells].rsqrt()
+        maps = poses.wiener_update(sums * white, weights, white.square(), signal)
+        if self.symmetrizer is not None:
+            maps = self.symmetrizer.apply(maps, which)
+        return maps, weights.sum(dim=1)
+
     def _maximize(
         self,
         poses: Poses,
@@ -320,11 +357,9 @@ class MultiReferenceEM:
         noise = self.noise[: len(power)]
         sums, weights = posterior_sums(poses, data, noise, result, shares)
         self.last = LastStep(poses, data, power, noise, result, shares, sums, weights)
-        white = noise[poses.shells].rsqrt()
         signal = poses.signal_power(power, noise)
-        solved = poses.wiener_update(sums * white, weights, white.square(), signal)
+        solved, counts = self.solve(poses, sums, weights, noise, signal, range(len(sums)))
         # Without a volume, a reference stays as it was.
-        counts = weights.sum(dim=1)
         some = counts > 0
         self.maps = torch.where(some.view(-1, 1, 1, 1), solved, self.maps)
         variance = self.map_errors(poses, counts, noise, signal)

@@ -271,18 +271,67 @@ class PoseGrid:
         counts = (weights[..., np.newaxis] * one)[:, np.newaxis]
         values = torch.cat([sums.unflatten(-1, (2, -1)).movedim(-2, 1), counts], dim=1)
         grids = self._sampling.adjoint(values.flatten(0, 1)).unflatten(0, (len(sums), 3))
+        return self.solve_grids(grids, signal)
+
+    def unshift_by(self, coefficients: torch.Tensor, shifts: NDArray[np.float64]) -> torch.Tensor:
+        """Return coefficients (n, n_frequencies) with one shift of each undone, complex."""
+        phases = np.exp(2j * np.pi / self.box_size * (shifts[:, ::-1] @ self.frequencies.T))
+        return coefficients * torch.from_numpy(phases.astype(np.complex64))
+
+    def adjoint_at(self, values: torch.Tensor, rotations: Rotation) -> torch.Tensor:
+        """Add up values of volumes, each in its own orientation, in the references' frame.
+
+        Parameters
+        ----------
+        values : Tensor of shape (3, n, n_frequencies)
+            Real and imaginary parts of the numerators, and denominators.
+        rotations : scipy.spatial.transform.Rotation
+            A stack of n.
+
+        Returns
+        -------
+        grids : Tensor of shape (3, fine_size, fine_size, fine_size)
+            For :meth:`solve_grids`; sums of them are those of more volumes.
+        """
+        return self._sampling_of(rotations).adjoint(values)
+
+    def mean_weights(self, denominators: torch.Tensor) -> torch.Tensor:
+        """Return the mean of denominators, of both half spaces, by shell; positive."""
+        both = (denominators + _mirrored(denominators)).flatten().double()
+        shells = self._fine_shells.flatten()
+        means = torch.bincount(shells, both) / torch.bincount(shells)
+        return means[: self.inner_size // 2 + 1].clamp_min(1e-12).float()
+
+    def solve_grids(self, grids: torch.Tensor, signal: torch.Tensor) -> torch.Tensor:
+        """Return maps by Wiener's filter from what was added up in the references' frame.
+
+        Parameters
+        ----------
+        grids : Tensor of shape (n, 3, fine_size, fine_size, fine_size)
+            Real and imaginary parts of the numerators, and denominators, of a half space.
+        signal : Tensor of shape (n_shells,)
+            Power of a real coefficient of a map, beforehand.
+
+        Returns
+        -------
+        maps : Tensor of shape (n, inner_size, inner_size, inner_size)
+        """
         numerators, denominators = torch.complex(grids[:, 0], grids[:, 1]), grids[:, 2]
         # The other half space.
         numerators = numerators + _mirrored(numerators).conj()
         denominators = denominators + _mirrored(denominators)
         shells = self._fine_shells.clamp_max(len(signal) - 1)
         spectra = numerators / (denominators + 1 / signal[shells])
+        return self._inner(spectra) * self._gain * self._mask
+
+    def _inner(self, spectra: torch.Tensor) -> torch.Tensor:
+        """Return the middle of maps by their finely sampled spectra."""
         spectra = spectra * (self._fine_shells <= self.inner_size // 2)
         d = self.inner_size
         maps = _centered(torch.fft.ifftn, spectra).real / np.sqrt(2 / d**3)
         low = (maps.shape[-1] - d) // 2
         inner = slice(low, low + d)
-        return maps[:, inner, inner, inner] * self._gain * self._mask
+        return maps[:, inner, inner, inner]
 
     def to_maps(self, coefficients: torch.Tensor) -> torch.Tensor:
         """Return maps that have these coefficients, and no others."""

@@ -108,10 +108,7 @@ class _Search:
     def _log_likelihood(
         self, templates: torch.Tensor, shifts: NDArray[np.float64]
     ) -> NDArray[np.float32]:
-        phases = np.exp(
-            2j * np.pi / self.poses.box_size * (shifts[:, ::-1] @ self.poses.frequencies.T)
-        )
-        moved = self.coefficients * torch.from_numpy(phases.astype(np.complex64))
+        moved = self.poses.unshift_by(self.coefficients, shifts)
         match = (templates.conj() * moved).real - templates.abs().square() / 2
         return (match @ self.precision).numpy()
 

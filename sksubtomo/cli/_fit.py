@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sksubtomo._utils._messages import plural
+from sksubtomo.cli._averages import add_averages, averages_folder, written_averages
+from sksubtomo.cli._box_statistics import box_statistics
 from sksubtomo.cli._labels import read_labels
-from sksubtomo.cli._methods import (
-    LEAST_LABELS_TO_STOP_BY,
-    METHODS,
+from sksubtomo.cli._method_options import (
+    add_methods,
+    check_classes,
     check_method_options,
-    make_classifier,
+    choose_method,
 )
+from sksubtomo.cli._methods import make_classifier, method_class
 from sksubtomo.cli._model import (
     Model,
     check_same_voxel_size,
@@ -36,10 +39,22 @@ from sksubtomo.cli._options import (
     read_table,
 )
 from sksubtomo.cli._outcomes import Outcomes
+from sksubtomo.cli._sanity import (
+    Sanity,
+    add_strict,
+    check_agreement,
+    check_boxes_inside,
+    check_history,
+    check_labels,
+    check_voxel_sizes,
+    file_shapes,
+)
 from sksubtomo.cli._tomograms import LocatedTomograms, locate_tomograms
 from sksubtomo.exceptions import FileFormatError
 
 if TYPE_CHECKING:
+    from sklearn.utils import Bunch
+
     from sksubtomo.io import ParticleTable
 
 EPILOG = (
@@ -47,8 +62,6 @@ EPILOG = (
     "those of --labels. All particles are learned from, labeled or not, except by 'supervised'."
 )
 JOB_OUTPUT = "model.joblib"
-# Share of labeled particles that a fitted model gives their own label.
-_LEAST_AGREEMENT = 0.95
 _UNLABELED = -1
 
 
@@ -67,38 +80,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="boxes that reach beyond the tomogram: filled with noise or with the mean, left out "
         "(drop), also named, and exit code 3 (error); default: noise",
     )
-    group.add_argument(
-        "--method",
-        choices=METHODS,
-        default="joint",
-        help="references: one map a class in all orientations, the best with few labels of rigid "
-        "complexes; the others train networks. Default: joint, the autoencoding classifier",
-    )
-    group.add_argument(
-        "--tilt-range",
-        type=positive_float,
-        metavar="DEG",
-        help="of references: tilts went from minus to plus this; default: 60",
-    )
-    group.add_argument("--epochs", type=positive_int, help="of networks; default: 100")
-    group.add_argument("--learning-rate", type=positive_float, help="of networks; default: 0.0001")
-    group.add_argument("--batch-size", type=positive_int, help="of networks; default: 64")
-    group.add_argument(
-        "--no-early-stopping",
-        action="store_true",
-        default=None,
-        help="train networks for all epochs, on all labels, as is done with fewer than "
-        f"{LEAST_LABELS_TO_STOP_BY} labels; without it, a tenth of more labels is held out",
-    )
-    group.add_argument(
-        "--equal-weights",
-        action="store_true",
-        default=None,
-        help="of networks: let labels count the same; without it, classes do",
-    )
+    add_methods(group)
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1; default: auto")
     group.add_argument("--random-state", type=int, default=0, metavar="SEED", help="default: 0")
     group.add_argument("--j", type=positive_int, metavar="N", help="threads")
+    add_strict(group)
+    add_averages(parser)
     add_output(parser, "model file to write", required=False)
 
 
@@ -124,17 +111,17 @@ def _add_labels(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the subcommand and return the exit code."""
+    sanity = Sanity(options.strict)
     check_method_options(options)
     check_output(options.output, overwrite=options.overwrite)
     particles = read_table(options.particles, options)
     located = locate_tomograms(options.particles, particles, options)
-    files = located.files
-    y = _labels(particles, located.names, files, options)
-    stack, rows, voxel_size, code = _stack(particles, located, options)
-    n_lost = int((np.delete(y, rows) != _UNLABELED).sum())
+    y = _labels(particles, located.names, located.files, options)
+    data = _stack(particles, located, options, sanity)
+    n_lost = int((np.delete(y, data.rows) != _UNLABELED).sum())
     if n_lost:
         logger.warning("Left out with their particles: %s.", plural(n_lost, "label"))
-    y = y[rows]
+    y = y[data.rows]
     known, counts = np.unique(y[y != _UNLABELED], return_counts=True)
     if len(known) < 2:
         raise ValueError(
@@ -143,50 +130,79 @@ def run(options: argparse.Namespace) -> int:
         )
     logger.info(
         "%s of %s in %s; labeled: %s.",
-        *(plural(len(stack), "box", "boxes"), plural(options.box_size, "voxel")),
-        plural(len(files), "tomogram"),
+        *(plural(len(data.stack), "box", "boxes"), plural(options.box_size, "voxel")),
+        plural(len(located.files), "tomogram"),
         ", ".join(f"class {k}: {n}" for k, n in zip(known, counts, strict=True)),
     )
+    check_labels(sanity, known, counts)
+    choose_method(options, len(data.stack), counts)
+    check_classes(options, known)
+    folder = averages_folder(options, method_class(options))
+    # Before the work: some of it takes hours.
+    sanity.enforce()
     if options.dry_run:
-        return code
+        return data.code
     if options.j is not None:
         import torch
 
         torch.set_num_threads(options.j)
     classifier = make_classifier(options, int(counts.sum()))
-    classifier.fit(stack, y)
-    _check_agreement(classifier, stack, y)
-    model = Model(classifier, options.box_size, voxel_size)
-    save_model(options.output, model, overwrite=options.overwrite)
+    with sanity.listening():
+        classifier.fit(data.stack, y)
+    _check_fit(sanity, classifier, data.stack, y)
+    averages = None if folder is None else _averages(classifier, data)
+    sanity.enforce()
+    overwrite, size = options.overwrite, data.voxel_size
+    with written_averages(folder, averages, classifier.classes_, size, overwrite=overwrite):
+        statistics = box_statistics(data.stack)
+        model = Model(
+            classifier,
+            options.box_size,
+            size,
+            None if statistics is None else statistics._asdict(),
+        )
+        save_model(options.output, model, overwrite=overwrite)
     step = "iteration" if options.method == "references" else "epoch"
     logger.info("%s: a model after %s.", options.output, plural(int(classifier[-1].n_iter_), step))
-    return code
+    return data.code
 
 
-def _check_agreement(classifier: Any, stack: Any, y: NDArray[np.int64]) -> None:
-    """Say how many labeled particles get their own label; of a good model, nearly all."""
-    labeled = np.flatnonzero(y != _UNLABELED)
-    agreement = float((classifier.predict(stack[labeled]) == y[labeled]).mean())
-    if agreement >= _LEAST_AGREEMENT:
-        logger.info("%.0f %% of the labeled particles get their own label.", 100 * agreement)
-        return
-    logger.warning(
-        "Only %.0f %% of the labeled particles get their own label: the model has not learned the "
-        "classes, or labels are wrong. Do not use its predictions before you looked at them. Label "
-        "more, train networks longer (--epochs, --learning-rate 0.001), or try another --method.",
-        100 * agreement,
+def _check_fit(sanity: Sanity, classifier: Any, stack: Any, y: NDArray[np.int64]) -> None:
+    check_agreement(sanity, classifier, stack, y)
+    check_history(sanity, classifier[-1].history_)
+
+
+def _averages(classifier: Any, data: Boxes) -> Bunch:
+    """Return class averages by the poses that the fit found, without another search."""
+    return classifier[-1].class_averages(
+        classifier[:-1].transform(data.stack),
+        classifier[-1].poses_,
+        voxel_size_angstrom=data.voxel_size,
     )
 
 
+class Boxes(NamedTuple):
+    """Usable boxes: a lazy stack, their rows, the one voxel size, and the exit code."""
+
+    stack: Any
+    rows: NDArray[np.intp]
+    voxel_size: float | None
+    code: int
+
+
 def _stack(
-    particles: ParticleTable, located: LocatedTomograms, options: argparse.Namespace
-) -> tuple[Any, NDArray[np.intp], float | None, int]:
-    """Return the lazy stack of usable boxes, their rows, the one voxel size, and the exit code."""
+    particles: ParticleTable,
+    located: LocatedTomograms,
+    options: argparse.Namespace,
+    sanity: Sanity,
+) -> Boxes:
+    """Return the boxes that can be used, and tell which cannot."""
     from sksubtomo.io import SubtomogramStack
 
     names, files, absent = located
     outcomes = Outcomes(options.particles, names, particles.coordinates, options.border, absent)
-    voxel_size, others = _one_voxel_size(names, files)
+    sizes = _voxel_sizes(files)
+    voxel_size, others = _one_voxel_size(names, files, sizes)
     for name, other in others.items():
         outcomes.fail(name, other)
     order = sorted(set(files) - set(others))
@@ -204,22 +220,30 @@ def _stack(
     for number, error in stack.file_errors.items():
         name = order[number]
         outcomes.fail(name, error, outcomes.codes[outcomes.rows(name)[0]])
-    return stack, rows[stack.index], voxel_size, outcomes.finish()
+    code = outcomes.finish()
+    check_voxel_sizes(sanity, sizes, voxel_size, of_model=False)
+    shapes = file_shapes({name: files[name] for name in sizes}, options.missing_chunks)
+    check_boxes_inside(sanity, outcomes, particles.coordinates, shapes, options.box_size)
+    return Boxes(stack, rows[stack.index], voxel_size, code)
 
 
-def _one_voxel_size(
-    names: NDArray, files: dict[str, Path]
-) -> tuple[float | None, dict[str, ValueError]]:
-    """Return the voxel size of most particles, and what is wrong with tomograms of another one."""
-    sizes: dict[str, float] = {}
+def _voxel_sizes(files: dict[str, Path]) -> dict[str, float | None]:
+    """Return the voxel size of each tomogram that can be read, where it says it."""
+    sizes = {}
     for name in sorted(files):
         try:
-            found = stated_voxel_size(files[name])
+            sizes[name] = stated_voxel_size(files[name])
         except (FileFormatError, OSError):
             # The stack meets it, too, and says what is wrong.
             continue
-        if found is not None:
-            sizes[name] = found
+    return sizes
+
+
+def _one_voxel_size(
+    names: NDArray, files: dict[str, Path], found: dict[str, float | None]
+) -> tuple[float | None, dict[str, ValueError]]:
+    """Return the voxel size of most particles, and what is wrong with tomograms of another one."""
+    sizes = {name: size for name, size in found.items() if size is not None}
     most, n_most = None, 0
     for size in dict.fromkeys(sizes.values()):
         alike = [name for name, other in sizes.items() if is_same_voxel_size(other, size)]

@@ -18,77 +18,125 @@ METHODS = {
     "fine-tuned": ("sksubtomo.semi_supervised", "FineTunedClassifier"),
     "vae": ("sksubtomo.semi_supervised", "SemiSupervisedVAEClassifier"),
 }
-# Options of methods that train a network, with their defaults.
-_OF_NETWORKS = {
-    "epochs": 100,
-    "learning_rate": 1e-4,
-    "batch_size": 64,
-    "no_early_stopping": False,
-    "equal_weights": False,
+# Settings that go together.
+PRESETS = ("few-labels", "paper")
+# Methods that reconstruct volumes as they are; and those that need views.
+RECONSTRUCTING = ("joint", "fine-tuned", "vae")
+VIEWS_BY_DEFAULT = ("fix-match", "mean-teacher")
+_SCHEDULE = ("epochs", "learning_rate", "batch_size")
+#: Options of methods that train a network.
+OF_NETWORKS = (*_SCHEDULE, "no_early_stopping", "equal_weights")
+_PAPER = {"max_epochs": 100, "learning_rate": 1e-4, "batch_size": 64}
+# Of `benchmarks/label_efficiency.py`, and for reconstructing networks of `docs/user_guide`.
+_FEW_LABELS = {"max_epochs": 10, "learning_rate": 4e-3, "batch_size": 32, "network": "resnet"}
+_FEW_LABELS_RECONSTRUCTING = {"max_epochs": 20, "learning_rate": 1e-3, "batch_size": 16}
+_FEW_LABELS_TRAINING: dict[str, Any] = {
+    "optimizer": "adamw",
+    "weight_decay": 0.05,
+    "schedule": "one_cycle",
+    "average_decay": 0.99,
+    "steps_per_epoch": 70,
 }
+_N_TEST_ROTATIONS = 8
+# Larger boxes are binned for networks of few labels.
+_LARGEST_BOX = 16
 # A tenth of fewer labels says little about when to stop.
 LEAST_LABELS_TO_STOP_BY = 200
 
 
-def check_method_options(options: argparse.Namespace) -> None:
-    """Refuse options that the method has no use for, before anything is read."""
-    if options.method == "references":
-        unused = [name for name in _OF_NETWORKS if getattr(options, name) is not None]
-    else:
-        unused = ["tilt_range"] if options.tilt_range is not None else []
-    if unused:
-        names = ", ".join("--" + name.replace("_", "-") for name in unused)
-        raise ValueError(f"--method {options.method} has no use for {names}; leave it out.")
-    if options.tilt_range is not None and options.tilt_range > 90:
-        raise ValueError(f"--tilt-range {options.tilt_range:g} must be at most 90 degrees.")
+def method_class(options: argparse.Namespace) -> Any:
+    """Return the class of the classifier."""
+    import importlib
+
+    package, name = METHODS[options.method]
+    return getattr(importlib.import_module(package), name)
 
 
 def make_classifier(options: argparse.Namespace, n_labels: int) -> Any:
     """Return the unfitted classifier that the options of ``fit`` ask for."""
-    import importlib
-
     from sklearn.pipeline import make_pipeline
 
-    from sksubtomo.preprocessing import VolumeNormalizer
+    from sksubtomo.preprocessing import FourierBinner, VolumeNormalizer
 
-    package, name = METHODS[options.method]
-    kind = getattr(importlib.import_module(package), name)
+    kind = method_class(options)
     if options.method == "references":
-        classifier = _references(kind, options)
-    else:
-        classifier = _network(kind, options, n_labels)
-    return make_pipeline(VolumeNormalizer(), classifier)
+        return make_pipeline(VolumeNormalizer(), _references(kind, options))
+    steps: list[Any] = [VolumeNormalizer(), _network(kind, options, n_labels)]
+    if _is_of_views(options, n_labels) and options.box_size > _LARGEST_BOX:
+        steps.insert(0, FourierBinner(_LARGEST_BOX))
+    return make_pipeline(*steps)
 
 
 def _references(kind: Any, options: argparse.Namespace) -> Any:
+    from sksubtomo.cli._method_options import parse_symmetry
+
     return kind(
         tilt_range_deg=60.0 if options.tilt_range is None else options.tilt_range,
+        symmetry=parse_symmetry(options),
+        n_init=3 if options.preset == "few-labels" else 1,
         device=options.device,
         random_state=options.random_state,
         verbose=0 if options.quiet else 1,
     )
 
 
+def _preset(options: argparse.Namespace, n_labels: int) -> str:
+    """Return the preset that is given, or that of few labels where there is no schedule."""
+    if options.preset is not None:
+        return options.preset
+    scheduled = any(getattr(options, name) is not None for name in _SCHEDULE)
+    return "paper" if scheduled or n_labels >= LEAST_LABELS_TO_STOP_BY else "few-labels"
+
+
+def _is_of_views(options: argparse.Namespace, n_labels: int) -> bool:
+    """Tell whether the network is the one that learns from rotated views."""
+    return _preset(options, n_labels) == "few-labels" and options.method not in RECONSTRUCTING
+
+
 def _network(kind: Any, options: argparse.Namespace, n_labels: int) -> Any:
     from sksubtomo.training import Training
 
-    chosen = {
-        name: default if getattr(options, name) is None else getattr(options, name)
-        for name, default in _OF_NETWORKS.items()
-    }
-    stops = not chosen["no_early_stopping"]
+    preset, of_views = _preset(options, n_labels), _is_of_views(options, n_labels)
+    if options.preset is None:
+        logger.info("Preset %s for %s.", preset, plural(n_labels, "label"))
+    settings: dict[str, Any] = dict(_PAPER)
+    if preset == "few-labels":
+        settings = dict(_FEW_LABELS if of_views else _FEW_LABELS_RECONSTRUCTING)
+    for name, parameter in zip(_SCHEDULE, _PAPER, strict=True):
+        given = getattr(options, name)
+        if given is not None:
+            settings[parameter] = given
+    stops = not options.no_early_stopping
     if stops and n_labels < LEAST_LABELS_TO_STOP_BY:
         logger.info(
             "No early stopping: a tenth of %s is too few to stop by.", plural(n_labels, "label")
         )
         stops = False
     return kind(
-        max_epochs=chosen["epochs"],
-        learning_rate=chosen["learning_rate"],
-        batch_size=chosen["batch_size"],
+        **settings,
+        **_augmentation(options, of_views=of_views),
         early_stopping=stops,
-        class_weight=None if chosen["equal_weights"] else "balanced",
+        class_weight=None if options.equal_weights else "balanced",
         device=options.device,
         random_state=options.random_state,
-        training=Training(verbose=0 if options.quiet else 1),
+        training=Training(
+            verbose=0 if options.quiet else 1, **(_FEW_LABELS_TRAINING if of_views else {})
+        ),
     )
+
+
+def _augmentation(options: argparse.Namespace, *, of_views: bool) -> dict[str, Any]:
+    """Return the augmentation as a parameter, where it is not that of the method."""
+    from sksubtomo.augmentation import WedgeAwareRotations
+
+    if options.augmentation == "none":
+        return {"augmentation": "none"}
+    tilts = 60.0 if options.tilt_range is None else options.tilt_range
+    wanted = options.augmentation == "rotations" or of_views
+    if not wanted and (options.tilt_range is None or options.method not in VIEWS_BY_DEFAULT):
+        return {}
+    return {
+        "augmentation": WedgeAwareRotations(
+            tilt_range_deg=tilts, n_test_rotations=_N_TEST_ROTATIONS
+        )
+    }

@@ -26,11 +26,14 @@ class Model(NamedTuple):
         Edge of the boxes in voxels.
     voxel_size_angstrom : float or None
         Of the tomograms that it was fitted to, where their headers say.
+    box_statistics : dict, optional
+        Of the boxes that it was fitted to, see :func:`box_statistics`; None in older files.
     """
 
     classifier: Any
     box_size: int
     voxel_size_angstrom: float | None
+    box_statistics: dict[str, Any] | None = None
 
 
 def save_model(path: Path, model: Model, *, overwrite: bool) -> None:
@@ -71,7 +74,8 @@ def load_model(path: Path) -> Model:
         ) from error
     if not isinstance(content, dict) or content.get("kind") != _KIND:
         raise FileFormatError(f"{path} is no model that `sksubtomo fit` wrote.")
-    return Model(*(content[name] for name in Model._fields))
+    # Older files have fewer fields.
+    return Model(**{name: content[name] for name in Model._fields if name in content})
 
 
 def voxel_size(path: Path) -> float | None:

@@ -40,6 +40,8 @@ class Outcomes:
 
     Attributes
     ----------
+    names : ndarray of shape (n_particles,) of str
+        Tomogram of each.
     codes : ndarray of shape (n_particles,) of str
         As of :func:`sksubtomo.io.box_outcomes`, or "unreadable", or "tomogram not found".
     """
@@ -52,7 +54,7 @@ class Outcomes:
         border: str,
         absent: Mapping[str, str],
     ) -> None:
-        self._table, self._names, self._coordinates = table, names, coordinates
+        self._table, self.names, self._coordinates = table, names, coordinates
         self._reasons = {
             code: reason
             for code, reason in _REASONS.items()
@@ -65,7 +67,7 @@ class Outcomes:
 
     def rows(self, name: str) -> NDArray[np.intp]:
         """Return the rows of the particles of a tomogram."""
-        return np.flatnonzero(self._names == name)
+        return np.flatnonzero(self.names == name)
 
     @property
     def bad(self) -> NDArray[np.bool_]:
@@ -105,7 +107,7 @@ class Outcomes:
             n_lost = int(np.isin(self.codes, [_UNREADABLE, _NOT_FOUND]).sum())
             logger.warning(
                 "%d of %s %s left out, with %d of %s: %s",
-                *(len(self._failed), plural(len(np.unique(self._names)), "tomogram")),
+                *(len(self._failed), plural(len(np.unique(self.names)), "tomogram")),
                 *("was" if len(self._failed) == 1 else "were", n_lost),
                 *(plural(n_particles, "particle"), shorten(shown, 300)),
             )
@@ -121,7 +123,7 @@ class Outcomes:
         """Name rows, counted from 1, and say where the first particle is."""
         numbers = ", ".join(str(row + 1) for row in rows[:_MOST_ROWS])
         more = f" and {len(rows) - _MOST_ROWS} more" if len(rows) > _MOST_ROWS else ""
-        name = shorten(self._names[rows[0]], 80)
+        name = shorten(self.names[rows[0]], 80)
         place = ", ".join(f"{value:g}" for value in self._coordinates[rows[0]])
         which = "" if len(rows) == 1 else "the first "
         return (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 
 from sksubtomo._utils._messages import plural
 from sksubtomo._utils._progress import Progress
+from sksubtomo.cli._averages import add_averages, averages_folder, written_averages
+from sksubtomo.cli._box_statistics import BoxStatistics, box_statistics, compare_boxes
 from sksubtomo.cli._model import Model, check_voxel_size, load_model
 from sksubtomo.cli._options import (
     BORDERS,
@@ -21,19 +24,37 @@ from sksubtomo.cli._options import (
     read_table,
 )
 from sksubtomo.cli._outcomes import Outcomes
+from sksubtomo.cli._poses import (
+    PosePredictor,
+    Poses,
+    have_place,
+    no_poses,
+    split_poses,
+    table_shifts,
+    tell_poses,
+)
 from sksubtomo.cli._relion import PARTICLES, write_output_nodes
+from sksubtomo.cli._sanity import (
+    Sanity,
+    add_strict,
+    check_boxes_inside,
+    check_kept,
+    check_predictions,
+    check_voxel_sizes,
+    file_shapes,
+)
 from sksubtomo.cli._tomograms import locate_tomograms, over_tomograms
 from sksubtomo.cli._workers import add_workers, lost_workers_told, workers
 
 if TYPE_CHECKING:
+    from sklearn.utils import Bunch
+
     from sksubtomo.io import ParticleTable, SubtomogramStack
 
 JOB_OUTPUT = PARTICLES
 # Particles from one report of progress to the next: whole batches, so that bits stay the same.
 # Workers get more at a time, since each shard takes the classifier along.
 _ROWS_ALONE, _ROWS_PER_WORKER = 256, 2048
-# Of candidates kept; beyond it, one class has nearly all or nearly none.
-_USUAL_SHARE = 0.98
 _WITHOUT_CLASSES = (".json", ".coords")
 _WITHOUT_PROBABILITIES = (".tbl", ".em", *_WITHOUT_CLASSES)
 EPILOG = (
@@ -76,7 +97,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="boxes that reach beyond the tomogram: filled with noise or with the mean, or their "
         "particles left unclassified (drop), also named, and exit code 3 (error); default: noise",
     )
+    add_strict(parser)
     add_workers(parser)
+    add_averages(parser)
     add_output(
         parser,
         "STAR or CSV file to write; of a Dynamo table also .tbl and of a motive list also .em "
@@ -87,7 +110,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the subcommand and return the exit code."""
-    output = options.output
+    output, sanity = options.output, Sanity(options.strict)
     model = load_model(options.model)
     particles = read_table(options.particles, options)
     names, files, absent = locate_tomograms(options.particles, particles, options)
@@ -96,23 +119,144 @@ def run(options: argparse.Namespace) -> int:
     _check_ending(output, particles, options)
     if options.o is None or not options.dry_run:
         check_output(output, overwrite=options.overwrite)
+    folder = averages_folder(options, model.classifier[-1])
     outcomes = Outcomes(options.particles, names, particles.coordinates, options.border, absent)
+    found = Found(particles, model)
     with workers(options):
-        probabilities = _classify(model, particles, outcomes, files, options)
+        _classify(found, outcomes, files, options)
     code = outcomes.finish()
+    _check_input(sanity, found, outcomes, files, options)
     if options.dry_run:
         logger.info(
             "%s in %s; nothing written.",
             plural(len(particles), "particle"),
             plural(len(files), "tomogram"),
         )
+        sanity.enforce()
         return code
-    best = numbers[probabilities.argmax(axis=1)]
-    classified = probabilities.any(axis=1)
-    _write(output, particles, np.where(classified, best, 0), probabilities, numbers, options)
+    classified = found.probabilities.any(axis=1)
+    check_predictions(
+        sanity, found.probabilities[classified], numbers, by_references=found.poses is not None
+    )
+    averages = _averages(found, outcomes, files, options) if folder is not None else None
+    rows = _kept(found, options, sanity)
+    sanity.enforce()
+    size = found.voxel_size
+    with written_averages(folder, averages, numbers, size, overwrite=options.overwrite):
+        _write(output, found, rows, options)
     if options.o is not None:
         write_output_nodes(options.o, output)
     return code
+
+
+class Found:
+    """What is found of the particles of a table.
+
+    Parameters
+    ----------
+    particles : ParticleTable
+        As read.
+    model : Model
+        What finds it.
+
+    Attributes
+    ----------
+    probabilities : ndarray of shape (n_particles, n_classes)
+        0 where a particle is not classified.
+    poses : Poses or None
+        Of models by references.
+    sizes : dict of str to float or None
+        Voxel size in angstrom of each tomogram that was read, where its header says it.
+    """
+
+    def __init__(self, particles: ParticleTable, model: Model) -> None:
+        self.particles, self.model = particles, model
+        self.numbers = np.asarray(model.classifier.classes_)
+        self.probabilities = np.zeros((len(particles), len(self.numbers)))
+        self.poses: Poses | None = None
+        if hasattr(model.classifier[-1], "class_averages"):
+            self.poses = no_poses(len(particles))
+        self.sizes: dict[str, float | None] = {}
+
+    @property
+    def voxel_size(self) -> float | None:
+        """Voxel size of the model, else the one that all tomograms say."""
+        said = set(self.sizes.values())
+        if self.model.voxel_size_angstrom is not None or len(said) != 1:
+            return self.model.voxel_size_angstrom
+        return said.pop()
+
+    @property
+    def class_numbers(self) -> NDArray:
+        """Most probable class of each particle, 0 where it is not classified."""
+        best = self.numbers[self.probabilities.argmax(axis=1)]
+        return np.where(self.probabilities.any(axis=1), best, 0)
+
+    def set(self, rows: NDArray[np.intp], numbers: NDArray[np.float64]) -> None:
+        """Keep what was predicted for some particles."""
+        if self.poses is None:
+            self.probabilities[rows] = numbers
+        else:
+            self.probabilities[rows], poses = split_poses(numbers)
+            for all_of_them, some in zip(self.poses, poses, strict=True):
+                all_of_them[rows] = some
+
+
+def _check_input(
+    sanity: Sanity,
+    found: Found,
+    outcomes: Outcomes,
+    files: dict[str, Path],
+    options: argparse.Namespace,
+) -> None:
+    """Compare tomograms and boxes with those of the model."""
+    model = found.model
+    check_voxel_sizes(sanity, found.sizes, model.voxel_size_angstrom, of_model=True)
+    shapes = file_shapes({name: files[name] for name in found.sizes}, options.missing_chunks)
+    check_boxes_inside(sanity, outcomes, found.particles.coordinates, shapes, model.box_size)
+    if model.box_statistics is not None:
+        rows = np.flatnonzero(outcomes.codes == "ok")
+        stack = _stack_of(rows, found, outcomes, files, options)
+        known = BoxStatistics(**model.box_statistics)
+        compare_boxes(sanity, known, box_statistics(stack))
+
+
+def _stack_of(
+    rows: NDArray[np.intp],
+    found: Found,
+    outcomes: Outcomes,
+    files: dict[str, Path],
+    options: argparse.Namespace,
+) -> SubtomogramStack:
+    """Return the lazy stack of the boxes of particles, all of which are known to have one."""
+    from sksubtomo.io import SubtomogramStack
+
+    order = sorted(files)
+    return SubtomogramStack(
+        [files[name] for name in order],
+        found.particles.coordinates[rows],
+        np.searchsorted(order, outcomes.names[rows]),
+        found.model.box_size,
+        border=options.border,
+        missing_chunks=options.missing_chunks,
+    )
+
+
+def _averages(
+    found: Found, outcomes: Outcomes, files: dict[str, Path], options: argparse.Namespace
+) -> Bunch | None:
+    """Return class averages of all particles that have a pose, as they were found."""
+    assert found.poses is not None
+    classifier = found.model.classifier
+    tell_poses(found.poses)
+    rows = np.flatnonzero(found.poses.references >= 0)
+    stack = _stack_of(rows, found, outcomes, files, options)
+    return classifier[-1].class_averages(
+        classifier[:-1].transform(stack),
+        found.poses.subset(rows),
+        refine=False,
+        voxel_size_angstrom=found.voxel_size,
+    )
 
 
 def _check_keep(options: argparse.Namespace, numbers: NDArray) -> None:
@@ -123,18 +267,6 @@ def _check_keep(options: argparse.Namespace, numbers: NDArray) -> None:
         raise ValueError("--threshold says how sure --keep has to be; give --keep, too.")
     if options.threshold is not None and not 0 <= options.threshold <= 1:
         raise ValueError(f"--threshold {options.threshold:g} must be a probability, from 0 to 1.")
-
-
-def _check_share(share: float, options: argparse.Namespace) -> None:
-    """Say so if nearly all or nearly none of the classified particles are kept."""
-    if 1 - _USUAL_SHARE < share < _USUAL_SHARE:
-        return
-    logger.warning(
-        "%.0f %% of the classified particles are of the classes %s. Look at some of them: a model "
-        "that gives nearly all particles one class may have learned nothing.",
-        100 * share,
-        options.keep,
-    )
 
 
 def _check_ending(output: Path, particles: ParticleTable, options: argparse.Namespace) -> None:
@@ -153,21 +285,17 @@ def _check_ending(output: Path, particles: ParticleTable, options: argparse.Name
 
 
 def _classify(
-    model: Model,
-    particles: ParticleTable,
-    outcomes: Outcomes,
-    files: dict[str, Path],
-    options: argparse.Namespace,
-) -> NDArray[np.float64]:
-    """Return probabilities, 0 where there are none; a dry run looks at the boxes only."""
+    found: Found, outcomes: Outcomes, files: dict[str, Path], options: argparse.Namespace
+) -> None:
+    """Find class and pose of every particle; a dry run looks at the boxes only."""
     from sksubtomo.io import SubtomogramStack
 
-    probabilities = np.zeros((len(particles), len(model.classifier.classes_)))
+    particles, model = found.particles, found.model
     bar = Progress("Classifying", len(particles), "particle", shown=not options.quiet)
 
     def classify(name: str, path: Path) -> None:
         rows = outcomes.rows(name)
-        check_voxel_size(path, model.voxel_size_angstrom)
+        size = check_voxel_size(path, model.voxel_size_angstrom)
         stack = SubtomogramStack(
             [path],
             particles.coordinates[rows],
@@ -179,66 +307,91 @@ def _classify(
         )
         for error in stack.file_errors.values():
             raise ValueError(error)
+        found.sizes[name] = size
         outcomes.codes[rows] = stack.outcomes
         bar.update(len(rows) if options.dry_run else len(rows) - len(stack))
         if len(stack) and not options.dry_run:
-            probabilities[rows[stack.index]] = _predict_proba(model.classifier, stack, bar)
+            found.set(rows[stack.index], _predicted(found, stack, bar))
 
     with bar:
         over_tomograms(files, classify, outcomes.fail)
-    return probabilities
 
 
-def _predict_proba(classifier: Any, stack: SubtomogramStack, bar: Progress) -> NDArray:
-    """Return probabilities, predicted in parts of whole batches, after each of which is told."""
+def _predicted(found: Found, stack: SubtomogramStack, bar: Progress) -> NDArray[np.float64]:
+    """Return what is predicted in parts of whole batches, after each of which is told."""
     import joblib
 
     from sksubtomo.parallel import parallel_predict
 
+    predict = partial(parallel_predict, found.model.classifier)
+    if found.poses is not None:
+        predictor = PosePredictor(found.model.classifier)
+        predict = partial(parallel_predict, predictor, method="predict_poses")
     n_workers = joblib.effective_n_jobs(None)
     n_rows = _ROWS_ALONE if n_workers == 1 else _ROWS_PER_WORKER * n_workers
     parts = []
     for start in range(0, len(stack), n_rows):
         part = stack[start : start + n_rows] if len(stack) > n_rows else stack
         with lost_workers_told():
-            parts.append(parallel_predict(classifier, part))
+            parts.append(predict(part))
         bar.update(len(part))
     return np.concatenate(parts)
 
 
-def _write(
-    output: Path,
-    particles: ParticleTable,
-    class_numbers: NDArray,
-    probabilities: NDArray[np.float64],
-    numbers: NDArray,
-    options: argparse.Namespace,
-) -> None:
+def _kept(found: Found, options: argparse.Namespace, sanity: Sanity) -> NDArray[np.intp]:
+    """Return the rows to write.
+
+    Raises
+    ------
+    ValueError
+        If there are none.
+    """
+    if options.keep is None:
+        return np.arange(len(found.particles))
+    class_numbers = found.class_numbers
+    kept = np.isin(class_numbers, options.keep)
+    if options.threshold is not None:
+        wanted = found.probabilities[:, np.isin(found.numbers, options.keep)].sum(axis=1)
+        kept = (class_numbers > 0) & (wanted >= options.threshold)
+    rows = np.flatnonzero(kept)
+    if not len(rows):
+        raise ValueError(f"No particle is of the classes {options.keep}; nothing written.")
+    check_kept(sanity, len(rows) / max(int((class_numbers > 0).sum()), 1), options.keep)
+    return rows
+
+
+def _write(output: Path, found: Found, rows: NDArray[np.intp], options: argparse.Namespace) -> None:
     from sksubtomo.io import write_particles
 
-    rows = np.arange(len(particles))
-    if options.keep is not None:
-        wanted = np.isin(numbers, options.keep)
-        if options.threshold is None:
-            kept = np.isin(class_numbers, options.keep)
-        else:
-            kept = (class_numbers > 0) & (probabilities[:, wanted].sum(axis=1) >= options.threshold)
-        rows = np.flatnonzero(kept)
-        if not len(rows):
-            raise ValueError(f"No particle is of the classes {options.keep}; nothing written.")
-        _check_share(len(rows) / max(int((class_numbers > 0).sum()), 1), options)
     ending = output.suffix.lower()
     with_probabilities = ending not in _WITHOUT_PROBABILITIES
+    class_numbers = found.class_numbers[rows].astype(np.int64)
     write_particles(
         output,
-        particles.subset(rows),
-        class_numbers=None if ending in _WITHOUT_CLASSES else class_numbers[rows].astype(np.int64),
-        probabilities=probabilities[rows] if with_probabilities else None,
-        probability_classes=numbers if with_probabilities else None,
+        found.particles.subset(rows),
+        class_numbers=None if ending in _WITHOUT_CLASSES else class_numbers,
+        probabilities=found.probabilities[rows] if with_probabilities else None,
+        probability_classes=found.numbers if with_probabilities else None,
+        **_pose_arguments(output, found, rows, options),
         overwrite=options.overwrite,
     )
     counts = ", ".join(
-        f"class {number}: {(class_numbers[rows] == number).sum()}"
-        for number in np.unique(class_numbers[rows])
+        f"class {number}: {(class_numbers == number).sum()}" for number in np.unique(class_numbers)
     )
-    logger.info("%s: %d of %s (%s).", output, len(rows), plural(len(particles), "particle"), counts)
+    n_particles = plural(len(found.particles), "particle")
+    logger.info("%s: %d of %s (%s).", output, len(rows), n_particles, counts)
+
+
+def _pose_arguments(
+    output: Path, found: Found, rows: NDArray[np.intp], options: argparse.Namespace
+) -> dict[str, Any]:
+    size = found.voxel_size
+    if found.poses is None or not have_place(output, found.particles, size):
+        return {}
+    assert size is not None
+    shifts = table_shifts(output, found.particles, found.poses, options)
+    return {
+        "rotations": found.poses.rotations[rows],
+        "shifts_angstrom": shifts[rows] * size,
+        "voxel_size_angstrom": size,
+    }

@@ -7,14 +7,22 @@ from sksubtomo.fourier._filters import (
     gaussian_low_pass,
     squared_frequencies,
 )
+from sksubtomo.fourier._shell_correlation import (
+    ShellCorrelation,
+    fourier_shell_correlation,
+    fsc_resolution,
+)
 from sksubtomo.fourier._wedge import check_tilt_range, missing_wedge_mask
 
 __all__ = [
+    "ShellCorrelation",
     "apply_fourier_filter",
     "check_tilt_range",
     "contrast_transfer",
     "electron_wavelength_angstrom",
     "fourier_crop",
+    "fourier_shell_correlation",
+    "fsc_resolution",
     "gaussian_low_pass",
     "missing_wedge_mask",
     "squared_frequencies",

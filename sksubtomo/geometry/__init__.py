@@ -1,6 +1,6 @@
 """Rotation, projection and back-projection of volumes, as pure functions of arrays."""
 
-from sksubtomo.geometry._orientations import rotation_grid
+from sksubtomo.geometry._orientations import point_group, rotation_grid
 from sksubtomo.geometry._projection import (
     angular_weights,
     back_project,
@@ -13,6 +13,7 @@ __all__ = [
     "angular_weights",
     "back_project",
     "check_tilts",
+    "point_group",
     "project_tilts",
     "rotate_volume",
     "rotation_grid",

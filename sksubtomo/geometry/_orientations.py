@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import reprlib
+
 import numpy as np
 from scipy.spatial.transform import Rotation
 
@@ -50,10 +53,7 @@ def rotation_grid(step_deg: float, *, symmetry: str = "C1") -> Rotation:
     """
     if not 0 < step_deg <= 180:
         raise ValueError(f"step_deg={step_deg!r} must be above 0, at most 180 degrees.")
-    try:
-        group = Rotation.create_group(symmetry)
-    except ValueError as error:
-        raise ValueError(f"symmetry={symmetry!r} is no point group: {error}.") from error
+    group = point_group(symmetry)
     n = int(np.ceil((_COVERING / np.radians(step_deg)) ** 3))
     s = np.arange(n) + 0.5
     inner, outer = np.sqrt(s / n), np.sqrt(1 - s / n)
@@ -66,3 +66,42 @@ def rotation_grid(step_deg: float, *, symmetry: str = "C1") -> Rotation:
     # Of those that look the same, the one with the smallest angle.
     angles = np.stack([(rotations * element).magnitude() for element in group])
     return rotations[angles[0] <= angles.min(axis=0) + 1e-12]
+
+
+def point_group(symmetry: str) -> Rotation:
+    """Return the rotations of a point group.
+
+    Parameters
+    ----------
+    symmetry : str
+        In Schoenflies notation, as RELION has it: C1, C2..., D2..., T, O or I, upper or lower case.
+        The main axis of C and D is z, and D has a twofold axis along x. T and I have twofold axes
+        along x, y and z, O fourfold ones; RELION's T has a threefold axis along z instead.
+
+    Returns
+    -------
+    rotations : scipy.spatial.transform.Rotation
+        A stack, among which is the identity.
+
+    Raises
+    ------
+    ValueError
+        If there is no such group.
+
+    See Also
+    --------
+    scipy.spatial.transform.Rotation.create_group : What it is made of.
+
+    Examples
+    --------
+    >>> from sksubtomo.geometry import point_group
+    >>> [len(point_group(name)) for name in ("C1", "D7", "T", "O", "I")]
+    [1, 14, 12, 24, 60]
+    """
+    name = symmetry.strip().upper() if isinstance(symmetry, str) else ""
+    if name not in ("T", "O", "I") and not re.fullmatch("[CD][1-9][0-9]{0,2}", name):
+        raise ValueError(
+            f"symmetry={reprlib.repr(symmetry)} is no point group; give one of C1, C2..., D2..., "
+            "T, O, I."
+        )
+    return Rotation.create_group(name)

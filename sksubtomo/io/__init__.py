@@ -13,7 +13,7 @@ from sksubtomo.io._shared_volumes import SharedVolumes
 from sksubtomo.io._stack import SubtomogramStack
 from sksubtomo.io._tomogram_map import read_tomogram_map
 from sksubtomo.io._volume import open_volume, read_volume, read_voxel_size
-from sksubtomo.io._write_particles import writable_table, write_particles
+from sksubtomo.io._write_particles import takes_poses, writable_table, write_particles
 
 __all__ = [
     "ParticleTable",
@@ -36,6 +36,7 @@ __all__ = [
     "relion_angle_columns",
     "relion_angles_deg",
     "relion_rotations",
+    "takes_poses",
     "tomogram_stem",
     "writable_table",
     "write_mrc",

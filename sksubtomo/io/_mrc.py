@@ -7,7 +7,7 @@ import gzip
 import math
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -45,6 +45,8 @@ _MORE = "the file goes on beyond what it says"
 _IMAGE_STACK = 0
 # Real numbers, in the types that mrcfile knows.
 _MODES = {mode: dtype_from_mode(mode) for mode in (0, 1, 2, 6, 12)}
+# The header has ten, of which mrcfile takes the first.
+_MOST_LABELS = 9
 _WRITABLE = (np.int8, np.int16, np.uint16, np.float16, np.float32)
 
 
@@ -326,8 +328,9 @@ def _unpack_rest(stream: Any) -> bool:
 def write_mrc(
     path: str | os.PathLike[str],
     data: ArrayLike,
-    voxel_size_angstrom: float | tuple[float, float, float],
+    voxel_size_angstrom: float | tuple[float, float, float] | None,
     *,
+    labels: Sequence[str] = (),
     overwrite: bool = False,
 ) -> None:
     """Write a volume to an MRC file, whole or not at all.
@@ -339,23 +342,34 @@ def write_mrc(
     data : array-like of shape (depth, height, width)
         Finite numbers, axes z, y, x. 64-bit floats become 32-bit, booleans 8-bit integers; other
         types that MRC knows stay.
-    voxel_size_angstrom : float or (float, float, float)
-        Edge of a voxel, or edges z, y, x.
+    voxel_size_angstrom : float, (float, float, float) or None
+        Edge of a voxel, or edges z, y, x. None leaves it open.
+    labels : sequence of str, default=()
+        Lines of text for the header, after the one of the library that writes it: at most nine, of
+        at most 80 ASCII characters.
     %(overwrite)s
     ValueError
-        If the data are not one volume of finite numbers, of a type that MRC knows, or the voxel
-        size is not positive.
+        If the data are not one volume of finite numbers, of a type that MRC knows, the voxel
+        size is not positive, or labels do not fit.
     """
     array = _writable(np.asarray(data))
-    sizes = np.broadcast_to(np.asarray(voxel_size_angstrom, dtype=float), 3)
-    if not (np.isfinite(sizes).all() and (sizes > 0).all()):
-        raise ValueError(f"voxel_size_angstrom={voxel_size_angstrom!r} must be positive.")
+    sizes = np.zeros(3)
+    if voxel_size_angstrom is not None:
+        sizes = np.broadcast_to(np.asarray(voxel_size_angstrom, dtype=float), 3)
+        if not (np.isfinite(sizes).all() and (sizes > 0).all()):
+            raise ValueError(f"voxel_size_angstrom={voxel_size_angstrom!r} must be positive.")
+    if len(labels) > _MOST_LABELS or not all(len(a) <= 80 and a.isascii() for a in labels):
+        raise ValueError(
+            f"labels must be at most {_MOST_LABELS} lines of at most 80 ASCII characters."
+        )
     with (
         atomic_path(path, overwrite=overwrite) as temporary,
         mrcfile.new(temporary, data=array) as file,
     ):
         file.set_volume()
         file.voxel_size = tuple(sizes[::-1])
+        for label in labels:
+            file.add_label(label)
 
 
 def _writable(array: NDArray) -> NDArray:

@@ -15,6 +15,7 @@ from sksubtomo.io._euler import relion_rotations
 from sksubtomo.io._frames import Frames, Given
 from sksubtomo.io._numbers import read_numbers
 from sksubtomo.io._pixels import Pixels, describe
+from sksubtomo.io._poses import FOUND_IN_VOXELS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,6 +41,8 @@ def shift_positions(
     given: Given,
 ) -> _Columns:
     """Move positions by the shifts in the table, where that is wanted.
+
+    Shifts that this package found are applied unless the caller says otherwise.
 
     RELION's rule is position = coordinate - A shift, where A is the inverse of the rotation of
     the axes by ``rlnTomoSubtomogramRot``, ``Tilt`` and ``Psi``.
@@ -67,7 +70,10 @@ def shift_positions(
     found = _find_shifts(path, table, block, dialect)
     if not found or given.shifts == "ignore":
         return positions
-    if given.shifts is None:
+    if given.shifts is None and FOUND_IN_VOXELS in table:
+        found_in = read_numbers(path, table, block, (FOUND_IN_VOXELS,))
+        voxels = np.where(np.isfinite(voxels), voxels, found_in)
+    elif given.shifts is None:
         present = [column for shift in found for column in shift.columns if column in table]
         raise FileFormatError(
             f"{path} shifts the particles' centers by {', '.join(present)}. Say what to do: "

@@ -14,11 +14,13 @@ from sksubtomo._utils._docs import documented
 from sksubtomo._utils._files import atomic_path
 from sksubtomo.io._classes import check_new_classes, class_column
 from sksubtomo.io._particle_table import ParticleTable
+from sksubtomo.io._poses import belongs_to, with_poses
 from sksubtomo.io._tables import check_writable, write_blocks
 from sksubtomo.io._written import written_table
 
 if TYPE_CHECKING:
     import pandas as pd
+    from scipy.spatial.transform import Rotation
 
 _CONFIDENCE = "rlnMaxValueProbDistribution"
 # RELION has a place for the largest only.
@@ -33,6 +35,9 @@ def write_particles(
     class_numbers: ArrayLike | None = None,
     probabilities: ArrayLike | None = None,
     probability_classes: ArrayLike | None = None,
+    rotations: Rotation | None = None,
+    shifts_angstrom: ArrayLike | None = None,
+    voxel_size_angstrom: float | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write particles with their classes, whole or not at all.
@@ -57,10 +62,20 @@ def write_particles(
         ``rlnMaxValueProbDistribution``.
     probability_classes : array-like of shape (n_classes,), optional
         Class number of each column of `probabilities`; by default, 1 to n_classes.
+    rotations : scipy.spatial.transform.Rotation, optional
+        Orientation of each particle, which takes the reference to the tomogram: for
+        ``rlnAngleRot``, ``Tilt`` and ``Psi``.
+    shifts_angstrom : array-like of shape (n_particles, 3), optional
+        With `rotations`: z, y, x from the coordinates that the file has to the centers of the
+        particles. ``rlnOriginXAngst`` and so on are minus this: RELION subtracts origins. They are
+        in the frame of ``rlnTomoSubtomogramRot``, ``Tilt`` and ``Psi`` if there are any.
+    voxel_size_angstrom : float, optional
+        With `rotations`: of the tomograms. It becomes ``sksubtomoVoxelSize``, by which
+        :func:`read_particles` knows that the shifts are to be applied.
     %(overwrite)s
     ValueError
-        If the numbers do not suit the particles, or the kind of file has no place for them or for
-        text among the particles.
+        If the numbers do not suit the particles, or the kind of file has no place for them, for
+        poses (:func:`takes_poses`) or for text among the particles.
     ImportError
         If pandas is not installed; it comes with ``pip install 'sksubtomo[data]'``.
     """
@@ -71,10 +86,47 @@ def write_particles(
         table = _with_probabilities(table, probabilities, probability_classes)
     elif probability_classes is not None:
         raise ValueError("probability_classes are of no use without probabilities.")
+    if rotations is not None:
+        blocks = {**particles.blocks, particles.block: table}
+        if not belongs_to(Path(path), blocks, table):
+            raise ValueError(f"{path} has no place for poses. Write a STAR file of RELION.")
+        if shifts_angstrom is None or voxel_size_angstrom is None:
+            raise ValueError("rotations need shifts_angstrom and voxel_size_angstrom.")
+        table = with_poses(
+            Path(path), table, particles.block, rotations, shifts_angstrom, voxel_size_angstrom
+        )
+    elif shifts_angstrom is not None or voxel_size_angstrom is not None:
+        raise ValueError("shifts_angstrom and voxel_size_angstrom are of no use without rotations.")
     blocks = {**particles.blocks, particles.block: table}
     check_writable(Path(path), blocks, table)
     with atomic_path(path, overwrite=overwrite) as temporary:
         write_blocks(blocks, temporary)
+
+
+def takes_poses(path: str | os.PathLike[str], particles: ParticleTable) -> bool:
+    """Tell whether a file of particles has a place for poses: orientations and shifts of RELION.
+
+    Parameters
+    ----------
+    path : path-like
+        The file to be written.
+    particles : ParticleTable
+        The particles.
+
+    Returns
+    -------
+    takes : bool
+        True of STAR and CSV files with coordinates of RELION; those of tables of Dynamo and others
+        become such when they are written as STAR. False of tables of M, STOPGAP and others, whose
+        own angles would contradict RELION's.
+
+    Raises
+    ------
+    ValueError
+        If the particles cannot be written to such a file.
+    """
+    table = writable_table(Path(path), particles)
+    return belongs_to(Path(path), {**particles.blocks, particles.block: table}, table)
 
 
 def writable_table(path: Path, particles: ParticleTable) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
-from sksubtomo.geometry import rotation_grid
+from sksubtomo.geometry import point_group, rotation_grid
 from sksubtomo.picking._binning import bin_template, bin_tomogram
 from sksubtomo.picking._correlation import (
     ball_mask,
@@ -243,7 +243,7 @@ def _orientations_around(
 ) -> list[NDArray[np.intp]]:
     """Return which orientations of a finer grid are within a step of the best ones, ascending."""
     coarse, fine = search.rotations(level), search.rotations(finer)
-    group = Rotation.create_group(search.symmetry)
+    group = point_group(search.symmetry)
     alike = np.concatenate([(fine * element).as_quat() for element in group])
     tree = cKDTree(np.concatenate([alike, -alike]))
     chord = 2 * math.sin(math.radians(level.step_deg) / 4)

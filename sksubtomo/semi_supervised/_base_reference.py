@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 from scipy.special import log_softmax, logsumexp, softmax
 from sklearn.base import BaseEstimator
 from sklearn.utils import Bunch
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sksubtomo._torch import holding_precision, resolve_device
 from sksubtomo._utils._allocator import keeping_freed_memory
@@ -30,6 +30,7 @@ from sksubtomo.alignment import (
     log_spectrum_ratio,
     refine_poses,
 )
+from sksubtomo.semi_supervised._class_averages import average_in_poses
 
 
 @documented
@@ -170,26 +171,108 @@ class BaseReferenceClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
             :class:`scipy.spatial.transform.Rotation`, and ``shifts`` (n_samples, 3), z, y, x in
             voxels, the most likely ones: by both,
             :func:`~sksubtomo.geometry.rotate_volume` takes the reference to the volume.
+            ``references`` (n_samples,), which row of ``references_`` that is, and
+            ``probabilities`` (n_samples, n_classes), as :meth:`predict_proba` gives them.
         """
-        coefficients, poses = self._coefficients(X), self._finest
+        refuse_scoring_unlabeled()
+        coefficients = self._coefficients(X)
         result = self._compare(coefficients)
         scores = class_evidence(result.log_evidence, self._owner).double().numpy()
-        targets = (scores + self.class_log_prior_).argmax(axis=1)
-        own = self._owner.numpy() == targets[:, np.newaxis]
+        scores += self.class_log_prior_
+        own = self._owner.numpy() == scores.argmax(axis=1)[:, np.newaxis]
         reference = np.where(own, result.log_evidence.numpy(), -np.inf).argmax(axis=1)
-        pose = result.best.numpy()[np.arange(len(reference)), reference]
-        shift, rotation = np.divmod(pose, len(poses.rotations))
-        rotations = Rotation.from_quat(poses.rotations.as_quat()[rotation])
-        shifts = poses.shifts[shift]
-        if refine and isinstance(poses, PoseGrid):
-            scale = math.sqrt(self.noise_power_.max())
-            rotations, shifts = refine_poses(
-                poses,
-                coefficients / scale,
-                poses.from_references(self.references_ / np.float32(scale)),
-                reference,
-                torch.from_numpy(self.noise_power_ / scale**2).float(),
-                rotations,
-                shifts,
-            )
-        return Bunch(labels=self.classes_[targets], rotations=rotations, shifts=shifts)
+        poses = self._poses_of(reference, result.best.numpy()[np.arange(len(reference)), reference])
+        if refine:
+            poses = self._refined(coefficients, poses)
+        return Bunch(**poses, probabilities=softmax(scores, axis=1))
+
+    def _poses_of(self, reference: NDArray[np.intp], pose: NDArray[np.int64]) -> Bunch:
+        """Return poses of the grid, which shift first, of volumes and their references."""
+        shift, rotation = np.divmod(pose, len(self._finest.rotations))
+        return Bunch(
+            labels=self.reference_classes_[reference],
+            references=reference,
+            rotations=Rotation.from_quat(self._finest.rotations.as_quat()[rotation]),
+            shifts=self._finest.shifts[shift],
+        )
+
+    def _refined(self, coefficients: torch.Tensor, poses: Bunch) -> Bunch:
+        """Return poses after a local search; lines, which cannot be turned, keep theirs."""
+        if not isinstance(self._finest, PoseGrid):
+            return poses
+        scale = math.sqrt(self.noise_power_.max())
+        rotations, shifts = refine_poses(
+            self._finest,
+            coefficients / scale,
+            self._finest.from_references(self.references_ / np.float32(scale)),
+            poses.references,
+            torch.from_numpy(self.noise_power_ / scale**2).float(),
+            poses.rotations,
+            poses.shifts,
+        )
+        return Bunch(**{**poses, "rotations": rotations, "shifts": shifts})
+
+    def class_averages(self, X, poses=None, *, refine=True, voxel_size_angstrom=None):
+        """Average volumes by reference, in their poses, and measure the resolution by halves.
+
+        Averages have all frequencies of the volumes, ``references_`` those only that were compared.
+        Each volume counts in the most likely pose of the most likely reference; a frequency is
+        divided by the number of volumes that measured it. Averages are not filtered: for a look at
+        them, apply a low-pass at their resolution. A sphere with a soft edge masks them.
+
+        Every second volume of a reference is in the one half, the others in the other one. Both
+        halves were aligned to one reference, to which both contributed: this is *not* a
+        "gold-standard" Fourier shell correlation, for which halves are refined independently. Up
+        to the frequencies that :meth:`fit` compared (``stages``), noise that was aligned to the
+        reference correlates, too, so that the correlation is too high there, most of all of few
+        volumes and at low signal-to-noise ratios. Beyond, only precise poses make halves correlate.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, d, d, d)
+            Volumes of the shape that the estimator was fitted on; read block by block.
+        poses : Bunch, optional
+            Of these volumes, as from :meth:`align`, or ``poses_`` for those of :meth:`fit`, which
+            saves the search.
+        refine : bool, default=True
+            Whether to improve poses by a local search first.
+        voxel_size_angstrom : float, optional
+            Edge of a voxel. Without it, ``frequency`` is in cycles a voxel and ``resolution`` in
+            voxels.
+
+        Returns
+        -------
+        averages : Bunch
+            ``averages`` (n_references, d, d, d), in the order of ``references_`` and in the units
+            and the contrast of `X`; ``half_maps`` (2, n_references, d, d, d); ``n_volumes``
+            (n_references,), how many are in each average; ``frequency`` (n_shells,) and ``fsc``
+            (n_references, n_shells), see :func:`~sksubtomo.fourier.fourier_shell_correlation`;
+            ``resolution`` (n_references,) at 0.143, infinite where there is none; and ``poses``.
+
+        Raises
+        ------
+        ValueError
+            If volumes are lines, which have no poses, or there is not one pose for each.
+
+        References
+        ----------
+        Scheres & Chen, "Prevention of overfitting in cryo-EM structure determination", Nature
+        Methods 9, 2012.
+        """
+        check_is_fitted(self, "references_")
+        volumes = check_volumes(self, X, reset=False)
+        if not isinstance(self._finest, PoseGrid):
+            raise ValueError("Rows that are no volumes have no poses. Set volume_shape.")
+        if poses is None:
+            poses = self.align(X, refine=refine)
+        elif refine:
+            check_consistent_length(volumes, poses.references)
+            poses = self._refined(all_coefficients(self._finest, volumes), poses)
+        averages = average_in_poses(
+            volumes,
+            poses,
+            n_references=len(self.references_),
+            tilt_range_deg=self.tilt_range_deg,
+            voxel_size_angstrom=voxel_size_angstrom,
+        )
+        return Bunch(**averages, poses=poses)

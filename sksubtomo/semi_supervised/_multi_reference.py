@@ -25,15 +25,17 @@ from sksubtomo._utils._volumes import check_volumes, unchanged_on_error
 from sksubtomo.alignment import (
     LabelCheck,
     MultiReferenceEM,
+    PoseGrid,
     Poses,
     Stage,
     all_coefficients,
     check_class_prior,
     check_cubes,
     check_stages,
+    check_symmetry,
+    final_poses,
     frozen_iterations,
     initialized_em,
-    likelier_geometry,
     measure_noise,
     stage_poses,
 )
@@ -41,14 +43,13 @@ from sksubtomo.fourier import check_tilt_range
 from sksubtomo.semi_supervised._base_reference import BaseReferenceClassifier
 from sksubtomo.semi_supervised._reference_checks import (
     best_initialization,
+    check_imaging,
     fit_initial_proba,
+    fit_progress,
+    reporter,
     score_moments,
-    warn_of_geometry,
     warn_of_labels,
 )
-
-# Labeled volumes whose power spectrum is looked at.
-_MOST_IMAGED = 100
 
 
 class MultiReferenceClassifier(BaseReferenceClassifier):
@@ -103,6 +104,9 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         count the more, the less references agree with labels left out of them. "uniform" is for
         classes that are equally frequent, "labels" for labels that were drawn at random. None is
         no constraint.
+    symmetry : str or dict, default="C1"
+        :func:`~sksubtomo.geometry.point_group` of all classes, such as "D7", or a dict of class to
+        point group. References are averages over it, in the frame of its axes.
     classes : array-like of shape (n_classes,), optional
         All classes. By default those that occur in `y`. A class without a label begins as
         an unlabeled volume drawn at random or, with `estimator`, its most probable one.
@@ -116,7 +120,7 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         Draws the labeled volumes that references begin with, and those held back. The same integer
         gives the same bits on a CPU with the same number of threads.
     verbose : int, default=0
-        Whether to print a line every iteration.
+        Whether to show progress: a bar on a terminal, elsewhere a line about every minute.
 
     Attributes
     ----------
@@ -138,6 +142,8 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         60; NaN where no class has another volume. Near 1 for a good fit. A fit below 0.95 warns.
     transduction_ : ndarray of shape (n_samples,)
         Labels of all volumes of :meth:`fit`: those given, else the most probable.
+    poses_ : Bunch
+        Most likely pose of the grid of each volume of :meth:`fit`, see :meth:`align`.
     log_likelihood_ : float
         Of a volume on average, relative to noise alone, of the initialization that was kept.
     history_ : list of dict
@@ -201,6 +207,7 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         "class_perplexity": [NumberInterval(Real, 1, None, closed="left"), None],
         "noise": [StrOptions({"white", "shells"})],
         "class_prior": [StrOptions({"estimated", "uniform", "labels"}), "array-like", None],
+        "symmetry": [str, dict],
         "classes": ["array-like", None],
         "volume_shape": [None, NumberInterval(Integral, 1, None, closed="left"), "array-like"],
         "device": [str],
@@ -222,6 +229,7 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         class_perplexity=None,
         noise="white",
         class_prior="estimated",
+        symmetry="C1",
         classes=None,
         volume_shape=None,
         device="auto",
@@ -239,6 +247,7 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         self.class_perplexity = class_perplexity
         self.noise = noise
         self.class_prior = class_prior
+        self.symmetry = symmetry
         self.classes = classes
         self.volume_shape = volume_shape
         self.device = device
@@ -291,8 +300,9 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         check_cubes(type(self).__name__, self.volume_shape_)
         targets, classes = self._encode(y, len(volumes))
         prior = check_class_prior(self.class_prior, targets, classes)
+        groups = check_symmetry(self.symmetry, classes)
         rng = check_random_state(self.random_state)
-        self._check_imaging(volumes, targets)
+        check_imaging(volumes, targets, self.tilt_range_deg)
         poses = [self._poses(stage, stages) for stage in stages]
         coefficients = all_coefficients(poses[-1], volumes)
         # float64: a float32 cannot hold the square of a large unit.
@@ -313,12 +323,17 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
             initial_proba=initial_proba,
             prior=prior,
             n_frozen=frozen_iterations(self.n_frozen_iter, stages, targets, len(classes)),
+            groups=groups if isinstance(poses[-1], PoseGrid) else None,
             device=device,
             **self._settings(targets, len(classes)),
         )
         n_init = self.n_init if (targets < 0).any() else 1
-        with keeping_freed_memory(), holding_precision("float32", device):
-            em, check = best_initialization(initialize, n_init)
+        with (
+            keeping_freed_memory(),
+            holding_precision("float32", device),
+            fit_progress(stages, n_init, shown=bool(self.verbose)) as bar,
+        ):
+            em, check = best_initialization(partial(initialize, report=reporter(bar)), n_init)
         self.estimator_, self.classes_ = estimator, classes
         self._record(em, scale)
         self._record_check(check, targets)
@@ -328,12 +343,10 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         """Return parameters of the EM that do not need the volumes."""
         estimated = isinstance(self.class_prior, str) and self.class_prior == "estimated"
         n_labels = np.bincount(targets[targets >= 0], minlength=n_classes)
-        perplexity = self.class_perplexity
         return {
             "n_references": int(self.n_references),
             "pseudo_counts": np.maximum(n_labels, 0.5) if estimated else None,
-            "perplexity": n_classes ** (2 / 3) if perplexity is None else float(perplexity),
-            "report": self._report,
+            "perplexity": float(self.class_perplexity or n_classes ** (2 / 3)),
         }
 
     def _encode(self, y: Any, n_samples: int) -> tuple[NDArray[np.int64], NDArray]:
@@ -366,16 +379,6 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
             router.add(estimator=self.estimator, method_mapping=same_methods(["fit"]))
         return router
 
-    def _report(self, entry: dict[str, Any]) -> None:
-        if self.verbose:
-            print(", ".join(f"{name} {value:.4g}" for name, value in entry.items()))  # noqa: T201
-
-    def _check_imaging(self, volumes: Any, targets: NDArray[np.int64]) -> None:
-        if self.volume_shape_[:2] == (1, 1):
-            return
-        rows = np.flatnonzero(targets >= 0)[:_MOST_IMAGED]
-        warn_of_geometry(*likelier_geometry(np.asarray(volumes[rows]), self.tilt_range_deg))
-
     def _record(self, em: MultiReferenceEM, scale: float) -> None:
         self._finest = em.stages[-1][0]
         self.references_ = self._finest.to_references(em.maps) * np.float32(scale)
@@ -384,13 +387,12 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         self.noise_power_ = em.noise.numpy().astype(np.float64) * scale**2
         self.class_log_prior_ = em.log_prior().double().numpy()
         self.transduction_ = self.classes_[em.labels.numpy()]
+        self.poses_ = self._poses_of(*final_poses(em))
         self.log_likelihood_ = em.log_likelihood
-        self.history_ = em.history
-        self.n_iter_ = len(em.history)
+        self.history_, self.n_iter_ = em.history, len(em.history)
         scores = self._raw_scores(em.evidence, em.coefficients, em.noise)
-        self._score_location, self._score_scale = score_moments(
-            scores, em.labels.numpy(), em.n_classes
-        )
+        moments = score_moments(scores, em.labels.numpy(), em.n_classes)
+        self._score_location, self._score_scale = moments
 
     def _record_check(self, check: LabelCheck, targets: NDArray[np.int64]) -> None:
         agrees = check.predicted == targets[check.rows]

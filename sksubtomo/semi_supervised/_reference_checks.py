@@ -13,11 +13,21 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from sksubtomo._utils._labels import is_text
-from sksubtomo.alignment import LabelCheck, MultiReferenceEM, TiltGeometry, leave_one_out
+from sksubtomo._utils._progress import Progress
+from sksubtomo.alignment import (
+    LabelCheck,
+    MultiReferenceEM,
+    Stage,
+    TiltGeometry,
+    leave_one_out,
+    likelier_geometry,
+)
 from sksubtomo.exceptions import ImagingWarning, LabelAgreementWarning
 
 # Agreement with the labels below which a fit is doubtful.
 _LEAST_AGREEMENT = 0.95
+# Labeled volumes whose power spectrum is looked at.
+_MOST_IMAGED = 100
 # Rows that a message names.
 _MOST_NAMED = 10
 # A class with fewer volumes has median and spread of all; so many count for it in any case.
@@ -82,6 +92,14 @@ def score_moments(
 
 def _spread(deviations: NDArray[np.float64]) -> float:
     return float(_DEVIATION * np.median(np.abs(deviations)))
+
+
+def check_imaging(volumes: Any, targets: NDArray[np.int64], tilt_range_deg: Any) -> None:
+    """Warn if labeled volumes were imaged in another way than is stated; lines have none."""
+    if volumes.shape[1:3] == (1, 1):
+        return
+    rows = np.flatnonzero(targets >= 0)[:_MOST_IMAGED]
+    warn_of_geometry(*likelier_geometry(np.asarray(volumes[rows]), tilt_range_deg))
 
 
 def warn_of_geometry(stated: TiltGeometry, likelier: TiltGeometry | None) -> None:
@@ -169,3 +187,22 @@ def fit_quality(em: MultiReferenceEM, check: LabelCheck) -> tuple[float, float]:
     """
     agrees = em.known.argmax(dim=1).numpy()[check.rows] == check.predicted
     return float(agrees.mean()) if len(agrees) else 0.0, em.log_likelihood
+
+
+def fit_progress(stages: list[Stage], n_init: int, *, shown: bool) -> Progress:
+    """Return the bar of a fit."""
+    n_iter = n_init * sum(n for *_, n in stages)
+    return Progress("Fitting references", n_iter, "iteration", shown=shown)
+
+
+def reporter(bar: Progress) -> Callable[[dict[str, Any]], None]:
+    """Return a function that shows an entry of the history as the next step of a bar."""
+
+    def report(entry: dict[str, Any]) -> None:
+        figures = {
+            "log-likelihood": f"{entry['log_likelihood']:.4g}",
+            "changed": f"{100 * entry['changed']:.2g} %",
+        }
+        bar.update(1, figures)
+
+    return report

@@ -1,6 +1,8 @@
+from pathlib import Path
+
 import pytest
 
-from sksubtomo._utils._files import atomic_path
+from sksubtomo._utils._files import atomic_folder, atomic_path
 
 
 def test_file_appears_whole(tmp_path):
@@ -36,3 +38,44 @@ def test_refusals(tmp_path):
         atomic_path(tmp_path / "none" / "a.txt", overwrite=False),
     ):
         pass
+
+
+def test_a_folder_is_replaced_as_a_whole_or_stays(tmp_path):
+    folder = tmp_path / "made"
+    folder.mkdir()
+    (folder / "old").touch()
+    with pytest.raises(FileExistsError), atomic_folder(folder):
+        pass
+
+    def stop_in_the_middle():
+        with atomic_folder(folder, overwrite=True) as new:
+            (new / "half").touch()
+            raise ValueError("stop")
+
+    with pytest.raises(ValueError, match="stop"):
+        stop_in_the_middle()
+    assert [path.name for path in folder.iterdir()] == ["old"]
+    with atomic_folder(folder, overwrite=True) as new:
+        (new / "whole").touch()
+        assert (folder / "old").exists()
+    assert [path.name for path in folder.iterdir()] == ["whole"]
+    assert [path.name for path in tmp_path.iterdir()] == ["made"]
+
+
+def test_a_folder_that_cannot_be_replaced_comes_back(tmp_path, monkeypatch):
+    folder = tmp_path / "made"
+    folder.mkdir()
+    (folder / "old").touch()
+    replace, calls = Path.replace, []
+
+    def fail_second(self, target):
+        calls.append(self)
+        if len(calls) == 2:
+            raise OSError("disk full")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", fail_second)
+    with pytest.raises(OSError, match="disk full"), atomic_folder(folder, overwrite=True) as new:
+        (new / "whole").touch()
+    assert [path.name for path in folder.iterdir()] == ["old"]
+    assert [path.name for path in tmp_path.iterdir()] == ["made"]

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from sksubtomo.cli import main
-from sksubtomo.cli._methods import LEAST_LABELS_TO_STOP_BY, METHODS
+from sksubtomo.cli._method_options import check_method_options, choose_method, parse_symmetry
+from sksubtomo.cli._methods import LEAST_LABELS_TO_STOP_BY, METHODS, make_classifier
 from sksubtomo.cli._model import load_model
 from sksubtomo.io import read_particles, write_particles
 
@@ -88,3 +89,116 @@ def test_predict_tells_of_a_share_that_is_nearly_all(project, arguments, capsys)
     ]
     assert main(command) == 0
     assert "100 % of the classified particles are of the classes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "method", "reason"),
+    [
+        ([], "references", "it needs the fewest labels; there are 36 labels of 2 classes"),
+        (["--epochs", "3"], "joint", "--epochs is for networks"),
+        (["--epochs", "3", "--equal-weights"], "joint", "--epochs, --equal-weights are for"),
+        (["--augmentation", "rotations"], "supervised", "--augmentation is for networks"),
+        (["--preset", "paper"], "joint", "--preset paper is the autoencoding classifier's"),
+        (["--box-size", "6"], "supervised", "boxes of 6 voxels are too small"),
+        (["--box-size", "6", "--symmetry", "C2"], "references", "fewest labels"),
+    ],
+)
+def test_the_method_by_default_is_told_with_its_reason(arguments, given, method, reason, capsys):
+    assert main([*arguments, *given, "--dry-run"]) == 0
+    said = capsys.readouterr().err
+    assert f"INFO: Method {method}: " in said
+    assert reason in said
+
+
+def options(*given):
+    from sksubtomo.cli._main import _parser
+
+    needed = ["fit", "--particles", "a.star", "--box-size", "24", "--output", "a.joblib"]
+    return _parser().parse_args([*needed, *given])
+
+
+def test_many_comparisons_are_for_a_network_if_labels_do():
+    for labels, method in (([150, 150], "supervised"), ([5, 5], "references")):
+        chosen = options()
+        choose_method(chosen, 600_000, np.array(labels))
+        assert chosen.method == method
+
+
+@pytest.mark.parametrize(
+    ("given", "n_labels", "expected"),
+    [
+        ([], 36, {"network": "resnet", "max_epochs": 10, "batch_size": 32, "learning_rate": 4e-3}),
+        ([], 200, {"network": "liu2019", "max_epochs": 100, "augmentation": "none"}),
+        (["--epochs", "7"], 36, {"network": "liu2019", "max_epochs": 7, "learning_rate": 1e-4}),
+        (["--preset", "few-labels", "--epochs", "7"], 36, {"network": "resnet", "max_epochs": 7}),
+        (["--preset", "few-labels"], 5000, {"network": "resnet", "early_stopping": True}),
+        (["--preset", "paper"], 36, {"network": "liu2019", "early_stopping": False}),
+        (["--equal-weights"], 36, {"class_weight": None, "network": "resnet"}),
+    ],
+)
+def test_presets_of_networks(given, n_labels, expected):
+    classifier = make_classifier(options("--method", "supervised", "--quiet", *given), n_labels)
+    found = classifier[-1].get_params(deep=False)
+    assert {name: found[name] for name in expected} == expected
+    assert len(classifier) == (3 if expected["network"] == "resnet" else 2)
+    views = found["augmentation"]
+    assert (views != "none") == (expected["network"] == "resnet")
+
+
+def test_presets_of_the_others():
+    joint = make_classifier(options("--method", "joint", "--quiet"), 36)[-1]
+    assert (joint.network, joint.max_epochs, joint.batch_size) == ("liu2019", 20, 16)
+    many = make_classifier(options("--method", "references", "--preset", "few-labels"), 36)[-1]
+    assert (many.n_init, many.symmetry) == (3, "C1")
+
+
+@pytest.mark.parametrize(
+    ("given", "tilts"),
+    [
+        (["--method", "supervised", "--augmentation", "rotations", "--tilt-range", "50"], 50.0),
+        (["--method", "fix-match", "--tilt-range", "50", "--epochs", "2"], 50.0),
+        (["--method", "supervised", "--preset", "few-labels", "--tilt-range", "50"], 50.0),
+        (["--method", "supervised", "--augmentation", "rotations"], 60.0),
+    ],
+)
+def test_views_have_the_tilts_that_are_given(given, tilts):
+    chosen = options(*given, "--quiet")
+    check_method_options(chosen)
+    views = make_classifier(chosen, 300)[-1].augmentation
+    assert (views.tilt_range_deg, views.n_test_rotations) == (tilts, 8)
+
+
+def test_no_views_where_none_are_wanted():
+    for method in ("fix-match", "supervised"):
+        chosen = options("--method", method, "--augmentation", "none", "--quiet")
+        assert make_classifier(chosen, 36)[-1].augmentation == "none"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [([], "C1"), (["d7"], "d7"), (["1=D7", "2=C1"], {1: "D7", 2: "C1"}), (["2=O"], {2: "O"})],
+)
+def test_symmetry_of_all_classes_or_of_each(given, expected):
+    chosen = options(*(["--symmetry", *given] if given else []))
+    assert parse_symmetry(chosen) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--symmetry", "X7"], "'X7' is no point group"),
+        (["--symmetry", "C2", "C3"], "give one point group for all classes, or one for each"),
+        (["--symmetry", "1=C2", "1=C3"], "names a class twice"),
+        (["--symmetry", "9=C2"], "names classes \\[9\\]; labels are of \\[1, 2\\]"),
+        (["--symmetry", "C2", "--method", "joint"], "joint has no use for --symmetry"),
+        (["--symmetry", "C2", "--epochs", "3"], "--epochs is for networks, --symmetry for"),
+        (["--preset", "paper", "--method", "references"], "no use for --preset paper"),
+        (["--averages", "here", "--method", "joint"], "only models of --method references"),
+    ],
+)
+def test_options_that_contradict_are_refused(project, arguments, given, message, capsys):
+    import re
+
+    assert main([*arguments, *given]) == 1
+    assert re.search(message, capsys.readouterr().err)
+    assert not (project / "model.joblib").exists()

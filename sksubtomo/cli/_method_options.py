@@ -1,0 +1,214 @@
+"""Options of the methods of ``fit``: which there are, what suits what, and defaults."""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sksubtomo._utils._messages import plural
+from sksubtomo.cli._methods import (
+    LEAST_LABELS_TO_STOP_BY,
+    METHODS,
+    OF_NETWORKS,
+    PRESETS,
+    RECONSTRUCTING,
+    VIEWS_BY_DEFAULT,
+)
+from sksubtomo.cli._options import logger, positive_float, positive_int
+
+_OF_REFERENCES = ("symmetry",)
+_AUGMENTATIONS = ("none", "rotations")
+# Beyond so many particles times classes, references take hours.
+_MOST_COMPARISONS = 1_000_000
+# Smaller boxes show nothing that is worth turning.
+_LEAST_BOX = 8
+
+
+def add_methods(group: argparse._ActionsContainer) -> None:
+    """Add the options of methods."""
+    group.add_argument(
+        "--method",
+        choices=METHODS,
+        help="references: one map a class in all orientations, the best with few labels of rigid "
+        "complexes; the others train networks. By default, what suits the particles and the "
+        "other options, which is told with its reason",
+    )
+    group.add_argument(
+        "--preset",
+        choices=PRESETS,
+        help="settings that go together. few-labels: of networks, a ResNet on rotated views with a "
+        "one-cycle schedule (joint, fine-tuned, vae: a short schedule); of references, the best of "
+        "three initializations. paper: networks as published. Default: few-labels for networks "
+        f"with fewer than {LEAST_LABELS_TO_STOP_BY} labels where no schedule is given, else paper",
+    )
+    group.add_argument(
+        "--augmentation",
+        choices=_AUGMENTATIONS,
+        help="of networks: rotations lets them learn from rotated views, whose missing wedge is "
+        "cut afterwards; by default, what method and preset say",
+    )
+    group.add_argument(
+        "--tilt-range",
+        type=positive_float,
+        metavar="DEG",
+        help="of references and augmentation: tilts went from minus to plus this; default: 60",
+    )
+    group.add_argument(
+        "--symmetry",
+        nargs="+",
+        metavar="[CLASS=]GROUP",
+        help="of references: point group of all classes or, as 1=D7, of one, the main axis along "
+        "z: C1, Cn, Dn, T, O, I; default: C1",
+    )
+    group.add_argument("--epochs", type=positive_int, help="of networks; default: by the preset")
+    group.add_argument(
+        "--learning-rate", type=positive_float, help="of networks; default: by the preset"
+    )
+    group.add_argument(
+        "--batch-size", type=positive_int, help="of networks; default: by the preset"
+    )
+    group.add_argument(
+        "--no-early-stopping",
+        action="store_true",
+        default=None,
+        help="train networks for all epochs, on all labels, as is done with fewer than "
+        f"{LEAST_LABELS_TO_STOP_BY} labels; without it, a tenth of more labels is held out",
+    )
+    group.add_argument(
+        "--equal-weights",
+        action="store_true",
+        default=None,
+        help="of networks: let labels count the same; without it, classes do",
+    )
+
+
+def _given(options: argparse.Namespace, names: tuple[str, ...]) -> list[str]:
+    return ["--" + name.replace("_", "-") for name in names if getattr(options, name) is not None]
+
+
+def _be(options: list[str]) -> str:
+    return "is" if len(options) == 1 else "are"
+
+
+def check_method_options(options: argparse.Namespace) -> None:
+    """Refuse options that the method has no use for, before anything is read.
+
+    Raises
+    ------
+    ValueError
+        If there are any, or values are out of range.
+    """
+    of_networks = _given(options, (*OF_NETWORKS, "augmentation"))
+    of_references = _given(options, _OF_REFERENCES)
+    method = options.method
+    if method == "references":
+        unused = of_networks
+        if options.preset == "paper":
+            unused = [*unused, "--preset paper"]
+    elif method is not None:
+        unused = of_references
+        if options.tilt_range is not None and not _has_views(options):
+            unused = [*unused, "--tilt-range"]
+    else:
+        unused = []
+        if of_networks and of_references:
+            raise ValueError(
+                f"{', '.join(of_networks)} {_be(of_networks)} for networks, "
+                f"{', '.join(of_references)} for references. Leave out one, or give --method."
+            )
+    if unused:
+        raise ValueError(f"--method {method} has no use for {', '.join(unused)}; leave it out.")
+    if options.tilt_range is not None and options.tilt_range > 90:
+        raise ValueError(f"--tilt-range {options.tilt_range:g} must be at most 90 degrees.")
+    parse_symmetry(options)
+
+
+def _has_views(options: argparse.Namespace) -> bool:
+    """Tell whether a network is to learn from views, as far as is said."""
+    if options.augmentation is not None:
+        return options.augmentation != "none"
+    by_preset = options.preset == "few-labels" and options.method not in RECONSTRUCTING
+    return options.method in VIEWS_BY_DEFAULT or by_preset
+
+
+def parse_symmetry(options: argparse.Namespace) -> str | dict[int, str]:
+    """Return the point group of all classes, or that of each class that is named.
+
+    Raises
+    ------
+    ValueError
+        If a group is unknown, or a class is named twice or not by a number.
+    """
+    from sksubtomo.geometry import point_group
+
+    given = options.symmetry or ["C1"]
+    pairs = [text.rpartition("=") for text in given]
+    for _, _, group in pairs:
+        point_group(group)
+    if len(given) == 1 and not pairs[0][1]:
+        return given[0]
+    odd = [text for text, (number, *_) in zip(given, pairs, strict=True) if not number.isdecimal()]
+    if odd:
+        raise ValueError(
+            f"--symmetry {odd[0]}: give one point group for all classes, or one for each as "
+            "1=D7 2=C1."
+        )
+    numbers = [int(number) for number, *_ in pairs]
+    if len(set(numbers)) < len(numbers):
+        raise ValueError(f"--symmetry names a class twice: {' '.join(given)}.")
+    return dict(zip(numbers, (group for *_, group in pairs), strict=True))
+
+
+def check_classes(options: argparse.Namespace, classes: NDArray) -> None:
+    """Check that symmetries are of classes that there are.
+
+    Raises
+    ------
+    ValueError
+        If one is of another.
+    """
+    symmetry = parse_symmetry(options)
+    unknown = [] if isinstance(symmetry, str) else sorted(set(symmetry) - set(classes.tolist()))
+    if unknown:
+        raise ValueError(f"--symmetry names classes {unknown}; labels are of {classes.tolist()}.")
+
+
+def choose_method(options: argparse.Namespace, n_particles: int, counts: NDArray[np.int64]) -> None:
+    """Set the method where it is not given, by what there is, and say why.
+
+    Parameters
+    ----------
+    options : Namespace
+        Gets the ``method``.
+    n_particles : int
+        How many boxes there are, labeled or not.
+    counts : ndarray of shape (n_classes,)
+        Labels of each class.
+    """
+    if options.method is not None:
+        return
+    n_labels, n_classes = int(counts.sum()), len(counts)
+    labels = f"{plural(n_labels, 'label')} of {plural(n_classes, 'class', 'classes')}"
+    of_networks = _given(options, (*OF_NETWORKS, "augmentation"))
+    if of_networks:
+        method, reason = "joint", f"{', '.join(of_networks)} {_be(of_networks)} for networks"
+        if options.augmentation == "rotations" or options.tilt_range is not None:
+            method = "supervised"
+    elif options.preset == "paper":
+        method, reason = "joint", "--preset paper is the autoencoding classifier's"
+    elif options.box_size < _LEAST_BOX and not options.symmetry:
+        method = "supervised"
+        reason = f"boxes of {options.box_size} voxels are too small to tell orientations"
+    elif n_particles * n_classes > _MOST_COMPARISONS and n_labels >= LEAST_LABELS_TO_STOP_BY:
+        method = "supervised"
+        reason = (
+            f"{n_particles} boxes and {plural(n_classes, 'class', 'classes')} would take "
+            f"references hours, and {labels} do for a network"
+        )
+    else:
+        method = "references"
+        reason = f"of rigid complexes, it needs the fewest labels; there are {labels}"
+    options.method = method
+    logger.info("Method %s: %s. Others are chosen by --method.", method, reason)
