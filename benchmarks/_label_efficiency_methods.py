@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clo
 from sklearn.pipeline import make_pipeline
 from sklearn.semi_supervised import LabelSpreading
 
+from sksubtomo.alignment import Annealing
 from sksubtomo.augmentation import WedgeAwareRotations
 from sksubtomo.decomposition import ContrastiveEncoder
 from sksubtomo.neural_network import CNNClassifier
@@ -80,7 +81,9 @@ def seeded(seed):
 
 def not_annealed(seed):
     """References that believe the evidence of classes at once."""
-    references = MultiReferenceClassifier(class_perplexity=1.0, random_state=seed)
+    references = MultiReferenceClassifier(
+        annealing=Annealing(class_perplexity=1.0), random_state=seed
+    )
     return make_pipeline(VolumeNormalizer(), references)
 
 

@@ -48,11 +48,19 @@ def exported_estimators():
                 is_estimator = inspect.isclass(item) and issubclass(item, BaseEstimator)
                 # The net is what estimators are made of.
                 if is_estimator and hasattr(item, "fit") and item is not VolumeNet:
-                    yield name
+                    yield item
 
 
 def test_table_is_complete():
-    assert set(exported_estimators()) == set(ESTIMATORS) | META_ESTIMATORS
+    names = {item.__name__ for item in exported_estimators()}
+    assert names == set(ESTIMATORS) | META_ESTIMATORS
+
+
+def test_constructors_are_short_and_without_mappings():
+    for item in exported_estimators():
+        given = inspect.signature(item).parameters.values()
+        assert len(given) <= 16, item
+        assert not [one.name for one in given if isinstance(one.default, dict)], item
 
 
 #: Others share their base and their checks, and take most of the time of this file.

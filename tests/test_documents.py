@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import os
 import pkgutil
 import re
 import subprocess
@@ -10,8 +11,11 @@ from pathlib import Path
 
 import pytest
 from estimators import INTERNAL
+from sklearn.utils import Bunch
 
 import sksubtomo
+from sksubtomo.io import read_particles
+from sksubtomo.picking import evaluate_picks
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -26,9 +30,10 @@ def test_examples_of_the_guide_run(page):
 
 
 @pytest.mark.slow
-def test_examples_of_the_readme_run(capsys):
+def test_examples_of_the_readme_run(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     codes = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert len(codes) == 2
+    assert len(codes) == 3
     names = {}
     exec(compile(codes[0], "README.md", "exec"), names)
     assert names["accuracy"] >= 0.9
@@ -37,6 +42,69 @@ def test_examples_of_the_readme_run(capsys):
     hidden = names["y_masked"] == -1
     assert names["clf"].score(names["X"][hidden], names["y"][hidden]) >= 0.6  # chance: 0.25
     assert names["scores"].mean() >= 0.5
+    exec(compile(codes[2], "README.md", "exec"), names)
+    assert list(tmp_path.glob("simulated_ice/**/*.mrc"))
+    assert list(tmp_path.glob("simulated_ice/**/*.star"))
+
+
+def commands_of(text, pattern):
+    """Return the commands in blocks of a page, each in one line."""
+    blocks = re.findall(pattern, text, re.DOTALL | re.MULTILINE)
+    lines = "\n".join(blocks).replace("\\\n", " ").split("\n")
+    return [" ".join(line.split()) for line in lines if line.strip()]
+
+
+def commands_of_cleaning():
+    guide = (ROOT / "docs/user_guide/cleaning.rst").read_text()
+    return commands_of(guide, r"^\.\. code-block:: bash\n\n((?:   [^\n]*\n|\n)+)")
+
+
+def test_commands_of_the_readme_are_those_of_the_guide():
+    commands = commands_of((ROOT / "README.md").read_text(), r"^```bash\n(.*?)```")
+    assert len(commands) == 6
+    assert set(commands) <= set(commands_of_cleaning())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_walk_through_cleans_candidates(tmp_path):
+    commands = commands_of_cleaning()
+    assert len(commands) == 7
+    (tmp_path / "docs").symlink_to(ROOT / "docs")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
+    for command in commands:
+        subprocess.run(
+            ["bash", "-e", "-c", command], cwd=tmp_path, env=environment, check=True, timeout=600
+        )
+    candidates, clean, truth = (
+        read_particles(tmp_path / name, shifts="apply")
+        for name in ("candidates.star", "clean.star", "simulated/particles.star")
+    )
+    truth = truth.subset(truth.class_numbers == 1)
+    # What the guide and the README say, of both tomograms and of the one without labels.
+    for names in (["TS_001", "TS_002"], ["TS_002"]):
+        before, after = (figures(table, truth, names) for table in (candidates, clean))
+        assert 0.2 < before.precision < 0.3
+        assert after.precision > 0.8
+        assert after.recall > 0.9 * before.recall
+    assert (tmp_path / "clean_averages/class001.mrc").exists()
+
+
+def figures(found, truth, names):
+    """Compare the particles in some tomograms with the true ones."""
+    matched, n_found, n_true = 0, 0, 0
+    for name in names:
+        of_found, of_truth = (
+            table.coordinates[table.tomogram_names == name] for table in (found, truth)
+        )
+        pairs = evaluate_picks(of_found, of_truth, tolerance_angstrom=65, voxel_size_angstrom=13)
+        matched, n_found, n_true = (
+            matched + pairs.n_matched,
+            n_found + len(of_found),
+            n_true + len(of_truth),
+        )
+    return Bunch(precision=matched / n_found, recall=matched / n_true)
 
 
 def public_names():

@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import make_pipeline
 
+from sksubtomo.alignment import Annealing
 from sksubtomo.calibration import RejectingClassifier, TemperatureScaledClassifier
 from sksubtomo.model_selection import SemiSupervisedSplit
 from sksubtomo.networks import Liu2019
@@ -109,8 +110,7 @@ def test_tilt_ranges_of_references_seeds(volumes):
     X, y, tilts = volumes
     MultiReferenceClassifier(
         spy(augmentation="rotations"),
-        stages=[(3, 60, 1, 2)],
-        n_frozen_iter=1,
+        annealing=Annealing(stages=[(3, 60, 1, 2)], n_frozen_iter=1),
         random_state=0,
     ).fit(X, y, tilt_ranges_deg=tilts)
     assert_tilts_of_their_rows(tilts)

@@ -30,6 +30,7 @@ from _setting import (
 
 from sksubtomo._utils._allocator import keeping_freed_memory
 from sksubtomo._utils._batches import rows_per_batch
+from sksubtomo.alignment import Annealing
 from sksubtomo.augmentation import WedgeAwareAugmentation
 from sksubtomo.datasets import make_subtomograms
 from sksubtomo.decomposition import Autoencoder, ContrastiveEncoder, VariationalAutoencoder
@@ -232,8 +233,7 @@ def multi_reference(setting):
     n = sizes["batch_size"] * setting.profile.n_steps
     X, y = make_noise(n, sizes["edge"], "half")
     estimator = MultiReferenceClassifier(
-        stages=((4.0, 36.0, 1, 2), (5.0, 28.5, 3, 1)),
-        n_frozen_iter=1,
+        annealing=Annealing(stages=((4.0, 36.0, 1, 2), (5.0, 28.5, 3, 1)), n_frozen_iter=1),
         classes=range(N_CLASSES),
         device=setting.device,
         random_state=0,

@@ -10,8 +10,10 @@ from sksubtomo.alignment._identity_pose import IdentityPose
 from sksubtomo.alignment._imaging import TiltGeometry, likelier_geometry
 from sksubtomo.alignment._initial_maps import (
     filtered_volumes,
+    given_maps,
     initialized_em,
     labeled_averages,
+    likelier_inverted,
     starting_rows,
 )
 from sksubtomo.alignment._noise import measure_noise
@@ -24,6 +26,7 @@ from sksubtomo.alignment._proportions import (
     reference_responsibilities,
 )
 from sksubtomo.alignment._refinement import refine_poses
+from sksubtomo.alignment._settings import Annealing
 from sksubtomo.alignment._spectra import (
     Poses,
     log_spectrum_ratio,
@@ -36,12 +39,14 @@ from sksubtomo.alignment._stages import (
     check_cubes,
     check_stages,
     frozen_iterations,
+    shifts_along_axis,
     stage_poses,
     volume_blocks,
 )
 from sksubtomo.alignment._symmetry import Symmetrizer, check_symmetry
 
 __all__ = [
+    "Annealing",
     "Expectation",
     "HalfSetAverager",
     "HalfSets",
@@ -66,11 +71,13 @@ __all__ = [
     "filtered_volumes",
     "final_poses",
     "frozen_iterations",
+    "given_maps",
     "initialized_em",
     "labeled_averages",
     "least_proportions",
     "leave_one_out",
     "likelier_geometry",
+    "likelier_inverted",
     "log_spectrum_ratio",
     "measure_noise",
     "measured_frequencies",
@@ -80,6 +87,7 @@ __all__ = [
     "refine_poses",
     "shell_power",
     "shift_grid",
+    "shifts_along_axis",
     "stage_poses",
     "starting_rows",
     "volume_blocks",

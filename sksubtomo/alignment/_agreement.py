@@ -8,15 +8,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sksubtomo.alignment._expectation import PosePosterior, expectation, posterior_sums
+from sksubtomo.alignment._expectation import expectation
 from sksubtomo.alignment._proportions import class_evidence
 from sksubtomo.alignment._spectra import Poses
 
 if TYPE_CHECKING:
-    from sksubtomo.alignment._em import MultiReferenceEM
+    from sksubtomo.alignment._em import LastStep, MultiReferenceEM
 
-# Labeled volumes that are left out, one at a time, at most.
+# Labeled volumes that are left out, one at a time, at most; and so many of them at once.
 _MOST_ROWS = 60
+_ROWS_AT_ONCE = 16
 # Inverted contrast has to be more likely by this, in natural logarithms.
 _CLEAR_LOG = 3.0
 # A reference of fewer other volumes says nothing of the one that is left out.
@@ -70,54 +71,79 @@ def leave_one_out(em: MultiReferenceEM, poses: Poses, data: torch.Tensor) -> Lab
         Of labeled volumes, evenly spaced where there are many; those whose class has no other
         volume are left out.
     """
-    known = em.known.argmax(dim=1)
-    rows, predicted, inverted = [], [], []
-    for row in rows_to_leave_out(em.labeled).tolist() if em.last else ():
-        both = _own_evidence(em, poses, data[row : row + 1], row, int(known[row]))
-        if both is None:
-            continue
-        evidence = class_evidence(em.evidence[row : row + 1], em.owner)[0].clone()
-        evidence[known[row]] = both[0]
-        rows.append(row)
-        predicted.append(int((evidence + em.log_prior()).argmax()))
-        inverted.append(bool(both[1] > both[0] + _CLEAR_LOG))
-    return LabelCheck(np.array(rows, int), np.array(predicted, int), np.array(inverted, bool))
+    empty = np.empty(0, int)
+    if em.last is None or not em.labeled.any():
+        return LabelCheck(empty, empty, empty.astype(bool))
+    rows = rows_to_leave_out(em.labeled)
+    known = em.known.argmax(dim=1)[rows]
+    blocks = zip(rows.split(_ROWS_AT_ONCE), known.split(_ROWS_AT_ONCE), strict=True)
+    own = torch.cat([_own_evidence(em, em.last, poses, data, *block) for block in blocks])
+    found = ~own.isnan().any(dim=1)
+    rows, known, own = rows[found], known[found], own[found]
+    evidence = class_evidence(em.evidence[rows], em.owner).clone()
+    evidence[torch.arange(len(rows)), known] = own[:, 0]
+    predicted = (evidence + em.log_prior()).argmax(dim=1)
+    inverted = own[:, 1] > own[:, 0] + _CLEAR_LOG
+    return LabelCheck(rows.numpy(), predicted.numpy(), inverted.numpy())
 
 
 def _own_evidence(
-    em: MultiReferenceEM, poses: Poses, datum: torch.Tensor, row: int, target: int
-) -> torch.Tensor | None:
-    """Return the log evidence of a class without the volume: as it is, and of inverted contrast."""
-    last = em.last
-    assert last is not None
-    assert last.result.posterior is not None
-    data = last.data[row : row + 1]
-    own = (em.owner == target).nonzero()[:, 0]
-    maps, variances = [], []
-    for k in own.tolist():
-        columns = last.result.posterior
-        mine = (columns.rows == row) & (columns.targets == k)
-        alone = PosePosterior(
-            *(torch.zeros_like(part[mine]) for part in columns[:2]),
-            *(part[mine] for part in columns[2:]),
-        )
-        result = last.result._replace(templates=last.result.templates[k : k + 1], posterior=alone)
-        share = last.shares[row : row + 1, k : k + 1]
-        sums, weights = posterior_sums(last.poses, data, last.noise, result, share)
-        sums = last.sums[k : k + 1] - sums
-        weights = (last.weights[k : k + 1] - weights).clamp_min(0.0)
-        count = weights.sum(dim=1)
-        if float(count) < _LEAST_VOLUMES:
-            continue
-        signal = last.poses.signal_power(last.power, last.noise)
-        solved, count = em.solve(last.poses, sums, weights, last.noise, signal, [k])
-        maps.append(solved[0])
-        variances.append(em.map_errors(last.poses, count, last.noise, signal)[0])
-    if not maps:
-        return None
-    both = torch.stack([*maps, *(-one for one in maps)])
-    variance = torch.stack(variances * 2)[:, : int(poses.shells.max()) + 1]
+    em: MultiReferenceEM,
+    last: LastStep,
+    poses: Poses,
+    data: torch.Tensor,
+    rows: torch.Tensor,
+    targets: torch.Tensor,
+) -> torch.Tensor:
+    """Return the log evidence of its class without each volume: as it is, and of inverted contrast.
+
+    Of shape (n_rows, 2); nan where the class has no other volume.
+    """
+    # One entry for each row and reference of its class.
+    place, reference = (em.owner == targets[:, np.newaxis]).nonzero().T
+    own = [_contribution(last, *pair) for pair in zip(rows[place], reference, strict=True)]
+    counts = last.counts[reference] - torch.stack([count for _, count in own])
+    some = (counts >= _LEAST_VOLUMES).nonzero()[:, 0]
+    both = torch.full((len(rows), 2), torch.nan)
+    if not len(some):
+        return both
+    grids = last.grids[reference] - torch.stack([grid for grid, _ in own])
+    # Precisions are not negative; rounding may make them so.
+    grids[:, -1].clamp_min_(0.0)
+    place, counts = place[some], counts[some]
+    signal = last.poses.signal_power(last.power, last.noise)
+    maps, counts = em.solve(last.poses, grids[some], counts, signal, reference[some].tolist())
+    pairs = place == torch.arange(len(rows))[:, np.newaxis]
     evidence = expectation(
-        poses, datum, both, em.noise, variance=variance, keep_poses=False
+        poses,
+        torch.cat([data[rows], -data[rows]]),
+        maps,
+        em.noise,
+        variance=em.map_errors(last.poses, counts, last.noise, signal)[
+            :, : int(poses.shells.max()) + 1
+        ],
+        pairs=pairs.repeat(2, 1),
+        keep_poses=False,
+        # Of so few volumes, a search saves no time.
+        coverage=1.0,
+        device=em.device,
     ).log_evidence
-    return evidence.view(2, len(maps)).logsumexp(dim=1) - np.log(len(maps))
+    evidence = evidence.logsumexp(dim=1).view(2, -1).T
+    n_own = pairs.sum(dim=1, keepdim=True)
+    return torch.where(n_own > 0, evidence - n_own.log(), both)
+
+
+def _contribution(
+    last: LastStep, row: torch.Tensor, reference: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return what a volume added to the grids of a reference, and how much it counted."""
+    assert last.result.posterior is not None
+    rows, targets, poses, weights = last.result.posterior
+    mine = ((rows == row) & (targets == reference)).nonzero()[:, 0]
+    shift, rotation = np.divmod(poses[mine].numpy(), len(last.poses.rotations))
+    weight = weights[mine] * last.shares[row, reference]
+    precision = 1 / last.noise[last.poses.shells]
+    moved = last.poses.unshift_each(last.data[row].expand(len(mine), -1), torch.from_numpy(shift))
+    sums = moved * precision * weight[:, np.newaxis]
+    grids = last.poses.accumulate(sums[np.newaxis], weight[np.newaxis], precision, rotation)
+    return grids[0], weight.sum()

@@ -5,11 +5,18 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 
 # Of the logarithm of a proportion, and steps at most.
 _TOLERANCE = 1e-5
-_MOST_ROUNDS = 500
-_RIDGE = 1e-12
+_MOST_ROUNDS = 200
+_RIDGE = 1e-9
+# A step is halved so many times, unless it lowers the objective by this fraction of its slope.
+_MOST_HALVINGS = 20
+_ARMIJO = 1e-4
+# Temperatures, as binary logarithms.
+_HIGHEST_LOG_TEMPERATURE = 16.0
+_TEMPERATURE_TOLERANCE = 1e-3
 
 
 def class_log_bias(
@@ -45,25 +52,35 @@ def class_log_bias(
     target = torch.from_numpy(np.asarray(prior, dtype=np.float64))
     bias = target.log() if start is None else start.double()
     for _ in range(_MOST_ROUNDS if len(evidence) else 0):
-        log_proba = (evidence + bias).log_softmax(dim=1)
-        step = target.log() - (log_proba.logsumexp(dim=0) - np.log(len(evidence)))
-        if step.abs().max() < _TOLERANCE:
+        joint = evidence + bias
+        proba = joint.softmax(dim=1)
+        mean = proba.mean(dim=0)
+        if float((mean / target - 1).abs().max()) < _TOLERANCE:
             break
-        newton = _newton_step(log_proba.exp(), target)
-        # Far from the solution, Newton's method may go astray.
-        better = _objective(evidence, bias + newton, target) < _objective(
-            evidence, bias + step, target
-        )
-        bias = bias + (newton if better else step)
+        bias = bias + _descent_step(evidence, bias, target, proba)
     return (bias - bias.mean()).float()
 
 
-def _newton_step(proba: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Return the step of Newton's method for the bias that minimizes :func:`_objective`."""
+def _descent_step(
+    evidence: torch.Tensor, bias: torch.Tensor, target: torch.Tensor, proba: torch.Tensor
+) -> torch.Tensor:
+    """Return a step of Newton's method that lowers :func:`_objective`, shortened if need be.
+
+    Where not even that does, the step is Sinkhorn's, which never raises it.
+    """
     mean = proba.mean(dim=0)
     # A constant bias changes nothing, so that the Hessian is singular.
     hessian = torch.diag(mean + _RIDGE) - proba.T @ proba / len(proba) + 1 / len(mean)
-    return torch.linalg.solve(hessian, target - mean)
+    step = torch.linalg.solve(hessian, target - mean)
+    before, slope = _objective(evidence, bias, target), float((target - mean) @ step)
+    for _ in range(_MOST_HALVINGS):
+        if _objective(evidence, bias + step, target) < before - _ARMIJO * slope:
+            return step
+        step, slope = step / 2, slope / 2
+    # The same as log(target / mean), where means are not so small that they are 0.
+    joint = evidence + bias
+    log_mean = (joint - joint.logsumexp(dim=1, keepdim=True)).logsumexp(dim=0) - np.log(len(joint))
+    return target.log() - log_mean
 
 
 def _objective(evidence: torch.Tensor, bias: torch.Tensor, target: torch.Tensor) -> float:
@@ -112,19 +129,20 @@ def annealed_responsibilities(
             cooled = cooled + bias
         return cooled.softmax(dim=1)
 
-    low, high = 0.0, 16.0
+    def missing(log_temperature: float) -> float:
+        """Return by how much classes are to be spread more."""
+        spread = mean_perplexity(responsibilities_at(2**log_temperature))
+        return np.log(perplexity) - np.log(spread)
+
     responsibilities = responsibilities_at(1.0)
-    spread = mean_perplexity(responsibilities)
-    if perplexity <= 1 or not len(responsibilities) or spread >= perplexity:
+    if perplexity <= 1 or not len(responsibilities):
         return responsibilities, 1.0
-    for _ in range(16):
-        middle = (low + high) / 2
-        responsibilities = responsibilities_at(2**middle)
-        if mean_perplexity(responsibilities) < perplexity:
-            low = middle
-        else:
-            high = middle
-    return responsibilities, float(2**middle)
+    if mean_perplexity(responsibilities) >= perplexity:
+        return responsibilities, 1.0
+    hottest = _HIGHEST_LOG_TEMPERATURE
+    if missing(hottest) < 0:
+        hottest = float(brentq(missing, 0.0, hottest, xtol=_TEMPERATURE_TOLERANCE))
+    return responsibilities_at(2**hottest), 2**hottest
 
 
 def mean_perplexity(responsibilities: torch.Tensor) -> float:

@@ -38,7 +38,11 @@ _NEGLIGIBLE_SHARE = 1e-4
 
 
 class LastStep(NamedTuple):
-    """What the last iteration averaged, and the noise it assumed."""
+    """What the last iteration averaged, and the noise it assumed.
+
+    ``grids`` and ``counts``: what :meth:`PoseGrid.accumulate` made of it, and how many volumes each
+    reference has.
+    """
 
     poses: Poses
     data: torch.Tensor
@@ -46,8 +50,8 @@ class LastStep(NamedTuple):
     noise: torch.Tensor
     result: Expectation
     shares: torch.Tensor
-    sums: torch.Tensor
-    weights: torch.Tensor
+    grids: torch.Tensor
+    counts: torch.Tensor
 
 
 class MultiReferenceEM:
@@ -178,7 +182,8 @@ class MultiReferenceEM:
         """
         finest = self.stages[-1][0]
         for stage, (poses, n_iter) in enumerate(self.stages):
-            data = self.coefficients[:, torch.from_numpy(finest.radii <= poses.radii.max())]
+            compared = torch.from_numpy(finest.radii <= poses.radii.max())
+            data = self.coefficients if compared.all() else self.coefficients[:, compared]
             power = shell_power(poses, data)
             for _ in range(n_iter):
                 check_interrupt()
@@ -289,7 +294,8 @@ class MultiReferenceEM:
         """Return class probabilities and the temperature; estimate the proportions anew."""
         hidden, proba = ~self.labeled, self.known.clone()
         if self.pseudo_counts is not None:
-            if self.trust is None:
+            # Before the first references of this fit, there is nothing to leave volumes out of.
+            if self.trust is None and self.last is not None:
                 self.trust = self._agreement(poses, data)
             self.prior = self._proportions(classes[hidden])
         proba[hidden], temperature = annealed_responsibilities(
@@ -326,9 +332,8 @@ class MultiReferenceEM:
     def solve(
         self,
         poses: Poses,
-        sums: torch.Tensor,
-        weights: torch.Tensor,
-        noise: torch.Tensor,
+        grids: torch.Tensor,
+        counts: torch.Tensor,
         signal: torch.Tensor,
         which: Sequence[int],
     ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -336,15 +341,11 @@ class MultiReferenceEM:
 
         A symmetric reference is seen by each volume as often as its group has rotations.
         """
-        if self.symmetrizer is not None:
-            orders = self.symmetrizer.orders[list(which)]
-            sums = sums * orders[:, np.newaxis, np.newaxis]
-            weights = weights * orders[:, np.newaxis]
-        white = noise[poses.shells].rsqrt()
-        maps = poses.wiener_update(sums * white, weights, white.square(), signal)
-        if self.symmetrizer is not None:
-            maps = self.symmetrizer.apply(maps, which)
-        return maps, weights.sum(dim=1)
+        if self.symmetrizer is None:
+            return poses.wiener_update(grids, signal), counts
+        orders = self.symmetrizer.orders[list(which)]
+        maps = poses.wiener_update(grids * orders.view(-1, 1, 1, 1, 1), signal)
+        return self.symmetrizer.apply(maps, which), counts * orders
 
     def _maximize(
         self,
@@ -356,9 +357,11 @@ class MultiReferenceEM:
     ) -> None:
         noise = self.noise[: len(power)]
         sums, weights = posterior_sums(poses, data, noise, result, shares)
-        self.last = LastStep(poses, data, power, noise, result, shares, sums, weights)
+        white = noise[poses.shells].rsqrt()
+        grids, counts = poses.accumulate(sums * white, weights, white.square()), weights.sum(dim=1)
+        self.last = LastStep(poses, data, power, noise, result, shares, grids, counts)
         signal = poses.signal_power(power, noise)
-        solved, counts = self.solve(poses, sums, weights, noise, signal, range(len(sums)))
+        solved, counts = self.solve(poses, grids, counts, signal, range(len(grids)))
         # Without a volume, a reference stays as it was.
         some = counts > 0
         self.maps = torch.where(some.view(-1, 1, 1, 1), solved, self.maps)

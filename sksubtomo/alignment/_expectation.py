@@ -8,15 +8,23 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from sksubtomo.alignment._search import PoseScores, Templates, all_scores, subspace_search
 from sksubtomo.alignment._spectra import Poses
 
-# Log-likelihoods held at once, a bound on memory, and most volumes in a chunk.
-_VALUES_PER_CHUNK = 2**24
-_LARGEST_CHUNK = 64
+# Values that are held at once, a bound on memory; most volumes in a chunk; and poses that are added
+# up at once.
+_VALUES_PER_CHUNK = 2**20
+_VALUES_ON_GPU = 2**26
+_LARGEST_CHUNK = 1024
+_ENTRIES_PER_CHUNK = 2048
+# Of the posterior of a volume and a class, the share of the poses that are compared in full.
+_COVERAGE = 0.999
 # Poses less probable than this, relative to the best of a class, are forgotten, and so are all but
-# so many.
+# so many: of many volumes fewer, a bound on memory.
 _NEGLIGIBLE_POSE = 1e-3
 _MOST_POSES = 256
+_FEWEST_POSES = 16
+_MOST_ENTRIES = 2**24
 _NEGLIGIBLE_SHARE = 1e-4
 # Less than this below the best, a pose adds nothing to a float32, and its exponential would be
 # subnormal, which takes a CPU ten times as long.
@@ -61,6 +69,7 @@ def expectation(
     variance: torch.Tensor | None = None,
     pairs: torch.Tensor | None = None,
     keep_poses: bool = True,
+    coverage: float = _COVERAGE,
     device: str = "cpu",
 ) -> Expectation:
     """Compare volumes with all poses of all maps.
@@ -86,6 +95,10 @@ def expectation(
         others is -inf.
     keep_poses : bool, default=True
         Whether to return the probable poses, which take memory for every volume and class.
+    coverage : float, default=0.999
+        Share of the posterior of a volume and a class that the poses compared in full have, as
+        judged by all poses in the leading principal components of the templates. The others take no
+        part. 1 compares all poses in full.
     device : str, default="cpu"
         Where to compare.
 
@@ -94,46 +107,70 @@ def expectation(
     result : Expectation
         On the CPU.
     """
+    templates = _templates(poses, maps, noise, variance, device)
+    search = subspace_search(poses, templates, coverage)
+    n_references, n_rotations = templates.half.shape
+    evidence = torch.full((len(coefficients), n_references), -torch.inf)
+    best = torch.zeros(len(coefficients), n_references, dtype=torch.int64)
+    parts = [PosePosterior(*(torch.empty(0, dtype=t) for t in _POSTERIOR_DTYPES))]
+    n_shifts, n_values = len(poses.shifts), templates.whitened.shape[2]
+    values_per_row = n_shifts * (n_values if search else n_references * n_rotations)
+    values_per_chunk = _VALUES_PER_CHUNK if torch.device(device).type == "cpu" else _VALUES_ON_GPU
+    size = min(_LARGEST_CHUNK, max(1, values_per_chunk // values_per_row))
+    most = min(_MOST_POSES, max(_FEWEST_POSES, _MOST_ENTRIES // max(1, evidence.numel())))
+    for rows, asked in _chunks(len(coefficients), pairs, size):
+        own = coefficients[rows].to(device)
+        if search is None:
+            found = all_scores(poses, templates, own, asked)
+        else:
+            found = search.scores(own, asked)
+        log, pose, relative = _summary(found, len(rows) * n_references, n_rotations)
+        # The normal density whose variance is that of the noise and of the map. Shifts are phases,
+        # which leave the power as it is.
+        power = (poses.unshifted(own) * templates.white).square()
+        known = templates.known
+        density = (power @ (1 - known).T + known.log().sum(dim=1)) / 2
+        evidence[rows] = (log.view(density.shape) + density - np.log(n_rotations * n_shifts)).cpu()
+        best[rows] = pose.view(density.shape).cpu()
+        if keep_poses:
+            parts.append(_probable(found, relative, rows, n_references, n_rotations, most))
+    columns = (torch.cat(column) for column in zip(*parts, strict=True))
+    posterior = PosePosterior(*columns) if keep_poses else None
+    return Expectation(evidence, best, templates.whitened.cpu(), posterior)
+
+
+def _templates(
+    poses: Poses,
+    maps: torch.Tensor,
+    noise: torch.Tensor,
+    variance: torch.Tensor | None,
+    device: str,
+) -> Templates:
     white = noise[poses.shells].rsqrt()
-    templates = (poses.templates(maps) * white).to(device)
-    white = white.to(device)
+    whitened = (poses.templates(maps) * white).to(device)
     variance = torch.zeros(len(maps), len(noise)) if variance is None else variance
     known = noise[: variance.shape[1]] / (noise[: variance.shape[1]] + variance)
     known = known[:, poses.shells].to(device)
-    weighted = templates * known[:, np.newaxis]
-    half = (templates * weighted).sum(2) / 2
-    n_classes, n_rotations, _ = templates.shape
-    evidence = torch.full((len(coefficients), n_classes), -torch.inf)
-    best = torch.zeros(len(coefficients), n_classes, dtype=torch.int64)
-    parts = [PosePosterior(*(torch.empty(0, dtype=t) for t in _POSTERIOR_DTYPES))]
-    n_poses = n_rotations * len(poses.shifts)
-    size = min(_LARGEST_CHUNK, max(1, _VALUES_PER_CHUNK // n_poses))
-    for rows, asked in _chunks(len(coefficients), pairs, size):
-        values = poses.unshift(coefficients[rows].to(device)) * white
-        for k in range(n_classes):
-            among = slice(None) if asked is None else asked[:, k].nonzero()[:, 0]
-            own = rows[among]
-            if not len(own):
-                continue
-            match = _log_likelihood(values[among], weighted[k], half[k])
-            top, where = match.max(dim=1, keepdim=True)
-            relative = match.sub_(top).clamp_min_(_LEAST_LOG).exp_()
-            total = relative.sum(dim=1, keepdim=True)
-            log = (total.log() + top - np.log(n_poses))[:, 0]
-            # The normal density whose variance is that of the noise and of the map. Shifts are
-            # phases, which leave the power as it is.
-            log += (values[among, 0].square() @ (1 - known[k]) + known[k].log().sum()) / 2
-            evidence[own, k] = log.cpu()
-            best[own, k] = where[:, 0].cpu()
-            if not keep_poses:
-                continue
-            row, pose, weight = (part.cpu() for part in _probable(relative))
-            # Of many volumes and classes, these take the most memory.
-            row, pose = own[row].int(), pose.int()
-            parts.append(PosePosterior(row, torch.full_like(row, k), pose, weight))
-    columns = (torch.cat(column) for column in zip(*parts, strict=True))
-    posterior = PosePosterior(*columns) if keep_poses else None
-    return Expectation(evidence, best, templates.cpu(), posterior)
+    weighted = whitened * known[:, np.newaxis]
+    half = (whitened * weighted).sum(2) / 2
+    return Templates(whitened, weighted, half, known, white.to(device))
+
+
+def _summary(
+    found: PoseScores, n_pairs: int, n_rotations: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return logarithms of sums over poses, best poses, and likelihoods relative to the best."""
+    pair, rotation, scores = found
+    peak, shift = scores.max(dim=1)
+    top = peak.new_full((n_pairs,), -torch.inf).scatter_reduce_(0, pair, peak, "amax")
+    relative = (scores - top[pair, None]).clamp_min_(_LEAST_LOG).exp_()
+    total = peak.new_zeros(n_pairs).index_add_(0, pair, relative.sum(dim=1))
+    winner = peak == top[pair]
+    best = torch.zeros(n_pairs, dtype=torch.int64, device=pair.device)
+    # Of equal ones, the first, wherever that is computed.
+    pose = shift[winner] * n_rotations + rotation[winner]
+    best.scatter_reduce_(0, pair[winner], pose, "amin", include_self=False)
+    return total.log() + top, best, relative
 
 
 def _chunks(
@@ -141,19 +178,39 @@ def _chunks(
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor | None]]:
     """Yield rows that are compared with any map, and with which; None is with all."""
     rows = torch.arange(n) if pairs is None else pairs.any(dim=1).nonzero()[:, 0]
-    for part in rows.split(size):
+    for part in rows.split(size) if len(rows) else ():
         yield part, None if pairs is None or pairs[part].all() else pairs[part]
 
 
-def _probable(relative: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return row, pose and probability of the probable poses of (n, n_poses), the best being 1."""
-    kept = relative > _NEGLIGIBLE_POSE
-    if kept.sum(dim=1).max() > _MOST_POSES:
-        kept &= relative >= relative.topk(_MOST_POSES, dim=1).values[:, -1:]
-    row, pose = kept.nonzero().T
-    weight = relative[row, pose]
-    total = weight.new_zeros(len(relative)).index_add_(0, row, weight)
-    return row, pose, weight / total[row]
+def _probable(
+    found: PoseScores,
+    relative: torch.Tensor,
+    rows: torch.Tensor,
+    n_references: int,
+    n_rotations: int,
+    most: int,
+) -> PosePosterior:
+    """Return the probable poses of a chunk, at most so many of each pair."""
+    n_pairs, pair = len(rows) * n_references, found.pair
+    least = relative.new_full((n_pairs,), _NEGLIGIBLE_POSE)
+    count = torch.bincount(pair, (relative > _NEGLIGIBLE_POSE).sum(dim=1), n_pairs)
+    many = (count > most).nonzero()[:, 0]
+    if len(many):
+        place = torch.full_like(count, -1, dtype=torch.int64)
+        place[many] = torch.arange(len(many), device=pair.device)
+        own = (place[pair] >= 0).nonzero()[:, 0]
+        dense = relative.new_zeros(len(many), n_rotations, relative.shape[1])
+        dense[place[pair[own]], found.rotation[own]] = relative[own]
+        least[many] = dense.flatten(1).topk(most, dim=1).values[:, -1]
+    candidate, shift = (relative >= least[pair, None]).nonzero().T
+    weight, pair = relative[candidate, shift], pair[candidate]
+    total = weight.new_zeros(n_pairs).index_add_(0, pair, weight)
+    pose = shift * n_rotations + found.rotation[candidate]
+    weight, pair, pose = (weight / total[pair]).cpu(), pair.cpu(), pose.cpu()
+    # Of many volumes and classes, these take the most memory.
+    return PosePosterior(
+        rows[pair // n_references].int(), (pair % n_references).int(), pose.int(), weight
+    )
 
 
 def posterior_sums(
@@ -183,36 +240,17 @@ def posterior_sums(
     """
     n_classes, n_rotations, n_values = result.templates.shape
     assert result.posterior is not None
-    rows, targets, pose, weight = result.posterior
-    weight = weight * responsibilities[rows, targets]
-    kept = (responsibilities[rows, targets] > _NEGLIGIBLE_SHARE).nonzero()[:, 0]
-    kept = kept[rows[kept].argsort(stable=True)]
-    rows, weight = rows[kept], weight[kept]
-    shift, rotation = pose[kept] // n_rotations, pose[kept] % n_rotations
-    group = targets[kept] * n_rotations + rotation
-    weights = torch.zeros(n_classes * n_rotations).index_add_(0, group, weight)
+    weights = torch.zeros(n_classes * n_rotations)
     sums = torch.zeros(n_classes * n_rotations, n_values)
-    white, n_shifts = noise[poses.shells].rsqrt(), len(poses.shifts)
-    starts = range(0, len(coefficients), _LARGEST_CHUNK)
-    edges = torch.searchsorted(rows, torch.tensor([*starts, len(coefficients)]))
-    for start, low, high in zip(starts, edges[:-1], edges[1:], strict=True):
-        values = poses.unshift(coefficients[start : start + _LARGEST_CHUNK]) * white
-        values = values.flatten(0, 1)
-        column = (rows[low:high] - start) * n_shifts + shift[low:high]
-        share = torch.sparse_coo_tensor(
-            torch.stack([group[low:high], column]),
-            weight[low:high],
-            (len(sums), len(values)),
-            check_invariants=False,
-        )
-        sums += torch.sparse.mm(share, values)
+    white = noise[poses.shells].rsqrt()
+    columns = zip(*(column.split(_ENTRIES_PER_CHUNK) for column in result.posterior), strict=True)
+    for rows, targets, pose, weight in columns:
+        share = responsibilities[rows, targets]
+        kept = (share > _NEGLIGIBLE_SHARE).nonzero()[:, 0]
+        rows, targets, weight = rows[kept], targets[kept], (weight * share)[kept]
+        shift, rotation = pose[kept] // n_rotations, pose[kept] % n_rotations
+        group = targets * n_rotations + rotation
+        weights.index_add_(0, group, weight)
+        values = poses.unshift_each(coefficients[rows], shift) * white
+        sums.index_add_(0, group, values * weight[:, np.newaxis])
     return sums.view(n_classes, n_rotations, n_values), weights.view(n_classes, n_rotations)
-
-
-def _log_likelihood(
-    values: torch.Tensor, templates: torch.Tensor, half: torch.Tensor
-) -> torch.Tensor:
-    """Log-likelihood ratios to noise alone, (n, n_shifts * n_rotations)."""
-    n, n_shifts, _ = values.shape
-    match = (values.flatten(0, 1) @ templates.T).sub_(half)
-    return match.view(n, n_shifts * len(templates))

@@ -118,7 +118,7 @@ class HalfSetAverager:
     def _solve(self, grids: torch.Tensor) -> torch.Tensor:
         """Divide by how often each frequency was measured, without a filter."""
         floor = _LEAST_SHARE * self._grid.mean_weights(grids[2])
-        return self._grid.solve_grids(grids[np.newaxis], 1 / floor)[0]
+        return self._grid.wiener_update(grids[np.newaxis], 1 / floor)[0]
 
     def finish(self) -> HalfSets:
         """Return the averages; of no volume, 0."""

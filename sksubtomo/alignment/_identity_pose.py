@@ -36,6 +36,14 @@ class IdentityPose:
         """Return coefficients with a new axis for the one shift."""
         return coefficients[:, np.newaxis]
 
+    def unshift_each(self, coefficients: torch.Tensor, which: torch.Tensor) -> torch.Tensor:
+        """Return coefficients as they are."""
+        return coefficients
+
+    def unshifted(self, coefficients: torch.Tensor) -> torch.Tensor:
+        """Return coefficients as they are."""
+        return coefficients
+
     def templates(self, maps: torch.Tensor) -> torch.Tensor:
         """Return maps as coefficients, (n_classes, 1, n_values)."""
         return maps.flatten(1)[:, np.newaxis]
@@ -50,16 +58,20 @@ class IdentityPose:
         """Return the posterior variance of maps; see :meth:`PoseGrid.map_variance`."""
         return 1 / (counts[:, np.newaxis] / noise + 1 / signal)
 
-    def wiener_update(
+    def accumulate(
         self,
         sums: torch.Tensor,
         weights: torch.Tensor,
         precision: torch.Tensor,
-        signal: torch.Tensor,
+        among: NDArray[np.intp] | None = None,
     ) -> torch.Tensor:
+        """Return sums and their precision, (n_classes, 2, n_values)."""
+        counts = weights.sum(dim=1, keepdim=True) * precision
+        return torch.stack([sums.sum(dim=1), counts], dim=1)
+
+    def wiener_update(self, grids: torch.Tensor, signal: torch.Tensor) -> torch.Tensor:
         """Return the most probable maps; see :meth:`PoseGrid.wiener_update`."""
-        maps = sums[:, 0] / (weights * precision + 1 / signal[self.shells])
-        return self.to_maps(maps)
+        return self.to_maps(grids[:, 0] / (grids[:, 1] + 1 / signal[self.shells]))
 
     def to_maps(self, coefficients: torch.Tensor) -> torch.Tensor:
         """Return coefficients in the shape of volumes."""

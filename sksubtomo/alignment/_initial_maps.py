@@ -8,12 +8,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sksubtomo.alignment._agreement import rows_to_leave_out
 from sksubtomo.alignment._em import MultiReferenceEM
+from sksubtomo.alignment._expectation import expectation
 from sksubtomo.alignment._spectra import Poses, shell_power
 
 # Volumes that each average is begun with, of which the best is kept, and iterations.
 _N_STARTS = 4
 _N_ITER = 3
+# Inverted contrast has to be more likely by this, in natural logarithms, and for this fraction.
+_CLEAR_LOG = 10.0
+_MOST_INVERTED = 0.75
+# A reference with less than this fraction of the mean power is empty.
+_LEAST_POWER = 1e-6
 # A filter does not remove more of a coefficient.
 _LEAST_GAIN = 0.05
 
@@ -106,6 +113,97 @@ def labeled_averages(
     return maps
 
 
+def given_maps(
+    poses: Poses,
+    coefficients: torch.Tensor,
+    references: NDArray[np.float32],
+    noise: torch.Tensor,
+) -> torch.Tensor:
+    """Return given references as maps, with the power that volumes have above noise on average.
+
+    All are scaled by one factor, so that larger complexes stay brighter than small ones.
+
+    Parameters
+    ----------
+    poses : PoseGrid or IdentityPose
+        Those of the last stage.
+    coefficients : Tensor of shape (n, n_frequencies)
+        Of all volumes, from `poses`.
+    references : ndarray of shape (n_references, d, d, d)
+        In any unit, of the contrast that the volumes have.
+    noise : Tensor of shape (n_shells,)
+        Noise power of a real coefficient, by shell.
+
+    Returns
+    -------
+    maps : Tensor of shape (n_references, ...)
+
+    Raises
+    ------
+    ValueError
+        If a reference has no power in the frequencies compared.
+    """
+    scale = np.abs(references).max()
+    references = references / scale if scale > 0 else references
+    own = poses.coefficients(references)
+    empty = own.abs().square().mean(dim=1) <= _LEAST_POWER * own.abs().square().mean()
+    if empty.any():
+        raise ValueError(
+            f"references_init has no power in the frequencies compared for the references "
+            f"{empty.nonzero()[:, 0].tolist()}: are they constant, or high-pass filtered?"
+        )
+    signal = poses.signal_power(shell_power(poses, coefficients), noise)
+    count = torch.bincount(poses.shells).double()
+    factor = (count @ signal.double()) / (count @ shell_power(poses, own).double())
+    return poses.from_references(references) * float(factor.sqrt())
+
+
+def likelier_inverted(
+    poses: Poses,
+    coefficients: torch.Tensor,
+    targets: NDArray[np.int64],
+    maps: torch.Tensor,
+    owner: NDArray[np.int64],
+    noise: torch.Tensor,
+    device: str = "cpu",
+) -> bool:
+    """Return whether labeled volumes are clearly likelier with the contrast of references inverted.
+
+    Parameters
+    ----------
+    poses : PoseGrid or IdentityPose
+        Coarse ones.
+    coefficients : Tensor of shape (n, n_frequencies)
+        Of all volumes, from `poses`.
+    targets : ndarray of shape (n,)
+        Class indices, -1 where unlabeled.
+    maps : Tensor of shape (n_references, ...)
+        References.
+    owner : ndarray of shape (n_references,) of int
+        Class of each reference.
+    noise : Tensor of shape (n_shells,)
+        Noise power of a real coefficient, by shell.
+    device : str, default="cpu"
+        Where to compare.
+    """
+    rows = rows_to_leave_out(torch.from_numpy(targets >= 0))
+    data = coefficients[rows]
+    own = torch.from_numpy(owner == targets[rows][:, np.newaxis])
+    evidence = expectation(
+        poses,
+        torch.cat([data, -data]),
+        maps,
+        noise[: int(poses.shells.max()) + 1],
+        pairs=own.repeat(2, 1),
+        keep_poses=False,
+        device=device,
+    ).log_evidence
+    given, inverted = evidence.logsumexp(dim=1).view(2, -1)
+    # One volume may be likelier by chance; for all of them, that much is not.
+    gain = (inverted - given).double()
+    return bool(gain.sum() > _CLEAR_LOG and (gain > 0).double().mean() > _MOST_INVERTED)
+
+
 def starting_rows(
     targets: NDArray[np.int64],
     initial_proba: NDArray[np.float64] | None,
@@ -157,9 +255,10 @@ def initialized_em(
     rng: np.random.RandomState,
     noise: torch.Tensor,
     held_back_fraction: float = 0.0,
+    references: NDArray[np.float32] | None = None,
     **settings: Any,
 ) -> MultiReferenceEM:
-    """Return an EM that begins with averages of labeled volumes drawn anew.
+    """Return an EM that begins with averages of labeled volumes drawn anew, or with given maps.
 
     Parameters
     ----------
@@ -171,6 +270,8 @@ def initialized_em(
         Draws the volumes to begin with, and those that are held back.
     held_back_fraction : float, default=0
         Fraction of the unlabeled volumes that take no part before the last stage.
+    references : ndarray of shape (n_classes * n_references, d, d, d), optional
+        See :func:`given_maps`.
     **settings
         Passed to :class:`MultiReferenceEM`.
 
@@ -181,25 +282,29 @@ def initialized_em(
     """
     owner = np.repeat(np.arange(n_classes), n_references)
     initial_proba = settings.get("initial_proba")
-    starts = [
-        starting_rows(targets, initial_proba, n_classes, rng, n_references)
-        for _ in range(_N_STARTS)
-    ]
+    attempts = range(_N_STARTS if references is None else 0)
+    starts = [starting_rows(targets, initial_proba, n_classes, rng, n_references) for _ in attempts]
     held_back = None
     if held_back_fraction:
         held_back = (targets < 0) & (rng.uniform(size=len(targets)) < held_back_fraction)
     coarse, finest = stages[0][0], stages[-1][0]
-    data = coefficients[:, torch.from_numpy(finest.radii <= coarse.radii.max())]
-    device = settings.get("device", "cpu")
-    maps = labeled_averages(coarse, data, targets, starts, owner, noise, device)
-    n_labels = np.bincount(targets[targets >= 0], minlength=n_classes)
+    if references is None:
+        data = coefficients[:, torch.from_numpy(finest.radii <= coarse.radii.max())]
+        device = settings.get("device", "cpu")
+        maps = labeled_averages(coarse, data, targets, starts, owner, noise, device)
+        n_labels = np.bincount(targets[targets >= 0], minlength=n_classes)
+        n_averaged = np.maximum(n_labels[owner] / n_references, 1.0)
+    else:
+        maps = given_maps(finest, coefficients, references, noise)
+        # As good as averages of all volumes.
+        n_averaged = np.full(len(owner), len(targets) / len(owner))
     return MultiReferenceEM(
         stages,
         coefficients,
         targets,
         maps=maps,
         owner=owner,
-        n_averaged=np.maximum(n_labels[owner] / n_references, 1.0),
+        n_averaged=n_averaged,
         noise=noise,
         held_back=held_back,
         **settings,

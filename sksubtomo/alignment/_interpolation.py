@@ -60,22 +60,29 @@ class TrilinearSampling:
         values : Tensor of shape (n, ...)
             At the points.
         """
-        values = self._matrix @ np.ascontiguousarray(grids.flatten(1).numpy().T)
-        return torch.from_numpy(np.ascontiguousarray(values.T)).view(-1, *self.shape)
+        values = self._matrix @ grids.flatten(1).T.contiguous().numpy()
+        return torch.from_numpy(values).T.contiguous().view(-1, *self.shape)
 
-    def adjoint(self, values: torch.Tensor) -> torch.Tensor:
+    def adjoint(self, values: torch.Tensor, among: NDArray[np.intp] | None = None) -> torch.Tensor:
         """Add values at the points to grids, by the same weights.
 
         Parameters
         ----------
         values : Tensor of shape (n, ...)
             At the points.
+        among : ndarray of int, optional
+            The places along the points' first axis that the second axis of `values` has.
 
         Returns
         -------
         grids : Tensor of shape (n, size, size, size)
             Axes z, y, x.
         """
-        flat = values.reshape(len(values), -1).numpy().T
-        grids = self._transposed @ np.ascontiguousarray(flat)
-        return torch.from_numpy(np.ascontiguousarray(grids.T)).view(-1, *(self.size,) * 3)
+        flat = values.reshape(len(values), -1).T.contiguous().numpy()
+        if among is None:
+            grids = self._transposed @ flat
+        else:
+            n_each = self._matrix.shape[0] // self.shape[0]
+            rows = among[:, np.newaxis] * n_each + np.arange(n_each)
+            grids = self._matrix[rows.ravel()].T @ flat
+        return torch.from_numpy(grids).T.contiguous().view(-1, *(self.size,) * 3)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
+from scipy import fft
 
-from sksubtomo.alignment._pose_grid import PoseGrid
+from sksubtomo.alignment._pose_grid import PoseGrid, measured_frequencies
 from sksubtomo.alignment._spectra import Poses
 from sksubtomo.alignment._stages import volume_blocks
 
@@ -17,6 +17,8 @@ from sksubtomo.alignment._stages import volume_blocks
 _LEAST_BACKGROUND = 1e-3
 # Noise power is not taken to be below this fraction of a shell's power.
 _LEAST_NOISE = 0.02
+# Volumes, evenly spaced, whose power is measured; that of more would hardly be more accurate.
+_MOST_VOLUMES = 256
 # Fraction of the box that has to be outside of the mask.
 _LEAST_BORDER = 0.05
 
@@ -37,7 +39,7 @@ def measure_noise(
     poses : PoseGrid or IdentityPose
         Those of the last stage.
     volumes : array-like of shape (n, d, h, w)
-        All volumes; read block by block.
+        All volumes; of boxes, at most 256 are looked at.
     kind : {"white", "shells"}
         "white" takes the power of frequencies far beyond those of `poses` for that of all shells;
         where there is nothing beyond, that of the last shell. "shells" takes the spectrum of the
@@ -61,14 +63,18 @@ def measure_noise(
     if not isinstance(poses, PoseGrid):
         mean = float(np.mean([np.square(block).mean() for block in volume_blocks(volumes)]))
         return np.full(n_shells, _positive(mean))
-    whole = _all_frequencies(poses.box_size, tilt_range_deg)
+    rows = np.arange(len(volumes))
+    if len(rows) > _MOST_VOLUMES:
+        rows = np.linspace(0, len(rows) - 1, _MOST_VOLUMES).astype(int)
+    frequencies, index = measured_frequencies(poses.box_size, poses.box_size // 2, tilt_range_deg)
+    radii = np.linalg.norm(frequencies, axis=1)
     by_shell = kind == "shells"
     weight = _border(poses.box_size, mask_radius) if by_shell else None
-    total, border = _mean_squares(whole, volumes, weight)
-    near = whole.radii <= poses.radii.max()
-    far = whole.radii > (poses.radii.max() + whole.radii.max()) / 2
+    total, border = (power[index] for power in _mean_squares(volumes, rows, weight))
+    near = radii <= poses.radii.max()
+    far = radii > (poses.radii.max() + radii.max()) / 2
     if not far.any():
-        far = whole.radii > whole.radii.max() - 1
+        far = radii > radii.max() - 1
     filtered = total[far].mean() <= _LEAST_BACKGROUND * total[near].mean()
     if not by_shell:
         if filtered:
@@ -78,7 +84,7 @@ def measure_noise(
                 "constant). Give unfiltered volumes, or set noise='shells'."
             )
         return np.full(n_shells, _positive(total[far].mean()))
-    shells = whole.radii[near].round().astype(int)
+    shells = radii[near].round().astype(int)
     scale = 1.0 if filtered else total[far].mean() / border[far].mean()
     counts = np.bincount(shells, minlength=n_shells)
     in_shells, power = (
@@ -99,19 +105,6 @@ def _positive(power: float) -> float:
     return float(power)
 
 
-def _all_frequencies(box_size: int, tilt_range_deg: Any) -> PoseGrid:
-    """Return a grid of one pose with all measured frequencies of the box."""
-    edge = 2 * (box_size // 2)
-    return PoseGrid(
-        box_size,
-        edge,
-        n_shells=edge // 2,
-        rotations=Rotation.identity(1),
-        shifts=np.zeros((1, 3)),
-        tilt_range_deg=tilt_range_deg,
-    )
-
-
 def _border(box_size: int, mask_radius: float | None) -> NDArray[np.float32]:
     """Return weights of voxels: 1 outside of the mask, 0 within, with a soft edge."""
     x = np.arange(box_size) - box_size // 2
@@ -128,19 +121,26 @@ def _border(box_size: int, mask_radius: float | None) -> NDArray[np.float32]:
 
 
 def _mean_squares(
-    whole: PoseGrid, volumes: Any, weight: NDArray[np.float32] | None
+    volumes: Any, rows: NDArray[np.intp], weight: NDArray[np.float32] | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return mean squares of real coefficients, of the whole volumes and of their borders."""
-    total, border = (np.zeros(len(whole.radii)) for _ in range(2))
-    for block in volume_blocks(volumes):
-        total += _sum_of_squares(whole.coefficients(block))
+    """Return mean squares of real coefficients, of the whole volumes and of their borders.
+
+    Flat, in the order of ``rfftn``.
+    """
+    size = math.prod(volumes.shape[1:-1]) * (volumes.shape[-1] // 2 + 1)
+    total, border = np.zeros(size), np.zeros(size)
+    for block in volume_blocks(volumes, rows):
+        total += _sum_of_squares(block)
         if weight is not None:
             mean = (block * weight).sum(axis=(1, 2, 3), keepdims=True) / weight.sum()
-            outside = whole.coefficients((block - mean) * weight)
-            border += _sum_of_squares(outside) / np.square(weight).mean()
+            border += _sum_of_squares((block - mean) * weight) / np.square(weight).mean()
     # Half the square of a complex coefficient is in each of its parts.
-    return total / len(volumes) / 2, border / len(volumes) / 2
+    return total / len(rows) / 2, border / len(rows) / 2
 
 
-def _sum_of_squares(coefficients: torch.Tensor) -> NDArray[np.float64]:
-    return coefficients.abs().double().square().sum(dim=0).numpy()
+def _sum_of_squares(block: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return sums over volumes of squares, such that white noise has twice its variance."""
+    # One by one, so that a spectrum stays in the cache.
+    spectra = (fft.rfftn(volume).ravel() for volume in block)
+    squares = (np.square(s.real, dtype=float) + np.square(s.imag, dtype=float) for s in spectra)
+    return sum(squares, np.zeros(1)) * (2 / block[0].size)

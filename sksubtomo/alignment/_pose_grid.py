@@ -114,7 +114,7 @@ class PoseGrid:
     ) -> None:
         self.box_size, self.inner_size = box_size, inner_size
         self.rotations, self.shifts = rotations, shifts
-        self.frequencies, self._index = measured_frequencies(box_size, n_shells, tilt_range_deg)
+        self.frequencies, _ = measured_frequencies(box_size, n_shells, tilt_range_deg)
         self.radii = np.linalg.norm(self.frequencies, axis=1)
         ball, _ = measured_frequencies(box_size, n_shells, 90.0)
         #: Fraction of the frequencies in the ball that one volume measures.
@@ -161,15 +161,41 @@ class PoseGrid:
 
     def coefficients(self, volumes: NDArray[np.float32]) -> torch.Tensor:
         """Return the measured coefficients of volumes, (n, n_frequencies), complex."""
-        centered = fft.ifftshift(volumes, axes=_AXES)
-        spectra = fft.rfftn(centered, axes=_AXES).reshape(len(volumes), -1)[:, self._index]
-        spectra *= np.sqrt(2 / self.box_size**3)
+        d = self.box_size
+        highest = int(np.abs(self.frequencies).max())
+        kept = np.flatnonzero(np.abs(fft.fftfreq(d, 1 / d)) < highest + 0.5)
+        # Of a large box, most frequencies are dropped before the next axis is transformed.
+        spectra = fft.rfft(volumes, axis=-1)[..., : highest + 1]
+        for axis in (-2, -3):
+            spectra = np.take(fft.fft(spectra, axis=axis), kept, axis=axis)
+        kx, ky, kz = self.frequencies.T
+        place = np.zeros(d, int)
+        place[kept] = np.arange(len(kept))
+        # The origin is in the middle of the box.
+        phases = np.exp(2j * np.pi * (d // 2) / d * self.frequencies.sum(axis=1))
+        spectra = spectra[:, place[kz], place[ky], kx] * (phases * np.sqrt(2 / d**3))
         return torch.from_numpy(spectra.astype(np.complex64))
 
     def unshift(self, coefficients: torch.Tensor) -> torch.Tensor:
         """Return coefficients with every shift undone, (n, n_shifts, 2 n_frequencies), real."""
-        moved = coefficients[:, np.newaxis] * self._phases.to(coefficients.device)
-        return torch.cat([moved.real, moved.imag], dim=-1)
+        return self.unshifted(coefficients[:, np.newaxis] * self._phases.to(coefficients.device))
+
+    def unshift_each(self, coefficients: torch.Tensor, which: torch.Tensor) -> torch.Tensor:
+        """Return coefficients with one shift of each undone, (n, 2 n_frequencies), real."""
+        return self.unshifted(coefficients * self._phases.to(coefficients.device)[which])
+
+    def unshifted(self, coefficients: torch.Tensor) -> torch.Tensor:
+        """Return coefficients as they are, (n, 2 n_frequencies), real."""
+        return torch.cat([coefficients.real, coefficients.imag], dim=-1)
+
+    def shift(self, values: torch.Tensor) -> torch.Tensor:
+        """Return real coefficients in every shift, (n_shifts, n, 2 n_frequencies), real.
+
+        The adjoint of :meth:`unshift`: scalar products with these are those with the volumes whose
+        shifts are undone.
+        """
+        spectra = torch.complex(*values.chunk(2, dim=-1))
+        return self.unshifted(self._phases.conj().to(values.device)[:, np.newaxis] * spectra)
 
     def templates(self, maps: torch.Tensor) -> torch.Tensor:
         """Return all rotations of maps, (n_classes, n_rotations, 2 n_frequencies), real."""
@@ -240,17 +266,14 @@ class PoseGrid:
         """
         return 1 / (counts[:, np.newaxis] * self.coverage / noise + 1 / signal)
 
-    def wiener_update(
+    def accumulate(
         self,
         sums: torch.Tensor,
         weights: torch.Tensor,
         precision: torch.Tensor,
-        signal: torch.Tensor,
+        among: NDArray[np.intp] | None = None,
     ) -> torch.Tensor:
-        """Return the most probable maps, given what was measured in every pose.
-
-        Wiener's filter: sums over noise power are divided by weights over noise power, plus the
-        inverse of the power that maps have beforehand.
+        """Bring what was measured in every rotation into the frame of the references.
 
         Parameters
         ----------
@@ -260,18 +283,19 @@ class PoseGrid:
             How many volumes, in sums of probabilities.
         precision : Tensor of shape (2 n_frequencies,)
             Inverse noise power.
-        signal : Tensor of shape (n_shells,)
-            Power of a real coefficient of a map, beforehand.
+        among : ndarray of int, optional
+            The rotations of the grid that `sums` has; by default all.
 
         Returns
         -------
-        maps : Tensor of shape (n_classes, inner_size, inner_size, inner_size)
+        grids : Tensor of shape (n_classes, 3, z, y, x)
+            Real and imaginary parts of the sums in half of the finely sampled spectrum, and the
+            precision of both.
         """
         one = precision[: len(self.frequencies)]
         counts = (weights[..., np.newaxis] * one)[:, np.newaxis]
         values = torch.cat([sums.unflatten(-1, (2, -1)).movedim(-2, 1), counts], dim=1)
-        grids = self._sampling.adjoint(values.flatten(0, 1)).unflatten(0, (len(sums), 3))
-        return self.solve_grids(grids, signal)
+        return self._sampling.adjoint(values.flatten(0, 1), among).unflatten(0, (len(sums), 3))
 
     def unshift_by(self, coefficients: torch.Tensor, shifts: NDArray[np.float64]) -> torch.Tensor:
         """Return coefficients (n, n_frequencies) with one shift of each undone, complex."""
@@ -291,7 +315,7 @@ class PoseGrid:
         Returns
         -------
         grids : Tensor of shape (3, fine_size, fine_size, fine_size)
-            For :meth:`solve_grids`; sums of them are those of more volumes.
+            For :meth:`wiener_update`; sums of them are those of more volumes.
         """
         return self._sampling_of(rotations).adjoint(values)
 
@@ -302,19 +326,22 @@ class PoseGrid:
         means = torch.bincount(shells, both) / torch.bincount(shells)
         return means[: self.inner_size // 2 + 1].clamp_min(1e-12).float()
 
-    def solve_grids(self, grids: torch.Tensor, signal: torch.Tensor) -> torch.Tensor:
-        """Return maps by Wiener's filter from what was added up in the references' frame.
+    def wiener_update(self, grids: torch.Tensor, signal: torch.Tensor) -> torch.Tensor:
+        """Return the most probable maps, given what was measured in every pose.
+
+        Wiener's filter: sums over noise power are divided by weights over noise power, plus the
+        inverse of the power that maps have beforehand.
 
         Parameters
         ----------
-        grids : Tensor of shape (n, 3, fine_size, fine_size, fine_size)
-            Real and imaginary parts of the numerators, and denominators, of a half space.
+        grids : Tensor of shape (n_classes, 3, z, y, x)
+            From :meth:`accumulate`.
         signal : Tensor of shape (n_shells,)
             Power of a real coefficient of a map, beforehand.
 
         Returns
         -------
-        maps : Tensor of shape (n, inner_size, inner_size, inner_size)
+        maps : Tensor of shape (n_classes, inner_size, inner_size, inner_size)
         """
         numerators, denominators = torch.complex(grids[:, 0], grids[:, 1]), grids[:, 2]
         # The other half space.

@@ -16,9 +16,11 @@ from sksubtomo.alignment._pose_grid import PoseGrid, shift_grid
 from sksubtomo.alignment._spectra import Poses
 from sksubtomo.geometry import rotation_grid
 
-#: Shells, angular step in degrees, shifts along an axis, iterations.
-Stage = tuple[float, float, int, int]
+#: Shells, angular step in degrees, shifts along an axis or "auto", iterations.
+Stage = tuple[float, float, int | str, int]
 
+# Shifts are at most this fraction of the shortest period compared apart.
+_LARGEST_SHIFT_STEP = 0.6
 # Volumes that are read and transformed at once.
 _ROWS_PER_BLOCK = 64
 # Averages of labeled volumes have converged after so many iterations.
@@ -41,13 +43,17 @@ def check_stages(stages: Any, n_frozen_iter: int | str) -> list[Stage]:
         If a stage is malformed, or the number of shells decreases.
     """
     try:
-        table = np.asarray(stages, dtype=float)
+        rows = [list(row) for row in np.asarray(stages, dtype=object)]
+        auto = [len(row) == 4 and isinstance(row[2], str) and row[2] == "auto" for row in rows]
+        for row in (row for row, one in zip(rows, auto, strict=True) if one):
+            row[2] = 1
+        table = np.asarray(rows, dtype=float)
     except (TypeError, ValueError):
         table = np.empty(0)
     if table.ndim != 2 or table.shape[1] != 4 or not len(table):
         raise ValueError(
             f"stages={reprlib.repr(stages)} must be rows of four numbers, (n_shells, "
-            "angular_step_deg, n_shifts, n_iter)."
+            'angular_step_deg, n_shifts, n_iter), where n_shifts may be "auto".'
         )
     for n_shells, step, n_shifts, n_iter in table.tolist():
         whole = n_shifts.is_integer() and n_iter.is_integer()
@@ -63,11 +69,19 @@ def check_stages(stages: Any, n_frozen_iter: int | str) -> list[Stage]:
             f"n_frozen_iter={n_frozen_iter}, but the stages have {int(table[:, 3].sum())} "
             "iterations in all."
         )
-    return [(a, b, int(c), int(d)) for a, b, c, d in table.tolist()]
+    return [
+        (a, b, "auto" if one else int(c), int(d))
+        for (a, b, c, d), one in zip(table.tolist(), auto, strict=True)
+    ]
 
 
 def frozen_iterations(
-    n_frozen_iter: int | str, stages: list[Stage], targets: NDArray[np.int64], n_classes: int
+    n_frozen_iter: int | str,
+    stages: list[Stage],
+    targets: NDArray[np.int64],
+    n_classes: int,
+    *,
+    begun: bool = False,
 ) -> int:
     """Return how many iterations to hold on to the initial class probabilities.
 
@@ -84,18 +98,44 @@ def frozen_iterations(
         Class indices, -1 where unlabeled.
     n_classes : int
         Number of classes.
+    begun : bool, default=False
+        Whether there are references already, which averages of a few labeled volumes would replace.
 
     Returns
     -------
     n_frozen : int
-        With "auto", two and one more for each label that a class has on average beyond the first,
-        at most eight, and at most half of the iterations before the last stage.
+        With "auto", 0 if `begun`, else two and one more for each label that a class has on average
+        beyond the first, at most eight, and at most half of the iterations before the last stage.
     """
     if not isinstance(n_frozen_iter, str):
         return int(n_frozen_iter)
+    if begun:
+        return 0
     annealed = sum(n_iter for *_, n_iter in stages[:-1] or stages)
     labels = np.count_nonzero(targets >= 0) / n_classes
     return min(_MOST_FROZEN, 1 + math.ceil(labels), max(annealed * 2 // 3, 1))
+
+
+def shifts_along_axis(max_shift: float, box_size: int, n_shells: float) -> int:
+    """Return how many shifts along an axis a grid needs.
+
+    Parameters
+    ----------
+    max_shift : float
+        Largest shift along an axis, in voxels.
+    box_size : int
+        Edge of the volumes in voxels.
+    n_shells : float
+        Radius of the ball of frequencies, in cycles per box.
+
+    Returns
+    -------
+    n_shifts : int
+        Odd, so that no shift is among them; their distance is at most 0.6 periods of the highest
+        frequency.
+    """
+    step = _LARGEST_SHIFT_STEP * box_size / n_shells
+    return 1 + 2 * math.ceil(max_shift / step)
 
 
 def check_class_prior(
@@ -166,19 +206,33 @@ def all_coefficients(poses: Poses, volumes: Any) -> torch.Tensor:
     -------
     coefficients : Tensor of shape (n, n_frequencies)
     """
-    return torch.cat([poses.coefficients(block) for block in volume_blocks(volumes)])
+    # Not put together from blocks, which would take twice the memory.
+    coefficients, start = None, 0
+    for block in volume_blocks(volumes):
+        own = poses.coefficients(block)
+        if coefficients is None:
+            coefficients = own.new_empty(len(volumes), own.shape[1])
+        coefficients[start : start + len(own)] = own
+        start += len(own)
+    assert coefficients is not None
+    return coefficients
 
 
-def volume_blocks(volumes: Any) -> Iterator[NDArray[np.float32]]:
+def volume_blocks(
+    volumes: Any, rows: NDArray[np.intp] | None = None
+) -> Iterator[NDArray[np.float32]]:
     """Yield volumes in memory, a block at a time.
 
     Parameters
     ----------
     volumes : array-like of shape (n, d, h, w)
         In memory, or a lazy stack.
+    rows : ndarray of int, optional
+        Which; by default all.
     """
-    for start in range(0, len(volumes), _ROWS_PER_BLOCK):
-        yield np.asarray(volumes[start : start + _ROWS_PER_BLOCK])
+    for start in range(0, len(volumes) if rows is None else len(rows), _ROWS_PER_BLOCK):
+        block = slice(start, start + _ROWS_PER_BLOCK)
+        yield np.asarray(volumes[block if rows is None else rows[block]])
 
 
 def stage_poses(
@@ -207,10 +261,13 @@ def stage_poses(
         return IdentityPose(volume_shape)
     box_size = volume_shape[0]
     n_shells, angular_step, n_shifts, _ = stage
+    n_shells = min(n_shells, box_size // 2)
+    if isinstance(n_shifts, str):
+        n_shifts = shifts_along_axis(max_shift, box_size, n_shells)
     return PoseGrid(
         box_size,
         2 * min(math.ceil(finest), box_size // 2),
-        n_shells=min(n_shells, box_size // 2),
+        n_shells=n_shells,
         rotations=rotation_grid(angular_step),
         shifts=shift_grid(max_shift, n_shifts if max_shift else 1),
         tilt_range_deg=tilt_range_deg,

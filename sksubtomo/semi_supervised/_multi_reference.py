@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -10,19 +10,20 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import MetadataRouter
-from sklearn.utils.validation import check_consistent_length
 
 from sksubtomo._torch import holding_precision, resolve_device
 from sksubtomo._utils._allocator import keeping_freed_memory
-from sksubtomo._utils._labels import check_enough_classes, encode_labels
 from sksubtomo._utils._near_misses import warning_once
 from sksubtomo._utils._params import NumberInterval
 from sksubtomo._utils._routing import routed_params, same_methods
+from sksubtomo._utils._settings import HasSettings, checked, store_parameters
 from sksubtomo._utils._sklearn import HasMethods, StrOptions, fit_context
 from sksubtomo._utils._volumes import check_volumes, unchanged_on_error
 from sksubtomo.alignment import (
+    Annealing,
     LabelCheck,
     MultiReferenceEM,
     PoseGrid,
@@ -44,15 +45,18 @@ from sksubtomo.semi_supervised._base_reference import BaseReferenceClassifier
 from sksubtomo.semi_supervised._reference_checks import (
     best_initialization,
     check_imaging,
+    check_references_init,
+    encode_targets,
     fit_initial_proba,
     fit_progress,
     reporter,
     score_moments,
+    warn_of_inverted_references,
     warn_of_labels,
 )
 
 
-class MultiReferenceClassifier(BaseReferenceClassifier):
+class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
     r"""Maximum-likelihood classification by reference maps in all poses.
 
     The model: a volume of a class is a reference of the class, rotated by any rotation, shifted,
@@ -66,8 +70,8 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
     estimator : classifier or FrozenEstimator of one, optional
         Has ``fit``, with -1 in `y` for unlabeled, and ``predict_proba``. It is cloned and
         fitted; a ``FrozenEstimator`` is used as it is. Unlabeled volumes keep its class
-        probabilities for `n_frozen_iter` iterations. By default, references begin with the
-        labeled volumes alone.
+        probabilities for ``n_frozen_iter`` iterations of `annealing`. By default, references begin
+        with the labeled volumes alone.
     tilt_range_deg : float or (float, float), default=60
         Lowest and highest tilt in degrees; a single number t means (-t, t). The tilt axis
         is y and the beam z, see :func:`sksubtomo.fourier.missing_wedge_mask`.
@@ -75,10 +79,9 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         Largest shift along an axis that is tried.
     mask_radius_voxels : float, optional
         Radius where references have fallen to 0; by default that of the largest sphere in the box.
-    stages : sequence of (n_shells, angular_step_deg, n_shifts, n_iter)
-        From coarse to fine: radius of the ball of frequencies in cycles per box (at most half the
-        box is used), step between rotations in degrees, shifts along an axis (1 is
-        no shift), and iterations.
+    annealing : Annealing, default=None
+        Resolutions and steps of the search from coarse to fine, and how classes take part in it;
+        None is :class:`~sksubtomo.alignment.Annealing` with its defaults.
     n_init : int, default=1
         Initializations, of which the one is kept whose references agree best with the labels left
         out of them, the likelihood deciding between equals. Each begins with labeled volumes drawn
@@ -86,13 +89,11 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         stage. One where all volumes are labeled.
     n_references : int, default=1
         References of each class, for classes of several conformations.
-    n_frozen_iter : int or "auto", default="auto"
-        Of all iterations, those at the beginning in which classes of unlabeled volumes are fixed.
-        "auto" is one, and one more for each label that a class has on average, at most eight.
-    class_perplexity : float, optional
-        Number of classes over which the posteriors of unlabeled volumes are spread in the first
-        iteration after, by dividing their log evidence; it falls to 1 geometrically until the last
-        stage. By default ``n_classes ** (2 / 3)``. 1 switches annealing off.
+    references_init : array-like of shape (n_classes * n_references, d, d, d) or mapping, optional
+        Maps to begin with, instead of averages of labeled volumes: in the order of ``classes_``,
+        those of a class together, or a mapping of each class to its map or maps. Box, voxel size
+        and sign of contrast are those of the volumes; a common scale does not matter. Unlabeled
+        volumes then take part from the first iteration on, by default.
     noise : {"white", "shells"}, default="white"
         "white" takes the power of frequencies beyond those compared for that of the noise at all
         frequencies. "shells" takes its spectrum from the box outside of the mask, for noise that
@@ -112,8 +113,8 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         an unlabeled volume drawn at random or, with `estimator`, its most probable one.
     volume_shape : int or (int, int, int), optional
         Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels,
-        which has one pose: tilt range, shifts, mask, and the shells and angles of `stages` are
-        then not used.
+        which has one pose: tilt range, shifts, mask, and the shells and angles of
+        `annealing` are then not used.
     device : str, default="auto"
         "cpu", "cuda", "cuda:1"...; "auto" takes a GPU if there is one.
     random_state : int, RandomState instance or None, default=None
@@ -168,11 +169,12 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
     Notes
     -----
     A volume's mean plays no part, its contrast and scale do. A labeled volume counts as six
-    unlabeled ones while classes are annealed. Time grows with the product of volumes, classes,
-    rotations, shifts and coefficients; a volume is not compared again with classes that became
-    improbable. Memory grows with the number of volumes, of which the coefficients compared are
-    kept, and with that of volumes times classes, of each of which up to 256 probable poses are
-    kept.
+    unlabeled ones while classes are annealed.
+
+    All poses are searched in the leading principal components of the rotated references; those that
+    cover 99.9 % of that posterior are compared in full. A volume is not compared again with classes
+    that became improbable. Memory grows with the number of volumes, of which the coefficients
+    compared are kept, and up to 256 probable poses for each class, fewer of many volumes.
 
     References
     ----------
@@ -184,27 +186,29 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
 
     Examples
     --------
+    >>> from sksubtomo.alignment import Annealing
     >>> from sksubtomo.datasets import make_subtomograms
     >>> from sksubtomo.model_selection import mask_labels
     >>> from sksubtomo.semi_supervised import MultiReferenceClassifier
     >>> X, y = make_subtomograms(24, classes=["apoferritin", "ribosome_70s"], box_size=16,
     ...                          voxel_size_angstrom=20.0, return_X_y=True, random_state=0)
     >>> y_masked = mask_labels(y, n_per_class=5, random_state=0)
-    >>> clf = MultiReferenceClassifier(stages=[(3, 60, 1, 4), (5, 40, 3, 6)], random_state=0)
+    >>> annealing = Annealing(stages=[(3, 60, 1, 4), (5, 40, 3, 6)])
+    >>> clf = MultiReferenceClassifier(annealing=annealing, random_state=0)
     >>> clf.fit(X, y_masked).references_.shape
     (2, 16, 16, 16)
     """
 
+    _settings_names: ClassVar[tuple[str, ...]] = ("annealing",)
     _parameter_constraints: ClassVar[dict[str, list]] = {
         "estimator": [HasMethods(["fit", "predict_proba"]), None],
         "tilt_range_deg": [NumberInterval(Real, 0, 90, closed="right"), "array-like"],
         "max_shift_voxels": [NumberInterval(Real, 0, None, closed="left")],
         "mask_radius_voxels": [NumberInterval(Real, 0, None, closed="neither"), None],
-        "stages": ["array-like"],
+        "annealing": [Annealing, None],
         "n_init": [NumberInterval(Integral, 1, None, closed="left")],
         "n_references": [NumberInterval(Integral, 1, None, closed="left")],
-        "n_frozen_iter": [StrOptions({"auto"}), NumberInterval(Integral, 0, None, closed="left")],
-        "class_perplexity": [NumberInterval(Real, 1, None, closed="left"), None],
+        "references_init": ["array-like", Mapping, None],
         "noise": [StrOptions({"white", "shells"})],
         "class_prior": [StrOptions({"estimated", "uniform", "labels"}), "array-like", None],
         "symmetry": [str, dict],
@@ -222,11 +226,10 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         tilt_range_deg=60.0,
         max_shift_voxels=2.0,
         mask_radius_voxels=None,
-        stages=((4.0, 36.0, 1, 2), (5.0, 28.5, 3, 10), (6.5, 24.0, 3, 4)),
+        annealing=None,
         n_init=1,
         n_references=1,
-        n_frozen_iter="auto",
-        class_perplexity=None,
+        references_init=None,
         noise="white",
         class_prior="estimated",
         symmetry="C1",
@@ -236,23 +239,7 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         random_state=None,
         verbose=0,
     ):
-        self.estimator = estimator
-        self.tilt_range_deg = tilt_range_deg
-        self.max_shift_voxels = max_shift_voxels
-        self.mask_radius_voxels = mask_radius_voxels
-        self.stages = stages
-        self.n_init = n_init
-        self.n_references = n_references
-        self.n_frozen_iter = n_frozen_iter
-        self.class_perplexity = class_perplexity
-        self.noise = noise
-        self.class_prior = class_prior
-        self.symmetry = symmetry
-        self.classes = classes
-        self.volume_shape = volume_shape
-        self.device = device
-        self.random_state = random_state
-        self.verbose = verbose
+        store_parameters(self, locals())
 
     @fit_context(prefer_skip_nested_validation=False)
     @warning_once()
@@ -285,7 +272,8 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         LabelAgreementWarning
             If ``label_agreement_`` is below 0.95.
         ImagingWarning
-            If labeled volumes have other tilts than stated, or some have inverted contrast.
+            If labeled volumes have other tilts than stated, some have inverted contrast, or
+            `references_init` has.
         """
         with unchanged_on_error(self):
             return self._fit(X, y, params)
@@ -294,13 +282,18 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
         device = resolve_device(self.device)
         torch.empty(0, device=device)  # one that does not exist fails here, not after work
         check_tilt_range(self.tilt_range_deg)
-        stages = check_stages(self.stages, self.n_frozen_iter)
+        annealing = checked(Annealing() if self.annealing is None else self.annealing)
+        stages = check_stages(annealing.stages, annealing.n_frozen_iter)
         routed = routed_params(self, "fit", params)["estimator"]["fit"]
         volumes = check_volumes(self, X, volume_shape=self.volume_shape, reset=True)
         check_cubes(type(self).__name__, self.volume_shape_)
-        targets, classes = self._encode(y, len(volumes))
+        targets, classes = encode_targets(type(self).__name__, y, self.classes, len(volumes))
         prior = check_class_prior(self.class_prior, targets, classes)
         groups = check_symmetry(self.symmetry, classes)
+        references = check_references_init(
+            self.references_init, classes, self.n_references, self.volume_shape_
+        )
+        begun = references is not None and self.estimator is None
         rng = check_random_state(self.random_state)
         check_imaging(volumes, targets, self.tilt_range_deg)
         poses = [self._poses(stage, stages) for stage in stages]
@@ -322,38 +315,42 @@ class MultiReferenceClassifier(BaseReferenceClassifier):
             noise=torch.from_numpy(noise / scale**2).float(),
             initial_proba=initial_proba,
             prior=prior,
-            n_frozen=frozen_iterations(self.n_frozen_iter, stages, targets, len(classes)),
+            n_frozen=frozen_iterations(
+                annealing.n_frozen_iter, stages, targets, len(classes), begun=begun
+            ),
+            references=references,
             groups=groups if isinstance(poses[-1], PoseGrid) else None,
             device=device,
-            **self._settings(targets, len(classes)),
+            **self._settings(targets, len(classes), annealing.class_perplexity),
         )
         n_init = self.n_init if (targets < 0).any() else 1
+        begin = None if references is None else partial(warn_of_inverted_references, targets)
         with (
             keeping_freed_memory(),
             holding_precision("float32", device),
             fit_progress(stages, n_init, shown=bool(self.verbose)) as bar,
         ):
-            em, check = best_initialization(partial(initialize, report=reporter(bar)), n_init)
+            initialize = partial(initialize, report=reporter(bar))
+            em, check = best_initialization(initialize, n_init, begin)
         self.estimator_, self.classes_ = estimator, classes
         self._record(em, scale)
         self._record_check(check, targets)
         return self
 
-    def _settings(self, targets: NDArray[np.int64], n_classes: int) -> dict[str, Any]:
+    def _settings(
+        self, targets: NDArray[np.int64], n_classes: int, perplexity: float | None
+    ) -> dict[str, Any]:
         """Return parameters of the EM that do not need the volumes."""
         estimated = isinstance(self.class_prior, str) and self.class_prior == "estimated"
         n_labels = np.bincount(targets[targets >= 0], minlength=n_classes)
         return {
             "n_references": int(self.n_references),
             "pseudo_counts": np.maximum(n_labels, 0.5) if estimated else None,
-            "perplexity": float(self.class_perplexity or n_classes ** (2 / 3)),
+            "perplexity": n_classes ** (2 / 3) if perplexity is None else float(perplexity),
         }
 
-    def _encode(self, y: Any, n_samples: int) -> tuple[NDArray[np.int64], NDArray]:
-        targets, classes = encode_labels(y, self.classes)
-        check_consistent_length(np.empty(n_samples), targets)
-        check_enough_classes(type(self).__name__, targets, classes)
-        return targets, classes
+    def _make_settings(self, name: str, wanted: Iterable[str]) -> Annealing:
+        return Annealing() if self.annealing is None else clone(self.annealing)
 
     def _poses(self, stage: Stage, stages: list[Stage]) -> Poses:
         """Return the grid of poses of a stage, for maps as fine as the finest stage asks for."""

@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sksubtomo._utils._labels import is_text
+from sksubtomo._utils._labels import check_enough_classes, encode_labels, is_text
 from sksubtomo._utils._progress import Progress
 from sksubtomo.alignment import (
     LabelCheck,
@@ -21,6 +22,7 @@ from sksubtomo.alignment import (
     TiltGeometry,
     leave_one_out,
     likelier_geometry,
+    likelier_inverted,
 )
 from sksubtomo.exceptions import ImagingWarning, LabelAgreementWarning
 
@@ -35,6 +37,16 @@ _LEAST_FOR_SPREAD = 5
 _COMMON_VOLUMES = 10
 # Of a normal distribution, the standard deviation over the median absolute deviation.
 _DEVIATION = 1.4826
+
+
+def encode_targets(
+    name: str, y: Any, given_classes: Any, n_samples: int
+) -> tuple[NDArray[np.int64], NDArray]:
+    """Return class indices, -1 where unlabeled, and classes; refuse `y` of another length."""
+    targets, classes = encode_labels(y, given_classes)
+    check_consistent_length(np.empty(n_samples), targets)
+    check_enough_classes(name, targets, classes)
+    return targets, classes
 
 
 def fit_initial_proba(
@@ -68,6 +80,74 @@ def fit_initial_proba(
     return fitted, probabilities
 
 
+def check_references_init(
+    references_init: Any,
+    classes: NDArray,
+    n_references: int,
+    volume_shape: tuple[int, int, int],
+) -> NDArray[np.float32] | None:
+    """Return starting references in the order of the classes.
+
+    Parameters
+    ----------
+    references_init : array-like, mapping or None
+        As a user gives it.
+    classes : ndarray of shape (n_classes,)
+        All classes.
+    n_references : int
+        References of each.
+    volume_shape : (int, int, int)
+        Their shape.
+
+    Returns
+    -------
+    references : ndarray of shape (n_classes * n_references, d, d, d) or None
+
+    Raises
+    ------
+    ValueError
+        If a class has no references, or another number or shape of them; if a key is no class, or
+        a value is not finite.
+    """
+    if references_init is None:
+        return None
+    if isinstance(references_init, Mapping):
+        given = {str(name): value for name, value in references_init.items()}
+        names = [str(name) for name in classes.tolist()]
+        unknown, missing = (
+            [k for k in given if k not in names],
+            [k for k in names if k not in given],
+        )
+        if unknown or missing:
+            raise ValueError(
+                f"references_init must have a reference for each of the classes {names[:10]}; "
+                f"missing: {missing[:10]}, of no class: {unknown[:10]}."
+            )
+        parts = [_as_references(given[k], volume_shape, n_references, f"[{k!r}]") for k in names]
+        return np.concatenate(parts)
+    return _as_references(references_init, volume_shape, len(classes) * n_references, "")
+
+
+def _as_references(
+    value: Any, volume_shape: tuple[int, int, int], n_maps: int, where: str
+) -> NDArray[np.float32]:
+    try:
+        array = np.asarray(value, dtype=np.float32)
+    except (TypeError, ValueError):
+        array = np.empty(0, np.float32)
+    if n_maps == 1 and array.shape == volume_shape:
+        array = array[np.newaxis]
+    if array.shape != (n_maps, *volume_shape):
+        raise ValueError(
+            f"references_init{where} has the shape {array.shape}, but X needs "
+            f"{(n_maps, *volume_shape)}: {n_maps} map(s) in boxes of the volumes' shape. Crop or "
+            "resample maps to the box and the voxel size of the volumes."
+        )
+    if not np.isfinite(array).all():
+        raise ValueError(f"references_init{where} has values that are NaN or infinite.")
+    return array
+
+
 def score_moments(
     scores: NDArray[np.float64], targets: NDArray[np.int64], n_classes: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -95,7 +175,7 @@ def _spread(deviations: NDArray[np.float64]) -> float:
 
 
 def check_imaging(volumes: Any, targets: NDArray[np.int64], tilt_range_deg: Any) -> None:
-    """Warn if labeled volumes were imaged in another way than is stated; lines have none."""
+    """Warn if the labeled volumes have their missing wedge elsewhere; lines have none."""
     if volumes.shape[1:3] == (1, 1):
         return
     rows = np.flatnonzero(targets >= 0)[:_MOST_IMAGED]
@@ -127,6 +207,21 @@ def warn_of_geometry(stated: TiltGeometry, likelier: TiltGeometry | None) -> Non
         ImagingWarning,
         stacklevel=2,
     )
+
+
+def warn_of_inverted_references(targets: NDArray[np.int64], em: MultiReferenceEM) -> None:
+    """Warn if labeled volumes are likelier with given references inverted; before iterations."""
+    coarse, finest = em.stages[0][0], em.stages[-1][0]
+    data = em.coefficients[:, torch.from_numpy(finest.radii <= coarse.radii.max())]
+    owner = em.owner.numpy()
+    if likelier_inverted(coarse, data, targets, em.maps, owner, em.noise, em.device):
+        warnings.warn(
+            "The labeled volumes are clearly likelier with references_init of inverted contrast. "
+            "Multiply the maps by -1: particles are dark in volumes whose contrast was not "
+            "inverted, and bright in density maps.",
+            ImagingWarning,
+            stacklevel=2,
+        )
 
 
 def warn_of_labels(
@@ -162,15 +257,19 @@ def _named(values: NDArray) -> str:
 
 
 def best_initialization(
-    initialize: Callable[..., MultiReferenceEM], n_init: int
+    initialize: Callable[..., MultiReferenceEM],
+    n_init: int,
+    check_start: Callable[[MultiReferenceEM], None] | None = None,
 ) -> tuple[MultiReferenceEM, LabelCheck]:
     """Run initializations; return the one that agrees best with the labels, and its check.
 
-    All but the first hold half of the unlabeled volumes back.
+    All but the first hold half of the unlabeled volumes back; the first is checked before it runs.
     """
     best = None
     for number in range(n_init):
         em = initialize(held_back_fraction=0.5 if number else 0.0)
+        if check_start is not None and not number:
+            check_start(em)
         em.run()
         check = leave_one_out(em, em.stages[-1][0], em.coefficients)
         quality = fit_quality(em, check)

@@ -35,6 +35,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.semi_supervised import LabelSpreading
 
 from sksubtomo._utils._scoring import refuse_scoring_unlabeled
+from sksubtomo.alignment import Annealing
 from sksubtomo.calibration import RejectingClassifier, TemperatureScaledClassifier
 from sksubtomo.metrics import (
     expected_calibration_error,
@@ -76,7 +77,9 @@ CLASSIFIERS = {
     ),
     "supervised": CNNClassifier(**QUICK, network=Liu2019(n_filters=4), random_state=0),
     "references": MultiReferenceClassifier(
-        stages=((2.0, 120.0, 1, 2),), max_shift_voxels=0, n_frozen_iter=1, random_state=0
+        annealing=Annealing(stages=((2.0, 120.0, 1, 2),), n_frozen_iter=1),
+        max_shift_voxels=0,
+        random_state=0,
     ),
     "self_training": SelfTrainingClassifier(make_pipeline(VolumeFlattener(), LogisticRegression())),
     "with_unlabeled": WithUnlabeled(SPREADING),

@@ -48,8 +48,9 @@ def test_a_row_is_predicted_from_the_others(lines):
         spread = np.sqrt(NOISE + 1 / precision)
         expected = norm.logpdf(rows[row], mean, spread) - norm.logpdf(rows[row], 0, NOISE**0.5)
         inverted = norm.logpdf(rows[row], -mean, spread) - norm.logpdf(rows[row], 0, NOISE**0.5)
-        found = _own_evidence(em, poses, data[row : row + 1], row, int(targets[row]))
-        np.testing.assert_allclose(found, [expected.sum(), inverted.sum()], rtol=1e-4)
+        one = torch.tensor([row])
+        found = _own_evidence(em, em.last, poses, data, one, torch.from_numpy(targets)[one])
+        np.testing.assert_allclose(found[0], [expected.sum(), inverted.sum()], rtol=1e-4)
 
 
 def test_wrong_labels_and_inverted_rows_are_found(lines):

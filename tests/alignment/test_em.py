@@ -81,6 +81,18 @@ def test_moments_of_the_rotations_are_those_of_uniform_ones():
     assert np.abs(second - expected).max() < 0.02
 
 
+@pytest.mark.parametrize("size", [15, 16, 33])
+def test_coefficients_are_those_of_the_whole_transform(size):
+    volumes = np.random.default_rng(0).normal(size=(3, size, size, size)).astype(np.float32)
+    poses = PoseGrid(
+        size, 14, n_shells=6.5, rotations=Rotation.identity(1), shifts=np.zeros((1, 3))
+    )
+    centered = np.fft.ifftshift(volumes, axes=(1, 2, 3))
+    kx, ky, kz = poses.frequencies.T
+    whole = np.fft.fftn(centered, axes=(1, 2, 3))[:, kz, ky, kx] * np.sqrt(2 / size**3)
+    np.testing.assert_allclose(poses.coefficients(volumes), whole, atol=1e-5)
+
+
 def test_white_noise_has_its_variance_in_every_coefficient():
     noise = np.random.default_rng(0).normal(scale=3.0, size=(400, 8, 8, 8)).astype(np.float32)
     poses = make_poses(Rotation.identity(1), size=8, n_shells=4.0)
@@ -305,7 +317,9 @@ def test_known_poses_give_back_the_map():
     noise = 1e-4
     sums, weights = values[np.newaxis] / noise, torch.ones(1, len(rotations))
     precision = torch.full((len(poses.shells),), 1 / noise)
-    solved = poses.wiener_update(sums, weights, precision, torch.ones(6))[0].numpy()
+    solved = poses.wiener_update(poses.accumulate(sums, weights, precision), torch.ones(6))[
+        0
+    ].numpy()
     whole = make_poses(Rotation.identity(1), tilt_range_deg=90.0)
     expected = whole.to_maps(whole.coefficients(reference[np.newaxis]))[0].numpy()
     # Neither knows the mean of the map, which is not measured.
@@ -321,7 +335,9 @@ def test_maps_shrink_by_the_share_of_noise():
     rows = torch.tensor([[1.0, 2.0, 3.0, 4.0], [3.0, 2.0, 1.0, 0.0]])
     noise, signal = 0.5, torch.tensor([2.0])
     sums, weights = rows.sum(dim=0).view(1, 1, 4) / noise, torch.full((1, 1), 2.0)
-    solved = poses.wiener_update(sums, weights, torch.full((4,), 1 / noise), signal)
+    solved = poses.wiener_update(
+        poses.accumulate(sums, weights, torch.full((4,), 1 / noise)), signal
+    )
     torch.testing.assert_close(solved.flatten(), rows.mean(dim=0) * 2.0 / (2.0 + 0.5 / 2))
 
 
@@ -337,7 +353,9 @@ def test_class_without_volumes_stays_empty_and_finite():
     sums = torch.ones(2, n, len(poses.shells))
     weights = torch.ones(2, n)
     sums[1], weights[1] = 0, 0
-    maps = poses.wiener_update(sums, weights, torch.ones(len(poses.shells)), torch.ones(6))
+    maps = poses.wiener_update(
+        poses.accumulate(sums, weights, torch.ones(len(poses.shells))), torch.ones(6)
+    )
     assert maps.isfinite().all()
     assert not maps[1].any()
 
@@ -356,7 +374,9 @@ def test_iterations_raise_the_likelihood():
         result = expectation(poses, data, maps, fixed)
         likelihoods.append(float(result.log_evidence.mean()))
         sums, weights = posterior_sums(poses, data, fixed, result, all_of_one(data))
-        maps = poses.wiener_update(sums, weights, torch.ones(len(poses.shells)), signal)
+        maps = poses.wiener_update(
+            poses.accumulate(sums, weights, torch.ones(len(poses.shells))), signal
+        )
     gains = np.diff(likelihoods)
     # The prior of the maps is a part of what rises, and improbable poses are left out.
     assert gains[0] > 10

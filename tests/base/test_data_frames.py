@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sksubtomo.alignment import Annealing
 from sksubtomo.networks import Liu2019
 from sksubtomo.neural_network import CNNClassifier
 from sksubtomo.semi_supervised import MultiReferenceClassifier
@@ -13,7 +14,10 @@ CLASSIFIERS = [
         max_epochs=2, network=Liu2019(n_filters=2), volume_shape=8, random_state=0, device="cpu"
     ),
     MultiReferenceClassifier(
-        stages=[(3, 90, 1, 2)], n_frozen_iter=1, volume_shape=8, random_state=0, device="cpu"
+        annealing=Annealing(stages=[(3, 90, 1, 2)], n_frozen_iter=1),
+        volume_shape=8,
+        random_state=0,
+        device="cpu",
     ),
 ]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sksubtomo.alignment import Annealing
 from sksubtomo.datasets import make_subtomograms
 from sksubtomo.fourier import missing_wedge_mask
 
@@ -78,7 +79,7 @@ def small_volumes(name, complication, seed, *, n_train, n_test):
 
 
 def test_rows_are_resumed_and_rendered(benchmark, monkeypatch, tmp_path, capsys):
-    quick = {"stages": [(3.0, 60.0, 1, 2), (4.0, 45.0, 1, 3)]}
+    quick = {"annealing": Annealing(stages=[(3.0, 60.0, 1, 2), (4.0, 45.0, 1, 3)])}
     monkeypatch.setattr(benchmark, "make_hard_volumes", small_volumes)
     monkeypatch.setitem(benchmark.METHODS, "references", ("References, defaults", quick))
     path = tmp_path / "rows.csv"

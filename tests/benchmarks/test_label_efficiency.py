@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from sksubtomo.alignment import Annealing
 from sksubtomo.datasets import make_subtomograms
 
 N_TRAIN, N_TEST = 24, 16
@@ -31,7 +32,7 @@ def small(script, benchmark, monkeypatch):
     monkeypatch.setitem(methods.STEPS, "max_epochs", 1)
     monkeypatch.setitem(methods.STEPS, "batch_size", 8)
     monkeypatch.setitem(methods.TRAINING, "training__steps_per_epoch", 2)
-    coarse = {"stages": [(3.0, 60.0, 1, 2), (4.0, 45.0, 1, 3)]}
+    coarse = {"annealing": Annealing(stages=[(3.0, 60.0, 1, 2), (4.0, 45.0, 1, 3)])}
     init = methods.MultiReferenceClassifier
     monkeypatch.setattr(
         methods, "MultiReferenceClassifier", lambda *args, **more: init(*args, **coarse, **more)

@@ -11,6 +11,7 @@ import torch
 from estimators import ESTIMATORS, NETWORKS
 from sklearn.base import clone, is_classifier
 
+from sksubtomo.alignment import Annealing
 from sksubtomo.datasets import make_subtomograms
 from sksubtomo.model_selection import mask_labels
 from sksubtomo.picking import DifferenceOfGaussiansPicker, TemplateMatchingPicker
@@ -72,8 +73,8 @@ def record_demo(record):
 def record_references(record):
     """Fit references, and align volumes with them."""
     X_train, y_masked, X_test, _ = demo_data()
-    stages = [(3, 60, 1, 2), (4, 40, 1, 3)]
-    fitted = MultiReferenceClassifier(stages=stages, random_state=0).fit(
+    annealing = Annealing(stages=[(3, 60, 1, 2), (4, 40, 1, 3)])
+    fitted = MultiReferenceClassifier(annealing=annealing, random_state=0).fit(
         X_train[:120], y_masked[:120]
     )
     record["references proba"] = fitted.predict_proba(X_test[:40])

@@ -7,6 +7,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 from sklearn.utils import Bunch
 
+from sksubtomo.alignment import Annealing
 from sksubtomo.fourier import (
     apply_fourier_filter,
     fourier_shell_correlation,
@@ -46,7 +47,9 @@ def simulate(n, noise, seed=0):
 def fitted():
     X, y, truth = simulate(80, noise=0.3)
     hidden = np.where(np.arange(len(y)) < 16, y, -1)
-    clf = MultiReferenceClassifier(stages=STAGES, max_shift_voxels=1.0, random_state=0)
+    clf = MultiReferenceClassifier(
+        annealing=Annealing(stages=STAGES), max_shift_voxels=1.0, random_state=0
+    )
     return clf.fit(X, hidden), X, y, truth
 
 
@@ -127,7 +130,7 @@ def test_poses_of_the_fit_save_the_search(fitted, monkeypatch):
 def test_poses_survive_pickling_and_references_of_a_class(fitted):
     _, X, y, _ = fitted
     clf = MultiReferenceClassifier(
-        stages=STAGES, max_shift_voxels=1.0, n_references=2, random_state=0
+        annealing=Annealing(stages=STAGES), max_shift_voxels=1.0, n_references=2, random_state=0
     )
     clf = pickle.loads(pickle.dumps(clf.fit(X, y)))
     assert (clf.reference_classes_[clf.poses_.references] == y).all()
@@ -137,7 +140,9 @@ def test_poses_survive_pickling_and_references_of_a_class(fitted):
 
 def test_odd_boxes(fitted):
     _, X, y, truth = fitted
-    odd = MultiReferenceClassifier(stages=STAGES, max_shift_voxels=1.0, random_state=0)
+    odd = MultiReferenceClassifier(
+        annealing=Annealing(stages=STAGES), max_shift_voxels=1.0, random_state=0
+    )
     cropped = X[:, 1:, 1:, 1:]  # the center is voxel 7 of 15
     odd.fit(cropped, y)
     found = odd.class_averages(cropped, truth, refine=False)
@@ -148,7 +153,9 @@ def test_odd_boxes(fitted):
 
 def test_units_of_volumes_do_not_matter(fitted):
     clf, X, y, truth = fitted
-    large = MultiReferenceClassifier(stages=STAGES, max_shift_voxels=1.0, random_state=0)
+    large = MultiReferenceClassifier(
+        annealing=Annealing(stages=STAGES), max_shift_voxels=1.0, random_state=0
+    )
     large.fit(X * 1e8, y)
     found = large.class_averages(X * 1e8, truth, refine=False)
     expected = clf.class_averages(X, truth, refine=False)
@@ -169,7 +176,12 @@ def test_what_has_no_poses_is_refused(fitted):
 
 def test_a_fit_shows_its_progress(fitted, capsys):
     _, X, y, _ = fitted
-    given = {"stages": STAGES, "max_shift_voxels": 1.0, "random_state": 0, "n_init": 2}
+    given = {
+        "annealing": Annealing(stages=STAGES),
+        "max_shift_voxels": 1.0,
+        "random_state": 0,
+        "n_init": 2,
+    }
     hidden = np.where(np.arange(len(y)) < 16, y, -1)
     MultiReferenceClassifier(verbose=1, **given).fit(X, hidden)
     said = capsys.readouterr().err

@@ -1,6 +1,7 @@
 """The classifier by references: recovery of classes and poses, and scikit-learn's conventions."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,13 @@ from sklearn.neighbors import NearestCentroid
 from sklearn.pipeline import make_pipeline
 
 from sksubtomo._torch._float32 import read_flags, write_flags
-from sksubtomo.alignment import MultiReferenceEM, check_stages, frozen_iterations, starting_rows
+from sksubtomo.alignment import (
+    Annealing,
+    MultiReferenceEM,
+    check_stages,
+    frozen_iterations,
+    starting_rows,
+)
 from sksubtomo.exceptions import ImagingWarning, LabelAgreementWarning
 from sksubtomo.fourier import (
     apply_fourier_filter,
@@ -32,8 +39,7 @@ from sksubtomo.semi_supervised._reference_checks import score_moments
 SIZE = 12
 STAGES = ((3.0, 60.0, 1, 3), (4.0, 45.0, 3, 5))
 QUICK = {
-    "stages": STAGES,
-    "n_frozen_iter": 3,
+    "annealing": Annealing(stages=STAGES, n_frozen_iter=3),
     "max_shift_voxels": 1.0,
     "random_state": 0,
 }
@@ -231,7 +237,7 @@ def test_noise_has_its_power(data, fitted):
     radius = SIZE * np.sqrt(squared_frequencies((SIZE,) * 3))
     noise = rng.normal(size=X.shape)
     colored = X + apply_fourier_filter(noise, np.where(radius < 2.5, 2.0, 1.0))
-    by_shell = clone(fitted).set_params(noise="shells", n_frozen_iter=0).fit(colored, y)
+    by_shell = clone(fitted).set_params(noise="shells", annealing__n_frozen_iter=0).fit(colored, y)
     assert by_shell.noise_power_[2] > 2.5 * by_shell.noise_power_[4]
     np.testing.assert_allclose(by_shell.noise_power_[3:], 1 + 0.35**2, rtol=0.2)
 
@@ -288,15 +294,22 @@ def test_results_do_not_depend_on_their_neighbors(data, fitted):
 @pytest.mark.parametrize(
     "params",
     [
-        {"stages": np.array(STAGES)},
-        {"stages": np.array(STAGES, np.float32)},
-        {"stages": [np.array(stage) for stage in STAGES]},
-        {"stages": [tuple(np.array(stage, np.float32)) for stage in STAGES]},
-        {"stages": pd.DataFrame(STAGES)},
+        {"annealing__stages": np.array(STAGES)},
+        {"annealing__stages": np.array(STAGES, np.float32)},
+        {"annealing__stages": [np.array(stage) for stage in STAGES]},
+        {"annealing__stages": [tuple(np.array(stage, np.float32)) for stage in STAGES]},
+        {"annealing__stages": pd.DataFrame(STAGES)},
         {"tilt_range_deg": np.float32(60)},
         {"tilt_range_deg": np.array([-60, 60])},
-        {"max_shift_voxels": np.float32(1), "n_init": np.int64(1), "n_frozen_iter": np.uint8(3)},
-        {"class_perplexity": np.float64(3 ** (2 / 3)), "class_prior": np.str_("estimated")},
+        {
+            "max_shift_voxels": np.float32(1),
+            "n_init": np.int64(1),
+            "annealing__n_frozen_iter": np.uint8(3),
+        },
+        {
+            "annealing__class_perplexity": np.float64(3 ** (2 / 3)),
+            "class_prior": np.str_("estimated"),
+        },
         {"classes": pd.Series([2, 1, 0]), "volume_shape": np.array([SIZE] * 3, np.int16)},
         {"volume_shape": np.int64(SIZE), "random_state": np.int64(0), "verbose": np.False_},
         {"device": np.str_("cpu"), "noise": np.str_("white"), "n_references": np.int8(1)},
@@ -378,7 +391,7 @@ def test_two_classes_and_a_class_without_label():
 def test_search_and_pipeline(data):
     X, y, _ = data
     hidden = np.where(np.arange(90) < 30, y, -1)
-    quicker = {**QUICK, "stages": ((3.0, 60.0, 1, 2),), "n_frozen_iter": 1}
+    quicker = {**QUICK, "annealing": Annealing(stages=((3.0, 60.0, 1, 2),), n_frozen_iter=1)}
     grid = {"class_prior": ["uniform", None]}
     search = GridSearchCV(MultiReferenceClassifier(**quicker), grid, cv=SemiSupervisedSplit(2))
     assert search.fit(X, hidden).best_score_ > 0.5
@@ -400,24 +413,24 @@ class Unwanted(Guess):
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"stages": [(3, 60, 1)]}, "must be rows of"),
-        ({"stages": [(3, 60, 1, 4), (3, 60, 1)]}, "must be rows of"),
-        ({"stages": [("a", 60, 1, 4)]}, "must be rows of"),
-        ({"stages": [(3, np.nan, 1, 4)]}, "at most 180 degrees"),
-        ({"stages": [(3, 60, np.inf, 4)]}, "whole n_shifts"),
-        ({"stages": [(3, 60, 1.5, 4)]}, "whole n_shifts"),
-        ({"stages": [(3, 60, 1, 0)]}, "whole n_shifts and n_iter from 1"),
-        ({"stages": [(3, 200, 1, 4)]}, "at most 180 degrees"),
-        ({"stages": [(4, 60, 1, 4), (3, 60, 1, 4)]}, "must be non-decreasing"),
-        ({"n_frozen_iter": 9}, "n_frozen_iter=9, but the stages have 8 iterations"),
-        ({"class_perplexity": 0.5}, "'class_perplexity' parameter"),
+        ({"annealing__stages": [(3, 60, 1)]}, "must be rows of"),
+        ({"annealing__stages": [(3, 60, 1, 4), (3, 60, 1)]}, "must be rows of"),
+        ({"annealing__stages": [("a", 60, 1, 4)]}, "must be rows of"),
+        ({"annealing__stages": [(3, np.nan, 1, 4)]}, "at most 180 degrees"),
+        ({"annealing__stages": [(3, 60, np.inf, 4)]}, "whole n_shifts"),
+        ({"annealing__stages": [(3, 60, 1.5, 4)]}, "whole n_shifts"),
+        ({"annealing__stages": [(3, 60, 1, 0)]}, "whole n_shifts and n_iter from 1"),
+        ({"annealing__stages": [(3, 200, 1, 4)]}, "at most 180 degrees"),
+        ({"annealing__stages": [(4, 60, 1, 4), (3, 60, 1, 4)]}, "must be non-decreasing"),
+        ({"annealing__n_frozen_iter": 9}, "n_frozen_iter=9, but the stages have 8 iterations"),
+        ({"annealing__class_perplexity": 0.5}, "'class_perplexity' parameter"),
         ({"class_prior": [0.5, 0.5]}, "each of the 3 classes"),
         ({"class_prior": [1, 0, 0]}, "positive share"),
         ({"class_prior": [*"abc"]}, "positive share"),
         ({"n_init": True}, "'n_init' parameter"),
         ({"n_init": 1.0}, "'n_init' parameter"),
-        ({"n_frozen_iter": False}, "'n_frozen_iter' parameter"),
-        ({"class_perplexity": True}, "'class_perplexity' parameter"),
+        ({"annealing__n_frozen_iter": False}, "'n_frozen_iter' parameter"),
+        ({"annealing__class_perplexity": True}, "'class_perplexity' parameter"),
         ({"max_shift_voxels": True}, "'max_shift_voxels' parameter"),
         ({"tilt_range_deg": True}, "'tilt_range_deg' parameter"),
         ({"mask_radius_voxels": True}, "'mask_radius_voxels' parameter"),
@@ -431,8 +444,9 @@ class Unwanted(Guess):
 )
 def test_bad_parameters_are_refused(data, params, message):
     X, _, hidden = data
+    clf = MultiReferenceClassifier(**{**QUICK, "estimator": Unwanted()}).set_params(**params)
     with pytest.raises((ValueError, RuntimeError), match=message):
-        MultiReferenceClassifier(**{**QUICK, "estimator": Unwanted(), **params}).fit(X, hidden)
+        clf.fit(X, hidden)
 
 
 @pytest.mark.parametrize(
@@ -504,7 +518,7 @@ def uneven(sizes, seed=0):
 
 
 GRADUAL = {
-    "stages": ((3.0, 60.0, 1, 3), (4.0, 45.0, 3, 5), (4.0, 45.0, 3, 2)),
+    "annealing": Annealing(stages=((3.0, 60.0, 1, 3), (4.0, 45.0, 3, 5), (4.0, 45.0, 3, 2))),
     "max_shift_voxels": 1.0,
     "random_state": 0,
 }
@@ -587,9 +601,23 @@ def test_more_than_one_reference_a_class(data):
     assert np.isfinite(clf.score_samples(X[:5])).all()
 
 
+def test_search_reaches_into_the_annealing(data):
+    X, _, hidden = data
+    clf = MultiReferenceClassifier(max_shift_voxels=0.0, random_state=0)
+    # The shortcut None is an object with its defaults, made when a setting is set.
+    grid = {"annealing__stages": [[(3.0, 60.0, 1, 1)], [(3.0, 60.0, 1, 2)]]}
+    search = GridSearchCV(clf, grid, cv=SemiSupervisedSplit(2)).fit(X, hidden)
+    assert clf.annealing is None
+    assert search.best_estimator_.annealing.n_frozen_iter == "auto"
+    assert search.best_estimator_.n_iter_ == search.best_params_["annealing__stages"][0][3]
+    shared = Annealing(stages=[(3.0, 60.0, 1, 2)])
+    changed = MultiReferenceClassifier(annealing=shared).set_params(annealing__n_frozen_iter=1)
+    assert (shared.n_frozen_iter, changed.annealing.n_frozen_iter) == ("auto", 1)
+
+
 @pytest.mark.parametrize(("n_labels", "expected"), [(1, 2), (2, 3), (5, 6), (7, 8), (30, 8)])
 def test_frozen_iterations_follow_the_number_of_labels(n_labels, expected):
-    stages = check_stages(MultiReferenceClassifier().stages, "auto")
+    stages = check_stages(Annealing().stages, "auto")
     targets = np.concatenate([np.repeat(np.arange(4), n_labels), np.full(50, -1)])
     assert frozen_iterations("auto", stages, targets, 4) == expected
     assert frozen_iterations(5, stages, targets, 4) == 5
@@ -611,3 +639,70 @@ def test_spread_of_scores_is_shrunk_to_that_of_all_classes():
     _, few = score_moments(alike, np.repeat([0, 1], [20, 60]), 2)
     assert few[0] > 0.05
     assert score_moments(np.zeros(5), np.zeros(5, int), 1)[1].tolist() == [1.0]
+
+
+def one_label_a_class(y):
+    first = [int(np.flatnonzero(y == k)[0]) for k in range(3)]
+    hidden = np.full(len(y), -1)
+    hidden[first] = y[first]
+    return hidden
+
+
+#: Of so few iterations, none is spent on annealing.
+GIVEN = {**QUICK, "annealing": Annealing(stages=STAGES, class_perplexity=1)}
+
+
+def test_given_references_are_begun_with(data):
+    X, y, _ = data
+    given = np.stack([molecule(k) for k in range(3)])
+    hidden = one_label_a_class(y)
+    start = MultiReferenceClassifier(**GIVEN, references_init=given).fit(X, hidden)
+    assert (start.transduction_ == y).mean() > 0.95
+    assert np.isfinite(start.history_[0]["temperature"])  # unlabeled volumes take part at once
+    # Neither unit nor form matters.
+    named = {k: 1000 * given[k] for k in (2, 0, 1)}
+    other = MultiReferenceClassifier(**GIVEN, references_init=named).fit(X, hidden)
+    np.testing.assert_allclose(other.references_, start.references_, atol=1e-4)
+    # What a fit found can be begun with.
+    again = MultiReferenceClassifier(**GIVEN, references_init=start.references_).fit(X, hidden)
+    assert (again.transduction_ == start.transduction_).mean() > 0.9
+
+
+def test_given_references_belong_to_their_classes(data):
+    X, y, hidden = data
+    names = np.array(["rod", "triangle", "ball"], dtype=object)
+    labels = np.where(hidden >= 0, names[hidden], "unlabeled")
+    given = {str(names[k]): np.stack([molecule(k)] * 2) for k in range(3)}
+    clf = MultiReferenceClassifier(**GIVEN, n_references=2, references_init=given).fit(X, labels)
+    assert (clf.transduction_ == names[y]).mean() > 0.9
+
+
+def test_inverted_references_are_named(data):
+    X, y, _ = data
+    given = -np.stack([molecule(k) for k in range(3)])
+    clf = MultiReferenceClassifier(**GIVEN, references_init=given)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        clf.fit(X, one_label_a_class(y))
+    assert "references_init of inverted contrast" in str(caught[0].message)
+    assert caught[0].category is ImagingWarning
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (np.ones((2, SIZE, SIZE, SIZE)), r"has the shape \(2, 12, 12, 12\), but X needs \(3, 12"),
+        (np.ones((3, 10, 10, 10)), "Crop or resample maps"),
+        (np.full((3, SIZE, SIZE, SIZE), np.nan), "NaN or infinite"),
+        (np.zeros((3, SIZE, SIZE, SIZE)), "are they constant"),
+        ({0: molecule(0), 1: molecule(1)}, r"missing: \['2'\]"),
+        ({0: molecule(0), 1: molecule(1), 2: molecule(2), 3: molecule(0)}, r"no class: \['3'\]"),
+        ({0: molecule(0), 1: molecule(1), 2: np.ones(3)}, r"references_init\['2'\] has the shape"),
+        ([["a"]], "has the shape"),
+        (3.0, "'references_init' parameter"),
+    ],
+)
+def test_bad_given_references_are_refused(data, given, message):
+    X, _, hidden = data
+    with pytest.raises(ValueError, match=message):
+        MultiReferenceClassifier(**QUICK, references_init=given).fit(X, hidden)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from sksubtomo.alignment import Annealing
 from sksubtomo.fourier import apply_fourier_filter, missing_wedge_mask
 from sksubtomo.geometry import point_group, rotate_volume
 from sksubtomo.semi_supervised import MultiReferenceClassifier
@@ -39,7 +40,7 @@ def data():
 
 def test_a_symmetric_reference_has_its_axis_along_z(data):
     X, y = data
-    given = {"stages": STAGES, "max_shift_voxels": 1.0, "random_state": 0}
+    given = {"annealing": Annealing(stages=STAGES), "max_shift_voxels": 1.0, "random_state": 0}
     hidden = np.where(np.arange(len(y)) < 12, y, -1)
     clf = MultiReferenceClassifier(symmetry={0: "C3"}, **given).fit(X, hidden)
     turn = Rotation.from_euler("z", 120, degrees=True)
