@@ -15,6 +15,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 
+from sksubtomo.alignment import Annealing
 from sksubtomo.decomposition import Autoencoder
 from sksubtomo.exceptions import FileFormatError
 from sksubtomo.networks import Liu2019
@@ -57,7 +58,7 @@ def models():
                 network=Liu2019(n_filters=1, latent_dim=2), max_epochs=1, early_stopping=False
             ).fit(X),
             "references": MultiReferenceClassifier(
-                stages=[(2, 90, 1, 1)], random_state=np.random.RandomState(0)
+                annealing=Annealing(stages=[(2, 90, 1, 1)]), random_state=np.random.RandomState(0)
             ).fit(X, y),
         }
 

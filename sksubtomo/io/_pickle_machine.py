@@ -163,6 +163,7 @@ def _set(mapping: Any, key: Any, value: Any) -> None:
 
 # --- The machine -------------------------------------------------------------------------------
 
+_CODES = {found.code: found for found in pickletools.opcodes}
 _MARK = object()
 # Operations that push what they carry.
 _CONSTANTS = {
@@ -224,7 +225,7 @@ class _Machine:
             code = self._file.read(1)
             if not code:
                 raise ValueError("it is cut off")
-            found = pickletools.code2op.get(code.decode("latin1"))
+            found = _CODES.get(code.decode("latin1"))
             if found is None:
                 raise ValueError("it has an operation that pickles do not know")
             if found.name == "STOP":
@@ -237,7 +238,7 @@ class _Machine:
             line = self._file.readline().strip()
             if len(line) < 2 or line[:1] not in b"'\"" or line[-1:] != line[:1]:
                 raise ValueError("it has text without quotes")
-            content = codecs.escape_decode(line[1:-1])[0]  # type: ignore[attr-defined]
+            content = codecs.escape_decode(line[1:-1])[0]
             return content.decode("latin1")
         return None if found.arg is None else found.arg.reader(self._file)  # type: ignore[arg-type]
 

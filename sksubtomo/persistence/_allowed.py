@@ -9,7 +9,8 @@ from typing import Any
 #: Estimators and settings, by package. Objects are made by their constructor, which only stores
 #: its arguments, and by what they were fitted to.
 ESTIMATORS: dict[str, tuple[str, ...]] = {
-    "sksubtomo.augmentation": ("WedgeAwareRotations",),
+    "sksubtomo.alignment": ("Annealing",),
+    "sksubtomo.augmentation": ("Corruption", "WedgeAwareRotations"),
     "sksubtomo.calibration": ("RejectingClassifier", "TemperatureScaledClassifier"),
     "sksubtomo.decomposition": ("Autoencoder", "ContrastiveEncoder", "VariationalAutoencoder"),
     "sksubtomo.networks": ("Liu2019", "MONAINet", "ResNet"),
@@ -62,7 +63,8 @@ _PACKAGES = {
 
 def is_part(name: str) -> bool:
     """Tell whether objects of a class are made of their state alone."""
-    return _PACKAGES[name] in PARTS
+    package, _, last = name.rpartition(".")
+    return last in PARTS.get(package, ())
 
 
 @cache

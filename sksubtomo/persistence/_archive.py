@@ -29,7 +29,7 @@ DOCUMENT = "model.json"
 _LARGEST_DOCUMENT = 2**24
 _NUMBERS = re.compile(r"\|b1|\|[iu]1|<[iu][248]|<f[248]|<c(8|16)|(<U|\|S)[1-9][0-9]{0,5}")
 _MOST_AXES = 32
-_LOCAL_HEADER = 30
+_LOCAL_HEADER, _END_RECORD = 30, 22
 # Of checksums: bytes that fit into a cache, and numbers in a block.
 _PART, _BLOCK = 2**20, 2**12
 
@@ -187,9 +187,12 @@ class Archive:
         return array.T if fortran else array
 
     def _read_directory(self) -> dict[str, zipfile.ZipInfo]:
-        with zipfile.ZipFile(BoundedFile(self._file)) as archive:  # type: ignore[arg-type]
+        with zipfile.ZipFile(BoundedFile(self._file)) as archive:
             listed = archive.infolist()
             end = archive.start_dir
+        self._file.seek(-_END_RECORD, io.SEEK_END)
+        if self._file.read(4) != b"PK\x05\x06":
+            raise ValueError("something stands behind its end")
         entries = {entry.filename: entry for entry in listed}
         expected = {DOCUMENT, *(_name(number) for number in range(len(listed) - 1))}
         if len(entries) != len(listed) or set(entries) != expected:
@@ -203,6 +206,8 @@ class Archive:
 
     def _check_places(self, entries: list[zipfile.ZipInfo], end: int) -> None:
         """Check that no two entries are in the same place of the file."""
+        if entries[0].header_offset != 0:
+            raise ValueError("something stands before its first entry")
         ends = [*(entry.header_offset for entry in entries[1:]), min(end, self._n_bytes)]
         for entry, limit in zip(entries, ends, strict=True):
             least = _LOCAL_HEADER + len(entry.filename) + entry.file_size

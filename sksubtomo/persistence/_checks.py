@@ -77,7 +77,7 @@ def _neighbors(made: Any) -> None:
     _require(isinstance(made.metric, str) and made.effective_metric_ in _METRICS)
     params = {k: v for k, v in made.effective_metric_params_.items() if v is not None}
     _require(set(params) <= {"p"} and all(type(v) in (int, float) for v in params.values()))
-    _require(isinstance(made.leaf_size, (int, np.integer)) and made.leaf_size >= 1)
+    _require(isinstance(made.leaf_size, (int, np.integer)) and bool(made.leaf_size >= 1))
     _require(made.n_features_in_ == rows.shape[1] and made.n_samples_fit_ == len(rows))
     if hasattr(made, "classes_"):
         targets = made._y

@@ -18,7 +18,6 @@ from torch import nn
 
 from sksubtomo._torch import seeded_cpu
 from sksubtomo._utils._settings import checked
-from sksubtomo.augmentation import WedgeAwareAugmentation
 from sksubtomo.networks import (
     AutoencodingNetwork,
     ConditionalVariationalNetwork,
@@ -27,35 +26,30 @@ from sksubtomo.networks import (
     VariationalNetwork,
     network_settings,
 )
-from sksubtomo.training._callbacks import (
-    BestWeights,
-    EpochLog,
-    OneCycle,
-    ProgressBar,
-    RampUp,
-    Tasks,
-)
-from sksubtomo.training._consistency import PseudoLabelConsistency, SquaredErrorConsistency
 from sksubtomo.training._contrastive_loss import ContrastiveLoss
 from sksubtomo.training._losses import JointLoss
 from sksubtomo.training._net import empty_net
+from sksubtomo.training._part_states import (
+    PLAIN,
+    by_name,
+    callback_of,
+    callback_state,
+    consistency_of,
+    consistency_state,
+    name_of,
+    plain,
+    views_of,
+    views_state,
+)
 from sksubtomo.training._plan import ViewPolicy
-from sksubtomo.training._pseudo_labels import PseudoLabels
 from sksubtomo.training._settings import OPTIMIZERS
 from sksubtomo.training._variational_losses import ConditionalVariationalLoss, VariationalLoss
 from sksubtomo.training._volume_net import VolumeNet
 
-
-def _by_name(*classes: type) -> dict[str, Any]:
-    return {one.__name__: one for one in classes}
-
-
-_NETWORKS = _by_name(
+_NETWORKS = by_name(
     AutoencodingNetwork, ConditionalVariationalNetwork, ContrastiveNetwork, VariationalNetwork
 )
-_LOSSES = _by_name(JointLoss, VariationalLoss, ConditionalVariationalLoss, ContrastiveLoss)
-_CONSISTENCIES = _by_name(PseudoLabelConsistency, SquaredErrorConsistency)
-_CALLBACKS = _by_name(PseudoLabels, RampUp, OneCycle, EpochLog, BestWeights, ProgressBar, Tasks)
+_LOSSES = by_name(JointLoss, VariationalLoss, ConditionalVariationalLoss, ContrastiveLoss)
 
 #: What a net was made with, by attribute.
 _OPTIONS = (
@@ -69,14 +63,12 @@ _APPLIED = (
 )
 #: Attributes that hold random streams.
 _STREAMS = ("generator_", "iterator_train__generator", "iterator_valid__generator")
-_VIEWS = ("augmentation", "corruption")
 #: Entries of a group of the optimizer that a training may have changed.
 _OF_GROUPS = ("lr", "betas", "eps", "weight_decay")
 # How the state of PyTorch's generator begins: seed, numbers left in the block, whether seeded,
 # and place in the block.
 _STREAM = np.dtype([("seed", "<u8"), ("left", "<i4"), ("seeded", "<i4"), ("next", "<u8")])
 _BLOCK = 624
-_PLAIN = (bool, int, float, str, type(None))
 # Of one argument of a network; and of an edge of a box.
 _LARGEST_NUMBER, _LONGEST_EDGE = 2**24, 2**12
 
@@ -102,14 +94,14 @@ def net_state(net: VolumeNet) -> dict[str, Any]:
     """
     optimizer = {kind: name for name, kind in OPTIMIZERS.items()}
     return {
-        "network": _name_of(net.module, _NETWORKS),
+        "network": name_of(net.module, _NETWORKS),
         "network_params": net.get_params_for("module"),
-        "loss": _name_of(net.criterion, _LOSSES),
+        "loss": name_of(net.criterion, _LOSSES),
         "optimizer": optimizer[net.optimizer],
         "options": {name: getattr(net, name) for name in _OPTIONS},
         "applied": {name: getattr(net, name) for name in _APPLIED if hasattr(net, name)},
-        "views": _views_state(net.views),
-        "callbacks": [_callback_state(callback) for callback in _own_callbacks(net)],
+        "views": views_state(net.views),
+        "callbacks": [callback_state(callback) for callback in _own_callbacks(net)],
         "history": [_without_batches(epoch) for epoch in net.history],
         "weights": dict(net.module_.state_dict()),
         "average": None if net.averaged_ is None else dict(net.averaged_.state_dict()),
@@ -118,7 +110,7 @@ def net_state(net: VolumeNet) -> dict[str, Any]:
         "frozen": [name for name, p in net.module_.named_parameters() if not p.requires_grad],
         "moments": _moments(net.optimizer_),
         "groups": [{k: group[k] for k in _OF_GROUPS} for group in net.optimizer_.param_groups],
-        "consistency": _consistency_state(getattr(net.criterion_, "consistency", None)),
+        "consistency": consistency_state(getattr(net.criterion_, "consistency", None)),
         "streams": {name: getattr(net, name).get_state() for name in _STREAMS},
         "noise": {name: one.get_state() for name, one in _generators(net.module_)},
         "n_steps": net.n_steps_,
@@ -149,7 +141,7 @@ def restored_net(state: Mapping[str, Any]) -> VolumeNet:
     options["device"] = _available(options["device"])
     params = _network_params(_NETWORKS[state["network"]], state["network_params"])
     network = _built(_NETWORKS[state["network"]], params, state["weights"])
-    callbacks = [_callback(one) for one in state["callbacks"]]
+    callbacks = [callback_of(one) for one in state["callbacks"]]
     net = empty_net(
         _NETWORKS[state["network"]],
         _LOSSES[state["loss"]],
@@ -167,24 +159,18 @@ def restored_net(state: Mapping[str, Any]) -> VolumeNet:
     for name in _STREAMS:
         _set_stream(getattr(net, name), state["streams"][name])
     for callback, one in zip(_own_callbacks(net), state["callbacks"], strict=True):
-        vars(callback).update(_plain(one["state"]))
+        vars(callback).update(plain(one["state"]))
     for name, value in state["applied"].items():
         if name not in _APPLIED:
             raise ValueError(f"a net has no attribute {name}")
         setattr(net, name, value)
-    net.views = ViewPolicy(**{**state["views"], **_views(state["views"])})
-    if state["consistency"] is not None:
-        net.criterion_.add_module("consistency", _consistency(state["consistency"]))
+    net.views = ViewPolicy(**{**state["views"], **views_of(state["views"])})
+    consistency = consistency_of(state["consistency"])
+    if consistency is not None:
+        net.criterion_.consistency = consistency
     net.history.extend({"batches": [], **epoch} for epoch in state["history"])
     net.n_steps_ = int(state["n_steps"])
     return net
-
-
-def _name_of(kind: Any, known: Mapping[str, Any]) -> str:
-    name = getattr(kind, "__name__", repr(kind))
-    if known.get(name) is not kind:
-        raise ValueError(f"{name} is none of {', '.join(known)}")
-    return name
 
 
 def _available(device: Any) -> str:
@@ -194,14 +180,6 @@ def _available(device: Any) -> str:
     except (RuntimeError, AssertionError):
         return "cpu"
     return str(device)
-
-
-def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return attributes after checking that they are numbers or text, and no methods' names."""
-    for name, value in values.items():
-        if not isinstance(value, _PLAIN) or not name.isidentifier() or name.startswith("__"):
-            raise ValueError(f"{name} is no plain attribute")
-    return dict(values)
 
 
 # --- The network -------------------------------------------------------------------------------
@@ -226,7 +204,7 @@ def _network_params(kind: Any, given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_sizes(params: Mapping[str, Any]) -> None:
     for name, value in params.items():
-        if name != "volume_shape" and not isinstance(value, _PLAIN):
+        if name != "volume_shape" and not isinstance(value, PLAIN):
             raise ValueError(f"{name} of the network is no number or text")
         if isinstance(value, int) and not isinstance(value, bool):
             _check_size(name, value)
@@ -264,8 +242,8 @@ def _restore_network(net: VolumeNet, state: Mapping[str, Any]) -> None:
     for network in {net.module_, net.predictor_}:
         parts = dict(network.named_modules())
         for name, values in state["attributes"].items():
-            for key, value in _plain(values).items():
-                if not isinstance(vars(parts[name]).get(key, value), _PLAIN):
+            for key, value in plain(values).items():
+                if not isinstance(vars(parts[name])[key], PLAIN):
                     raise ValueError(f"{name}.{key} is no plain attribute")
                 setattr(parts[name], key, value)
     net.module_.train(bool(state["training"]))
@@ -345,62 +323,9 @@ def _laid_out(name: str, value: torch.Tensor, parameter: nn.Parameter) -> torch.
     return torch.empty_like(parameter, requires_grad=False).copy_(value)
 
 
-# --- Views, callbacks, loss --------------------------------------------------------------------
-
-
-def _views_state(views: ViewPolicy) -> dict[str, Any]:
-    state = views._asdict()
-    names = inspect.signature(WedgeAwareAugmentation).parameters
-    for key in _VIEWS:
-        if state[key] is not None:
-            if type(state[key]) is not WedgeAwareAugmentation:
-                raise ValueError(f"{type(state[key]).__name__} is no WedgeAwareAugmentation")
-            state[key] = {name: getattr(state[key], name) for name in names}
-    return state
-
-
-def _views(state: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        key: None if state[key] is None else WedgeAwareAugmentation(**state[key]) for key in _VIEWS
-    }
-
-
 def _own_callbacks(net: VolumeNet) -> list[Callback]:
     """Return the callbacks in use, without those that every net of skorch has."""
     return [one for _, one in net.callbacks_ if type(one).__module__.startswith("sksubtomo")]
-
-
-def _callback_state(callback: Callback) -> dict[str, Any]:
-    name = _name_of(type(callback), _CALLBACKS)
-    names = inspect.signature(type(callback)).parameters
-    plain = {k: v for k, v in vars(callback).items() if isinstance(v, _PLAIN)}
-    return {
-        "name": name,
-        "params": {key: getattr(callback, key) for key in names},
-        # Weights that early stopping went back to are those of the network.
-        "state": {k: v for k, v in plain.items() if k not in names and v is not None},
-    }
-
-
-def _callback(state: Mapping[str, Any]) -> Callback:
-    return _CALLBACKS[state["name"]](**_plain(state["params"]))
-
-
-def _consistency_state(module: nn.Module | None) -> dict[str, Any] | None:
-    if module is None:
-        return None
-    name = _name_of(type(module), _CONSISTENCIES)
-    return {"name": name, "buffers": dict(module.named_buffers())}
-
-
-def _consistency(state: Mapping[str, Any] | None) -> nn.Module | None:
-    """Return what holds the running means of a training; the next fit brings its own settings."""
-    if state is None:
-        return None
-    kind, buffers = _CONSISTENCIES[state["name"]], dict(state["buffers"])
-    module = kind(torch.empty_like(buffers["shares"])) if "shares" in buffers else kind()
-    module.load_state_dict(buffers, strict=True)
-    return module
 
 
 def _without_batches(epoch: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,6 @@ import gzip
 import json
 import os
 import pickle
-import re
 import tracemalloc
 
 import emfile
@@ -348,5 +347,5 @@ def test_pipes_and_devices_are_refused_without_reading(tmp_path, ending):
     device = tmp_path / f"device.{ending}"
     device.symlink_to("/dev/zero")
     for one in (path, device):
-        with pytest.raises(FileNotFoundError, match=re.escape(one.stem)):
+        with pytest.raises(FileNotFoundError, match="pipe|device|zero"):
             readers.get(ending, read_particles)(one)

@@ -38,12 +38,14 @@ def parts(path):
 
 
 def refused(path, *message, function=load_model):
-    tracemalloc.start()
     pattern = rf"(?s)model\.sksubtomo.*{'.*'.join(message)}"
-    with pytest.raises(FileFormatError, match=pattern) as error:
-        function(path)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
+    tracemalloc.start()
+    try:
+        with pytest.raises(FileFormatError, match=pattern) as error:
+            function(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
     assert len(str(error.value)) < 1000
     return peak
 
@@ -57,8 +59,8 @@ def test_cut_off_files_are_refused(parts, path):
 
 def test_every_wrong_bit_of_an_array_or_the_document_is_noticed(parts, path):
     whole = path.read_bytes()
-    document, arrays = parts
-    entries = zipfile.ZipFile(path).infolist()
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
     for entry in entries:
         start = whole.index(entry.filename.encode(), entry.header_offset) + len(entry.filename)
         for place in range(start, start + entry.file_size, 41):
@@ -283,7 +285,8 @@ def test_networks_are_those_of_their_tensors(models, path, place, value):
         node = node[key]
     node[place[-1]] = value
     hostile_models.write(path, document, arrays)
-    assert refused(path) < 2**24
+    # Some of it is what MONAI takes to be imported.
+    assert refused(path) < 2**27
 
 
 def test_random_streams_read_within_their_block(models, path):
@@ -346,7 +349,7 @@ def test_neighbors_go_together(models, path, change):
         lambda poses: poses.update(inner_size=10**6),
         lambda poses: poses.update(box_size=-1),
         lambda poses: poses.update(frequencies=poses.pop("radii")),
-        lambda poses: poses.update(inner_size=2),
+        lambda poses: poses.update(inner_size=1),
     ],
 )
 def test_pose_grids_stay_within_their_maps(models, path, change):
@@ -358,7 +361,9 @@ def test_pose_grids_stay_within_their_maps(models, path, change):
 def test_generators_of_numpy_read_within_their_block(path, place):
     save_model(CNNClassifier(random_state=np.random.RandomState(0)), path)
     document, arrays = hostile_models.read(path)
-    document["model"]["params"]["random_state"]["random_state"]["map"]["state"]["map"]["pos"] = place
+    document["model"]["params"]["random_state"]["random_state"]["map"]["state"]["map"]["pos"] = (
+        place
+    )
     hostile_models.write(path, document, arrays)
     refused(path, "do not go together")
 

@@ -1,4 +1,6 @@
+import importlib
 import pickle
+import pkgutil
 import subprocess
 import sys
 import warnings
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from estimators import ESTIMATORS, METAS, NETWORKS, outputs
-from sklearn.base import clone, is_classifier
+from sklearn.base import BaseEstimator, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.decomposition import PCA
 from sklearn.exceptions import InconsistentVersionWarning
@@ -23,10 +25,20 @@ from sklearn.svm import SVC
 
 import sksubtomo
 from sksubtomo import persistence
+from sksubtomo._utils._settings import Settings
 from sksubtomo.calibration import RejectingClassifier
 from sksubtomo.exceptions import FileFormatError
+from sksubtomo.networks import NetworkSettings
 from sksubtomo.neural_network import CNNClassifier
-from sksubtomo.persistence import _model_file, _schema, load_model, model_info, save_model
+from sksubtomo.persistence import (
+    _allowed,
+    _model_file,
+    _schema,
+    load_model,
+    model_info,
+    save_model,
+)
+from sksubtomo.persistence._allowed import name_of_class
 from sksubtomo.preprocessing import VolumeFlattener, VolumeNormalizer
 from sksubtomo.semi_supervised import FineTunedClassifier, WithUnlabeled
 
@@ -310,5 +322,27 @@ def test_the_package_offers_both_without_loading_torch():
         sksubtomo.nothing  # noqa: B018
 
 
-def test_classifiers_of_the_table_are_covered():
-    assert all(is_classifier(meta) for meta in STORABLE.values())
+def test_every_exported_estimator_and_settings_object_can_be_stored():
+    """Abstract bases cannot be made, and shortcuts are the classes themselves."""
+    for package in pkgutil.iter_modules(sksubtomo.__path__, "sksubtomo."):
+        if package.name.rpartition(".")[2].startswith("_") or package.name == "sksubtomo.base":
+            continue
+        module = importlib.import_module(package.name)
+        for name in getattr(module, "__all__", ()):
+            kind = getattr(module, name)
+            if not isinstance(kind, type) or not issubclass(kind, BaseEstimator):
+                continue
+            # Nets and their callbacks are estimators to skorch.
+            if issubclass(kind, Settings) or package.name != "sksubtomo.training":
+                assert kind is NetworkSettings or name_of_class(kind) == f"{package.name}.{name}", (
+                    kind
+                )
+
+
+def test_names_of_the_list_are_those_of_classes():
+    for group in (_allowed.ESTIMATORS, _allowed.PARTS):
+        for package, names in group.items():
+            for name in names:
+                kind = _allowed.allowed_class(f"{package}.{name}")
+                assert isinstance(kind, type)
+                assert name_of_class(kind) == f"{package}.{name}"
