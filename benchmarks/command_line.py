@@ -55,10 +55,10 @@ RUN = [sys.executable, "-c", "import sys; from sksubtomo.cli import main; sys.ex
 
 
 def run(command, **options):
-    """Run a command of sksubtomo; ``tilt_range=(-60, 60)`` becomes ``--tilt-range -60 60``."""
+    """Run a command of sksubtomo; ``box_size=28`` becomes ``--box-size 28``, True no value."""
     words = [command]
     for name, value in options.items():
-        values = value if isinstance(value, (list, tuple)) else [value]
+        values = [] if value is True else value if isinstance(value, (list, tuple)) else [value]
         words += [f"--{name.replace('_', '-')}", *(str(value) for value in values)]
     done = subprocess.run([*RUN, *words], capture_output=True, text=True, check=False)
     # 3 is the exit code of a command that left some particles out.
@@ -168,6 +168,7 @@ def run_one(folder, task, labels, method, seed, classes):
         box_size=BOX,
         random_state=seed,
         output=folder / "model.sksubtomo",
+        **({"no_averages": True} if method in ("default", "references") else {}),
         **({} if method == "default" else {"method": method}),
     )
     fitted = time.perf_counter()
@@ -177,6 +178,7 @@ def run_one(folder, task, labels, method, seed, classes):
         particles=folder / "test.star",
         tomograms=tomograms[1],
         output=folder / "classified.star",
+        **({"no_averages": True} if method in ("default", "references") else {}),
         **({"keep": 1} if task == "cleaning" else {}),
     )
     predicted = time.perf_counter()

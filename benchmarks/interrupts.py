@@ -8,7 +8,7 @@ started again and again, and gets SIGINT or SIGTERM at a random moment of that t
 
 - the exit code is 130 or 143, or that of an uninterrupted run, if the signal came too late;
 - an output file that was there before is the same to the byte in the first case, and a new one in
-  the second; nothing else is in the folder, and nothing half done;
+  the second; so it is with class averages; nothing else is in the folder, and nothing half done;
 - the standard error stream has no stack trace;
 - no process of the group is left after a second.
 
@@ -52,8 +52,9 @@ def make_project(folder):
         write_mrc(folder / f"tomograms/{name}.mrc", tomogram, 10.0)
     table = make_particle_table(np.tile(np.array(grid, float), (3, 1)), tomogram_names=names)
     write_particles(folder / "particles.star", table, class_numbers=np.array(classes))
-    fit = [*arguments(folder, "fit", folder / "model.sksubtomo")]
-    subprocess.run([*RUN, *fit, "--epochs", "3"], check=True, stderr=subprocess.DEVNULL)
+    for command, more in (("fit", ["--epochs", "3"]), ("fit-references", ["--no-averages"])):
+        given = arguments(folder, command, folder / f"{command}.sksubtomo")
+        subprocess.run([*RUN, *given, *more], check=True, stderr=subprocess.DEVNULL)
 
 
 def arguments(folder, command, output):
@@ -71,9 +72,18 @@ def arguments(folder, command, output):
             *(*particles, "--box-size", "12", "--method", "supervised", "--epochs", "60"),
             *("--no-early-stopping", *overwrite),
         ],
-        "predict": [*particles, "--model", str(folder / "model.sksubtomo"), *overwrite],
+        "fit-references": [*particles, "--box-size", "12", "--method", "references", *overwrite],
+        "predict": [*particles, "--model", str(folder / "fit.sksubtomo"), *overwrite],
+        "predict-references": [
+            *(*particles, "--model", str(folder / "fit-references.sksubtomo"), *overwrite),
+        ],
         "predict-processes": [
-            *(*particles, "--model", str(folder / "model.sksubtomo"), "--n-jobs", "2", *overwrite),
+            *(*particles, "--model", str(folder / "fit.sksubtomo"), "--n-jobs", "2", *overwrite),
+        ],
+        "evaluate": [
+            *("--truth", str(folder / "particles.star"), "--predicted"),
+            *(str(folder / "particles.star"), "--tolerance-angstrom", "20", "--voxel-size", "10"),
+            *overwrite,
         ],
     }[command]
     return [command.split("-")[0], *rest, "--output", str(output)]
@@ -150,11 +160,14 @@ def interrupt(command, folder, name, moment, earlier):
         seconds = time.monotonic() - sent
         code, stopped = process.returncode, process.returncode == SIGNALS[name]
         there = {path.name for path in Path(place).iterdir()}
-        kept = there - {"output.star", "output", "output_interrupted.star"}
+        kept = there - {"output.star", "output", "output_interrupted.star", "output_averages"}
         if earlier is not None:
             right = output.exists() and (output.read_bytes() == earlier) == stopped
         else:
             right = output.exists() != stopped
+        if command.endswith("references"):
+            # Output and class averages come into place together.
+            right = right and ("output_averages" in there) != stopped
         return {
             "exit_code": int(not (stopped or code == 0)),
             "files": int(bool(kept) or not right),
@@ -216,7 +229,8 @@ def main(given=None):
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = ["simulate", "pick", "pick-exhaustive", "extract"]
-    commands += ["fit", "predict", "predict-processes"]
+    commands += ["fit", "fit-references", "predict", "predict-references", "predict-processes"]
+    commands += ["evaluate"]
     parser.add_argument("--commands", nargs="+", choices=commands, default=commands)
     parser.add_argument("--moments", type=int, default=20, help="of each command and signal")
     parser.add_argument(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,12 @@ _LEAST_BACKGROUND = 1e-3
 _LEAST_NOISE = 0.02
 # Volumes, evenly spaced, whose power is measured; that of more would hardly be more accurate.
 _MOST_VOLUMES = 256
-# Fraction of the box that has to be outside of the mask.
+# Fraction of the box that has to be outside of the mask, and of the noise that has to be there.
 _LEAST_BORDER = 0.05
+_LEAST_BORDER_POWER = 0.25
+# Noise is white if its power among the frequencies compared, over that far beyond, is within these.
+# A strong particle that reaches into the border lets noise there look more colored than it is.
+_WHITE_RATIO = (0.95, 1.5)
 
 
 def measure_noise(
@@ -40,10 +44,12 @@ def measure_noise(
         Those of the last stage.
     volumes : array-like of shape (n, d, h, w)
         All volumes; of boxes, at most 256 are looked at.
-    kind : {"white", "shells"}
+    kind : {"auto", "white", "shells"}
         "white" takes the power of frequencies far beyond those of `poses` for that of all shells;
         where there is nothing beyond, that of the last shell. "shells" takes the spectrum of the
-        box outside of the mask, scaled to the same power far beyond.
+        box outside of the mask, scaled to the same power far beyond. "auto" is "shells" where the
+        noise is clearly colored, and "white" otherwise, also where the mask leaves no border, or
+        volumes are masked.
     tilt_range_deg : float or (float, float)
         Measured tilts.
     mask_radius : float, optional
@@ -57,7 +63,8 @@ def measure_noise(
     Raises
     ------
     ValueError
-        If there is no power where noise is measured, or too little of the box is outside the mask.
+        If there is no power where noise is measured; with "shells" also if too little of the box
+        is outside the mask, or if volumes have next to no noise there.
     """
     n_shells = int(poses.shells.max()) + 1
     if not isinstance(poses, PoseGrid):
@@ -68,24 +75,73 @@ def measure_noise(
         rows = np.linspace(0, len(rows) - 1, _MOST_VOLUMES).astype(int)
     frequencies, index = measured_frequencies(poses.box_size, poses.box_size // 2, tilt_range_deg)
     radii = np.linalg.norm(frequencies, axis=1)
-    by_shell = kind == "shells"
-    weight = _border(poses.box_size, mask_radius) if by_shell else None
+    weight = None if kind == "white" else _border(poses.box_size, mask_radius)
+    if weight is not None and kind == "auto" and weight.mean() < _LEAST_BORDER:
+        weight = None
+    _check_border(weight, mask_radius)
     total, border = (power[index] for power in _mean_squares(volumes, rows, weight))
     near = radii <= poses.radii.max()
     far = radii > (poses.radii.max() + radii.max()) / 2
     if not far.any():
         far = radii > radii.max() - 1
-    filtered = total[far].mean() <= _LEAST_BACKGROUND * total[near].mean()
-    if not by_shell:
-        if filtered:
-            raise ValueError(
-                f"X has next to no power beyond {poses.radii.max():.3g} cycles per box, where "
-                "noise is measured: volumes seem to be low-pass filtered or denoised (or "
-                "constant). Give unfiltered volumes, or set noise='shells'."
-            )
-        return np.full(n_shells, _positive(total[far].mean()))
-    shells = radii[near].round().astype(int)
-    scale = 1.0 if filtered else total[far].mean() / border[far].mean()
+    powers = _Powers(total, border, near, far)
+    if weight is None or not _is_by_shell(powers, kind):
+        return np.full(n_shells, _white(powers, poses.radii.max()))
+    return _by_shell(powers, radii[near].round().astype(int), n_shells)
+
+
+class _Powers(NamedTuple):
+    """Mean power of every frequency, and which are compared or far beyond.
+
+    ``border``: of the box outside of the mask, such that white noise has that of ``total``.
+    """
+
+    total: NDArray[np.float64]
+    border: NDArray[np.float64]
+    near: NDArray[np.bool_]
+    far: NDArray[np.bool_]
+
+    @property
+    def filtered(self) -> bool:
+        """Whether there is next to no power far beyond."""
+        beyond = self.total[self.far].mean()
+        return bool(beyond <= _LEAST_BACKGROUND * self.total[self.near].mean())
+
+
+def _is_by_shell(powers: _Powers, kind: str) -> bool:
+    """Tell whether the border says the color of the noise; refuse masked volumes if it has to."""
+    total, border, near, far = powers
+    # Of filtered volumes, what is left may be the particle's.
+    measured, least = far, _LEAST_BORDER_POWER
+    if powers.filtered:
+        measured, least = near, _LEAST_BACKGROUND
+    is_masked = border[measured].mean() < least * total[measured].mean()
+    if is_masked and kind == "shells" and total.any():
+        raise ValueError(
+            "noise='shells' measures noise outside of the mask, where X has next to none: volumes "
+            "seem to be masked. Give volumes that are not, or set noise='white'."
+        )
+    if kind == "shells" or is_masked or powers.filtered:
+        return not is_masked
+    low, high = _WHITE_RATIO
+    return not low * border[far].mean() < border[near].mean() < high * border[far].mean()
+
+
+def _white(powers: _Powers, highest: float) -> float:
+    """Return the power far beyond the highest frequency that is compared."""
+    if powers.filtered:
+        raise ValueError(
+            f"X has next to no power beyond {highest:.3g} cycles per box, where noise is "
+            "measured: volumes seem to be low-pass filtered or denoised (or constant). Give "
+            "unfiltered volumes, or, if they are not masked, set noise='shells'."
+        )
+    return _positive(powers.total[powers.far].mean())
+
+
+def _by_shell(powers: _Powers, shells: NDArray[np.int64], n_shells: int) -> NDArray[np.float64]:
+    """Return the power of the border in shells, scaled to that of the whole boxes far beyond."""
+    total, border, near, far = powers
+    scale = 1.0 if powers.filtered else total[far].mean() / border[far].mean()
     counts = np.bincount(shells, minlength=n_shells)
     in_shells, power = (
         np.bincount(shells, values[near], minlength=n_shells) / np.maximum(counts, 1)
@@ -110,14 +166,18 @@ def _border(box_size: int, mask_radius: float | None) -> NDArray[np.float32]:
     x = np.arange(box_size) - box_size // 2
     radius = np.sqrt(np.add.outer(np.add.outer(x**2, x**2), x**2))
     edge = (box_size - 1) / 2 if mask_radius is None else mask_radius
-    weight = np.clip(radius - edge, 0, 1).astype(np.float32)
-    if weight.mean() < _LEAST_BORDER:
-        raise ValueError(
-            f"noise='shells' measures noise outside of mask_radius_voxels={edge:g}, but that "
-            f"leaves {weight.mean():.1%} of the box of {box_size} voxels. Give a smaller radius, "
-            "larger boxes, or set noise='white'."
-        )
-    return weight
+    return np.clip(radius - edge, 0, 1).astype(np.float32)
+
+
+def _check_border(weight: NDArray[np.float32] | None, mask_radius: float | None) -> None:
+    if weight is None or weight.mean() >= _LEAST_BORDER:
+        return
+    edge = (len(weight) - 1) / 2 if mask_radius is None else mask_radius
+    raise ValueError(
+        f"noise='shells' measures noise outside of mask_radius_voxels={edge:g}, but that "
+        f"leaves {weight.mean():.1%} of the box of {len(weight)} voxels. Give a smaller radius, "
+        "larger boxes, or set noise='white'."
+    )
 
 
 def _mean_squares(

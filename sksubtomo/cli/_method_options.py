@@ -40,8 +40,8 @@ def add_methods(group: argparse._ActionsContainer) -> None:
         choices=PRESETS,
         help="settings that go together. few-labels: of networks, a ResNet on rotated views with a "
         "one-cycle schedule (joint, fine-tuned, vae: a short schedule); of references, the best of "
-        "three initializations. paper: networks as published. Default: few-labels for networks "
-        f"with fewer than {LEAST_LABELS_TO_STOP_BY} labels where no schedule is given, else paper",
+        "three initializations. paper: networks as published. Default: few-labels with fewer than "
+        f"{LEAST_LABELS_TO_STOP_BY} labels, where no schedule is given, else paper",
     )
     group.add_argument(
         "--augmentation",

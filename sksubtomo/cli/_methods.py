@@ -60,20 +60,20 @@ def make_classifier(options: argparse.Namespace, n_labels: int) -> Any:
 
     kind = method_class(options)
     if options.method == "references":
-        return make_pipeline(VolumeNormalizer(), _references(kind, options))
+        return make_pipeline(VolumeNormalizer(), _references(kind, options, n_labels))
     steps: list[Any] = [VolumeNormalizer(), _network(kind, options, n_labels)]
     if _is_of_views(options, n_labels) and options.box_size > _LARGEST_BOX:
         steps.insert(0, FourierBinner(_LARGEST_BOX))
     return make_pipeline(*steps)
 
 
-def _references(kind: Any, options: argparse.Namespace) -> Any:
+def _references(kind: Any, options: argparse.Namespace, n_labels: int) -> Any:
     from sksubtomo.cli._method_options import parse_symmetry
 
     return kind(
         tilt_range_deg=60.0 if options.tilt_range is None else options.tilt_range,
         symmetry=parse_symmetry(options),
-        n_init=3 if options.preset == "few-labels" else 1,
+        n_init=3 if _preset(options, n_labels) == "few-labels" else 1,
         device=options.device,
         random_state=options.random_state,
         verbose=0 if options.quiet else 1,

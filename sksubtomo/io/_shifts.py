@@ -70,7 +70,7 @@ def shift_positions(
     found = _find_shifts(path, table, block, dialect)
     if not found or given.shifts == "ignore":
         return positions
-    if given.shifts is None and FOUND_IN_VOXELS in table:
+    if FOUND_IN_VOXELS in table:
         found_in = read_numbers(path, table, block, (FOUND_IN_VOXELS,))
         voxels = np.where(np.isfinite(voxels), voxels, found_in)
     elif given.shifts is None:

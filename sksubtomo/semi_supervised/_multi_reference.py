@@ -94,10 +94,10 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         those of a class together, or a mapping of each class to its map or maps. Box, voxel size
         and sign of contrast are those of the volumes; a common scale does not matter. Unlabeled
         volumes then take part from the first iteration on, by default.
-    noise : {"white", "shells"}, default="white"
+    noise : {"auto", "white", "shells"}, default="auto"
         "white" takes the power of frequencies beyond those compared for that of the noise at all
-        frequencies. "shells" takes its spectrum from the box outside of the mask, for noise that
-        is colored.
+        frequencies. "shells" takes its spectrum from the box outside of the mask: in tomograms, it
+        is colored. "auto" is "shells" where that border has clearly colored noise, else "white".
     class_prior : {"estimated", "uniform", "labels"}, array-like or None, default="estimated"
         Class proportions among unlabeled volumes; an array has one of each class, in the order of
         ``classes_``. While references take shape, a bias for each class makes the posteriors have
@@ -209,7 +209,7 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         "n_init": [NumberInterval(Integral, 1, None, closed="left")],
         "n_references": [NumberInterval(Integral, 1, None, closed="left")],
         "references_init": ["array-like", Mapping, None],
-        "noise": [StrOptions({"white", "shells"})],
+        "noise": [StrOptions({"auto", "white", "shells"})],
         "class_prior": [StrOptions({"estimated", "uniform", "labels"}), "array-like", None],
         "symmetry": [str, dict],
         "classes": ["array-like", None],
@@ -230,7 +230,7 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         n_init=1,
         n_references=1,
         references_init=None,
-        noise="white",
+        noise="auto",
         class_prior="estimated",
         symmetry="C1",
         classes=None,

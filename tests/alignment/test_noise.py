@@ -28,7 +28,7 @@ def volumes_with_noise(amplitude, particle=True, n=120, seed=0):
     return (noise + ball).astype(np.float32)
 
 
-@pytest.mark.parametrize("kind", ["white", "shells"])
+@pytest.mark.parametrize("kind", ["auto", "white", "shells"])
 def test_white_noise_has_its_variance(kind):
     noise = measure_noise(poses_of(), volumes_with_noise(np.ones_like(RADIUS)), kind, 60.0)
     assert noise.shape == (7,)
@@ -66,7 +66,31 @@ def test_a_mask_that_leaves_no_border_is_refused():
     assert np.isfinite(smaller).all()
 
 
-@pytest.mark.parametrize("kind", ["white", "shells"])
+def test_automatic_noise_is_by_shell_where_that_can_be_measured():
+    volumes = volumes_with_noise(COLOR)
+    noise = {kind: measure_noise(poses_of(), volumes, kind, 60.0) for kind in ("auto", "shells")}
+    assert np.array_equal(noise["auto"], noise["shells"])
+    assert noise["auto"][2] > 1.5 * noise["auto"][6]
+    # Without a border, it is white.
+    noise = {
+        kind: measure_noise(poses_of(), volumes, kind, 60.0, mask_radius=20.0)
+        for kind in ("auto", "white")
+    }
+    assert np.array_equal(noise["auto"], noise["white"])
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_masked_volumes_have_white_noise(value):
+    grid = np.indices((SIZE,) * 3) - SIZE // 2
+    inside = (grid**2).sum(axis=0) < (SIZE / 2 - 1) ** 2
+    masked = np.where(inside, volumes_with_noise(np.ones_like(RADIUS)), value).astype(np.float32)
+    noise = {kind: measure_noise(poses_of(), masked, kind, 60.0) for kind in ("auto", "white")}
+    assert np.array_equal(noise["auto"], noise["white"])
+    with pytest.raises(ValueError, match="volumes seem to be masked.*noise='white'"):
+        measure_noise(poses_of(), masked, "shells", 60.0)
+
+
+@pytest.mark.parametrize("kind", ["auto", "white", "shells"])
 def test_constant_volumes_are_refused(kind):
     constant = np.zeros((3, SIZE, SIZE, SIZE), np.float32)
     with pytest.raises(ValueError, match="constant"):

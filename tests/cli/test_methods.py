@@ -155,6 +155,9 @@ def test_presets_of_the_others():
     assert (joint.network, joint.max_epochs, joint.batch_size) == ("liu2019", 20, 16)
     many = make_classifier(options("--method", "references", "--preset", "few-labels"), 36)[-1]
     assert (many.n_init, many.symmetry) == (3, "C1")
+    for n_labels, n_init in [(36, 3), (199, 3), (200, 1)]:
+        references = make_classifier(options("--method", "references"), n_labels)[-1]
+        assert references.n_init == n_init
 
 
 @pytest.mark.parametrize(

@@ -50,8 +50,6 @@ def test_poses_that_were_written_are_read(tmp_path):
 @pytest.mark.parametrize("given", [{}, {"pixel_size_angstrom": 8.0}, {"shifts": "apply"}])
 def test_found_shifts_are_applied_without_a_question(tmp_path, given):
     path = written(tmp_path / "a.star")
-    if given.get("shifts"):
-        given = {**given, "pixel_size_angstrom": 8.0}
     np.testing.assert_allclose(read_particles(path, **given).coordinates, CENTERS + SHIFTS)
     np.testing.assert_allclose(read_particles(path, shifts="ignore").coordinates, CENTERS)
 

@@ -488,8 +488,8 @@ def test_filtered_volumes_have_no_noise_to_measure(data):
     X, _, hidden = data
     filtered = GaussianLowPass(60.0, voxel_size_angstrom=10.0).fit_transform(X)
     with pytest.raises(ValueError, match="low-pass filtered or denoised"):
-        MultiReferenceClassifier(**QUICK).fit(filtered, hidden)
-    clf = MultiReferenceClassifier(**QUICK, noise="shells").fit(filtered, hidden)
+        MultiReferenceClassifier(**QUICK, noise="white").fit(filtered, hidden)
+    clf = MultiReferenceClassifier(**QUICK).fit(filtered, hidden)
     assert np.isfinite(clf.predict_proba(filtered)).all()
     with pytest.raises(ValueError, match="constant"):
         MultiReferenceClassifier(**QUICK).fit(np.zeros_like(X), hidden)
