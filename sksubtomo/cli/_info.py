@@ -48,7 +48,8 @@ def run(options: argparse.Namespace) -> int:
             raise IsADirectoryError(f"{path} is a folder. Give the files in it.")
         print(path)
         for line in _describe(path, options):
-            print(f"  {line}")
+            # What files bring along must not steer the terminal.
+            print(f"  {''.join(c if c.isprintable() else '?' for c in line)}")
     return OK
 
 
@@ -128,5 +129,7 @@ def _model(path: Path, options: argparse.Namespace) -> list[str]:
     if is_pickle(path):
         return [*lines, "a pickle; write it again with `sksubtomo fit`"]
     info = model_info(path)
-    versions = ", ".join(f"{name} {version}" for name, version in info["versions"].items())
+    versions = shorten(
+        ", ".join(f"{one} {said}" for one, said in info["versions"].items()), _LONGEST
+    )
     return [*lines, f"written {info['written']} in schema {info['schema']} by {versions}"]

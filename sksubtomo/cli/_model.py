@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from sksubtomo._utils._messages import shorten
 from sksubtomo.cli._box_statistics import BoxStatistics
 from sksubtomo.exceptions import FileFormatError
@@ -98,16 +100,24 @@ def _of_content(path: Path, content: Any) -> Model:
         )
     # Older files have fewer fields.
     model = Model(**{name: content[name] for name in Model._fields if name in content})
-    size, edge = model.box_size, model.voxel_size_angstrom
-    statistics = model.box_statistics
-    if (
-        not (isinstance(size, int) and size > 0)
-        or not (edge is None or (isinstance(edge, (int, float)) and edge > 0))
-        or not (statistics is None or set(statistics) == set(BoxStatistics._fields))
-        or not hasattr(model.classifier, "classes_")
-    ):
+    if not _is_plausible(model):
         raise FileFormatError(f"{path} says of itself what no model of `sksubtomo fit` does.")
     return model
+
+
+def _is_plausible(model: Model) -> bool:
+    """Tell whether what comes from a file is what the commands take it for."""
+    size, edge, statistics = model.box_size, model.voxel_size_angstrom, model.box_statistics
+    return (
+        isinstance(size, int)
+        and size > 0
+        and (edge is None or (isinstance(edge, (int, float)) and edge > 0))
+        and (statistics is None or isinstance(statistics, dict))
+        and (statistics is None or set(statistics) == set(BoxStatistics._fields))
+        and (model.provenance is None or isinstance(model.provenance, dict))
+        and isinstance(getattr(model.classifier, "classes_", None), np.ndarray)
+        and hasattr(model.classifier, "steps")
+    )
 
 
 def voxel_size(path: Path) -> float | None:

@@ -11,9 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sksubtomo._utils._messages import shorten
+
 # Of a tomogram, for its digest: headers and the first sections tell tomograms apart.
 _DIGESTED = 2**20
 _UNLABELED = -1
+_LONGEST_LINE = 2000
 #: Options that say nothing about the model.
 _LEFT_OUT = {"command", "run", "quiet", "overwrite", "dry_run", "log", "allow_pickle", "o"}
 
@@ -88,9 +91,10 @@ def provenance_lines(told: Mapping[str, Any]) -> list[str]:
     names = [str(one["name"]) for one in told["tomograms"]]
     shown = ", ".join(names[:10]) + (f", and {len(names) - 10} more" if len(names) > 10 else "")
     scores = ", ".join(f"{name} {value:.4g}" for name, value in told["scores"].items())
-    return [
+    lines = [
         f"fitted by --method {told['method']}, --random-state {told['seed']}",
         f"to {told['n_boxes']} boxes of {len(names)} tomograms: {shown}",
         f"labels {labels}",
         *([f"scores {scores}"] if scores else []),
     ]
+    return [shorten(line, _LONGEST_LINE) for line in lines]

@@ -28,7 +28,7 @@ DOCUMENT = "model.json"
 # In bytes. What it becomes in memory is up to fifty times as large.
 _LARGEST_DOCUMENT = 2**24
 _NUMBERS = re.compile(r"\|b1|\|[iu]1|<[iu][248]|<f[248]|<c(8|16)|(<U|\|S)[1-9][0-9]{0,5}")
-_MOST_AXES = 32
+_MOST_AXES = 64
 _LOCAL_HEADER, _END_RECORD = 30, 22
 # Of checksums: bytes that fit into a cache, and numbers in a block.
 _PART, _BLOCK = 2**20, 2**12

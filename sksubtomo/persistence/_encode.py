@@ -14,6 +14,7 @@ from sklearn.utils import Bunch
 
 from sksubtomo._utils._messages import shorten
 from sksubtomo.persistence._allowed import is_part, name_of_class
+from sksubtomo.persistence._archive import check_dtype
 from sksubtomo.persistence._checks import check_object
 
 #: Objects within objects; readers refuse more.
@@ -39,6 +40,7 @@ class Encoder:
         self.arrays: list[NDArray] = []
         # Objects are kept, so that no other one gets the same id.
         self._seen: dict[int, tuple[Any, dict[str, int]]] = {}
+        self._unfinished: set[int] = set()
         self._data_only = False
 
     @contextmanager
@@ -168,11 +170,16 @@ class Encoder:
 
     def _once(self, value: Any, encode: Callable[[], Any]) -> Any:
         """Encode an object that may come more than once, and is to be one object again."""
-        if id(value) not in self._seen:
-            number = {"ref": len(self._seen)}
-            self._seen[id(value)] = (value, number)
-            return {**encode(), "id": number["ref"]}
-        return self._seen[id(value)][1]
+        if id(value) in self._unfinished:
+            raise ValueError(f"A {type(value).__name__} holds itself; a model file cannot.")
+        if id(value) in self._seen:
+            return self._seen[id(value)][1]
+        number = {"ref": len(self._seen)}
+        self._seen[id(value)] = (value, number)
+        self._unfinished.add(id(value))
+        encoded = encode()
+        self._unfinished.remove(id(value))
+        return {**encoded, "id": number["ref"]}
 
     # --- Objects ------------------------------------------------------------------------------
 
@@ -246,8 +253,12 @@ def _requests(request: Any) -> dict[str, Any]:
 
 
 def _check_kind(array: NDArray, path: str) -> None:
-    if array.dtype.kind not in "biufcUS" or array.dtype.fields or not array.dtype.itemsize:
-        raise ValueError(f"{path} is an array of {array.dtype}, which a model file cannot hold.")
+    try:
+        check_dtype(array.dtype.newbyteorder("<").str)
+    except ValueError as error:
+        raise ValueError(
+            f"{path} is an array of {array.dtype}, which a model file cannot hold."
+        ) from error
 
 
 def _refusal(value: Any, path: str) -> str:

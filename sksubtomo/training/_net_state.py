@@ -69,6 +69,7 @@ _OF_GROUPS = ("lr", "betas", "eps", "weight_decay")
 # and place in the block.
 _STREAM = np.dtype([("seed", "<u8"), ("left", "<i4"), ("seeded", "<i4"), ("next", "<u8")])
 _BLOCK = 624
+_DEVICES = ("cpu", "cuda", "mps", "xpu")
 # Of one argument of a network; and of an edge of a box.
 _LARGEST_NUMBER, _LONGEST_EDGE = 2**24, 2**12
 
@@ -175,6 +176,8 @@ def restored_net(state: Mapping[str, Any]) -> VolumeNet:
 
 def _available(device: Any) -> str:
     """Return the device, or the CPU where there is no such one."""
+    if torch.device(device).type not in _DEVICES:
+        raise ValueError(f"{str(device)[:40]} is no device to train on")
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError):

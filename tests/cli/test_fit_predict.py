@@ -80,6 +80,39 @@ def test_models_of_python_say_nothing_of_boxes(project, capsys):
     assert "no model that `sksubtomo fit` wrote" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"box_size": -1}, "no model of `sksubtomo fit`"),
+        ({"box_size": "12"}, "no model of `sksubtomo fit`"),
+        ({"voxel_size_angstrom": [1]}, "no model of `sksubtomo fit`"),
+        ({"box_statistics": 5}, "no model of `sksubtomo fit`"),
+        ({"box_statistics": {"n_boxes": 1}}, "no model of `sksubtomo fit`"),
+        ({"provenance": 5}, "no model of `sksubtomo fit`"),
+        ({"provenance": {"labels": 5}}, "cannot be read as a model file"),
+    ],
+)
+def test_models_that_say_what_cannot_be(fitted, capsys, changes, message):
+    path = fitted / "model.sksubtomo"
+    metadata = model_info(path)["metadata"]
+    classifier = load_model(path).classifier
+    save_model(classifier, path, metadata={**metadata, **changes}, overwrite=True)
+    assert main(["info", str(path)]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_what_a_file_says_does_not_steer_the_terminal(fitted, capsys):
+    path = fitted / "model.sksubtomo"
+    model = load_model(path)
+    told = {**model.provenance, "method": "\x1b]0;title\x07" + "x" * 10**5}
+    metadata = {**model_info(path)["metadata"], "provenance": told}
+    save_model(model.classifier, path, metadata=metadata, overwrite=True)
+    assert main(["info", str(path)]) == 0
+    shown = capsys.readouterr().out
+    assert "\x1b" not in shown
+    assert max(map(len, shown.split("\n"))) < 2500
+
+
 class Touch:
     """Unpickled, it makes a file."""
 

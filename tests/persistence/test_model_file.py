@@ -214,6 +214,8 @@ class OwnTransformer(VolumeFlattener):
         (make_pipeline(VolumeNormalizer(), memory="/tmp"), "memory"),
         (VolumeNormalizer(volume_shape=object()), r"VolumeNormalizer\.volume_shape"),
         ({"a": 1}, "no estimator"),
+        (VolumeNormalizer(volume_shape=np.ones(2, np.longdouble)), "volume_shape is an array"),
+        (VolumeNormalizer(volume_shape=np.array(["2026"], "M8")), "volume_shape is an array"),
         (WithUnlabeled(LogisticRegression(), np.zeros(2, dtype="O,f4")), "unlabeled"),
     ],
 )
@@ -221,6 +223,13 @@ def test_what_cannot_be_stored_is_refused_by_name(model, said, path):
     with pytest.raises(ValueError, match=said):
         save_model(model, path)
     assert list(path.parent.iterdir()) == []
+
+
+def test_objects_that_hold_themselves_are_refused(path):
+    model = VolumeNormalizer()
+    model.itself_ = [model]
+    with pytest.raises(ValueError, match="VolumeNormalizer holds itself"):
+        save_model(model, path)
 
 
 def test_precomputed_kernels_are_refused_when_they_are_written(path):
