@@ -21,6 +21,8 @@ PLAIN = frozenset(
     | {"tuple"}
 )
 ALL = PLAIN | {"generator", "net", "object", "random_state", "rotation", "tensor"}
+#: Kinds that others may refer to.
+_SHARED = {"array", "net", "object", "tensor"}
 _BIT_GENERATORS = {"MT19937": np.random.MT19937, "PCG64": np.random.PCG64}
 
 
@@ -87,8 +89,9 @@ class Decoder:
             raise ValueError(f"it holds a {kind[:40]!r}, which is no kind of value")
         value = self._kinds[kind](node, depth + 1)
         if "id" in node:
-            if node["id"] in self._made:
-                raise ValueError("two objects have the same number")
+            # Tuples of tuples that refer to each other could be nested without end.
+            if kind not in _SHARED or node["id"] in self._made:
+                raise ValueError("two objects have the same number, or a value has one")
             self._made[node["id"]] = value
         return value
 
@@ -133,7 +136,10 @@ class Decoder:
             _check_attribute(kind, key)
         if is_part(name):
             return _part(name, kind, state)
-        unknown = sorted(set(params) - set(kind._get_param_names()))
+        known = set(kind._get_param_names())
+        unknown = sorted(set(params) - known)
+        if known & set(state):
+            raise ValueError(f"{kind.__name__} has a parameter among its attributes")
         if unknown:
             raise ValueError(f"{kind.__name__} has no parameters {unknown} in this version")
         check_params(name, params)

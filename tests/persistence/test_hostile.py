@@ -208,6 +208,25 @@ def test_a_pipeline_reads_no_cache_of_pickles(parts, path):
     refused(path, "memory")
 
 
+def test_parameters_do_not_come_as_attributes(parts, path):
+    """Past the checks of parameters."""
+    document, arrays = parts
+    document["model"]["state"]["memory"] = "/tmp/of_an_attacker"
+    hostile_models.write(path, document, arrays)
+    refused(path, "parameter among its attributes")
+
+
+def test_tuples_are_not_nested_by_references(parts, path):
+    """Hashing such a key would exhaust the stack of the interpreter."""
+    document, arrays = parts
+    chain = [{"tuple": [], "id": 1000}]
+    chain += [{"tuple": [{"ref": 999 + k}], "id": 1000 + k} for k in range(1, 50_000)]
+    document["metadata"] = {"map": {"a": [*chain, {"dict": [[{"ref": 50_999}, 1]]}]}}
+    hostile_models.write(path, document, arrays)
+    refused(path, "or a value has one")
+    refused(path, function=model_info)
+
+
 @pytest.mark.parametrize(
     "node",
     [
