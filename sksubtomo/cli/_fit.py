@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,7 +15,9 @@ from sksubtomo.cli._averages import add_averages, averages_folder, written_avera
 from sksubtomo.cli._box_statistics import box_statistics
 from sksubtomo.cli._labels import read_labels
 from sksubtomo.cli._method_options import (
+    LEAST_AGREEMENT,
     add_methods,
+    change_method,
     check_classes,
     check_method_options,
     choose_method,
@@ -51,7 +54,7 @@ from sksubtomo.cli._sanity import (
     file_shapes,
 )
 from sksubtomo.cli._tomograms import LocatedTomograms, locate_tomograms
-from sksubtomo.exceptions import FileFormatError
+from sksubtomo.exceptions import FileFormatError, LabelAgreementWarning
 
 if TYPE_CHECKING:
     from sklearn.utils import Bunch
@@ -136,9 +139,9 @@ def run(options: argparse.Namespace) -> int:
         ", ".join(f"class {k}: {n}" for k, n in zip(known, counts, strict=True)),
     )
     check_labels(sanity, known, counts)
-    choose_method(options, len(data.stack), counts)
+    may_change = choose_method(options, len(data.stack), counts)
     check_classes(options, known)
-    folder = averages_folder(options, method_class(options))
+    averages_folder(options, method_class(options))
     # Before the work: some of it takes hours.
     sanity.enforce()
     if options.dry_run:
@@ -147,9 +150,8 @@ def run(options: argparse.Namespace) -> int:
         import torch
 
         torch.set_num_threads(options.j)
-    classifier = make_classifier(options, int(counts.sum()))
-    with sanity.listening():
-        classifier.fit(data.stack, y)
+    classifier = _fitted(sanity, options, data.stack, y, may_change=may_change)
+    folder = averages_folder(options, classifier[-1])
     _check_fit(sanity, classifier, data.stack, y)
     averages = None if folder is None else _averages(classifier, data)
     sanity.enforce()
@@ -167,6 +169,39 @@ def run(options: argparse.Namespace) -> int:
     step = "iteration" if options.method == "references" else "epoch"
     logger.info("%s: a model after %s.", options.output, plural(int(classifier[-1].n_iter_), step))
     return data.code
+
+
+def _fitted(
+    sanity: Sanity,
+    options: argparse.Namespace,
+    stack: Any,
+    y: NDArray[np.int64],
+    *,
+    may_change: bool,
+) -> Any:
+    """Return the fitted classifier; a network if references, chosen by default, do not agree.
+
+    A class that is everything else has no structure of its own to refer to.
+    """
+    n_labels = int((y != _UNLABELED).sum())
+    classifier = make_classifier(options, n_labels)
+    if not may_change:
+        with sanity.listening():
+            return classifier.fit(stack, y)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        classifier.fit(stack, y)
+    agreement = classifier[-1].label_agreement_
+    changes = agreement < LEAST_AGREEMENT
+    with sanity.listening():
+        for one in caught:
+            # That references fail is no matter of a network.
+            if not (changes and issubclass(one.category, LabelAgreementWarning)):
+                warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+        if changes:
+            change_method(options, agreement)
+            classifier = make_classifier(options, n_labels).fit(stack, y)
+    return classifier
 
 
 def _check_fit(sanity: Sanity, classifier: Any, stack: Any, y: NDArray[np.int64]) -> None:

@@ -22,6 +22,10 @@ _OF_REFERENCES = ("symmetry",)
 _AUGMENTATIONS = ("none", "rotations")
 # Beyond so many particles times classes, references take hours.
 _MOST_COMPARISONS = 1_000_000
+# References that agree with fewer of the labels left out of them are given up for a network, which
+# needs so many labels.
+LEAST_AGREEMENT = 0.9
+_LEAST_LABELS_OF_NETWORKS = 20
 # Smaller boxes show nothing that is worth turning.
 _LEAST_BOX = 8
 
@@ -175,7 +179,7 @@ def check_classes(options: argparse.Namespace, classes: NDArray) -> None:
         raise ValueError(f"--symmetry names classes {unknown}; labels are of {classes.tolist()}.")
 
 
-def choose_method(options: argparse.Namespace, n_particles: int, counts: NDArray[np.int64]) -> None:
+def choose_method(options: argparse.Namespace, n_particles: int, counts: NDArray[np.int64]) -> bool:
     """Set the method where it is not given, by what there is, and say why.
 
     Parameters
@@ -186,9 +190,15 @@ def choose_method(options: argparse.Namespace, n_particles: int, counts: NDArray
         How many boxes there are, labeled or not.
     counts : ndarray of shape (n_classes,)
         Labels of each class.
+
+    Returns
+    -------
+    may_change : bool
+        Whether a network may take the place of references that do not agree with the labels: where
+        nothing asks for references, and labels may do for a network.
     """
     if options.method is not None:
-        return
+        return False
     n_labels, n_classes = int(counts.sum()), len(counts)
     labels = f"{plural(n_labels, 'label')} of {plural(n_classes, 'class', 'classes')}"
     of_networks = _given(options, (*OF_NETWORKS, "augmentation"))
@@ -212,3 +222,16 @@ def choose_method(options: argparse.Namespace, n_particles: int, counts: NDArray
         reason = f"of rigid complexes, it needs the fewest labels; there are {labels}"
     options.method = method
     logger.info("Method %s: %s. Others are chosen by --method.", method, reason)
+    of_references = [*_given(options, _OF_REFERENCES), *_given(options, ("averages",))]
+    return method == "references" and not of_references and n_labels >= _LEAST_LABELS_OF_NETWORKS
+
+
+def change_method(options: argparse.Namespace, agreement: float) -> None:
+    """Set the method to a network, where references agree with too few labels, and say why."""
+    options.method = "supervised"
+    logger.info(
+        "Method supervised instead: references agree with %.0f %% of the labels that were left "
+        "out of them. A class may have no structure of its own, such as everything else. A network "
+        "on rotated views is trained; --method references would keep the references.",
+        100 * agreement,
+    )

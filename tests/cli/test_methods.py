@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from sksubtomo.cli import main
+from sksubtomo.cli import _methods, main
 from sksubtomo.cli._method_options import check_method_options, choose_method, parse_symmetry
 from sksubtomo.cli._methods import LEAST_LABELS_TO_STOP_BY, METHODS, make_classifier
 from sksubtomo.cli._model import load_model
 from sksubtomo.io import read_particles, write_particles
+from sksubtomo.neural_network import CNNClassifier
 
 
 @pytest.fixture
@@ -53,6 +54,41 @@ def test_references_from_labels_to_a_classified_table(project, arguments, fewer_
     assert main(command) == 0
     found = read_particles(project / "out.star").class_numbers
     assert found.tolist() == fewer_labels.tolist()
+
+
+@pytest.fixture
+def quick_networks(monkeypatch):
+    """Networks of few labels take one step."""
+    monkeypatch.setitem(_methods._FEW_LABELS, "max_epochs", 1)
+    monkeypatch.setitem(_methods._FEW_LABELS_TRAINING, "steps_per_epoch", 1)
+
+
+@pytest.fixture
+def labels_at_random(project):
+    particles = read_particles(project / "particles.star")
+    numbers = np.random.default_rng(0).permutation(particles.class_numbers)
+    write_particles(project / "particles.star", particles, class_numbers=numbers, overwrite=True)
+
+
+@pytest.mark.usefixtures("quick_networks", "labels_at_random")
+def test_references_that_do_not_agree_are_given_up(project, arguments, capsys):
+    assert main(arguments) == 0
+    said = capsys.readouterr().err
+    assert "INFO: Method references: " in said
+    assert "INFO: Method supervised instead: references agree with" in said
+    assert "label_agreement_" not in said  # the warning of a fit that is not used
+    assert isinstance(load_model(project / "model.sksubtomo").classifier[-1], CNNClassifier)
+    assert not (project / "model_averages").exists()
+
+
+@pytest.mark.usefixtures("quick_networks", "labels_at_random")
+@pytest.mark.parametrize("given", [["--method", "references"], ["--symmetry", "C1"]])
+def test_references_that_are_asked_for_are_kept(project, arguments, given, capsys):
+    assert main([*arguments, *given]) == 0
+    said = capsys.readouterr().err
+    assert "instead" not in said
+    assert "label_agreement_" in said
+    assert (project / "model_averages/class001.mrc").exists()
 
 
 @pytest.mark.parametrize(
