@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sksubtomo._utils._messages import plural
 from sksubtomo.cli._averages import add_averages, averages_folder, written_averages
 from sksubtomo.cli._box_statistics import box_statistics
-from sksubtomo.cli._labels import read_labels
+from sksubtomo.cli._labels import UNLABELED, match_labels, read_labels
 from sksubtomo.cli._method_options import (
     LEAST_AGREEMENT,
     add_methods,
@@ -66,7 +66,6 @@ EPILOG = (
     "those of --labels. All particles are learned from, labeled or not, except by 'supervised'."
 )
 JOB_OUTPUT = "model.sksubtomo"
-_UNLABELED = -1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -122,22 +121,11 @@ def run(options: argparse.Namespace) -> int:
     located = locate_tomograms(options.particles, particles, options)
     y = _labels(particles, located.names, located.files, options)
     data = _stack(particles, located, options, sanity)
-    n_lost = int((np.delete(y, data.rows) != _UNLABELED).sum())
+    n_lost = int((np.delete(y, data.rows) != UNLABELED).sum())
     if n_lost:
         logger.warning("Left out with their particles: %s.", plural(n_lost, "label"))
     y = y[data.rows]
-    known, counts = np.unique(y[y != _UNLABELED], return_counts=True)
-    if len(known) < 2:
-        raise ValueError(
-            f"Labels of at least two classes are needed; there are {known.tolist()}. Label what is "
-            "no particle as a class of its own."
-        )
-    logger.info(
-        "%s of %s in %s; labeled: %s.",
-        *(plural(len(data.stack), "box", "boxes"), plural(options.box_size, "voxel")),
-        plural(len(located.files), "tomogram"),
-        ", ".join(f"class {k}: {n}" for k, n in zip(known, counts, strict=True)),
-    )
+    known, counts = _count_labels(y, data, located, options)
     check_labels(sanity, known, counts)
     may_change = choose_method(options, len(data.stack), counts)
     check_classes(options, known)
@@ -171,6 +159,25 @@ def run(options: argparse.Namespace) -> int:
     return data.code
 
 
+def _count_labels(
+    y: NDArray[np.int64], data: Boxes, located: LocatedTomograms, options: argparse.Namespace
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the classes and how many labels each has; tell, and refuse fewer than two."""
+    known, counts = np.unique(y[y != UNLABELED], return_counts=True)
+    if len(known) < 2:
+        raise ValueError(
+            f"Labels of at least two classes are needed; there are {known.tolist()}. Label what is "
+            "no particle as a class of its own."
+        )
+    logger.info(
+        "%s of %s in %s; labeled: %s.",
+        *(plural(len(data.stack), "box", "boxes"), plural(options.box_size, "voxel")),
+        plural(len(located.files), "tomogram"),
+        ", ".join(f"class {k}: {n}" for k, n in zip(known, counts, strict=True)),
+    )
+    return known, counts
+
+
 def _fitted(
     sanity: Sanity,
     options: argparse.Namespace,
@@ -183,7 +190,7 @@ def _fitted(
 
     A class that is everything else has no structure of its own to refer to.
     """
-    n_labels = int((y != _UNLABELED).sum())
+    n_labels = int((y != UNLABELED).sum())
     classifier = make_classifier(options, n_labels)
     if not may_change:
         with sanity.listening():
@@ -309,14 +316,14 @@ def _labels(
             raise ValueError(
                 f"{options.particles} has no rlnClassNumber. Give labeled particles by --labels."
             )
-        return np.where(numbers > 0, numbers, _UNLABELED)
+        return np.where(numbers > 0, numbers, UNLABELED)
     labels = read_labels(options, files)
     # Of a tomogram that cannot be read, no particle may have a place.
     placed = np.isfinite(particles.coordinates).all(axis=1)
     kept = ~np.isin(labels.names, names[~placed])
     if not kept.all():
         logger.warning("Left out with their tomograms: %s.", plural(int((~kept).sum()), "label"))
-    y = np.full(len(names), _UNLABELED)
+    y = np.full(len(names), UNLABELED)
     try:
         y[placed] = match_labels(
             particles.coordinates[placed],
@@ -328,67 +335,4 @@ def _labels(
         )
     except ValueError as error:
         raise ValueError(f"{', '.join(options.labels)}: {error}") from error
-    return y
-
-
-def match_labels(
-    coordinates: NDArray[np.float64],
-    names: NDArray,
-    label_coordinates: NDArray[np.float64],
-    label_names: NDArray,
-    numbers: NDArray[np.int64],
-    *,
-    tolerance_voxels: float,
-) -> NDArray[np.int64]:
-    """Give every label to the nearest particle of its tomogram.
-
-    Parameters
-    ----------
-    coordinates, label_coordinates : ndarray of shape (n, 3)
-        Centers z, y, x in voxels.
-    names, label_names : ndarray of shape (n,) of str
-        Tomograms.
-    numbers : ndarray of shape (n_labels,) of int
-        Class numbers.
-    tolerance_voxels : float
-        How far the nearest particle may be.
-
-    Returns
-    -------
-    y : ndarray of shape (n_particles,) of int
-        Class numbers, -1 where there is no label.
-
-    Raises
-    ------
-    ValueError
-        If a label has no particle, or a particle two labels that differ.
-    """
-    from scipy.spatial import cKDTree
-
-    y = np.full(len(coordinates), _UNLABELED)
-    lost = []
-    for name in np.unique(label_names):
-        rows, marks = np.flatnonzero(names == name), np.flatnonzero(label_names == name)
-        if not len(rows):
-            lost += marks.tolist()
-            continue
-        distance, nearest = cKDTree(coordinates[rows]).query(label_coordinates[marks])
-        near = distance <= tolerance_voxels
-        lost += marks[~near].tolist()
-        for mark, row in zip(marks[near], rows[nearest[near]], strict=True):
-            if y[row] not in (_UNLABELED, numbers[mark]):
-                raise ValueError(
-                    f"The particle of {name} at {coordinates[row].tolist()} (z, y, x) has labels "
-                    f"of two classes, {y[row]} and {numbers[mark]}. Remove one, or lower "
-                    "--label-tolerance."
-                )
-            y[row] = numbers[mark]
-    if lost:
-        first = f"{label_names[lost[0]]} at {label_coordinates[lost[0]].tolist()} (z, y, x)"
-        raise ValueError(
-            f"{len(lost)} of {plural(len(numbers), 'label')} {'has' if len(lost) == 1 else 'have'} "
-            f"no particle within {plural(float(tolerance_voxels), 'voxel')}; the first is in "
-            f"{first}. Add them to the particles, raise --label-tolerance, or check that both "
-            "tables count in the same voxels."
-        )
     return y

@@ -66,6 +66,10 @@ def add_methods(group: argparse._ActionsContainer) -> None:
         help="of references: point group of all classes or, as 1=D7, of one, the main axis along "
         "z: C1, Cn, Dn, T, O, I; default: C1",
     )
+    _add_network_options(group)
+
+
+def _add_network_options(group: argparse._ActionsContainer) -> None:
     group.add_argument("--epochs", type=positive_int, help="of networks; default: by the preset")
     group.add_argument(
         "--learning-rate", type=positive_float, help="of networks; default: by the preset"

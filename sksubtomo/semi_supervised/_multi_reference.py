@@ -16,6 +16,7 @@ from sklearn.utils.metadata_routing import MetadataRouter
 
 from sksubtomo._torch import holding_precision, resolve_device
 from sksubtomo._utils._allocator import keeping_freed_memory
+from sksubtomo._utils._docs import documented
 from sksubtomo._utils._near_misses import warning_once
 from sksubtomo._utils._params import NumberInterval
 from sksubtomo._utils._routing import routed_params, same_methods
@@ -26,7 +27,6 @@ from sksubtomo.alignment import (
     Annealing,
     LabelCheck,
     MultiReferenceEM,
-    PoseGrid,
     Poses,
     Stage,
     all_coefficients,
@@ -56,6 +56,7 @@ from sksubtomo.semi_supervised._reference_checks import (
 )
 
 
+@documented
 class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
     r"""Maximum-likelihood classification by reference maps in all poses.
 
@@ -115,8 +116,7 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels,
         which has one pose: tilt range, shifts, mask, and the shells and angles of
         `annealing` are then not used.
-    device : str, default="auto"
-        "cpu", "cuda", "cuda:1"...; "auto" takes a GPU if there is one.
+    %(device)s
     random_state : int, RandomState instance or None, default=None
         Draws the labeled volumes that references begin with, and those held back. The same integer
         gives the same bits on a CPU with the same number of threads.
@@ -125,8 +125,7 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
 
     Attributes
     ----------
-    classes_ : ndarray of shape (n_classes,)
-        Classes, sorted, without the label that means "unlabeled".
+    %(classes_)s
     references_ : ndarray of shape (n_classes * n_references, d, d, d) of float32
         Maps, axes z, y, x, in the units of `X`, band-limited; the center is voxel ``d // 2``.
     reference_classes_ : ndarray of shape (n_classes * n_references,)
@@ -155,12 +154,9 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         Iterations.
     estimator_ : classifier or None
         The fitted `estimator`.
-    n_features_in_ : int
-        Number of voxels of a volume.
-    feature_names_in_ : ndarray of shape (n_features,) of str
-        Names of the columns, if `X` was a data frame.
-    volume_shape_ : tuple of int
-        Box in voxels, z, y, x.
+    %(n_features_in_)s
+    %(feature_names_in_)s
+    %(volume_shape_)s
 
     See Also
     --------
@@ -288,12 +284,7 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         volumes = check_volumes(self, X, volume_shape=self.volume_shape, reset=True)
         check_cubes(type(self).__name__, self.volume_shape_)
         targets, classes = encode_targets(type(self).__name__, y, self.classes, len(volumes))
-        prior = check_class_prior(self.class_prior, targets, classes)
-        groups = check_symmetry(self.symmetry, classes)
-        references = check_references_init(
-            self.references_init, classes, self.n_references, self.volume_shape_
-        )
-        begun = references is not None and self.estimator is None
+        settings = self._settings(targets, classes, annealing, stages)
         rng = check_random_state(self.random_state)
         check_imaging(volumes, targets, self.tilt_range_deg)
         poses = [self._poses(stage, stages) for stage in stages]
@@ -314,17 +305,12 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
             rng=rng,
             noise=torch.from_numpy(noise / scale**2).float(),
             initial_proba=initial_proba,
-            prior=prior,
-            n_frozen=frozen_iterations(
-                annealing.n_frozen_iter, stages, targets, len(classes), begun=begun
-            ),
-            references=references,
-            groups=groups if isinstance(poses[-1], PoseGrid) else None,
             device=device,
-            **self._settings(targets, len(classes), annealing.class_perplexity),
+            **settings,
         )
         n_init = self.n_init if (targets < 0).any() else 1
-        begin = None if references is None else partial(warn_of_inverted_references, targets)
+        given = settings["references"] is not None
+        begin = partial(warn_of_inverted_references, targets) if given else None
         with (
             keeping_freed_memory(),
             holding_precision("float32", device),
@@ -338,15 +324,32 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         return self
 
     def _settings(
-        self, targets: NDArray[np.int64], n_classes: int, perplexity: float | None
+        self,
+        targets: NDArray[np.int64],
+        classes: NDArray,
+        annealing: Annealing,
+        stages: list[Stage],
     ) -> dict[str, Any]:
-        """Return parameters of the EM that do not need the volumes."""
+        """Return parameters of the EM that do not need the volumes; refuse those that are bad."""
+        n_classes, perplexity = len(classes), annealing.class_perplexity
+        references = check_references_init(
+            self.references_init, classes, self.n_references, self.volume_shape_
+        )
+        begun = references is not None and self.estimator is None
         estimated = isinstance(self.class_prior, str) and self.class_prior == "estimated"
         n_labels = np.bincount(targets[targets >= 0], minlength=n_classes)
+        groups = check_symmetry(self.symmetry, classes)
         return {
             "n_references": int(self.n_references),
+            "references": references,
+            # A line of voxels has one pose.
+            "groups": None if self.volume_shape_[:2] == (1, 1) else groups,
+            "prior": check_class_prior(self.class_prior, targets, classes),
             "pseudo_counts": np.maximum(n_labels, 0.5) if estimated else None,
             "perplexity": n_classes ** (2 / 3) if perplexity is None else float(perplexity),
+            "n_frozen": frozen_iterations(
+                annealing.n_frozen_iter, stages, targets, n_classes, begun=begun
+            ),
         }
 
     def _make_settings(self, name: str, wanted: Iterable[str]) -> Annealing:

@@ -9,7 +9,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
 from sksubtomo.cli import main
-from sksubtomo.cli._fit import match_labels
+from sksubtomo.cli._labels import match_labels
 from sksubtomo.cli._model import load_model
 from sksubtomo.io import read_particles, write_mrc, write_particles
 from sksubtomo.persistence import model_info, save_model
