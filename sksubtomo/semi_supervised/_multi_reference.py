@@ -96,9 +96,9 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         and sign of contrast are those of the volumes; a common scale does not matter. Unlabeled
         volumes then take part from the first iteration on, by default.
     noise : {"auto", "white", "shells"}, default="auto"
-        "white" takes the power of frequencies beyond those compared for that of the noise at all
-        frequencies. "shells" takes its spectrum from the box outside of the mask: in tomograms, it
-        is colored. "auto" is "shells" where that border has clearly colored noise, else "white".
+        "white" takes the power of frequencies beyond those compared. "shells" takes the spectrum of
+        the box outside of the mask, as noise in tomograms is colored. "auto" is "shells" where that
+        border has clearly colored noise, else "white".
     class_prior : {"estimated", "uniform", "labels"}, array-like or None, default="estimated"
         Class proportions among unlabeled volumes; an array has one of each class, in the order of
         ``classes_``. While references take shape, a bias for each class makes the posteriors have
