@@ -164,8 +164,7 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
 
     Notes
     -----
-    A volume's mean plays no part, its contrast and scale do. A labeled volume counts as six
-    unlabeled ones while classes are annealed.
+    A volume's mean plays no part. A labeled volume counts as six while classes are annealed.
 
     All poses are searched in the leading principal components of the rotated references; those that
     cover 99.9 % of that posterior are compared in full. A volume is not compared again with classes
