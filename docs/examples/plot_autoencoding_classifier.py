@@ -76,6 +76,7 @@ def make_networks(n_volumes, n_labels, random_state, verbose):
     """
     params = {
         "learning_rate": 1e-3,
+        "batch_size": 16,
         "early_stopping": False,
         "random_state": random_state,
         "training": Training(verbose=verbose),
