@@ -4,6 +4,7 @@ import bz2
 import gzip
 import tracemalloc
 import warnings
+import zlib
 
 import numpy as np
 import pytest
@@ -75,17 +76,31 @@ def test_checksums_are_compared_even_behind_more_than_the_header_says(
         read_mrc(path)
 
 
+def unpacked(content):
+    """Return what zlib makes of a gzip stream; None if it refuses it."""
+    try:
+        return zlib.decompress(content, wbits=31)
+    except zlib.error:
+        return None
+
+
 def test_flipped_bits_of_stored_voxels_are_noticed(header_with, tmp_path):
     """gzip stores noise as it is: most damage changes voxels or the header, and nothing else."""
     rng = np.random.default_rng(0)
     path = header_with(tmp_path / "a.mrc", rng.normal(size=(8, 9, 10)).astype(np.float32), [])
     whole = gzip.compress(path.read_bytes(), 1)
+    n_harmless = 0
     for place in rng.integers(10, len(whole), size=200):
         damaged = bytearray(whole)
         damaged[place] ^= 1 << int(rng.integers(8))
         path.write_bytes(damaged)
+        if unpacked(damaged) == unpacked(whole):
+            # Between blocks and before the checksum, up to seven bits fill a byte.
+            n_harmless += 1
+            continue
         with pytest.raises(FileFormatError, match=r"a.mrc"):
             read_mrc(path)
+    assert n_harmless <= 2
 
 
 def test_a_compressed_file_that_goes_on_and_on_is_refused(
