@@ -46,4 +46,6 @@ def test_fits_do_not_depend_on_the_instruction_set(tmp_path):
     print("largest differences:")  # shown by make test-isa
     for name, difference in sorted(differences.items(), key=lambda item: -item[1]):
         print(f"  {difference:.1e}  {name}")
+    # A volume of 400 that is between two classes may be given to either.
+    assert differences.pop("demo accuracy") <= 0.01
     assert all(difference <= TOLERANCE for difference in differences.values()), differences
