@@ -15,6 +15,8 @@ from typing import Any
 # A second signal within this time does not interrupt what the first one made to be cleaned up.
 _SECONDS_TO_CLEAN_UP = 5.0
 _SECONDS_BETWEEN_CHECKS = 1.0
+# A signal that comes while a module is imported is sent again after so long.
+_SECONDS_TO_IMPORT = 0.05
 
 
 class Interrupted(KeyboardInterrupt):
@@ -63,6 +65,12 @@ class _Watch:
         """Handle a signal."""
         if self.is_done:
             return
+        if _is_importing(frame):
+            # Raised into the start of a library in C++, an exception ends the process.
+            again = threading.Timer(_SECONDS_TO_IMPORT, os.kill, (os.getpid(), number))
+            again.daemon = True
+            again.start()
+            return
         now = time.monotonic()
         # An exception may get lost, in a destructor say: then check_interrupt raises it again.
         if self.request is not None and now - self.requested_at < _SECONDS_TO_CLEAN_UP:
@@ -81,6 +89,15 @@ class _Watch:
             self.request = self.asked_for()
         if self.request is not None:
             raise self.request
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    """Tell whether a module is being imported."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 _watch: _Watch | None = None

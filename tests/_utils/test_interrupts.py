@@ -1,6 +1,9 @@
+import importlib
 import os
 import signal
+import sys
 import threading
+import time
 
 import pytest
 
@@ -92,3 +95,19 @@ def test_threads_do_not_set_handlers():
     thread.start()
     thread.join()
     assert seen == [before]
+
+
+def test_a_signal_waits_for_the_end_of_an_import(tmp_path, monkeypatch):
+    """An exception within the start of a library in C++ would end the process."""
+    (tmp_path / "slow_to_import.py").write_text(
+        "import os, signal, time\n"
+        "os.kill(os.getpid(), signal.SIGTERM)\n"
+        "time.sleep(0.2)\n"
+        "whole = True\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with watching(None):
+        assert importlib.import_module("slow_to_import").whole
+        with pytest.raises(Interrupted, match="SIGTERM"):
+            time.sleep(10)
+    assert sys.modules.pop("slow_to_import").whole

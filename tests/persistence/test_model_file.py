@@ -372,7 +372,15 @@ def test_loading_fifty_megabytes_takes_no_longer_than_joblib(kind, path, tmp_pat
     save_model(model, path)
     joblib.dump(model, tmp_path / "model.joblib")
     assert path.stat().st_size > 4e7
-    # The shortest of several, which other processes disturb least.
-    ours = min(timeit.repeat(lambda: load_model(path), number=1, repeat=15))
-    theirs = min(timeit.repeat(lambda: joblib.load(tmp_path / "model.joblib"), number=1, repeat=15))
-    assert ours < 1.2 * theirs
+    # The shortest of many, in turn, which other processes disturb least.
+    ours, theirs = np.min(
+        [
+            (
+                timeit.timeit(lambda: load_model(path), number=1),
+                timeit.timeit(lambda: joblib.load(tmp_path / "model.joblib"), number=1),
+            )
+            for _ in range(40)
+        ],
+        axis=0,
+    )
+    assert ours < 1.2 * theirs + 0.005
