@@ -21,6 +21,14 @@ def n_faults(repeats=8):
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 
+def n_faults_outside():
+    """Page faults without kept memory; skips where there are none anyway."""
+    outside = n_faults()
+    if not outside:
+        pytest.skip("earlier tests have left a hole in the heap that holds the arrays")
+    return outside
+
+
 def resident():
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * resource.getpagesize()
@@ -28,7 +36,7 @@ def resident():
 
 @needs_glibc
 def test_memory_is_kept_inside_and_returned_at_the_end():
-    outside = n_faults()
+    outside = n_faults_outside()
     before = resident()
     with keeping_freed_memory():
         inside = n_faults()
@@ -44,7 +52,7 @@ def test_the_outermost_block_counts():
         with keeping_freed_memory():
             pass
         inside = n_faults()
-    assert inside < n_faults() / 20
+    assert inside < n_faults_outside() / 20
 
 
 def test_an_error_passes_and_ends_it():
