@@ -15,8 +15,10 @@ from typing import Any
 # A second signal within this time does not interrupt what the first one made to be cleaned up.
 _SECONDS_TO_CLEAN_UP = 5.0
 _SECONDS_BETWEEN_CHECKS = 1.0
-# A signal that comes while a module is imported is sent again after so long.
+# A signal that comes while a module is imported is sent again after so long, at most for so long: a
+# program may run all of its work in an import.
 _SECONDS_TO_IMPORT = 0.05
+_LONGEST_IMPORT = 10.0
 
 
 class Interrupted(KeyboardInterrupt):
@@ -59,25 +61,33 @@ class _Watch:
         self.asked_for = asked_for
         self.request: Interrupted | None = None
         self.requested_at = self.checked_at = 0.0
+        self.deferred_at: float | None = None
         self.is_done = False
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         """Handle a signal."""
         if self.is_done:
             return
-        if _is_importing(frame):
-            # Raised into the start of a library in C++, an exception ends the process.
-            again = threading.Timer(_SECONDS_TO_IMPORT, os.kill, (os.getpid(), number))
+        now = time.monotonic()
+        self.deferred_at = self.deferred_at or now
+        # Raised into the start of a library in C++, an exception aborts the process.
+        if _is_importing(frame) and now - self.deferred_at < _LONGEST_IMPORT:
+            again = threading.Timer(_SECONDS_TO_IMPORT, self._send_again, (number,))
             again.daemon = True
             again.start()
             return
-        now = time.monotonic()
+        self.deferred_at = None
         # An exception may get lost, in a destructor say: then check_interrupt raises it again.
         if self.request is not None and now - self.requested_at < _SECONDS_TO_CLEAN_UP:
             return
         self.request = Interrupted(128 + number, f"Interrupted by {signal.Signals(number).name}")
         self.requested_at = now
         raise self.request
+
+    def _send_again(self, number: int) -> None:
+        # Once the work is over, the signal came too late.
+        if _watch is self:
+            os.kill(os.getpid(), number)
 
     def check(self) -> None:
         """Raise the request to end, if there is one."""

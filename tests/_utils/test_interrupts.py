@@ -111,3 +111,24 @@ def test_a_signal_waits_for_the_end_of_an_import(tmp_path, monkeypatch):
         with pytest.raises(Interrupted, match="SIGTERM"):
             time.sleep(10)
     assert sys.modules.pop("slow_to_import").whole
+
+
+def test_work_within_an_import_can_be_interrupted(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_LONGEST_IMPORT", 0.2)
+    (tmp_path / "works_when_imported.py").write_text("import time\ntime.sleep(10)\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with watching(None):
+        threading.Timer(0.1, send, (signal.SIGTERM,)).start()
+        with pytest.raises(Interrupted, match="SIGTERM"):
+            importlib.import_module("works_when_imported")
+
+
+def test_a_signal_that_waits_is_dropped_when_the_work_is_over(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_SECONDS_TO_IMPORT", 0.5)
+    (tmp_path / "soon_imported.py").write_text(
+        "import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with watching(None):
+        importlib.import_module("soon_imported")
+    time.sleep(0.7)  # SIGTERM would end this process
