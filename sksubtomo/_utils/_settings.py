@@ -43,6 +43,8 @@ class HasSettings:
 
     #: Names of the parameters that hold settings.
     _settings_names: ClassVar[tuple[str, ...]] = ()
+    #: Classes of the settings in parameters that may be None.
+    _defaults: ClassVar[Mapping[str, type[Settings]]] = {}
 
     def _make_settings(self, name: str, wanted: Iterable[str]) -> Settings:
         """Return a new settings object that says what a parameter holds, shortcut or not.
@@ -54,7 +56,8 @@ class HasSettings:
         wanted : iterable of str
             Settings that are to be set on the object afterwards.
         """
-        raise NotImplementedError
+        given = getattr(self, name)
+        return self._defaults[name]() if given is None else clone(given)
 
     def set_params(self, **params: Any) -> Self:
         """Set parameters, those of settings objects by ``<parameter>__<setting>`` included.
@@ -101,16 +104,10 @@ class Settings(HasSettings, DocLinkMixin, BaseEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, list]] = {}
-    #: Classes of the settings in parameters that may be None.
-    _defaults: ClassVar[Mapping[str, type[Settings]]] = {}
 
     @property
     def _settings_names(self) -> tuple[str, ...]:  # type: ignore[override]
         return tuple(self._defaults)
-
-    def _make_settings(self, name: str, wanted: Iterable[str]) -> Settings:
-        given = getattr(self, name)
-        return self._defaults[name]() if given is None else clone(given)
 
     def _check(self) -> None:
         """Raise ValueError for what constraints of single parameters cannot say."""

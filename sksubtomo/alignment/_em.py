@@ -336,15 +336,21 @@ class MultiReferenceEM:
         counts: torch.Tensor,
         signal: torch.Tensor,
         which: Sequence[int],
+        *,
+        finds_axes: bool = False,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return references from sums of volumes, and of how many views each is an average.
 
-        A symmetric reference is seen by each volume as often as its group has rotations.
+        A symmetric reference is seen by each volume as often as its group has rotations. With
+        `finds_axes`, all references are there, and those not yet in the frame of their group are
+        brought into it, as are parts of the same sums later on.
         """
         if self.symmetrizer is None:
             return poses.wiener_update(grids, signal), counts
         orders = self.symmetrizer.orders[list(which)]
         maps = poses.wiener_update(grids * orders.view(-1, 1, 1, 1, 1), signal)
+        if finds_axes:
+            self.symmetrizer.find_axes(maps)
         return self.symmetrizer.apply(maps, which), counts * orders
 
     def _maximize(
@@ -361,7 +367,9 @@ class MultiReferenceEM:
         grids, counts = poses.accumulate(sums * white, weights, white.square()), weights.sum(dim=1)
         self.last = LastStep(poses, data, power, noise, result, shares, grids, counts)
         signal = poses.signal_power(power, noise)
-        solved, counts = self.solve(poses, grids, counts, signal, range(len(grids)))
+        solved, counts = self.solve(
+            poses, grids, counts, signal, range(len(grids)), finds_axes=True
+        )
         # Without a volume, a reference stays as it was.
         some = counts > 0
         self.maps = torch.where(some.view(-1, 1, 1, 1), solved, self.maps)

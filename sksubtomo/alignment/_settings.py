@@ -23,7 +23,7 @@ class Annealing(Settings):
         From coarse to fine: radius of the ball of frequencies in cycles per box (at most half the
         box is used), step between rotations in degrees, shifts along an axis (1 is no shift; with
         "auto" their number follows ``max_shift_voxels``, their distance at most 0.6 periods of the
-        highest frequency), and iterations.
+        highest frequency, or 0.3 with ``symmetry``), and iterations.
     n_frozen_iter : int or "auto", default="auto"
         Of all iterations, those at the beginning in which classes of unlabeled volumes are fixed.
         "auto" is one, and one more for each label that a class has on average, at most eight; 0

@@ -19,8 +19,11 @@ from sksubtomo.geometry import rotation_grid
 #: Shells, angular step in degrees, shifts along an axis or "auto", iterations.
 Stage = tuple[float, float, int | str, int]
 
-# Shifts are at most this fraction of the shortest period compared apart.
+# Shifts are at most this fraction of the shortest period compared apart. A reference of no symmetry
+# has its center anywhere between them, and its rotations sample what is between the steps; that of
+# a symmetric one is at a step.
 _LARGEST_SHIFT_STEP = 0.6
+_LARGEST_SYMMETRIC_STEP = 0.3
 # Volumes that are read and transformed at once.
 _ROWS_PER_BLOCK = 64
 # Averages of labeled volumes have converged after so many iterations.
@@ -116,7 +119,9 @@ def frozen_iterations(
     return min(_MOST_FROZEN, 1 + math.ceil(labels), max(annealed * 2 // 3, 1))
 
 
-def shifts_along_axis(max_shift: float, box_size: int, n_shells: float) -> int:
+def shifts_along_axis(
+    max_shift: float, box_size: int, n_shells: float, *, symmetric: bool = False
+) -> int:
     """Return how many shifts along an axis a grid needs.
 
     Parameters
@@ -127,14 +132,17 @@ def shifts_along_axis(max_shift: float, box_size: int, n_shells: float) -> int:
         Edge of the volumes in voxels.
     n_shells : float
         Radius of the ball of frequencies, in cycles per box.
+    symmetric : bool, default=False
+        Whether a reference has a point group.
 
     Returns
     -------
     n_shifts : int
         Odd, so that no shift is among them; their distance is at most 0.6 periods of the highest
-        frequency.
+        frequency, or 0.3 if `symmetric`.
     """
-    step = _LARGEST_SHIFT_STEP * box_size / n_shells
+    largest = _LARGEST_SYMMETRIC_STEP if symmetric else _LARGEST_SHIFT_STEP
+    step = largest * box_size / n_shells
     return 1 + 2 * math.ceil(max_shift / step)
 
 
@@ -243,6 +251,7 @@ def stage_poses(
     max_shift: float,
     tilt_range_deg: Any,
     mask_radius: float | None,
+    symmetric: bool = False,
 ) -> Poses:
     """Return the grid of poses of a stage.
 
@@ -256,6 +265,8 @@ def stage_poses(
         Shells of the finest stage, which say how fine the maps are.
     max_shift, tilt_range_deg, mask_radius
         See :class:`PoseGrid`; lengths in voxels.
+    symmetric : bool, default=False
+        Whether a reference has a point group.
     """
     if volume_shape[:2] == (1, 1):
         return IdentityPose(volume_shape)
@@ -263,7 +274,7 @@ def stage_poses(
     n_shells, angular_step, n_shifts, _ = stage
     n_shells = min(n_shells, box_size // 2)
     if isinstance(n_shifts, str):
-        n_shifts = shifts_along_axis(max_shift, box_size, n_shells)
+        n_shifts = shifts_along_axis(max_shift, box_size, n_shells, symmetric=symmetric)
     return PoseGrid(
         box_size,
         2 * min(math.ceil(finest), box_size // 2),

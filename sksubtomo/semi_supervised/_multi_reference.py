@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.base import clone
+from scipy.spatial.transform import Rotation
 from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import MetadataRouter
 
@@ -195,6 +195,7 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
     """
 
     _settings_names: ClassVar[tuple[str, ...]] = ("annealing",)
+    _defaults: ClassVar[Mapping[str, type[Annealing]]] = {"annealing": Annealing}
     _parameter_constraints: ClassVar[dict[str, list]] = {
         "estimator": [HasMethods(["fit", "predict_proba"]), None],
         "tilt_range_deg": [NumberInterval(Real, 0, 90, closed="right"), "array-like"],
@@ -286,7 +287,7 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         settings = self._settings(targets, classes, annealing, stages)
         rng = check_random_state(self.random_state)
         check_imaging(volumes, targets, self.tilt_range_deg)
-        poses = [self._poses(stage, stages) for stage in stages]
+        poses = self._poses(stages, settings["groups"])
         coefficients = all_coefficients(poses[-1], volumes)
         # float64: a float32 cannot hold the square of a large unit.
         scale = float(coefficients.abs().double().square().mean().sqrt()) or 1.0
@@ -351,19 +352,16 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
             ),
         }
 
-    def _make_settings(self, name: str, wanted: Iterable[str]) -> Annealing:
-        return Annealing() if self.annealing is None else clone(self.annealing)
-
-    def _poses(self, stage: Stage, stages: list[Stage]) -> Poses:
-        """Return the grid of poses of a stage, for maps as fine as the finest stage asks for."""
-        return stage_poses(
-            stage,
-            self.volume_shape_,
-            finest=max(n_shells for n_shells, *_ in stages),
-            max_shift=float(self.max_shift_voxels),
-            tilt_range_deg=self.tilt_range_deg,
-            mask_radius=self.mask_radius_voxels,
-        )
+    def _poses(self, stages: list[Stage], groups: list[Rotation] | None) -> list[Poses]:
+        """Return the grids of poses of all stages, for maps as fine as the finest asks for."""
+        given = {
+            "finest": max(n_shells for n_shells, *_ in stages),
+            "max_shift": float(self.max_shift_voxels),
+            "tilt_range_deg": self.tilt_range_deg,
+            "mask_radius": self.mask_radius_voxels,
+            "symmetric": groups is not None and any(len(group) > 1 for group in groups),
+        }
+        return [stage_poses(stage, self.volume_shape_, **given) for stage in stages]
 
     def get_metadata_routing(self):
         """Return which metadata go to ``estimator``.

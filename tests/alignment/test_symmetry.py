@@ -6,7 +6,7 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from sksubtomo.alignment import Symmetrizer, check_symmetry
-from sksubtomo.alignment._symmetry import average_over, axes_of
+from sksubtomo.alignment._symmetry import average_over, frame_of
 from sksubtomo.geometry import point_group, rotate_volume
 
 SIZE = 14
@@ -36,31 +36,49 @@ def test_an_average_over_the_group_keeps_what_has_the_symmetry(ring):
     np.testing.assert_allclose(average_over(one, point_group("C4")), expected, atol=0.02)
 
 
-def test_axes_are_found_in_any_orientation(ring):
-    turned = rotate_volume(ring, Rotation.from_euler("xyz", [50, -70, 20], degrees=True))
-    assert correlation(average_over(turned, point_group("C4")), turned) < 0.8
-    upright = rotate_volume(turned, axes_of(turned, point_group("C4")))
-    assert correlation(average_over(upright, point_group("C4")), upright) > 0.98
+@pytest.mark.parametrize("shift", [(0, 0, 0), (1.3, -0.8, 0.6)])
+@pytest.mark.parametrize(
+    ("group", "points"),
+    [("C4", [(4.0, 0, -1), (0, 0, 3.5)]), ("D3", [(3.5, 1, 1.5)]), ("O", [(2.0, 2.6, 0.5)])],
+)
+def test_axes_are_found_in_any_pose(group, points, shift):
+    rotations = point_group(group)
+    whole = blobs(np.concatenate([rotations.apply(point) for point in points]))
+    turn = Rotation.from_euler("xyz", [50, -70, 20], degrees=True)
+    turned = rotate_volume(whole, turn, shift=shift)
+    before = correlation(average_over(turned, rotations), turned)
+    assert before < 0.99
+    # In its frame, the map is its own average, wherever it was.
+    frame = frame_of(turned, rotations)
+    upright = rotate_volume(turned, frame.rotation, shift=frame.shift)
+    assert correlation(average_over(turned, rotations, frame), upright) > max(0.98, before)
 
 
 def test_references_are_brought_into_the_frame_once(ring):
-    turned = rotate_volume(ring, Rotation.from_euler("xyz", [50, -70, 20], degrees=True))
+    turn = Rotation.from_euler("xyz", [50, -70, 20], degrees=True)
+    turned = rotate_volume(ring, turn, shift=(1, 0, -1))
     symmetrizer = Symmetrizer([point_group("C1"), point_group("C4")])
     maps = torch.from_numpy(np.stack([turned, turned]))
-    plain, symmetric = symmetrizer.apply(maps).numpy()
+    symmetrizer.find_axes(maps)
+    plain, symmetric = symmetrizer.apply(maps, [0, 1]).numpy()
     assert (plain == turned).all()
     assert symmetrizer.orders.tolist() == [1.0, 4.0]
-    # The next one is in that frame already.
-    again = symmetrizer.apply(torch.from_numpy(symmetric[np.newaxis]), [1]).numpy()[0]
-    assert correlation(again, symmetric) > 0.999
-    # And one that is not is not turned.
-    other = symmetrizer.apply(maps[:1], [1]).numpy()[0]
-    assert correlation(other, average_over(turned, point_group("C4"))) > 0.999999
+    # What is left of the same sums without a volume is in the same frame as these are.
+    again, same = symmetrizer.apply(maps, [1, 1]).numpy()
+    assert (again == symmetric).all()
+    assert (same == symmetric).all()
+    # The next ones are in that frame already, and one that is not is not turned.
+    symmetrizer.find_axes(torch.from_numpy(np.stack([turned, symmetric])))
+    again, other = symmetrizer.apply(torch.from_numpy(np.stack([symmetric, turned])), [1, 1])
+    assert correlation(again.numpy(), symmetric) > 0.999
+    assert correlation(other.numpy(), average_over(turned, point_group("C4"))) > 0.999999
 
 
 def test_a_map_of_nothing_stays():
     symmetrizer = Symmetrizer([point_group("D2")])
-    assert not symmetrizer.apply(torch.zeros(1, 6, 6, 6)).any()
+    nothing = torch.zeros(1, 6, 6, 6)
+    symmetrizer.find_axes(nothing)
+    assert not symmetrizer.apply(nothing, [0]).any()
 
 
 def test_groups_of_classes():

@@ -58,6 +58,30 @@ def test_a_symmetric_reference_has_its_axis_along_z(data):
     assert best > 0.85
 
 
+def test_symmetry_does_no_harm_where_particles_are_shifted():
+    """Octahedral shells and irregular ones, off the center by up to a voxel along each axis."""
+    rng = np.random.default_rng(1)
+    shell = blobs(point_group("O").apply([3.0, 2.0, 0.5]))
+    y = np.arange(36) % 2
+    X = np.stack(
+        [
+            rotate_volume(one, Rotation.random(rng=rng), shift=rng.uniform(-1, 1, 3))
+            for one in (shell if k == 0 else MAPS[1] for k in y)
+        ]
+    )
+    X += rng.normal(scale=0.1, size=X.shape).astype(np.float32)
+    X = apply_fourier_filter(X, missing_wedge_mask((SIZE,) * 3).astype(np.float32))
+    hidden = np.where(np.arange(len(y)) < 12, y, -1)
+    annealing = Annealing(stages=((3.0, 45.0, "auto", 3), (4.5, 30.0, "auto", 4)))
+    clf = MultiReferenceClassifier(annealing=annealing, symmetry={0: "O"}, random_state=0)
+    clf.fit(X, hidden)
+    assert (clf.transduction_ == y).mean() > 0.95
+    first = clf.references_[0]
+    assert (
+        correlation(rotate_volume(first, Rotation.from_euler("z", 90, degrees=True)), first) > 0.98
+    )
+
+
 def test_symmetry_is_checked_before_work(data, monkeypatch):
     X, y = data
     monkeypatch.setattr("sksubtomo.semi_supervised._multi_reference.all_coefficients", None)
