@@ -72,7 +72,8 @@ def test_symmetry_does_no_harm_where_particles_are_shifted():
         random_state=0,
     )
     hidden = mask_labels(y, n_per_class=6, random_state=0)
-    annealing = Annealing(stages=((4.0, 36.0, 1, 2), (5.0, 30.0, "auto", 4)))
+    stages = ((4.0, 36.0, 1, 2), (4.5, 30.0, "auto", 6), (5.0, 30.0, "auto", 4))
+    annealing = Annealing(stages=stages)
     clf = MultiReferenceClassifier(annealing=annealing, symmetry={0: "O"}, random_state=0)
     clf.fit(X, hidden)
     assert (clf.transduction_ == y).mean() > 0.95
