@@ -71,8 +71,10 @@ def shift_positions(
     if not found or given.shifts == "ignore":
         return positions
     if FOUND_IN_VOXELS in table:
-        found_in = read_numbers(path, table, block, (FOUND_IN_VOXELS,))
-        voxels = np.where(np.isfinite(voxels), voxels, found_in)
+        found_in = _found_in(path, table, block)
+        # Binned, voxels may be those or others, which has to be said.
+        if binning is None or (binning == 1).all():
+            voxels = np.where(np.isfinite(voxels), voxels, found_in)
     elif given.shifts is None:
         present = [column for shift in found for column in shift.columns if column in table]
         raise FileFormatError(
@@ -100,6 +102,17 @@ def shift_positions(
         return positions + shift.sign * values / binning
     _check_voxels_known(path, shift, values, voxels, pixels, frames)
     return positions + shift.sign * values / voxels
+
+
+def _found_in(path: Path, table: pd.DataFrame, block: str) -> _Columns:
+    sizes = read_numbers(path, table, block, (FOUND_IN_VOXELS,))
+    if not (np.isfinite(sizes) & (sizes > 0)).all():
+        row = int(np.flatnonzero(~(np.isfinite(sizes) & (sizes > 0)).all(axis=1))[0])
+        raise FileFormatError(
+            f"{path}: {FOUND_IN_VOXELS} of particle {row + 1} is {sizes[row, 0]:g}, but the size "
+            "of a voxel is positive."
+        )
+    return sizes
 
 
 def _check_voxels_known(

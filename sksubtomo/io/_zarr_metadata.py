@@ -47,7 +47,8 @@ def check_metadata(key: str, content: bytes) -> None:
     except RecursionError:
         raise ValueError(f"its {key} is nested too deeply") from None
     for codec, known in _codecs(metadata):
-        name = codec.get("id", codec.get("name")) if isinstance(codec, dict) else codec
+        # Of version 3, a codec may be its name alone.
+        name = codec.get("name" if known is _KNOWN else "id") if isinstance(codec, dict) else codec
         if not isinstance(name, str) or name not in known:
             raise ValueError(
                 f"it asks for the codec {str(name)[:80]!r}, which is not read. Write it with one "
@@ -67,6 +68,7 @@ def _codecs(node: Any) -> Iterator[tuple[Any, set[str]]]:
             known = _OF_NUMCODECS if key in _PLACES_2 else _KNOWN
             listed = value if isinstance(value, list) else [value]
             yield from ((one, known) for one in listed if one is not None)
-        # What users and other programs say of an array is not for zarr.
-        if key != "attributes" and not key.endswith(".zattrs"):
+        # What users and other programs say of an array is not for zarr. Arrays may have that name.
+        is_node = isinstance(node.get("zarr_format"), int)
+        if not (key == "attributes" and is_node) and not key.endswith(".zattrs"):
             yield from _codecs(value)

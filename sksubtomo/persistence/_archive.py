@@ -75,6 +75,9 @@ def _contiguous(array: NDArray) -> NDArray:
     array = np.asarray(array)
     if array.dtype.byteorder == ">":
         array = array.astype(array.dtype.newbyteorder("<"))
+    if not (array.flags.c_contiguous or array.flags.f_contiguous):
+        # Products may differ in a bit with the order in memory, which a view has, too.
+        array = array.copy(order="K")
     return array if _is_fortran(array) else np.ascontiguousarray(array).reshape(array.shape)
 
 

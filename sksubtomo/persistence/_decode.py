@@ -177,17 +177,19 @@ def _part(name: str, kind: Any, state: dict[str, Any]) -> Any:
 
 def _completed(made: Any) -> Any:
     """Make what follows from the rest: trees that find neighbors fast."""
-    if getattr(made, "_fit_method", None) in ("kd_tree", "ball_tree"):
+    # Its own: a FrozenEstimator passes on what it is asked for.
+    method = vars(made).get("_fit_method")
+    if method in ("kd_tree", "ball_tree"):
         from sklearn.neighbors import BallTree, KDTree
 
-        tree = KDTree if made._fit_method == "kd_tree" else BallTree
+        tree = KDTree if method == "kd_tree" else BallTree
         made._tree = tree(
             made._fit_X,
             int(made.leaf_size),
             metric=str(made.effective_metric_),
             **made.effective_metric_params_,
         )
-    elif hasattr(made, "_fit_method"):
+    elif "_fit_method" in vars(made):
         made._tree = None
     return made
 

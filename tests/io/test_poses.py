@@ -62,6 +62,27 @@ def test_found_shifts_are_of_the_tomogram_that_is_given(tmp_path):
     np.testing.assert_allclose(found.coordinates, (CENTERS + SHIFTS) / 2)
 
 
+def test_found_shifts_of_binned_coordinates_are_asked_for(tmp_path):
+    path = written(tmp_path / "a.star")
+    with pytest.raises(FileFormatError, match="size of those pixels as pixel_size_angstrom"):
+        read_particles(path, binning=2)
+    found = read_particles(path, binning=2, pixel_size_angstrom=8.0)
+    np.testing.assert_allclose(found.coordinates, (CENTERS + SHIFTS) / 2)
+
+
+@pytest.mark.parametrize("size", ["0.0", "-8.0", "nan"])
+def test_sizes_of_voxels_that_are_none_are_refused(tmp_path, size):
+    path = written(tmp_path / "a.star")
+    lines = path.read_text().split("\n")
+    rows = [k for k, line in enumerate(lines) if line.startswith("TS_1")]
+    fields = lines[rows[1]].split("\t")
+    assert fields[-1].strip() == "8.0"
+    lines[rows[1]] = "\t".join([*fields[:-1], size])
+    path.write_text("\n".join(lines))
+    with pytest.raises(FileFormatError, match="sksubtomoVoxelSize|not a number|missing"):
+        read_particles(path)
+
+
 def test_shifts_of_others_are_still_asked_for(tmp_path):
     path = written(tmp_path / "a.star")
     other = tmp_path / "b.star"

@@ -109,7 +109,7 @@ def test_entries_in_the_same_place(parts, path):
     directory = first + b"".join(entries)
     end = end[:8] + struct.pack("<HHI", 51, 51, len(directory)) + end[16:]
     path.write_bytes(whole[: whole.index(b"PK\x01\x02")] + directory + end)
-    refused(path)
+    refused(path, "reaches into another entry")
 
 
 @pytest.mark.parametrize(

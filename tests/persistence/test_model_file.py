@@ -5,6 +5,7 @@ import subprocess
 import sys
 import timeit
 import warnings
+import zipfile
 from pathlib import Path
 
 import joblib
@@ -114,6 +115,27 @@ def test_estimators_of_scikit_learn_say_the_same(name, easy_volumes, path):
     fitted = clone(OF_SCIKIT_LEARN[name]).fit(rows, y)
     found = through_file(fitted, path)
     np.testing.assert_array_equal(found.predict(rows), fitted.predict(rows))
+    for method in ("transform", "predict_proba"):
+        if hasattr(fitted, method):
+            expected = getattr(fitted, method)(rows)
+            np.testing.assert_array_equal(getattr(found, method)(rows), expected)
+
+
+@pytest.mark.parametrize("solver", ["full", "randomized", "arpack"])
+def test_components_keep_their_order_in_memory(solver, easy_volumes, path):
+    rows = easy_volumes[0].reshape(60, -1)
+    fitted = PCA(5, svd_solver=solver, random_state=0).fit(rows)
+    np.testing.assert_array_equal(
+        through_file(fitted, path).transform(rows), fitted.transform(rows)
+    )
+
+
+def test_a_frozen_search_tree_is_made_once(easy_volumes, path):
+    X, y = easy_volumes
+    neighbors = KNeighborsClassifier(algorithm="kd_tree").fit(X.reshape(60, -1)[:, ::50], y)
+    found = through_file(FrozenEstimator(neighbors), path)
+    assert set(vars(found)) == {"estimator"}
+    assert found.estimator._tree is not None
 
 
 @pytest.mark.parametrize("estimator", [*ESTIMATORS.values(), *STORABLE.values()], ids=repr)
@@ -276,7 +298,11 @@ def test_the_same_model_makes_the_same_arrays(path, tmp_path):
     other = tmp_path / "other.sksubtomo"
     for one in (path, other):
         save_model(GaussianNB().fit(np.eye(4), [0, 1, 0, 1]), one)
-    assert path.stat().st_size == other.stat().st_size
+    with zipfile.ZipFile(path) as one, zipfile.ZipFile(other) as two:
+        arrays = [name for name in one.namelist() if name.startswith("arrays/")]
+        assert len(arrays) > 2
+        assert one.namelist() == two.namelist()
+        assert [one.read(name) for name in arrays] == [two.read(name) for name in arrays]
 
 
 def test_a_file_of_the_first_schema():
