@@ -4,6 +4,7 @@ __all__ = [
     "DeadCodeWarning",
     "FileFormatError",
     "ImagingWarning",
+    "InvertedContrastWarning",
     "LabelAgreementWarning",
     "OutOfMemoryWarning",
     "PrecisionWarning",
@@ -35,6 +36,10 @@ class FileFormatError(ValueError):
 
 class ImagingWarning(UserWarning):
     """Volumes look as if their tilt axis, tilt range or contrast were not what was stated."""
+
+
+class InvertedContrastWarning(ImagingWarning):
+    """Some volumes are likelier with inverted contrast."""
 
 
 class LabelAgreementWarning(UserWarning):

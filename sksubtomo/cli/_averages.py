@@ -64,11 +64,22 @@ def averages_folder(options: argparse.Namespace, classifier: Any = None) -> Path
         return None
     folder = options.averages
     if folder is None:
-        folder = options.output.with_name(f"{options.output.stem}_averages")
+        folder = _default_folder(options)
     # A dry run does not make the folder of a job.
     if getattr(options, "o", None) is None or not options.dry_run:
         _check(folder, overwrite=options.overwrite)
     return folder
+
+
+def _default_folder(options: argparse.Namespace) -> Path:
+    return options.output.with_name(f"{options.output.stem}_averages")
+
+
+def tell_of_old_averages(options: argparse.Namespace) -> None:
+    """Warn of class averages beside an output that has none, which are of an earlier run."""
+    folder = _default_folder(options)
+    if (folder / _TABLE).is_file():
+        logger.warning("%s is of an earlier run: %s has no averages.", folder, options.output)
 
 
 def _check(folder: Path, *, overwrite: bool) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,7 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sksubtomo._utils._messages import plural
-from sksubtomo.cli._averages import add_averages, averages_folder, written_averages
+from sksubtomo.cli._averages import (
+    add_averages,
+    averages_folder,
+    tell_of_old_averages,
+    written_averages,
+)
 from sksubtomo.cli._box_statistics import box_statistics
 from sksubtomo.cli._labels import UNLABELED, match_labels, read_labels
 from sksubtomo.cli._method_options import (
@@ -20,6 +24,7 @@ from sksubtomo.cli._method_options import (
     change_method,
     check_classes,
     check_method_options,
+    check_views,
     choose_method,
 )
 from sksubtomo.cli._methods import make_classifier, method_class
@@ -54,7 +59,7 @@ from sksubtomo.cli._sanity import (
     file_shapes,
 )
 from sksubtomo.cli._tomograms import LocatedTomograms, locate_tomograms
-from sksubtomo.exceptions import FileFormatError, LabelAgreementWarning
+from sksubtomo.exceptions import FileFormatError, InvertedContrastWarning, LabelAgreementWarning
 
 if TYPE_CHECKING:
     from sklearn.utils import Bunch
@@ -128,6 +133,7 @@ def run(options: argparse.Namespace) -> int:
     known, counts = _count_labels(y, data, located, options)
     check_labels(sanity, known, counts)
     may_change = choose_method(options, len(data.stack), counts)
+    check_views(options, int(counts.sum()))
     check_classes(options, known)
     averages_folder(options, method_class(options))
     # Before the work: some of it takes hours.
@@ -154,6 +160,8 @@ def run(options: argparse.Namespace) -> int:
             provenance(options, located.files, y, classifier),
         )
         save_model(options.output, model, overwrite=overwrite)
+    if folder is None:
+        tell_of_old_averages(options)
     step = "iteration" if options.method == "references" else "epoch"
     logger.info("%s: a model after %s.", options.output, plural(int(classifier[-1].n_iter_), step))
     return data.code
@@ -195,19 +203,17 @@ def _fitted(
     if not may_change:
         with sanity.listening():
             return classifier.fit(stack, y)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with sanity.listening(LabelAgreementWarning, InvertedContrastWarning) as of_labels:
         classifier.fit(stack, y)
-    agreement = classifier[-1].label_agreement_
-    changes = agreement < LEAST_AGREEMENT
+    if not classifier[-1].label_agreement_ < LEAST_AGREEMENT:
+        sanity.pass_on(of_labels)
+        return classifier
+    change_method(sanity, options, of_labels)
+    # Before the network is trained.
+    sanity.enforce()
+    classifier = make_classifier(options, n_labels)
     with sanity.listening():
-        for one in caught:
-            # That references fail is no matter of a network.
-            if not (changes and issubclass(one.category, LabelAgreementWarning)):
-                warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
-        if changes:
-            change_method(options, agreement)
-            classifier = make_classifier(options, n_labels).fit(stack, y)
+        classifier.fit(stack, y)
     return classifier
 
 

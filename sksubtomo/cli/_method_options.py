@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +15,13 @@ from sksubtomo.cli._methods import (
     METHODS,
     OF_NETWORKS,
     PRESETS,
-    RECONSTRUCTING,
-    VIEWS_BY_DEFAULT,
+    makes_views,
 )
 from sksubtomo.cli._options import logger, positive_float, positive_int
+from sksubtomo.exceptions import LabelAgreementWarning
+
+if TYPE_CHECKING:
+    from sksubtomo.cli._sanity import Sanity
 
 _OF_REFERENCES = ("symmetry",)
 _AUGMENTATIONS = ("none", "rotations")
@@ -117,8 +122,6 @@ def check_method_options(options: argparse.Namespace) -> None:
             unused = [*unused, "--preset paper"]
     elif method is not None:
         unused = of_references
-        if options.tilt_range is not None and not _has_views(options):
-            unused = [*unused, "--tilt-range"]
     else:
         unused = []
         if of_networks and of_references:
@@ -131,14 +134,6 @@ def check_method_options(options: argparse.Namespace) -> None:
     if options.tilt_range is not None and options.tilt_range > 90:
         raise ValueError(f"--tilt-range {options.tilt_range:g} must be at most 90 degrees.")
     parse_symmetry(options)
-
-
-def _has_views(options: argparse.Namespace) -> bool:
-    """Tell whether a network is to learn from views, as far as is said."""
-    if options.augmentation is not None:
-        return options.augmentation != "none"
-    by_preset = options.preset == "few-labels" and options.method not in RECONSTRUCTING
-    return options.method in VIEWS_BY_DEFAULT or by_preset
 
 
 def parse_symmetry(options: argparse.Namespace) -> str | dict[int, str]:
@@ -208,7 +203,7 @@ def choose_method(options: argparse.Namespace, n_particles: int, counts: NDArray
     of_networks = _given(options, (*OF_NETWORKS, "augmentation"))
     if of_networks:
         method, reason = "joint", f"{', '.join(of_networks)} {_be(of_networks)} for networks"
-        if options.augmentation == "rotations" or options.tilt_range is not None:
+        if options.augmentation == "rotations":
             method = "supervised"
     elif options.preset == "paper":
         method, reason = "joint", "--preset paper is the autoencoding classifier's"
@@ -230,12 +225,41 @@ def choose_method(options: argparse.Namespace, n_particles: int, counts: NDArray
     return method == "references" and not of_references and n_labels >= _LEAST_LABELS_OF_NETWORKS
 
 
-def change_method(options: argparse.Namespace, agreement: float) -> None:
-    """Set the method to a network, where references agree with too few labels, and say why."""
-    options.method = "supervised"
-    logger.info(
-        "Method supervised instead: references agree with %.0f %% of the labels that were left "
-        "out of them. A class may have no structure of its own, such as everything else. A network "
-        "on rotated views is trained; --method references would keep the references.",
-        100 * agreement,
+def change_method(
+    sanity: Sanity, options: argparse.Namespace, of_labels: Sequence[Warning]
+) -> None:
+    """Set the method to a network where references do not agree with labels, and say so.
+
+    Parameters
+    ----------
+    sanity : Sanity
+        Gets the warning.
+    options : Namespace
+        Gets method and preset.
+    of_labels : sequence of Warning
+        What the fit of references said of the labels.
+    """
+    options.method, options.preset = "supervised", "few-labels"
+    said = [str(one) for one in of_labels if isinstance(one, LabelAgreementWarning)]
+    sanity.warn(
+        "Method supervised instead, a network on rotated views; --method references keeps the "
+        "references. %s Or a class has no structure of its own, such as everything else.",
+        " ".join(said),
     )
+
+
+def check_views(options: argparse.Namespace, n_labels: int) -> None:
+    """Refuse ``--tilt-range`` where the method that was chosen has no use for it.
+
+    Raises
+    ------
+    ValueError
+        If a network does not learn from views, whose missing wedge it would be.
+    """
+    if options.tilt_range is None or options.method == "references":
+        return
+    if not makes_views(options, n_labels):
+        raise ValueError(
+            f"--method {options.method} has no use for --tilt-range: with these options, it does "
+            "not learn from rotated views. Leave it out, or add --augmentation rotations."
+        )

@@ -125,6 +125,13 @@ def _network(kind: Any, options: argparse.Namespace, n_labels: int) -> Any:
     )
 
 
+def makes_views(options: argparse.Namespace, n_labels: int) -> bool:
+    """Tell whether the network learns from views, whose missing wedge is cut."""
+    if options.augmentation is not None:
+        return options.augmentation != "none"
+    return options.method in VIEWS_BY_DEFAULT or _is_of_views(options, n_labels)
+
+
 def _augmentation(options: argparse.Namespace, *, of_views: bool) -> dict[str, Any]:
     """Return the augmentation as a parameter, where it is not that of the method."""
     from sksubtomo.augmentation import WedgeAwareRotations

@@ -12,7 +12,12 @@ from numpy.typing import NDArray
 
 from sksubtomo._utils._messages import plural
 from sksubtomo._utils._progress import Progress
-from sksubtomo.cli._averages import add_averages, averages_folder, written_averages
+from sksubtomo.cli._averages import (
+    add_averages,
+    averages_folder,
+    tell_of_old_averages,
+    written_averages,
+)
 from sksubtomo.cli._box_statistics import BoxStatistics, box_statistics, compare_boxes
 from sksubtomo.cli._model import Model, check_voxel_size, load_model
 from sksubtomo.cli._options import (
@@ -145,6 +150,8 @@ def run(options: argparse.Namespace) -> int:
     size = found.voxel_size
     with written_averages(folder, averages, numbers, size, overwrite=options.overwrite):
         _write(output, found, rows, options)
+    if folder is None:
+        tell_of_old_averages(options)
     if options.o is not None:
         write_output_nodes(options.o, output)
     return code

@@ -62,11 +62,22 @@ class Sanity:
             )
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Count warnings of this package, such as those of a dead code, and pass them on."""
+    def listening(self, *held: type[Warning]) -> Iterator[list[Warning]]:
+        """Count warnings of this package, such as those of a dead code, and pass them on.
+
+        Parameters
+        ----------
+        *held : type
+            Categories that are neither counted nor passed on, but held back in the list that the
+            context manager gives; see :meth:`pass_on`.
+        """
         show = warnings.showwarning
+        held_back: list[Warning] = []
 
         def counted(message: Any, category: type[Warning], *more: Any, **named: Any) -> None:
+            if issubclass(category, held):
+                held_back.append(message)
+                return
             if category.__module__ == "sksubtomo.exceptions":
                 self._found.append(str(message))
             show(message, category, *more, **named)
@@ -74,9 +85,15 @@ class Sanity:
         # pytest and the command line replace showwarning; both are to get them.
         warnings.showwarning = counted
         try:
-            yield
+            yield held_back
         finally:
             warnings.showwarning = show
+
+    def pass_on(self, held_back: list[Warning]) -> None:
+        """Count and pass on warnings that were held back."""
+        with self.listening():
+            for one in held_back:
+                warnings.warn(one, stacklevel=2)
 
 
 def add_strict(parser: argparse._ActionsContainer) -> None:

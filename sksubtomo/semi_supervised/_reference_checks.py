@@ -24,7 +24,7 @@ from sksubtomo.alignment import (
     likelier_geometry,
     likelier_inverted,
 )
-from sksubtomo.exceptions import ImagingWarning, LabelAgreementWarning
+from sksubtomo.exceptions import ImagingWarning, InvertedContrastWarning, LabelAgreementWarning
 
 # Agreement with the labels below which a fit is doubtful.
 _LEAST_AGREEMENT = 0.95
@@ -234,7 +234,7 @@ def warn_of_labels(
             f"{len(inverted)} of {len(check.rows)} labeled volumes, rows "
             f"{_named(inverted)}, are likelier with inverted contrast. All volumes must have the "
             "same sign of contrast: multiply those by -1, and unlabeled ones of the same origin.",
-            ImagingWarning,
+            InvertedContrastWarning,
             stacklevel=2,
         )
     if not len(agrees) or agrees.mean() >= _LEAST_AGREEMENT:

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from sksubtomo.cli import _methods, main
-from sksubtomo.cli._method_options import check_method_options, choose_method, parse_symmetry
+from sksubtomo.cli._method_options import (
+    check_method_options,
+    check_views,
+    choose_method,
+    parse_symmetry,
+)
 from sksubtomo.cli._methods import LEAST_LABELS_TO_STOP_BY, METHODS, make_classifier
 from sksubtomo.cli._model import load_model
 from sksubtomo.io import read_particles, write_particles
@@ -72,13 +77,49 @@ def labels_at_random(project):
 
 @pytest.mark.usefixtures("quick_networks", "labels_at_random")
 def test_references_that_do_not_agree_are_given_up(project, arguments, capsys):
-    assert main(arguments) == 0
+    assert main([*arguments, "--tilt-range", "40"]) == 0
     said = capsys.readouterr().err
     assert "INFO: Method references: " in said
-    assert "INFO: Method supervised instead: references agree with" in said
-    assert "label_agreement_" not in said  # the warning of a fit that is not used
-    assert isinstance(load_model(project / "model.sksubtomo").classifier[-1], CNNClassifier)
+    assert "WARNING: Method supervised instead, a network on rotated views" in said
+    # Which labels may be wrong.
+    assert "Check the labels of the rows [" in said
+    network = load_model(project / "model.sksubtomo").classifier[-1]
+    assert isinstance(network, CNNClassifier)
+    assert network.augmentation.tilt_range_deg == 40.0
     assert not (project / "model_averages").exists()
+
+
+@pytest.mark.usefixtures("labels_at_random")
+def test_a_strict_fit_does_not_give_references_up(project, arguments, capsys, monkeypatch):
+    monkeypatch.setattr(CNNClassifier, "fit", lambda *_: pytest.fail("a network was trained"))
+    assert main([*arguments, "--strict"]) == 1
+    assert "--strict" in capsys.readouterr().err
+    assert not (project / "model.sksubtomo").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "n_labels"),
+    [
+        (["--preset", "paper", "--tilt-range", "40"], 50),
+        (["--augmentation", "none", "--tilt-range", "40"], 50),
+        (["--epochs", "10", "--tilt-range", "40"], 250),
+        (["--method", "supervised", "--tilt-range", "40"], 250),
+    ],
+)
+def test_a_tilt_range_that_nothing_uses_is_refused(given, n_labels):
+    chosen = options(*given)
+    check_method_options(chosen)
+    choose_method(chosen, 300, np.array([n_labels // 2] * 2))
+    with pytest.raises(ValueError, match="has no use for --tilt-range"):
+        check_views(chosen, n_labels)
+
+
+@pytest.mark.usefixtures("quick_networks", "labels_at_random")
+def test_averages_of_an_earlier_run_are_told(project, arguments, capsys):
+    assert main([*arguments, "--method", "references"]) == 0
+    capsys.readouterr()
+    assert main([*arguments, "--overwrite"]) == 0
+    assert "model_averages is of an earlier run" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("quick_networks", "labels_at_random")
