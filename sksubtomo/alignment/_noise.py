@@ -25,6 +25,7 @@ _LEAST_BORDER_POWER = 0.25
 # Noise is white if its power among the frequencies compared, over that far beyond, is within these.
 # A strong particle that reaches into the border lets noise there look more colored than it is.
 _WHITE_RATIO = (0.95, 1.5)
+_DEVIATIONS = 3.0
 
 
 def measure_noise(
@@ -84,7 +85,8 @@ def measure_noise(
     far = radii > (poses.radii.max() + radii.max()) / 2
     if not far.any():
         far = radii > radii.max() - 1
-    powers = _Powers(total, border, near, far)
+    n_independent = 0.0 if weight is None else near.sum() * len(rows) * float(weight.mean())
+    powers = _Powers(total, border, near, far, n_independent)
     if weight is None or not _is_by_shell(powers, kind):
         return np.full(n_shells, _white(powers, poses.radii.max()))
     return _by_shell(powers, radii[near].round().astype(int), n_shells)
@@ -94,12 +96,14 @@ class _Powers(NamedTuple):
     """Mean power of every frequency, and which are compared or far beyond.
 
     ``border``: of the box outside of the mask, such that white noise has that of ``total``.
+    ``n_independent``: how many independent numbers the mean of ``border`` over ``near`` is of.
     """
 
     total: NDArray[np.float64]
     border: NDArray[np.float64]
     near: NDArray[np.bool_]
     far: NDArray[np.bool_]
+    n_independent: float
 
     @property
     def filtered(self) -> bool:
@@ -110,7 +114,7 @@ class _Powers(NamedTuple):
 
 def _is_by_shell(powers: _Powers, kind: str) -> bool:
     """Tell whether the border says the color of the noise; refuse masked volumes if it has to."""
-    total, border, near, far = powers
+    total, border, near, far, n_independent = powers
     # Of filtered volumes, what is left may be the particle's.
     measured, least = far, _LEAST_BORDER_POWER
     if powers.filtered:
@@ -123,7 +127,9 @@ def _is_by_shell(powers: _Powers, kind: str) -> bool:
         )
     if kind == "shells" or is_masked or powers.filtered:
         return not is_masked
-    low, high = _WHITE_RATIO
+    # Powers of few coefficients scatter; their standard deviation is their mean.
+    scatter = _DEVIATIONS / np.sqrt(n_independent)
+    low, high = _WHITE_RATIO[0] - scatter, _WHITE_RATIO[1] + scatter
     return not low * border[far].mean() < border[near].mean() < high * border[far].mean()
 
 
@@ -140,7 +146,7 @@ def _white(powers: _Powers, highest: float) -> float:
 
 def _by_shell(powers: _Powers, shells: NDArray[np.int64], n_shells: int) -> NDArray[np.float64]:
     """Return the power of the border in shells, scaled to that of the whole boxes far beyond."""
-    total, border, near, far = powers
+    total, border, near, far, _ = powers
     scale = 1.0 if powers.filtered else total[far].mean() / border[far].mean()
     counts = np.bincount(shells, minlength=n_shells)
     in_shells, power = (

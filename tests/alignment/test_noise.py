@@ -79,6 +79,14 @@ def test_automatic_noise_is_by_shell_where_that_can_be_measured():
     assert np.array_equal(noise["auto"], noise["white"])
 
 
+@pytest.mark.parametrize("n", [1, 5, 30])
+def test_white_noise_of_few_volumes_is_not_taken_for_colored(n):
+    for seed in range(10):
+        volumes = volumes_with_noise(np.ones_like(RADIUS), n=n, seed=seed, particle=False)
+        noise = measure_noise(poses_of(3.0), volumes, "auto", 60.0)
+        assert (noise == noise[0]).all()
+
+
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_masked_volumes_have_white_noise(value):
     grid = np.indices((SIZE,) * 3) - SIZE // 2
