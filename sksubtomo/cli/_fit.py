@@ -17,7 +17,7 @@ from sksubtomo.cli._averages import (
     written_averages,
 )
 from sksubtomo.cli._box_statistics import box_statistics
-from sksubtomo.cli._labels import UNLABELED, match_labels, read_labels
+from sksubtomo.cli._labels import UNLABELED, read_labels
 from sksubtomo.cli._method_options import (
     LEAST_AGREEMENT,
     add_methods,
@@ -323,6 +323,8 @@ def _labels(
                 f"{options.particles} has no rlnClassNumber. Give labeled particles by --labels."
             )
         return np.where(numbers > 0, numbers, UNLABELED)
+    from sksubtomo.labeling import match_labels
+
     labels = read_labels(options, files)
     # Of a tomogram that cannot be read, no particle may have a place.
     placed = np.isfinite(particles.coordinates).all(axis=1)
@@ -338,6 +340,7 @@ def _labels(
             labels.names[kept],
             labels.numbers[kept],
             tolerance_voxels=options.label_tolerance,
+            tolerance_option="--label-tolerance",
         )
     except ValueError as error:
         raise ValueError(f"{', '.join(options.labels)}: {error}") from error
