@@ -16,19 +16,29 @@ let state = null;
 let grid = null;
 let nClicks = 0;
 let wasFitting = false;
+let isLost = false; // whether the server did not answer the last time
 let box = null; // voxels of the selected candidate
 let reading = null; // of which box
 let sending = Promise.resolve(); // clicks go out one after the other
 let nWaiting = 0;
 
 const say = (text) => { element("status").textContent = text; };
-const warn = (text) => { element("alert").textContent = text; };
+const unsaved = new Set(); // candidates whose last label did not reach the disk
+
+// What went wrong, and always which labels are not saved.
+function warn(text) {
+  const rows = [...unsaved].map((row) => row + 1).join(", ");
+  element("alert").textContent = [text, rows && `Not saved: candidate ${rows}. Label again.`]
+    .filter(Boolean).join(" ");
+}
+
+const reason = (error) => (error instanceof TypeError ? "The server does not answer." : error.message);
 
 async function trying(work) {
   try {
     return await work();
   } catch (error) {
-    if (error.name !== "AbortError") warn(error instanceof TypeError ? "The server does not answer." : error.message);
+    if (error.name !== "AbortError") warn(reason(error));
     return null;
   }
 }
@@ -65,7 +75,12 @@ function showWork() {
 
 async function refresh() {
   const next = await trying(() => get("state", { since: nClicks }));
-  if (!next) return;
+  if (!next) {
+    isLost = true;
+    return;
+  }
+  if (isLost) warn("");
+  isLost = false;
   if (nWaiting === 0) {
     nClicks = next.n_clicks;
     for (const [row, label] of Object.entries(next.changed)) grid.setLabel(Number(row), label);
@@ -100,6 +115,7 @@ async function nextQueue() {
   if (!queue) return;
   warn("");
   grid.show(queue.items, element("low-pass").value);
+  document.body.dataset.queues = Number(document.body.dataset.queues || 0) + 1;
   say(queue.told || `${queue.items.length} candidates.`);
 }
 
@@ -115,11 +131,13 @@ function label(value) {
     try {
       const next = await post("label", { row, label: value, user });
       grid.setLabel(row, value);
+      unsaved.delete(row);
       warn("");
       showState({ ...next, changed: {} });
     } catch (error) {
       grid.setLabel(row, former, "failed");
-      warn(`Candidate ${row + 1} is not saved: ${error instanceof TypeError ? "the server does not answer" : error.message}`);
+      unsaved.add(row);
+      warn(reason(error));
     } finally {
       nWaiting -= 1;
       document.body.dataset.waiting = nWaiting;
