@@ -232,7 +232,9 @@ def test_reload_undo_and_kill_lose_no_click(server, browser, project):
     port = int(re.search(r":(\d+)/", url).group(1))
     assert server.end(signal.SIGKILL) == -signal.SIGKILL
     press(browser, "1")
-    wait_for(browser, "document.getElementById('alert').textContent.includes('Not saved: candidate')")
+    wait_for(
+        browser, "document.getElementById('alert').textContent.includes('Not saved: candidate')"
+    )
     shown(browser, "not_saved")
     again = Server(project[0], server.session, port)
     try:
