@@ -36,7 +36,7 @@ def test_rows_are_computed_once_and_rendered_beside_the_paper(tables, options, c
     tables.run(chosen)
     with open(chosen.results, newline="") as file:
         rows = {(row["method"], row["protocol"]): row for row in csv.DictReader(file)}
-    _, y, train, _ = tables.load(chosen)
+    train = tables.load(chosen)[2]
     n_labels = round(0.05 * len(train))
     assert len(rows) == 2 + 2 + 1 + 1
     assert rows["joint", "honest"]["labels"] == str(n_labels)
