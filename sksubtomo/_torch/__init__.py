@@ -19,12 +19,16 @@ from sksubtomo._torch._precision import (
     preferred_precision,
     resolve_precision,
 )
+from sksubtomo._torch._recording import CudaRecording, PlainRecording, Recording
 from sksubtomo._torch._seeding import PartSeeds, draw_seeds, seeded_cpu
 
 __all__ = [
     "PRECISIONS",
     "PRODUCT_FLAGS",
+    "CudaRecording",
     "PartSeeds",
+    "PlainRecording",
+    "Recording",
     "average_gradients",
     "computing_in",
     "distributed_training",

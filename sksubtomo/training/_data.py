@@ -306,7 +306,8 @@ def _moved(batch: Batch, device: str) -> Batch:
         return tensor if tensor.is_cuda else tensor.pin_memory().to(device, non_blocking=True)
 
     inputs, targets = batch
-    return {name: move(tensor) for name, tensor in inputs.items()}, move(targets)
+    moved = {n: one if n == "tilt_range_deg" else move(one) for n, one in inputs.items()}
+    return moved, move(targets)
 
 
 def to_input(volumes: Any, offset: float, scale: float) -> torch.Tensor:
