@@ -52,7 +52,7 @@ class RecordedStep:
         self,
         step: Callable[[Batch], Step],
         module: nn.Module,
-        criterion: nn.Module,
+        criterion: Any,
         optimizer: torch.optim.Optimizer,
         recording: Recording[dict[str, torch.Tensor]],
     ) -> None:

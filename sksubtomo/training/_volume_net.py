@@ -22,6 +22,7 @@ from sksubtomo._torch import (
     process_index,
     resolve_precision,
     shortest_convolved_edge,
+    synchronize,
 )
 from sksubtomo._utils._callbacks import FitTasks
 from sksubtomo._utils._interrupts import check_interrupt
@@ -149,7 +150,8 @@ class VolumeNet(NeuralNet):
         """Make the network and, beside it, the one with averaged weights."""
         super().initialize_module()
         # Channels last is the order in which kernels for the CPU and for tensor cores read.
-        self.module_.to(memory_format=torch.channels_last_3d)
+        if torch.device(self.device).type != "mps":  # whose kernels know no other than the usual
+            self.module_.to(memory_format=torch.channels_last_3d)
         # Of their parts of a batch, processes make copies of their own.
         self.generator_ = torch.Generator().manual_seed(self.view_seed + process_index())
         for part in self.module_.modules():
@@ -255,8 +257,7 @@ class VolumeNet(NeuralNet):
                 self.notify("on_batch_begin", batch=batch, training=training)
                 step = step_fn(batch, **fit_params)
                 self.notify("on_batch_end", batch=batch, training=training, **step)
-        if torch.device(self.device).type == "cuda":
-            torch.cuda.synchronize(self.device)  # once an epoch, for its duration
+        synchronize(self.device)  # once an epoch, for its duration
 
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Compute the gradients of a batch, of all its parts if processes share it."""
