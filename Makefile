@@ -71,4 +71,4 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv .venv-oldest docs/_build docs/auto_examples docs/api/sksubtomo.*.rst demo_output .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-oldest docs/_build docs/auto_examples docs/results docs/api/sksubtomo.*.rst demo_output .pytest_cache .mypy_cache .ruff_cache

@@ -11,6 +11,7 @@ sys.path.insert(0, str(DOCS / "_ext"))
 sys.path.insert(0, str(DOCS.parent))
 
 from inventories import write_inventories
+from result_pages import write_result_pages
 
 import sksubtomo
 from sksubtomo._utils._doc_link import DOCUMENTATION_URL, documented_version
@@ -52,6 +53,8 @@ autodoc_typehints = "none"
 autodoc_default_options = {"members": True}
 add_module_names = False
 myst_heading_anchors = 3
+
+write_result_pages(DOCS.parent / "benchmarks/results", DOCS / "results")
 
 # Builds have no network: the inventories are in the repository.
 intersphinx_mapping = write_inventories(DOCS / "inventories", DOCS / "_build" / "inventories")

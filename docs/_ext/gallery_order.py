@@ -14,7 +14,7 @@ ORDER = (
 )
 
 
-class by_goal:  # noqa: N801
+class by_goal:
     """Sort key of sphinx-gallery; files that are not listed come last, by name."""
 
     def __init__(self, src_dir):

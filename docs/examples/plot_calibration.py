@@ -35,8 +35,8 @@ def simulate(n_samples, classes, snr, random_state):
         n_samples,
         classes=classes,
         kind="single_particle",
-        box_size=16,
-        voxel_size_angstrom=20.0,
+        box_size=18,
+        voxel_size_angstrom=18.0,
         snr=snr,
         return_X_y=True,
         random_state=random_state,
@@ -120,4 +120,4 @@ right.suptitle("Unknown complexes with the lowest scores", fontsize=10)
 for ax, volume in zip(right.subplots(1, 3), X_new[lowest], strict=True):
     ax.imshow(volume[len(volume) // 2], cmap="gray", interpolation="bicubic")
     ax.set(xticks=[], yticks=[])
-add_scale_bar(right.axes[0], 20.0, 100)
+add_scale_bar(right.axes[0], 18.0, 100)

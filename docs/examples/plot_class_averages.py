@@ -53,7 +53,7 @@ for name, n_members, resolution in zip(names, found.n_volumes, found.resolution,
 # halves were aligned to one reference, so this is no gold standard: up to the highest frequency
 # compared, aligned noise correlates as well.
 
-figure = plt.figure(figsize=(8, 7.4), layout="constrained")
+figure = plt.figure(figsize=(6.4, 7.8), layout="constrained")
 slices, curves = figure.subfigures(2, 1, height_ratios=(2.4, 1))
 axes = slices.subplots(3, 3)
 for row, average, name, n_members in zip(axes, found.averages, names, found.n_volumes, strict=True):

@@ -2,8 +2,8 @@
 Group particles without any label
 =================================
 
-:class:`~sksubtomo.decomposition.Autoencoder` learns a latent code from unlabeled volumes, and
-k-means groups the codes: the unsupervised clustering of Zeng et al. (J. Struct. Biol. 202, 2018) as
+:class:`~sksubtomo.decomposition.Autoencoder` learns latent codes from unlabeled volumes, and
+k-means groups them: the unsupervised clustering of Zeng et al. (J. Struct. Biol. 202, 2018) as
 a scikit-learn pipeline. Complexes of different size and shape are found; in noise, and where
 particles are off the center, expect groups of orientation or position.
 """
@@ -55,7 +55,7 @@ print(f"adjusted Rand index {adjusted_rand_score(data.y, groups):.2f}")
 # Latent codes and groups
 # -----------------------
 #
-# The first two principal components of the codes, colored by group, with markers by true class; and
+# The first two principal components of the latent codes, colored by group, with markers by true class; and
 # a member of each group beside the mean of its reconstructions.
 
 points = PCA(2, random_state=0).fit_transform(latents)

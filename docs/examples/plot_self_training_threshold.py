@@ -43,13 +43,13 @@ hidden = y == -1
 clf = PseudoLabelClassifier(
     learning_rate=1e-3,
     batch_size=16,
-    max_epochs=25,
+    max_epochs=20,
     early_stopping=False,
     random_state=0,
-    training=PseudoLabelTraining(warm_up_epochs=8),
+    training=PseudoLabelTraining(warm_up_epochs=6),
 )
 thresholds = [0.5, 0.7, 0.9, 0.99, 1.0]
-search = GridSearchCV(clf, {"threshold": thresholds}, cv=SemiSupervisedSplit(3)).fit(X, y)
+search = GridSearchCV(clf, {"threshold": thresholds}, cv=SemiSupervisedSplit(2)).fit(X, y)
 print(f"best threshold {search.best_params_['threshold']:g}")
 print(f"accuracy {search.score(X[hidden], true[hidden]):.3f} on the unlabeled volumes")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sksubtomo._version import __version__
 
 #: Root of the hosted documentation, without a slash at its end.
-DOCUMENTATION_URL = "https://sksubtomo.readthedocs.io/en"
+DOCUMENTATION_URL = "https://sksubtomo.github.io/sksubtomo"
 
 
 def documented_version(version: str) -> str:

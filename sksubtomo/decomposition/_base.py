@@ -8,7 +8,7 @@ from sksubtomo.base import BaseVolumeEstimator, ReconstructionMixin
 
 @documented
 class BaseAutoencoder(ReconstructionMixin, BaseVolumeEstimator):
-    """Base of transformers that learn from volumes alone, and reconstruct them from latent codes."""
+    """Base of transformers that learn from volumes alone, and reconstruct them."""
 
     def score(self, X, y=None):
         """Return minus the mean squared error of the reconstructions.

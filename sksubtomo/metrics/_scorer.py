@@ -282,8 +282,8 @@ def get_labeled_scorer(name: str) -> LabeledScorer:
     """
     if name not in get_labeled_scorer_names():
         raise ValueError(
-            f"Unknown scorer {name!r}; choose one of {get_labeled_scorer_names()}, or wrap any other "
-            "scorer of scikit-learn by make_labeled_scorer."
+            f"Unknown scorer {name!r}; choose one of {get_labeled_scorer_names()}, or wrap any "
+            "other scorer of scikit-learn by make_labeled_scorer."
         )
     return make_labeled_scorer(name)
 

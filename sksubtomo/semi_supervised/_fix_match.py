@@ -38,8 +38,8 @@ class FixMatchClassifier(BaseVolumeClassifier):
         \mathrm{CE}(\arg\max_k q_{ik}, p_i)
 
     with the class weights :math:`w`, the weight :math:`\gamma` = `consistency`, the threshold
-    :math:`t`, and the probabilities :math:`q` of the first view, aligned with the shares of the
-    given labels (ReMixMatch). The adaptive threshold is that of FreeMatch.
+    :math:`t`, and the probabilities :math:`q` of the first view, aligned with the class
+    proportions of the labels (ReMixMatch). The adaptive threshold is that of FreeMatch.
 
     Parameters
     ----------

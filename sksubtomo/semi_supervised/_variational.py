@@ -173,14 +173,14 @@ class SemiSupervisedVAEClassifier(BaseVolumeClassifier):
         name = type(self).__name__
         if settings.augmentation is not None:
             raise ValueError(
-                f"{name} has no use for augmentation with a vae, since latent codes are not rotated. Set "
-                "augmentation='none' here, and that of the vae."
+                f"{name} has no use for augmentation with a vae, as latent codes are not rotated. "
+                "Set augmentation='none' here, and that of the vae."
             )
         if not isinstance(settings.network, Liu2019):
             raise ValueError(
                 f"{name} has no use for network={type(settings.network).__name__}(...) with a vae, "
-                "since latent codes go through dense layers. Set network='liu2019' here, and that of the "
-                "vae."
+                "since latent codes go through dense layers. Set network='liu2019' here, and that "
+                "of the vae."
             )
         refuse_unused(name, "network", settings.network, ("n_blocks", "n_filters"))
 

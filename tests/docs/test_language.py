@@ -20,7 +20,7 @@ PHRASES = {
     r"first stages?\b": "pre-training, pre-trained model",
     r"surer|(?:too|is|are|quite) sure\b|sure of\b": "overconfident; confident",
     r"what is (?:false|probable)|false ones|others that are false": "false positives; probability",
-    r"machines?\b": "hardware, CPU, GPU, computer",
+    r"(?<!support vector )machines?\b(?! learning)": "hardware, CPU, GPU, computer",
     r"without mercy": "strict",
     r"have a hand\b": "are chiral",
     r"never comes? back": "cannot be recovered",
@@ -40,8 +40,9 @@ EXCEPTIONS = {
     "sksubtomo/io/_mrc.py": ("machine", "the machine stamp of an MRC header"),
 }
 BRITISH = re.compile(
-    r"\b(?:(?:un)?labell(?:ed|ing)|centre[sd]?|normalis\w+|initialis\w+|optimis\w+|recognis\w+|colour\w*|"
-    r"behaviour\w*|neighbour\w*|grey|modell(?:ed|ing)|favour\w*|summaris\w+|generalis\w+|minimis\w+|maximis\w+)\b",
+    r"\b(?:(?:un)?labell(?:ed|ing)|centre[sd]?|normalis\w+|initialis\w+|recognis\w+|colour\w*|"
+    r"optimis(?!ation sets?\b)\w+|behaviour\w*|neighbour\w*|grey|modell(?:ed|ing)|favour\w*|"
+    r"summaris\w+|generalis\w+|minimis\w+|maximis\w+)\b",
     re.IGNORECASE,
 )
 
@@ -49,8 +50,10 @@ BRITISH = re.compile(
 def without_code(text):
     """Return the prose of a text: without literals, code blocks and targets of roles."""
     text = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
-    text = re.sub(r"^(\s*)\.\. code-block::.*?(?=^\1\S|\Z)", "", text, flags=re.DOTALL |
-    re.MULTILINE) text = re.sub(r"^\s*(?:>>>|\.\.\. ).*$", "", text, flags=re.MULTILINE)
+    block = r"^(\s*)\.\. code-block::.*?(?=^\1\S|\Z)"
+    text = re.sub(block, "", text, flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(r"^\s*(?:>>>|\.\.\. ).*$", "", text, flags=re.MULTILINE)
+    text = re.sub(r"^\s*[\w, ]+ : ", "", text, flags=re.MULTILINE)  # names of parameters
     return re.sub(r"``.*?``|`[^`]*`", "", text, flags=re.DOTALL)
 
 
@@ -98,11 +101,10 @@ def test_texts_use_the_terms_of_the_field(files, pattern):
     assert not found, "\n".join(found)
 
 
-def test_phrases_are_found(tmp_path):
-    for text in ("Fit on made data.", "the likeliest of three starts", "Rotated copies", "MADE
-    DATA"):
+def test_phrases_are_found():
+    for text in ("Fit on made data.", "likeliest of three starts", "Rotated copies", "MADE DATA"):
         assert FORBIDDEN.search(text), text
-    for text in ("exit codes", "latent codes", "labels are made", "a shared machined part"[:8]):
+    for text in ("exit codes", "latent codes", "labels are made", "machine learning"):
         assert not FORBIDDEN.search(text), text
     assert not FORBIDDEN.search(without_code("see ``codes`` and `made data`"))
     assert BRITISH.search("Unlabelled volumes")
