@@ -55,8 +55,8 @@ print(f"adjusted Rand index {adjusted_rand_score(data.y, groups):.2f}")
 # Latent codes and groups
 # -----------------------
 #
-# The first two principal components of the latent codes, colored by group, with markers by true class; and
-# a member of each group beside the mean of its reconstructions.
+# The first two principal components of the latent codes, colored by group, with markers by true
+# class; and a member of each group beside the mean of its reconstructions.
 
 points = PCA(2, random_state=0).fit_transform(latents)
 colors = ["tab:blue", "tab:orange", "tab:green"]
