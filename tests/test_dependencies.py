@@ -119,7 +119,7 @@ def test_imports_of_tests_and_scripts_are_declared(folder):
     files = python_files(folder)
     own = {"sksubtomo", *(path.stem for path in files), *(path.parent.name for path in files)}
     declared = requirements(PROJECT["dependencies"])
-    for extra in (*FOR_USERS, "test", *(["docs"] if folder == "docs" else [])):
+    for extra in (*FOR_USERS, "test", *(["docs"] if folder in ("docs", "tests") else [])):
         declared |= requirements(EXTRAS[extra])
     missing = {each.distribution for path in files for each in imports_of(path, own)}
     assert missing <= set(declared)

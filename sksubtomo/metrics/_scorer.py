@@ -97,7 +97,13 @@ class LabeledScorer:
         return f"make_labeled_scorer({self._name})"
 
     def get_metadata_routing(self) -> Any:
-        """Return the requests of the scorer inside."""
+        """Return the requests of the scorer inside.
+
+        Returns
+        -------
+        routing : MetadataRequest
+            As scikit-learn's metadata routing wants it.
+        """
         return get_routing_for_object(self._scorer)
 
     # What TunedThresholdClassifierCV calls before scikit-learn 1.9.
@@ -261,6 +267,11 @@ def get_labeled_scorer(name: str) -> LabeledScorer:
     scorer : LabeledScorer
         To be given as ``scoring=``.
 
+    Raises
+    ------
+    ValueError
+        If the name is unknown.
+
     Warns
     -----
     UndefinedMetricWarning
@@ -268,11 +279,6 @@ def get_labeled_scorer(name: str) -> LabeledScorer:
         of the estimator; the score is NaN then, as that of scikit-learn's ``roc_auc_score``. The
         three scorers by probabilities raise a ValueError for labels that are no classes of the
         estimator.
-
-    Raises
-    ------
-    ValueError
-        If the name is unknown.
 
     Examples
     --------

@@ -2,11 +2,9 @@
 
 import ast
 import re
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
+from prose import ROOT, without_code
 
 #: What not to write, as a regular expression, and what to write instead.
 PHRASES = {
@@ -45,16 +43,6 @@ BRITISH = re.compile(
     r"summaris\w+|generalis\w+|minimis\w+|maximis\w+)\b",
     re.IGNORECASE,
 )
-
-
-def without_code(text):
-    """Return the prose of a text: without literals, code blocks and targets of roles."""
-    text = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
-    block = r"^(\s*)\.\. code-block::.*?(?=^\1\S|\Z)"
-    text = re.sub(block, "", text, flags=re.DOTALL | re.MULTILINE)
-    text = re.sub(r"^\s*(?:>>>|\.\.\. ).*$", "", text, flags=re.MULTILINE)
-    text = re.sub(r"^\s*[\w, ]+ : ", "", text, flags=re.MULTILINE)  # names of parameters
-    return re.sub(r"``.*?``|`[^`]*`", "", text, flags=re.DOTALL)
 
 
 def strings_of(path):
