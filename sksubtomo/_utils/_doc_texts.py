@@ -126,7 +126,7 @@ transduction_ : ndarray of shape (n_samples,)
 offset_, scale_ : float
     The two numbers of ``standardize`` in `training`.
 history_ : list of dict
-feature_names_in_ : ndarray of shape (n_features_in_,)
+feature_names_in_ : ndarray of shape (n_features,)
     Names of the columns, if `X` was a data frame that has some.
 box_size_ : tuple of int
     Box in voxels, z, y, x, of what :meth:`transform` returns.

@@ -190,6 +190,7 @@ class TemplateMatchingPicker(DocLinkMixin, BaseEstimator):
         Returns
         -------
         plan : SearchPlan
+            Numbers of orientations, and the estimated time in seconds.
 
         Raises
         ------

@@ -221,7 +221,7 @@ class Tasks(Callback):
 
 
 class ProgressBar(Callback):
-    """Show progress over the epochs with the current losses; see :class:`Progress`.
+    """Show progress over the epochs with the current losses.
 
     Parameters
     ----------

@@ -57,7 +57,7 @@ def code_sums(
     volumes, reconstruction : Tensor of shape (n, ...)
         Volumes and their reconstructions.
     code : Tensor of shape (n, latent_dim)
-        Codes; of a distribution, its mean.
+        Latent codes; of a distribution, its mean.
     """
     return {
         # The degrees of freedom of all processes together are one less than the volumes.

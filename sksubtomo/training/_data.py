@@ -345,7 +345,7 @@ def volume_loader(
 ) -> DataLoader:
     """Return a data loader that takes whole batches from the data set as they are.
 
-    With `labeled_share` or `n_batches`, see :class:`BatchComposer`, whatever ``shuffle`` says.
+    With `labeled_share` or `n_batches`, see ``BatchComposer``, whatever ``shuffle`` says.
     Where processes share batches, a last one with less than a row for each is left out. In a
     process that cannot start others, ``num_workers`` counts as 0, which gives the same batches.
     """

@@ -1,4 +1,4 @@
-"""The skorch net: random copies of volumes, averaged weights and a teacher."""
+"""The skorch net: augmented views of volumes, averaged weights and a teacher."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ class VolumeNet(NeuralNet):
         The average begins with the weights after the first step: at step t the decay is at
         most (t - 1) / (t + 9).
     view_seed : int, default=0
-        Seed of the random copies.
+        Seed of the augmented views.
     precision : {"auto", "float32", "tf32", "bfloat16"}, default="auto"
-        Of the products in the network's layers, see :func:`resolve_precision`; what it gives is
+        Of the products in the network's layers, see ``_torch.resolve_precision``; what it gives is
         float32.
     keep_interrupted : bool, default=False
         Whether a training that is interrupted, by Ctrl-C say, ends with the weights that it has. If
