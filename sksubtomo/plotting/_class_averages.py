@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from sksubtomo._utils._steps import input_of_last_step
 from sksubtomo.fourier import gaussian_low_pass
-from sksubtomo.plotting._estimators import input_of_last_step, with_attribute
+from sksubtomo.plotting._estimators import with_attribute
 from sksubtomo.plotting._images import bar_length, contrast_limits
 from sksubtomo.plotting._scale_bar import add_scale_bar
 from sksubtomo.plotting._style import GRAY, OKABE_ITO, class_name, column_style, grid_axes

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.metrics import ConfusionMatrixDisplay
 
 from sksubtomo.metrics import drop_unlabeled
-from sksubtomo.plotting._style import column_style, one_axes
+from sksubtomo.plotting._style import column_style, one_axes, plain_text
 
 
 class LabeledConfusionMatrixDisplay(ConfusionMatrixDisplay):
@@ -81,6 +81,8 @@ class LabeledConfusionMatrixDisplay(ConfusionMatrixDisplay):
         """
         y_true, y_pred = drop_unlabeled(y_true, y_pred)
         n_classes = len(np.union1d(y_true, y_pred))
+        if options.get("display_labels") is not None:
+            options["display_labels"] = [plain_text(one) for one in options["display_labels"]]
         with column_style() as plt:
             ax = one_axes(ax, plt, min(1.6 + 0.3 * n_classes, 3.5))
             options = {"colorbar": n_classes > 12, "include_values": n_classes <= 12, **options}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from sksubtomo.plotting._estimators import check_proba, check_targets
+from sksubtomo._utils._steps import targets_among
+from sksubtomo.plotting._estimators import check_proba
 from sksubtomo.plotting._images import (
     bar_length,
     box_images,
@@ -103,7 +104,7 @@ class GalleryDisplay:
             raise ValueError(f"X has {shape[0]} boxes, but y_proba {len(proba)} rows.")
         if not n_columns >= 1:
             raise ValueError(f"n_columns={n_columns!r} must be 1 or more.")
-        targets = check_targets(y, classes, len(proba))
+        targets = targets_among(y, classes, len(proba))
         best = proba.argmax(axis=1)
         rows = np.concatenate(
             [_ranks(np.flatnonzero(best == k), proba[:, k], n_columns) for k in range(len(classes))]

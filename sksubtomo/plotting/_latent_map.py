@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sksubtomo._utils._sklearn import safe_indexing
-from sksubtomo.plotting._estimators import check_targets, input_of_last_step, last_step
+from sksubtomo._utils._steps import input_of_last_step, last_step, targets_among
 from sksubtomo.plotting._style import (
     GRAY,
     class_name,
@@ -117,7 +117,7 @@ class LatentMapDisplay:
         """Find the map, without a plot; arguments as :meth:`from_estimator`."""
         check_is_fitted(estimator)
         classes, n_total = np.asarray(estimator.classes_), len(X)
-        targets = check_targets(y, classes, n_total)
+        targets = targets_among(y, classes, n_total)
         rows = np.arange(n_total)
         if n_total > max_samples:
             drawn = check_random_state(random_state).permutation(n_total)[:max_samples]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from sksubtomo.plotting._estimators import input_of_last_step, with_attribute
+from sksubtomo._utils._steps import input_of_last_step
+from sksubtomo.plotting._estimators import with_attribute
 from sksubtomo.plotting._style import class_name, column_style, grid_axes
 
 # Particles that a bin would have of a uniform distribution, at least.
