@@ -120,7 +120,7 @@ def test_imports_of_tests_and_scripts_are_declared(folder):
     files = python_files(folder)
     own = {"sksubtomo", *(path.stem for path in files), *(path.parent.name for path in files)}
     declared = requirements(PROJECT["dependencies"])
-    for extra in (*FOR_USERS, "test"):
+    for extra in (*FOR_USERS, "test", *(["docs"] if folder in ("docs", "tests") else [])):
         declared |= requirements(EXTRAS[extra])
     missing = {each.distribution for path in files for each in imports_of(path, own)}
     assert missing <= set(declared)
@@ -129,7 +129,7 @@ def test_imports_of_tests_and_scripts_are_declared(folder):
 def test_the_test_extra_brings_every_optional_dependency():
     (own,) = [line for line in EXTRAS["test"] if line.startswith(PROJECT["name"])]
     assert own == f"{PROJECT['name']}[{','.join(FOR_USERS)}]"
-    assert set(EXTRAS) == {*FOR_USERS, "test", "lint", "dev"}
+    assert set(EXTRAS) == {*FOR_USERS, "test", "lint", "docs", "dev"}
 
 
 def test_oldest_constraints_are_the_declared_floors():
