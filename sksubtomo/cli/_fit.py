@@ -17,7 +17,7 @@ from sksubtomo.cli._averages import (
     written_averages,
 )
 from sksubtomo.cli._box_statistics import box_statistics
-from sksubtomo.cli._labels import UNLABELED, match_labels, read_labels
+from sksubtomo.cli._labels import UNLABELED, add_labels, particle_labels
 from sksubtomo.cli._method_options import (
     LEAST_AGREEMENT,
     add_methods,
@@ -37,17 +37,16 @@ from sksubtomo.cli._model import (
 from sksubtomo.cli._model import voxel_size as stated_voxel_size
 from sksubtomo.cli._options import (
     BORDERS,
-    add_conventions,
     add_output,
     add_particles,
     check_output,
     logger,
-    positive_float,
     positive_int,
     read_table,
 )
 from sksubtomo.cli._outcomes import Outcomes
 from sksubtomo.cli._provenance import provenance
+from sksubtomo.cli._report_file import Reported, add_report, check_report, try_report
 from sksubtomo.cli._sanity import (
     Sanity,
     add_strict,
@@ -76,7 +75,7 @@ JOB_OUTPUT = "model.sksubtomo"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this subcommand."""
     add_particles(parser)
-    _add_labels(parser)
+    add_labels(parser)
     group = parser.add_argument_group("boxes and training")
     group.add_argument(
         "--box-size", type=positive_int, required=True, metavar="VOXELS", help="edge of the boxes"
@@ -94,27 +93,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--j", type=positive_int, metavar="N", help="threads")
     add_strict(group)
     add_averages(parser)
+    add_report(parser)
     add_output(parser, "model file to write, such as model.sksubtomo", required=False)
-
-
-def _add_labels(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("labels")
-    group.add_argument(
-        "--labels",
-        nargs="+",
-        metavar="[CLASS=]FILE",
-        help="tables of particles with known rlnClassNumber, or, as 1=FILE, all of class 1, such "
-        "as points clicked in napari (.csv) or TomoTwin's (.coords); each stands for the nearest "
-        "of --particles. By default, the class numbers of --particles",
-    )
-    group.add_argument(
-        "--label-tolerance",
-        type=positive_float,
-        default=3.0,
-        metavar="VOXELS",
-        help="how far a label may be from its particle; default: 3",
-    )
-    add_conventions(group, of="labels")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -122,9 +102,10 @@ def run(options: argparse.Namespace) -> int:
     sanity = Sanity(options.strict)
     check_method_options(options)
     check_output(options.output, overwrite=options.overwrite)
+    check_report(options.report, overwrite=options.overwrite)
     particles = read_table(options.particles, options)
     located = locate_tomograms(options.particles, particles, options)
-    y = _labels(particles, located.names, located.files, options)
+    y = particle_labels(particles, located.names, located.files, options)
     data = _stack(particles, located, options, sanity)
     n_lost = int((np.delete(y, data.rows) != UNLABELED).sum())
     if n_lost:
@@ -164,7 +145,12 @@ def run(options: argparse.Namespace) -> int:
         tell_of_old_averages(options)
     step = "iteration" if options.method == "references" else "epoch"
     logger.info("%s: a model after %s.", options.output, plural(int(classifier[-1].n_iter_), step))
-    return data.code
+    reported = Reported(
+        *(model, particles, located.names, located.files, data.rows, data.stack, size, y),
+        probabilities=None,
+        averages=averages,
+    )
+    return max(data.code, try_report(reported, options, sanity.found))
 
 
 def _count_labels(
@@ -307,38 +293,3 @@ def _one_voxel_size(
         except ValueError as error:
             others[name] = error
     return most, others
-
-
-def _labels(
-    particles: ParticleTable,
-    names: NDArray,
-    files: dict[str, Path],
-    options: argparse.Namespace,
-) -> NDArray[np.int64]:
-    """Return class numbers, -1 where unknown."""
-    if options.labels is None:
-        numbers = particles.class_numbers
-        if numbers is None:
-            raise ValueError(
-                f"{options.particles} has no rlnClassNumber. Give labeled particles by --labels."
-            )
-        return np.where(numbers > 0, numbers, UNLABELED)
-    labels = read_labels(options, files)
-    # Of a tomogram that cannot be read, no particle may have a place.
-    placed = np.isfinite(particles.coordinates).all(axis=1)
-    kept = ~np.isin(labels.names, names[~placed])
-    if not kept.all():
-        logger.warning("Left out with their tomograms: %s.", plural(int((~kept).sum()), "label"))
-    y = np.full(len(names), UNLABELED)
-    try:
-        y[placed] = match_labels(
-            particles.coordinates[placed],
-            names[placed],
-            labels.coordinates[kept],
-            labels.names[kept],
-            labels.numbers[kept],
-            tolerance_voxels=options.label_tolerance,
-        )
-    except ValueError as error:
-        raise ValueError(f"{', '.join(options.labels)}: {error}") from error
-    return y
