@@ -134,8 +134,8 @@ def render(path):
     lines = [
         f"Rendered by `python benchmarks/labeling.py` from `{path.name}`: clicks to a precision of",
         f"{PRECISION} at a recall of {RECALL} on a tomogram without labels, the mean of",
-        f"{N_EXPERTS} experts for each seed; the last column is mean ± standard deviation over the seeds. Where",
-        f"an expert did not get there by {MOST} clicks (*not*), {MOST} are counted.",
+        f"{N_EXPERTS} experts for each seed; the last column is mean ± standard deviation over the",
+        f"seeds. Where an expert did not get there by {MOST} clicks (*not*), {MOST} are counted.",
         "",
         *markdown_table(("queue", *(f"seed {seed}" for seed in seeds), "all"), table),
         "",
