@@ -65,12 +65,15 @@ class VolumeNet(NeuralNet):
         The network with averaged weights.
     tasks_ : FitTasks or None
         Whom to tell of the epochs of the fit in progress.
+    record_ : TrainingRecord or None
+        What keeps the fit in progress in a checkpoint.
     """
 
     criterion_: nn.Module
     callbacks_: list[tuple[str, Any]]
     #: A network to take at the next initialization, instead of a new one.
     ready_module: nn.Module | None = None
+    record_: Any = None
 
     def __init__(
         self,
@@ -104,17 +107,32 @@ class VolumeNet(NeuralNet):
         interrupt, self._interrupt = self._interrupt, None
         if interrupt is not None and not self.keep_interrupted:
             raise interrupt
+        if interrupt is not None and self.record_ is not None:
+            self.record_.stay()
         return self
 
-    def fit_loop(self, X: Any, y: Any = None, **kwargs: Any) -> VolumeNet:
-        """Go through the epochs, and note an interrupt that is no callback's end of them."""
+    def fit_loop(
+        self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any
+    ) -> VolumeNet:
+        """Go through the epochs left, and note an interrupt that is no callback's end of them."""
+        epochs = self.max_epochs if epochs is None else epochs
         try:
-            return super().fit_loop(X, y, **kwargs)
+            if self.record_ is not None:
+                epochs -= self.record_.resume(self, X)
+            return super().fit_loop(X, y, epochs=epochs, **kwargs)
         except TrainingEnd:
+            if self.record_ is not None:
+                self.record_.keep(self, X, has_ended=True)
             raise
         except KeyboardInterrupt as interrupt:
             self._interrupt = interrupt
             raise
+
+    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
+        """Call the callbacks; keep the state once all of them have ended an epoch."""
+        super().notify(method_name, **cb_kwargs)
+        if method_name == "on_epoch_end" and self.record_ is not None:
+            self.record_.keep(self, cb_kwargs["dataset_train"])
 
     def initialized_instance(self, instance_or_cls: Any, kwargs: dict[str, Any]) -> Any:
         """Return an object of a class, or the network that was made before."""
