@@ -17,6 +17,12 @@ from sksubtomo.cli._averages import (
     written_averages,
 )
 from sksubtomo.cli._box_statistics import box_statistics
+from sksubtomo.cli._checkpoint import (
+    add_checkpoint,
+    check_checkpoint,
+    fit_by_name,
+    opened_checkpoint,
+)
 from sksubtomo.cli._labels import UNLABELED, add_labels, particle_labels
 from sksubtomo.cli._method_options import (
     LEAST_AGREEMENT,
@@ -64,6 +70,7 @@ from sksubtomo.exceptions import FileFormatError, InvertedContrastWarning, Label
 if TYPE_CHECKING:
     from sklearn.utils import Bunch
 
+    from sksubtomo._utils._checkpoint import CheckpointPart
     from sksubtomo.io import ParticleTable
 
 EPILOG = (
@@ -92,6 +99,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1; default: auto")
     group.add_argument("--random-state", type=int, default=0, metavar="SEED", help="default: 0")
     group.add_argument("--j", type=positive_int, metavar="N", help="threads")
+    add_checkpoint(group)
     add_strict(group)
     add_averages(parser)
     add_report(parser)
@@ -105,6 +113,7 @@ def run(options: argparse.Namespace) -> int:
     in_job = options.o is not None
     check_output(options.output, overwrite=options.overwrite, in_job=in_job)
     check_report(options.report, overwrite=options.overwrite)
+    check_checkpoint(options)
     particles = read_table(options.particles, options)
     located = locate_tomograms(options.particles, particles, options)
     y = particle_labels(particles, located.names, located.files, options)
@@ -131,7 +140,26 @@ def run(options: argparse.Namespace) -> int:
         import torch
 
         torch.set_num_threads(options.j)
-    classifier = _fitted(sanity, options, classifier, data.stack, y, may_change=may_change)
+    with opened_checkpoint(options) as checkpoint:
+        classifier = _fitted(
+            sanity, options, classifier, data.stack, y, checkpoint, may_change=may_change
+        )
+        reported = _write(sanity, options, classifier, data, y, particles, located)
+    step = "iteration" if options.method == "references" else "epoch"
+    logger.info("%s: a model after %s.", options.output, plural(int(classifier[-1].n_iter_), step))
+    return max(data.code, try_report(reported, options, sanity.found))
+
+
+def _write(
+    sanity: Sanity,
+    options: argparse.Namespace,
+    classifier: Any,
+    data: Boxes,
+    y: NDArray[np.int64],
+    particles: ParticleTable,
+    located: LocatedTomograms,
+) -> Reported:
+    """Write the model, and class averages if asked for; return what a report is on."""
     folder = averages_folder(options, classifier[-1])
     _check_fit(sanity, classifier, data.stack, y)
     averages = None if folder is None else _averages(classifier, data)
@@ -149,14 +177,11 @@ def run(options: argparse.Namespace) -> int:
         save_model(options.output, model, overwrite=overwrite)
     if folder is None:
         tell_of_old_averages(options)
-    step = "iteration" if options.method == "references" else "epoch"
-    logger.info("%s: a model after %s.", options.output, plural(int(classifier[-1].n_iter_), step))
-    reported = Reported(
+    return Reported(
         *(model, particles, located.names, located.files, data.rows, data.stack, size, y),
         probabilities=None,
         averages=averages,
     )
-    return max(data.code, try_report(reported, options, sanity.found))
 
 
 def _count_labels(
@@ -184,6 +209,7 @@ def _fitted(
     classifier: Any,
     stack: Any,
     y: NDArray[np.int64],
+    checkpoint: CheckpointPart | None,
     *,
     may_change: bool,
 ) -> Any:
@@ -193,9 +219,9 @@ def _fitted(
     """
     if not may_change:
         with sanity.listening():
-            return classifier.fit(stack, y)
+            return fit_by_name(classifier, stack, y, checkpoint, "fit")
     with sanity.listening(LabelAgreementWarning, InvertedContrastWarning) as of_labels:
-        classifier.fit(stack, y)
+        fit_by_name(classifier, stack, y, checkpoint, "references")
     if not classifier[-1].label_agreement_ < LEAST_AGREEMENT:
         sanity.pass_on(of_labels)
         return classifier
@@ -204,7 +230,7 @@ def _fitted(
     sanity.enforce()
     classifier = make_classifier(options, int((y != UNLABELED).sum()))
     with sanity.listening():
-        classifier.fit(stack, y)
+        fit_by_name(classifier, stack, y, checkpoint, "fit")
     return classifier
 
 
