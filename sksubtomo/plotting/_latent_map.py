@@ -102,7 +102,7 @@ class LatentMapDisplay:
         self.n_total = len(embedding) if n_total is None else n_total
 
     @classmethod
-    def embed(
+    def _embed(
         cls,
         estimator,
         X,
@@ -195,7 +195,7 @@ class LatentMapDisplay:
         ValueError
             If the estimator has no codes, or an option has no such value.
         """
-        display = cls.embed(
+        display = cls._embed(
             *(estimator, X, y),
             y_proba=y_proba,
             tomogram_names=tomogram_names,
