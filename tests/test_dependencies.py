@@ -14,12 +14,13 @@ ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 # Extras for users of the package; the others are for its developers.
-FOR_USERS = ("data", "zarr", "monai", "plot", "report", "distributed", "accelerate")
+FOR_USERS = ("data", "zarr", "monai", "plot", "report", "label", "distributed", "accelerate")
 # Not imported, but needed by what is, and older releases are not safe.
 ONLY_FLOORS = {"numcodecs"}
 # Import names that are not the name of the distribution.
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "array_api_strict": "array-api-strict"}
 DISTRIBUTIONS["jinja2"] = "Jinja2"
+DISTRIBUTIONS |= {"axe_core_python": "axe-core-python"}
 # make test-oldest keeps the PyTorch that CI has; CONTRIBUTING.md says how its floor is tested.
 TESTED_VERSION = ("torch",)
 
@@ -177,6 +178,7 @@ for module in pkgutil.walk_packages(sksubtomo.__path__, "sksubtomo."):
     importlib.import_module(module.name)
 
 from sksubtomo.io import make_particle_table, read_particles, read_volume, write_mrc
+from sksubtomo.labeling import make_app
 from sksubtomo.networks import AutoencodingNetwork, Liu2019
 from sksubtomo.parallel import use_dask
 from sksubtomo.plotting import ReconstructionDisplay
@@ -221,6 +223,7 @@ needs = {{
     "monai": [lambda: AutoencodingNetwork((8, 8, 8), 2, network="monai:resnet10")],
     "plot": [lambda: ReconstructionDisplay(X[:1], X[:1]).plot()],
     "report": [lambda: make_report(AutoencodingClassifier(**small).fit(X, y), X)],
+    "label": [lambda: make_app(None, "token")],
     "distributed": [enter_dask],
     "accelerate": [
         lambda: AutoencodingClassifier(**small, training=Training(accelerate=True)).fit(X, y)

@@ -57,6 +57,7 @@ from sksubtomo.cli._sanity import (
     check_voxel_sizes,
     file_shapes,
 )
+from sksubtomo.cli._sizes import averages_bytes, model_bytes
 from sksubtomo.cli._tomograms import LocatedTomograms, locate_tomograms
 from sksubtomo.exceptions import FileFormatError, InvertedContrastWarning, LabelAgreementWarning
 
@@ -101,7 +102,8 @@ def run(options: argparse.Namespace) -> int:
     """Run the subcommand and return the exit code."""
     sanity = Sanity(options.strict)
     check_method_options(options)
-    check_output(options.output, overwrite=options.overwrite)
+    in_job = options.o is not None
+    check_output(options.output, overwrite=options.overwrite, in_job=in_job)
     check_report(options.report, overwrite=options.overwrite)
     particles = read_table(options.particles, options)
     located = locate_tomograms(options.particles, particles, options)
@@ -116,7 +118,11 @@ def run(options: argparse.Namespace) -> int:
     may_change = choose_method(options, len(data.stack), counts)
     check_views(options, int(counts.sum()))
     check_classes(options, known)
-    averages_folder(options, method_class(options))
+    classifier = make_classifier(options, int(counts.sum()))
+    n_bytes = model_bytes(classifier, options, len(data.stack), len(known))
+    check_output(options.output, overwrite=options.overwrite, in_job=in_job, n_bytes=n_bytes)
+    n_bytes = averages_bytes(options.box_size, len(known))
+    averages_folder(options, method_class(options), n_bytes=n_bytes)
     # Before the work: some of it takes hours.
     sanity.enforce()
     if options.dry_run:
@@ -125,7 +131,7 @@ def run(options: argparse.Namespace) -> int:
         import torch
 
         torch.set_num_threads(options.j)
-    classifier = _fitted(sanity, options, data.stack, y, may_change=may_change)
+    classifier = _fitted(sanity, options, classifier, data.stack, y, may_change=may_change)
     folder = averages_folder(options, classifier[-1])
     _check_fit(sanity, classifier, data.stack, y)
     averages = None if folder is None else _averages(classifier, data)
@@ -175,6 +181,7 @@ def _count_labels(
 def _fitted(
     sanity: Sanity,
     options: argparse.Namespace,
+    classifier: Any,
     stack: Any,
     y: NDArray[np.int64],
     *,
@@ -184,8 +191,6 @@ def _fitted(
 
     A class that is everything else has no structure of its own to refer to.
     """
-    n_labels = int((y != UNLABELED).sum())
-    classifier = make_classifier(options, n_labels)
     if not may_change:
         with sanity.listening():
             return classifier.fit(stack, y)
@@ -197,7 +202,7 @@ def _fitted(
     change_method(sanity, options, of_labels)
     # Before the network is trained.
     sanity.enforce()
-    classifier = make_classifier(options, n_labels)
+    classifier = make_classifier(options, int((y != UNLABELED).sum()))
     with sanity.listening():
         classifier.fit(stack, y)
     return classifier

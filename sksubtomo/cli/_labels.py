@@ -172,6 +172,8 @@ def particle_labels(
                 f"{options.particles} has no rlnClassNumber. Give labeled particles by --labels."
             )
         return np.where(numbers > 0, numbers, UNLABELED)
+    from sksubtomo.labeling import match_labels
+
     labels = read_labels(options, files)
     # Of a tomogram that cannot be read, no particle may have a place.
     placed = np.isfinite(particles.coordinates).all(axis=1)
@@ -187,70 +189,8 @@ def particle_labels(
             labels.names[kept],
             labels.numbers[kept],
             tolerance_voxels=options.label_tolerance,
+            tolerance_option="--label-tolerance",
         )
     except ValueError as error:
         raise ValueError(f"{', '.join(options.labels)}: {error}") from error
-    return y
-
-
-def match_labels(
-    coordinates: NDArray[np.float64],
-    names: NDArray,
-    label_coordinates: NDArray[np.float64],
-    label_names: NDArray,
-    numbers: NDArray[np.int64],
-    *,
-    tolerance_voxels: float,
-) -> NDArray[np.int64]:
-    """Give every label to the nearest particle of its tomogram.
-
-    Parameters
-    ----------
-    coordinates, label_coordinates : ndarray of shape (n, 3)
-        Centers z, y, x in voxels.
-    names, label_names : ndarray of shape (n,) of str
-        Tomograms.
-    numbers : ndarray of shape (n_labels,) of int
-        Class numbers.
-    tolerance_voxels : float
-        How far the nearest particle may be.
-
-    Returns
-    -------
-    y : ndarray of shape (n_particles,) of int
-        Class numbers, -1 where there is no label.
-
-    Raises
-    ------
-    ValueError
-        If a label has no particle, or a particle two labels that differ.
-    """
-    from scipy.spatial import cKDTree
-
-    y = np.full(len(coordinates), UNLABELED)
-    lost = []
-    for name in np.unique(label_names):
-        rows, marks = np.flatnonzero(names == name), np.flatnonzero(label_names == name)
-        if not len(rows):
-            lost += marks.tolist()
-            continue
-        distance, nearest = cKDTree(coordinates[rows]).query(label_coordinates[marks])
-        near = distance <= tolerance_voxels
-        lost += marks[~near].tolist()
-        for mark, row in zip(marks[near], rows[nearest[near]], strict=True):
-            if y[row] not in (UNLABELED, numbers[mark]):
-                raise ValueError(
-                    f"The particle of {name} at {coordinates[row].tolist()} (z, y, x) has labels "
-                    f"of two classes, {y[row]} and {numbers[mark]}. Remove one, or lower "
-                    "--label-tolerance."
-                )
-            y[row] = numbers[mark]
-    if lost:
-        first = f"{label_names[lost[0]]} at {label_coordinates[lost[0]].tolist()} (z, y, x)"
-        raise ValueError(
-            f"{len(lost)} of {plural(len(numbers), 'label')} {'has' if len(lost) == 1 else 'have'} "
-            f"no particle within {plural(float(tolerance_voxels), 'voxel')}; the first is in "
-            f"{first}. Add them to the particles, raise --label-tolerance, or check that both "
-            "tables count in the same voxels."
-        )
     return y

@@ -50,6 +50,7 @@ from sksubtomo.cli._sanity import (
     check_voxel_sizes,
     file_shapes,
 )
+from sksubtomo.cli._sizes import averages_bytes, table_bytes
 from sksubtomo.cli._tomograms import locate_tomograms, over_tomograms
 from sksubtomo.cli._workers import add_workers, lost_workers_told, workers
 
@@ -125,10 +126,12 @@ def run(options: argparse.Namespace) -> int:
     numbers = np.asarray(model.classifier.classes_)
     _check_keep(options, numbers)
     _check_ending(output, particles, options)
-    if options.o is None or not options.dry_run:
-        check_output(output, overwrite=options.overwrite)
+    n_bytes = table_bytes(options, len(particles), len(numbers))
+    in_job = options.o is not None
+    check_output(output, overwrite=options.overwrite, in_job=in_job, n_bytes=n_bytes)
     check_report(options.report, overwrite=options.overwrite)
-    folder = averages_folder(options, model.classifier[-1])
+    n_bytes = averages_bytes(model.box_size, len(numbers))
+    folder = averages_folder(options, model.classifier[-1], n_bytes=n_bytes)
     outcomes = Outcomes(options.particles, names, particles.coordinates, options.border, absent)
     found = Found(particles, model)
     with workers(options):
