@@ -12,7 +12,8 @@ from sksubtomo.plotting._style import column_style, one_axes, plain_text
 class LabeledConfusionMatrixDisplay(ConfusionMatrixDisplay):
     """Confusion matrix of the labeled rows.
 
-    The display is scikit-learn's, which itself would take -1 for one more class. It is recommended to use :meth:`from_estimator` or :meth:`from_predictions`.
+    The display is scikit-learn's, which itself would take -1 for one more class. It is recommended
+    to use :meth:`from_estimator` or :meth:`from_predictions`.
 
     Parameters
     ----------
