@@ -2,7 +2,7 @@
 Look at candidates, predictions and averages
 ============================================
 
-Look at a few particles of every class before you believe a number. This example draws every display
+Look at a few particles of every class before you trust a number. This example draws every display
 of :mod:`sksubtomo.plotting`, at the width of a column, for the candidates of a picker and two
 classifiers. All of them are also in the page that :func:`sksubtomo.reports.make_report` makes; see
 :ref:`reports`.
