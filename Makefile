@@ -9,7 +9,7 @@ OLDEST_STAMP := .venv-oldest/.installed
 # the cores. SCIPY_ARRAY_API lets scikit-learn's estimator checks run in full.
 TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 SCIPY_ARRAY_API=1
 
-.PHONY: install demo test test-isa test-oldest docs dist lint format clean
+.PHONY: install demo test test-isa test-oldest docs dist gpu lint format clean
 
 install: $(STAMP)
 
@@ -53,6 +53,13 @@ test-isa: $(STAMP)
 # The tests that are not slow, with every dependency but PyTorch at its declared floor.
 test-oldest: $(OLDEST_STAMP)
 	$(TEST_ENV) $(OLDEST_BIN)/python -m pytest -n 2 -m "not slow and not network"
+
+# On a machine with a CUDA device, in a quarter of an hour: what only runs there, how fast it is, and
+# the paper's tables. Rows go to benchmarks/results as they come; what is there is not done again.
+gpu: $(STAMP)
+	$(BIN)/python -m pytest -m gpu
+	$(BIN)/python benchmarks/performance/run.py --device cuda --minutes 6
+	$(BIN)/python benchmarks/paper_tables.py --set real --device cuda --minutes 5
 
 # The site, with warnings as errors, into docs/_build/html. Examples whose text has not changed are
 # not run again.

@@ -23,8 +23,8 @@ from sksubtomo.semi_supervised import MultiReferenceClassifier
 # Candidates
 # ----------
 #
-# A simulated tomogram of three complexes, of which only one, GroEL, is wanted. Its template finds the
-# others, too, and gold beads.
+# A simulated tomogram of three complexes, of which only one, GroEL, is wanted. Its template finds
+# the others, too, and gold beads.
 
 voxel_size_angstrom, box_size = 16.0, 20
 data = make_tomogram(

@@ -244,7 +244,7 @@ class JointLoss(nn.Module):
         if output.reconstruction is not None:
             errors = self._reconstruction_errors(output.volumes, output.reconstruction)
             weights = torch.where(targets >= 0, self.alpha, self.unlabeled_weight)
-            sums["n_volumes"] = errors.new_tensor(len(errors))
+            sums["n_volumes"] = errors.new_full((), len(errors))
             sums["squared_error"] = errors.sum()
             sums["weighted_error"] = (weights * errors).sum()
             assert output.code is not None
