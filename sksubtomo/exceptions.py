@@ -1,6 +1,7 @@
 """Errors and warnings that a caller may want to catch by name."""
 
 __all__ = [
+    "CheckpointWarning",
     "DeadCodeWarning",
     "FileFormatError",
     "ImagingWarning",
@@ -11,6 +12,10 @@ __all__ = [
     "SuspiciousLabelWarning",
     "VolumeShapeWarning",
 ]
+
+
+class CheckpointWarning(UserWarning):
+    """A checkpoint cannot be written for now; the fit goes on without."""
 
 
 class DeadCodeWarning(UserWarning):

@@ -177,6 +177,12 @@ Returns
 self : object
     The fitted estimator.
 """,
+    "checkpoint": """\
+checkpoint : path-like or Checkpoint, optional
+    File that keeps what was done, about every two minutes and when the fit is interrupted. The same
+    fit, run again with it, goes on from there and ends with the same bits; the file is then
+    removed. :class:`~sksubtomo.persistence.Checkpoint` has the settings.
+""",
     "fitted_self": """\
 Returns
 -------

@@ -8,6 +8,7 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from sksubtomo._utils._checkpoint import CheckpointPart
 from sksubtomo._utils._delegation import unfrozen
 from sksubtomo._utils._volumes import Shape3d
 from sksubtomo.base._settings import resolve
@@ -51,9 +52,12 @@ def check_first_stage(
         )
 
 
-def fitted_first_stage(stage: Any, X: Any) -> Any:
+def fitted_first_stage(stage: Any, X: Any, checkpoint: CheckpointPart | None = None) -> Any:
     """Return the stage itself if it is fitted, else a clone fitted to `X`; None stays None."""
-    return stage if stage is None or hasattr(stage, "net_") else clone(stage).fit(X)
+    if stage is None or hasattr(stage, "net_"):
+        return stage
+    own = None if checkpoint is None else checkpoint.part("first stage")
+    return clone(stage).fit(X, checkpoint=own)
 
 
 def code_length(stage: Any) -> int:

@@ -14,6 +14,7 @@ from scipy.spatial.transform import Rotation
 from tqdm.auto import tqdm
 
 from sksubtomo._utils._files import atomic_path
+from sksubtomo._utils._reserve import allocate
 from sksubtomo.simulate import Microscope
 
 
@@ -67,6 +68,7 @@ def new_volumes(
         return
     with atomic_path(path, overwrite=False) as temporary:
         volumes = np.lib.format.open_memmap(temporary, "w+", np.float32, shape)
+        allocate(temporary)
         yield volumes
         volumes.flush()
 

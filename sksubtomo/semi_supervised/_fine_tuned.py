@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
+from sksubtomo._utils._checkpoint import CheckpointPart
 from sksubtomo._utils._delegation import unfrozen
 from sksubtomo._utils._docs import documented
 from sksubtomo._utils._settings import store_parameters
@@ -139,11 +140,17 @@ class FineTunedClassifier(BaseVolumeClassifier):
             )
         return plan
 
-    def prepare(self, inputs: Any, rows: NDArray[np.intp], settings: FitSettings) -> None:
+    def prepare(
+        self,
+        inputs: Any,
+        rows: NDArray[np.intp],
+        settings: FitSettings,
+        checkpoint: CheckpointPart | None = None,
+    ) -> None:
         """Pre-train, unless that is done, and take the scale over."""
-        self.autoencoder_ = fitted_first_stage(self._first_stage(settings), inputs)
+        self.autoencoder_ = fitted_first_stage(self._first_stage(settings), inputs, checkpoint)
         if self.autoencoder_ is None:
-            super().prepare(inputs, rows, settings)
+            super().prepare(inputs, rows, settings, checkpoint)
         else:
             self.offset_, self.scale_ = self.autoencoder_.offset_, self.autoencoder_.scale_
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.frozen import FrozenEstimator
 
+from sksubtomo._utils._checkpoint import CheckpointPart
 from sksubtomo._utils._delegation import unfrozen
 from sksubtomo._utils._docs import documented
 from sksubtomo._utils._params import NumberInterval, to_plain
@@ -184,10 +185,12 @@ class SemiSupervisedVAEClassifier(BaseVolumeClassifier):
             )
         refuse_unused(name, "network", settings.network, ("n_blocks", "n_filters"))
 
-    def network_inputs(self, volumes: Any, *, beginning: bool = False) -> Any:
+    def network_inputs(
+        self, volumes: Any, *, beginning: bool = False, checkpoint: CheckpointPart | None = None
+    ) -> Any:
         """Return volumes, or mean latent codes of the autoencoder in the form of volumes."""
         if beginning:
-            self.vae_ = fitted_first_stage(unfrozen(self.vae), volumes)
+            self.vae_ = fitted_first_stage(unfrozen(self.vae), volumes, checkpoint)
         if self.vae_ is None:
             return volumes
         return self.vae_.transform(volumes)[:, np.newaxis, np.newaxis]

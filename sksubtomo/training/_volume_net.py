@@ -68,6 +68,8 @@ class VolumeNet(NeuralNet):
         The network with averaged weights.
     tasks_ : FitTasks or None
         Whom to tell of the epochs of the fit in progress.
+    record_ : TrainingRecord or None
+        What keeps the fit in progress in a checkpoint.
     """
 
     criterion_: nn.Module
@@ -75,6 +77,7 @@ class VolumeNet(NeuralNet):
     _recorded: RecordedStep | None = None
     #: A network to take at the next initialization, instead of a new one.
     ready_module: nn.Module | None = None
+    record_: Any = None
 
     def __init__(
         self,
@@ -108,14 +111,23 @@ class VolumeNet(NeuralNet):
         interrupt, self._interrupt = self._interrupt, None
         if interrupt is not None and not self.keep_interrupted:
             raise interrupt
+        if interrupt is not None and self.record_ is not None:
+            self.record_.stay()
         return self
 
-    def fit_loop(self, X: Any, y: Any = None, **kwargs: Any) -> VolumeNet:
-        """Go through the epochs, and note an interrupt that is no callback's end of them."""
-        self._recorded = self._record_steps(len(X))
+    def fit_loop(
+        self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any
+    ) -> VolumeNet:
+        """Go through the epochs left, and note an interrupt that is no callback's end of them."""
+        epochs = self.max_epochs if epochs is None else epochs
         try:
-            return super().fit_loop(X, y, **kwargs)
+            if self.record_ is not None:
+                epochs -= self.record_.resume(self, X)
+            self._recorded = self._record_steps(len(X), epochs)
+            return super().fit_loop(X, y, epochs=epochs, **kwargs)
         except TrainingEnd:
+            if self.record_ is not None:
+                self.record_.keep(self, X, has_ended=True)
             raise
         except KeyboardInterrupt as interrupt:
             self._interrupt = interrupt
@@ -123,7 +135,7 @@ class VolumeNet(NeuralNet):
         finally:
             self._recorded = None  # graphs are of this training, and no part of a pickle
 
-    def _record_steps(self, n_rows: int) -> RecordedStep | None:
+    def _record_steps(self, n_rows: int, n_epochs: int) -> RecordedStep | None:
         """Return how to do steps that are recorded once, where that can be."""
         per_epoch = getattr(self, "iterator_train__n_batches", None) or math.ceil(
             n_rows / self.batch_size
@@ -137,9 +149,15 @@ class VolumeNet(NeuralNet):
             self.criterion_,
             self.optimizer_,
             device=self.device,
-            n_steps=per_epoch * self.max_epochs,
+            n_steps=per_epoch * n_epochs,
             is_constant=not changes,
         )
+
+    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
+        """Call the callbacks; keep the state once all of them have ended an epoch."""
+        super().notify(method_name, **cb_kwargs)
+        if method_name == "on_epoch_end" and self.record_ is not None:
+            self.record_.keep(self, cb_kwargs["dataset_train"])
 
     def initialized_instance(self, instance_or_cls: Any, kwargs: dict[str, Any]) -> Any:
         """Return an object of a class, or the network that was made before."""
