@@ -52,6 +52,7 @@ autosummary_generate = True
 autodoc_typehints = "none"
 autodoc_default_options = {"members": True}
 add_module_names = False
+toc_object_entries_show_parents = "hide"
 myst_heading_anchors = 3
 
 write_result_pages(DOCS.parent / "benchmarks/results", DOCS / "results")
