@@ -109,7 +109,6 @@ html_theme_options = {
     "show_prev_next": False,
     "show_toc_level": 2,
     "navigation_with_keys": False,
-    "pygments_light_style": "tango",
     "footer_start": ["copyright"],
     "footer_end": [],
 }
