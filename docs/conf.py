@@ -52,6 +52,7 @@ autosummary_generate = True
 autodoc_typehints = "none"
 autodoc_default_options = {"members": True}
 add_module_names = False
+toc_object_entries_show_parents = "hide"
 myst_heading_anchors = 3
 
 write_result_pages(DOCS.parent / "benchmarks/results", DOCS / "results")
@@ -108,7 +109,6 @@ html_theme_options = {
     "show_prev_next": False,
     "show_toc_level": 2,
     "navigation_with_keys": False,
-    "pygments_light_style": "tango",
     "footer_start": ["copyright"],
     "footer_end": [],
 }
