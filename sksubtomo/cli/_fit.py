@@ -17,6 +17,14 @@ from sksubtomo.cli._averages import (
     written_averages,
 )
 from sksubtomo.cli._box_statistics import box_statistics
+from sksubtomo.cli._candidates import (
+    BACKGROUND,
+    add_candidate_options,
+    columns_of,
+    fit_arguments,
+    score_columns,
+    tell_contributions,
+)
 from sksubtomo.cli._labels import UNLABELED, match_labels, read_labels
 from sksubtomo.cli._method_options import (
     LEAST_AGREEMENT,
@@ -89,6 +97,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(drop), also named, and exit code 3 (error); default: noise",
     )
     add_methods(group)
+    add_candidate_options(group)
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1; default: auto")
     group.add_argument("--random-state", type=int, default=0, metavar="SEED", help="default: 0")
     group.add_argument("--j", type=positive_int, metavar="N", help="threads")
@@ -131,8 +140,10 @@ def run(options: argparse.Namespace) -> int:
         logger.warning("Left out with their particles: %s.", plural(n_lost, "label"))
     y = y[data.rows]
     known, counts = _count_labels(y, data, located, options)
-    check_labels(sanity, known, counts)
-    may_change = choose_method(options, len(data.stack), counts)
+    scores = score_columns(particles, options.score_column)
+    may_change = choose_method(options, len(data.stack), counts, scores)
+    if not options.positive_only:
+        check_labels(sanity, known, counts)
     check_views(options, int(counts.sum()))
     check_classes(options, known)
     averages_folder(options, method_class(options))
@@ -144,9 +155,10 @@ def run(options: argparse.Namespace) -> int:
         import torch
 
         torch.set_num_threads(options.j)
-    classifier = _fitted(sanity, options, data.stack, y, may_change=may_change)
+    columns = columns_of(particles, scores, data.rows) if options.method == "candidates" else None
+    classifier = _fitted(sanity, options, data.stack, y, columns, may_change=may_change)
     folder = averages_folder(options, classifier[-1])
-    _check_fit(sanity, classifier, data.stack, y)
+    _check_fit(sanity, classifier, data.stack, y, columns)
     averages = None if folder is None else _averages(classifier, data)
     sanity.enforce()
     overwrite, size = options.overwrite, data.voxel_size
@@ -162,9 +174,16 @@ def run(options: argparse.Namespace) -> int:
         save_model(options.output, model, overwrite=overwrite)
     if folder is None:
         tell_of_old_averages(options)
+    _tell(classifier, options)
+    return data.code
+
+
+def _tell(classifier: Any, options: argparse.Namespace) -> None:
+    if options.method == "candidates":
+        logger.info("%s: a model by %s.", options.output, ", ".join(classifier[-1].ingredients_))
+        return
     step = "iteration" if options.method == "references" else "epoch"
     logger.info("%s: a model after %s.", options.output, plural(int(classifier[-1].n_iter_), step))
-    return data.code
 
 
 def _count_labels(
@@ -172,10 +191,18 @@ def _count_labels(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the classes and how many labels each has; tell, and refuse fewer than two."""
     known, counts = np.unique(y[y != UNLABELED], return_counts=True)
-    if len(known) < 2:
+    options.background = None
+    if options.positive_only:
+        if len(known) != 1:
+            raise ValueError(
+                f"--positive-only is for labels of one class, of particles; there are "
+                f"{known.tolist()}. Leave it out, or the other labels."
+            )
+        options.background = BACKGROUND if known[0] != BACKGROUND else 1
+    elif len(known) < 2:
         raise ValueError(
             f"Labels of at least two classes are needed; there are {known.tolist()}. Label what is "
-            "no particle as a class of its own."
+            "no particle as a class of its own, or pass --positive-only."
         )
     logger.info(
         "%s of %s in %s; labeled: %s.",
@@ -191,6 +218,7 @@ def _fitted(
     options: argparse.Namespace,
     stack: Any,
     y: NDArray[np.int64],
+    columns: Any = None,
     *,
     may_change: bool,
 ) -> Any:
@@ -202,7 +230,7 @@ def _fitted(
     classifier = make_classifier(options, n_labels)
     if not may_change:
         with sanity.listening():
-            return classifier.fit(stack, y)
+            return classifier.fit(stack, y, **fit_arguments(columns))
     with sanity.listening(LabelAgreementWarning, InvertedContrastWarning) as of_labels:
         classifier.fit(stack, y)
     if not classifier[-1].label_agreement_ < LEAST_AGREEMENT:
@@ -217,9 +245,14 @@ def _fitted(
     return classifier
 
 
-def _check_fit(sanity: Sanity, classifier: Any, stack: Any, y: NDArray[np.int64]) -> None:
-    check_agreement(sanity, classifier, stack, y)
-    check_history(sanity, classifier[-1].history_)
+def _check_fit(
+    sanity: Sanity, classifier: Any, stack: Any, y: NDArray[np.int64], columns: Any
+) -> None:
+    check_agreement(sanity, classifier, stack, y, columns)
+    if hasattr(classifier[-1], "contributions_"):
+        tell_contributions(classifier[-1])
+    else:
+        check_history(sanity, classifier[-1].history_)
 
 
 def _averages(classifier: Any, data: Boxes) -> Bunch:
