@@ -3,6 +3,7 @@
 from sksubtomo.alignment._agreement import LabelCheck, leave_one_out
 from sksubtomo.alignment._annealing import annealed_responsibilities, class_log_bias
 from sksubtomo.alignment._em import MultiReferenceEM
+from sksubtomo.alignment._em_state import em_state, load_em_state
 from sksubtomo.alignment._expectation import Expectation, expectation, posterior_sums
 from sksubtomo.alignment._final_poses import final_poses
 from sksubtomo.alignment._half_sets import HalfSetAverager, HalfSets
@@ -66,6 +67,7 @@ __all__ = [
     "check_symmetry",
     "class_evidence",
     "class_log_bias",
+    "em_state",
     "estimate_proportions",
     "expectation",
     "filtered_volumes",
@@ -78,6 +80,7 @@ __all__ = [
     "leave_one_out",
     "likelier_geometry",
     "likelier_inverted",
+    "load_em_state",
     "log_spectrum_ratio",
     "measure_noise",
     "measured_frequencies",

@@ -174,23 +174,35 @@ class MultiReferenceEM:
         adjusted = log_proba.softmax(dim=1)
         return torch.where(self.labeled[:, np.newaxis], self.known, adjusted)
 
-    def run(self) -> None:
-        """Iterate; then compare all volumes once more with the final references.
+    def data_in(self, stage: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the coefficients that a stage compares, and their power by shell."""
+        poses, finest = self.stages[stage][0], self.stages[-1][0]
+        compared = torch.from_numpy(finest.radii <= poses.radii.max())
+        data = self.coefficients if compared.all() else self.coefficients[:, compared]
+        return data, shell_power(poses, data)
+
+    def run(self, keep: Callable[[], None] = lambda: None) -> None:
+        """Do the iterations left; then compare all volumes once more with the final references.
 
         A fixed prior is imposed while references take shape, not on the last comparison: volumes
         drawn with the prior's probabilities do not have exactly its proportions.
+
+        Parameters
+        ----------
+        keep : callable, optional
+            Called after every iteration.
         """
-        finest = self.stages[-1][0]
+        done = len(self.history)
         for stage, (poses, n_iter) in enumerate(self.stages):
-            compared = torch.from_numpy(finest.radii <= poses.radii.max())
-            data = self.coefficients if compared.all() else self.coefficients[:, compared]
-            power = shell_power(poses, data)
-            for _ in range(n_iter):
+            data, power = self.data_in(stage)
+            for _ in range(done, n_iter):
                 check_interrupt()
                 began = time.perf_counter()
                 self._iterate(poses, data, power, self._perplexity_in(stage))
                 self.history[-1]["seconds"] = time.perf_counter() - began
                 self.report(self.history[-1])
+                keep()
+            done = max(done - n_iter, 0)
         pairs = self._pairs(margin=_NEGLIGIBLE_LOG_AT_END)
         if pairs is not None:
             # They are asked whether they agree with their labels.

@@ -162,11 +162,6 @@ def columns_of(particles: ParticleTable, names: list[str] | None, rows: NDArray[
     return particles.table[checked].iloc[rows].astype(float)
 
 
-def fit_arguments(columns: Any) -> dict[str, Any]:
-    """Return the columns as an argument for ``fit`` of the pipeline."""
-    return {} if columns is None else {"candidateclassifier__covariates": columns}
-
-
 def tell_contributions(classifier: Any) -> None:
     """Say what each kind of evidence adds, by labels that were left out."""
     gained = classifier.contributions_
@@ -248,4 +243,19 @@ def check_candidate_options(options: argparse.Namespace) -> None:
     if given and options.method not in (None, "candidates"):
         raise ValueError(
             f"--method {options.method} has no use for {', '.join(given)}; leave it out."
+        )
+
+
+def check_no_checkpoint(options: argparse.Namespace) -> None:
+    """Refuse a checkpoint of a method that has none.
+
+    Raises
+    ------
+    ValueError
+        If one is given.
+    """
+    if options.method == "candidates" and options.checkpoint is not None:
+        raise ValueError(
+            "--method candidates writes no checkpoints: leave --checkpoint out, or choose another "
+            "--method."
         )
