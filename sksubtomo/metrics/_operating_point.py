@@ -137,8 +137,8 @@ def operating_point(
     kept = ordered >= threshold
     n_true = float(ordered[kept].sum())
     expected = {
-        "precision": n_true / kept.sum() if kept.any() else math.nan,
-        "recall": n_true / sums[-1] if sums[-1] > 0 else math.nan,
+        "precision": n_true / int(kept.sum()) if kept.any() else math.nan,
+        "recall": n_true / float(sums[-1]) if sums[-1] > 0 else math.nan,
     }
     above = judged >= threshold
     n_hit = int((truth & above).sum())

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.metadata_routing import MetadataRouter
 from sklearn.utils.validation import check_consistent_length
@@ -35,7 +36,14 @@ from sksubtomo.semi_supervised._candidate_parts import (
     take,
 )
 from sksubtomo.semi_supervised._multi_reference import MultiReferenceClassifier
-from sksubtomo.semi_supervised._stacking import Folds, Scaler, gains, out_of_fold
+from sksubtomo.semi_supervised._stacking import (
+    Folds,
+    Scaler,
+    calibration_line,
+    gains,
+    log_odds,
+    out_of_fold,
+)
 
 # Standard deviations of the normal priors of slopes, per standard deviation of a feature: columns
 # of a picker are few and informative, figures of boxes are many. Chosen on the tuning specimens of
@@ -65,7 +73,8 @@ class CandidateClassifier(BaseCandidateClassifier):
         p(y = k) \propto \exp\Big(b_k + \sum_j w_{kj} x_j\Big), \qquad w_{kj} \sim N(0, C s_j^2)
 
     with a prior of width :math:`s_j` for each ingredient. References and the network are fitted to
-    parts of the labels, and the regression sees what they say of the others (stacking [1]_).
+    parts of the labels, and the regression sees what they say of the others (stacking [1]_). Of two
+    classes, log odds are then calibrated by a line through those of left-out labels [3]_.
 
     Parameters
     ----------
@@ -130,6 +139,8 @@ class CandidateClassifier(BaseCandidateClassifier):
     ----------
     .. [1] Wolpert, "Stacked generalization", Neural Networks 5, 1992.
     .. [2] Elkan & Noto, "Learning classifiers from only positive and unlabeled data", KDD 2008.
+    .. [3] Platt, "Probabilistic outputs for support vector machines and comparisons to regularized
+       likelihood methods", Advances in Large Margin Classifiers, 1999.
 
     Examples
     --------
@@ -223,6 +234,8 @@ class CandidateClassifier(BaseCandidateClassifier):
                 "references, network or statistics."
             )
         static = self._begin(volumes, columns, names)
+        # First, so that parts of the labels do not depend on how many others there are.
+        seed = rng.randint(2**31 - 1)
         rows = rows_to_learn_from(targets, int(self.max_unlabeled), rng)
         task = Task(
             volumes if len(rows) == len(volumes) else take(volumes, rows),
@@ -233,7 +246,7 @@ class CandidateClassifier(BaseCandidateClassifier):
             positive,
             float(self.C),
         )
-        folds = make_folds(task, int(self.cv), rng)
+        folds = make_folds(task, int(self.cv), seed)
         self.classes_ = classes
         learned = learn(task, folds, template, self.network)
         self.fold_references_, self.fold_networks_ = learned.references, learned.networks
@@ -259,6 +272,12 @@ class CandidateClassifier(BaseCandidateClassifier):
             return
         n_classes = len(self.classes_)
         probabilities = out_of_fold(design, task.targets, folds, n_classes, task.C)[labeled]
+        if n_classes == 2:
+            slope, offset = calibration_line(probabilities, task.targets[labeled])
+            self.coef_ = slope * self.coef_
+            self.intercept_ = slope * self.intercept_ + offset
+            odds = slope * log_odds(probabilities)[:, 0] + offset
+            probabilities = expit(np.column_stack([-odds, odds]))
         self.out_of_fold_ = Bunch(
             rows=rows[labeled],
             labels=self.classes_[task.targets[labeled]],

@@ -120,14 +120,14 @@ def sampling_counts(targets: NDArray[np.int64], rows: NDArray[np.intp]) -> NDArr
     return np.where(unlabeled[rows], share, 1.0)
 
 
-def make_folds(task: Task, cv: int, rng: np.random.RandomState) -> Folds:
+def make_folds(task: Task, cv: int, seed: int) -> Folds:
     """Return parts of the labels as (train, test); none where a class has one label only."""
     labeled = np.flatnonzero(task.targets >= 0)
     counts = np.bincount(task.targets[labeled])
     n_folds = min(cv, counts.max() if task.positive is not None else counts.min())
     if n_folds < 2:
         return []
-    splitter = StratifiedKFold(n_folds, shuffle=True, random_state=rng.randint(2**31 - 1))
+    splitter = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
     split = splitter.split(labeled, task.targets[labeled])
     return [(labeled[train], labeled[test]) for train, test in split]
 

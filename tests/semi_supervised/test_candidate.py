@@ -23,7 +23,11 @@ from sksubtomo.semi_supervised import (
     SelfTrainingClassifier,
 )
 from sksubtomo.semi_supervised._box_features import box_features
-from sksubtomo.semi_supervised._stacking import fit_logistic, fit_positive_unlabeled
+from sksubtomo.semi_supervised._stacking import (
+    calibration_line,
+    fit_logistic,
+    fit_positive_unlabeled,
+)
 
 QUICK = Annealing(stages=[(3, 60, 1, 4)], n_frozen_iter=2, class_perplexity=1)
 
@@ -52,16 +56,34 @@ def quick(**params):
 # --- Ingredients ---------------------------------------------------------------------------------
 
 
-def test_score_alone_is_a_logistic_regression(data):
+def test_score_alone_is_a_calibrated_logistic_regression(data):
     X, y, hidden, score = data
     fitted = quick(statistics=False).fit(X, hidden, covariates=score)
     z = (score - score.mean()) / score.std()
-    expected = LogisticRegression(C=9.0, tol=1e-6).fit(z[:60, np.newaxis], y[:60])
+    plain = LogisticRegression(C=9.0, tol=1e-6).fit(z[:60, np.newaxis], y[:60])
+    log_odds = fitted.decision_function(X, covariates=score)
+    slope, offset = np.polyfit(plain.decision_function(z[:, np.newaxis]), log_odds, 1)
     np.testing.assert_allclose(
-        fitted.predict_proba(X, covariates=score),
-        expected.predict_proba(z[:, np.newaxis]),
-        atol=1e-4,  # of where lbfgs ends
+        log_odds,
+        slope * plain.decision_function(z[:, np.newaxis]) + offset,
+        atol=1e-3,  # of where lbfgs ends
     )
+    assert slope > 0
+    # A free intercept makes the mean probability the frequency of labels.
+    left_out = fitted.out_of_fold_.probabilities[:, 1]
+    assert left_out.mean() == pytest.approx(y[:60].mean(), abs=1e-4)
+
+
+def test_shrunk_probabilities_are_calibrated():
+    # True log odds are four times what a strong prior makes of them.
+    rng = np.random.default_rng(0)
+    truth = rng.normal(scale=3, size=4000)
+    y = (rng.random(4000) < 1 / (1 + np.exp(-truth))).astype(int)
+    shrunk = 1 / (1 + np.exp(-truth / 4))
+    slope, offset = calibration_line(np.column_stack([1 - shrunk, shrunk]), y)
+    assert slope == pytest.approx(4, rel=0.1)
+    assert offset == pytest.approx(0, abs=0.15)
+    assert calibration_line(np.column_stack([shrunk, 1 - shrunk]), y) == (1.0, 0.0)
 
 
 def test_units_of_columns_do_not_matter(data):
