@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
+from sksubtomo._utils._class_names import name_of_class
 from sksubtomo._utils._labels import decode_labels
 from sksubtomo._utils._messages import shorten
 from sksubtomo._utils._steps import owner_of, targets_among
@@ -166,13 +167,7 @@ def check_names(class_names: Any, classes: NDArray) -> list[str]:
     ValueError
         If one has none.
     """
-    names = []
-    for label in classes.tolist():
-        try:
-            names.append(shorten(label if class_names is None else class_names[label], 60))
-        except (KeyError, IndexError, TypeError) as error:
-            raise ValueError(f"class_names has no name for the class {label!r}.") from error
-    return names
+    return [shorten(name_of_class(label, class_names), 60) for label in classes.tolist()]
 
 
 def _position(pos_label: Any, classes: Any) -> int:
