@@ -5,6 +5,8 @@ from sksubtomo.alignment._annealing import annealed_responsibilities, class_log_
 from sksubtomo.alignment._em import MultiReferenceEM
 from sksubtomo.alignment._expectation import Expectation, expectation, posterior_sums
 from sksubtomo.alignment._final_poses import final_poses
+from sksubtomo.alignment._frequencies import measured_frequencies, shift_grid
+from sksubtomo.alignment._gains import Gains
 from sksubtomo.alignment._half_sets import HalfSetAverager, HalfSets
 from sksubtomo.alignment._identity_pose import IdentityPose
 from sksubtomo.alignment._imaging import TiltGeometry, likelier_geometry
@@ -17,7 +19,7 @@ from sksubtomo.alignment._initial_maps import (
     starting_rows,
 )
 from sksubtomo.alignment._noise import measure_noise
-from sksubtomo.alignment._pose_grid import PoseGrid, measured_frequencies, shift_grid
+from sksubtomo.alignment._pose_grid import PoseGrid
 from sksubtomo.alignment._proportions import (
     class_evidence,
     estimate_proportions,
@@ -48,6 +50,7 @@ from sksubtomo.alignment._symmetry import Symmetrizer, check_symmetry
 __all__ = [
     "Annealing",
     "Expectation",
+    "Gains",
     "HalfSetAverager",
     "HalfSets",
     "IdentityPose",

@@ -92,6 +92,8 @@ class MultiReferenceEM:
         half of its iterations.
     groups : sequence of Rotation, optional
         Point group of each class, see :class:`Symmetrizer`.
+    kinds : Tensor of shape (n,) of int, optional
+        The kind of imaging of each volume, see :func:`expectation`.
     report : callable, optional
         Called with every entry of the history.
     device : str, default="cpu"
@@ -128,6 +130,7 @@ class MultiReferenceEM:
         label_weight: float = 6.0,
         held_back: NDArray[np.bool_] | None = None,
         groups: Sequence[Rotation] | None = None,
+        kinds: torch.Tensor | None = None,
         report: Callable[[dict[str, Any]], None] = lambda entry: None,
         device: str = "cpu",
     ) -> None:
@@ -135,7 +138,7 @@ class MultiReferenceEM:
         self.symmetrizer: Symmetrizer | None = None
         if groups is not None and any(len(group) > 1 for group in groups):
             self.symmetrizer = Symmetrizer([groups[k] for k in owner])
-        self.coefficients, self.noise = coefficients, noise
+        self.coefficients, self.noise, self.kinds = coefficients, noise, kinds
         self.prior, self.pseudo_counts = prior, pseudo_counts
         self.n_frozen, self.perplexity, self.label_weight = n_frozen, perplexity, label_weight
         self.labeled = torch.from_numpy(targets >= 0)
@@ -160,7 +163,7 @@ class MultiReferenceEM:
         self.trust: float | None = None
         self.maps = maps
         finest = stages[-1][0]
-        power = shell_power(finest, coefficients)
+        power = shell_power(finest, coefficients, noise, kinds)
         signal = finest.signal_power(power, self.noise)
         counts = torch.from_numpy(n_averaged).float()
         self.variance = finest.map_variance(counts, self.noise, signal)
@@ -184,7 +187,7 @@ class MultiReferenceEM:
         for stage, (poses, n_iter) in enumerate(self.stages):
             compared = torch.from_numpy(finest.radii <= poses.radii.max())
             data = self.coefficients if compared.all() else self.coefficients[:, compared]
-            power = shell_power(poses, data)
+            power = shell_power(poses, data, self.noise, self.kinds)
             for _ in range(n_iter):
                 check_interrupt()
                 began = time.perf_counter()
@@ -252,6 +255,7 @@ class MultiReferenceEM:
             variance=self.variance[:, :n_shells],
             pairs=pairs,
             keep_poses=keep_poses,
+            kinds=self.kinds,
             device=self.device,
         )
         compared = result.log_evidence
@@ -362,9 +366,11 @@ class MultiReferenceEM:
         shares: torch.Tensor,
     ) -> None:
         noise = self.noise[: len(power)]
-        sums, weights = posterior_sums(poses, data, noise, result, shares)
+        sums, weights = posterior_sums(poses, data, noise, result, shares, self.kinds)
         white = noise[poses.shells].rsqrt()
-        grids, counts = poses.accumulate(sums * white, weights, white.square()), weights.sum(dim=1)
+        grids = poses.accumulate(sums * white, weights, white.square())
+        # Of volumes with gains, weights are no counts.
+        counts = weights.sum(dim=1) if weights.ndim == 2 else shares.sum(dim=0)
         self.last = LastStep(poses, data, power, noise, result, shares, grids, counts)
         signal = poses.signal_power(power, noise)
         solved, counts = self.solve(

@@ -19,7 +19,7 @@ from sksubtomo._utils._allocator import keeping_freed_memory
 from sksubtomo._utils._docs import documented
 from sksubtomo._utils._near_misses import warning_once
 from sksubtomo._utils._params import NumberInterval
-from sksubtomo._utils._routing import routed_params, same_methods
+from sksubtomo._utils._routing import routed_params, same_methods, wanted_by
 from sksubtomo._utils._settings import HasSettings, checked, store_parameters
 from sksubtomo._utils._sklearn import HasMethods, StrOptions, fit_context
 from sksubtomo._utils._volumes import check_volumes, unchanged_on_error
@@ -40,11 +40,10 @@ from sksubtomo.alignment import (
     measure_noise,
     stage_poses,
 )
-from sksubtomo.fourier import check_tilt_range
+from sksubtomo.fourier import Imaging, check_tilt_range
 from sksubtomo.semi_supervised._base_reference import BaseReferenceClassifier
 from sksubtomo.semi_supervised._reference_checks import (
     best_initialization,
-    check_imaging,
     check_references_init,
     encode_targets,
     fit_initial_proba,
@@ -53,6 +52,11 @@ from sksubtomo.semi_supervised._reference_checks import (
     score_moments,
     warn_of_inverted_references,
     warn_of_labels,
+)
+from sksubtomo.semi_supervised._reference_imaging import (
+    MeasuredVolumes,
+    given_imaging,
+    imaging_to_fit,
 )
 
 
@@ -142,6 +146,9 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         60; NaN where no class has another volume. Near 1 for a good fit. A fit below 0.95 warns.
     transduction_ : ndarray of shape (n_samples,)
         Labels of all volumes of :meth:`fit`: those given, else the most probable.
+    tilt_geometry_ : TiltGeometry or None
+        Tilt axis, beam and tilt range that references were fitted with, where `imaging` does not
+        give them: those stated, unless others are clearly likelier on the labeled volumes.
     poses_ : Bunch
         Most likely pose of the grid of each volume of :meth:`fit`, see :meth:`align`.
     log_likelihood_ : float
@@ -239,7 +246,7 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
 
     @fit_context(prefer_skip_nested_validation=False)
     @warning_once()
-    def fit(self, X, y, **params):
+    def fit(self, X, y, *, tilt_ranges_deg=None, imaging=None, **params):
         """Fit references to volumes and their labels, where known.
 
         Parameters
@@ -249,6 +256,8 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         y : array-like of shape (n_samples,)
             Labels, integers or strings. -1 is unlabeled; with strings also ``None`` and
             ``"unlabeled"``.
+        %(tilt_ranges_deg)s
+        %(imaging)s
         **params : dict
             Metadata for ``fit`` of `estimator`, where scikit-learn's metadata routing is enabled.
 
@@ -272,27 +281,44 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
             `references_init` has.
         """
         with unchanged_on_error(self):
-            return self._fit(X, y, params)
+            return self._fit(X, y, tilt_ranges_deg, imaging, params)
 
-    def _fit(self, X: Any, y: Any, params: Mapping[str, Any]) -> MultiReferenceClassifier:
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        tilt_ranges_deg: Any,
+        imaging: Imaging | None,
+        params: Mapping[str, Any],
+    ) -> MultiReferenceClassifier:
         device = resolve_device(self.device)
         torch.empty(0, device=device)  # one that does not exist fails here, not after work
         check_tilt_range(self.tilt_range_deg)
         annealing = checked(Annealing() if self.annealing is None else self.annealing)
         stages = check_stages(annealing.stages, annealing.n_frozen_iter)
+        params = {**params, **wanted_by(self.estimator, "fit", tilt_ranges_deg=tilt_ranges_deg)}
         routed = routed_params(self, "fit", params)["estimator"]["fit"]
         volumes = check_volumes(self, X, volume_shape=self.volume_shape, reset=True)
         check_cubes(type(self).__name__, self.volume_shape_)
         targets, classes = encode_targets(type(self).__name__, y, self.classes, len(volumes))
         settings = self._settings(targets, classes, annealing, stages)
         rng = check_random_state(self.random_state)
-        check_imaging(volumes, targets, self.tilt_range_deg)
-        poses = self._poses(stages, settings["groups"])
-        coefficients = all_coefficients(poses[-1], volumes)
+        given = given_imaging(X, volumes, tilt_ranges_deg, imaging)
+        imaging, geometry = imaging_to_fit(
+            volumes, targets, self.tilt_range_deg, tilt_ranges_deg, given
+        )
+        kinds = None if imaging is None else torch.from_numpy(imaging.index)
+        poses = self._poses(stages, settings["groups"], imaging)
+        coefficients = all_coefficients(poses[-1], volumes, kinds)
         # float64: a float32 cannot hold the square of a large unit.
         scale = float(coefficients.abs().double().square().mean().sqrt()) or 1.0
         noise = measure_noise(
-            poses[-1], volumes, self.noise, self.tilt_range_deg, self.mask_radius_voxels
+            poses[-1],
+            volumes,
+            self.noise,
+            self.tilt_range_deg,
+            self.mask_radius_voxels,
+            imaging,
         )
         estimator, initial_proba = fit_initial_proba(self.estimator, X, y, classes, routed)
         coefficients /= scale
@@ -305,6 +331,7 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
             rng=rng,
             noise=torch.from_numpy(noise / scale**2).float(),
             initial_proba=initial_proba,
+            kinds=kinds,
             device=device,
             **settings,
         )
@@ -319,6 +346,7 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
             initialize = partial(initialize, report=reporter(bar))
             em, check = best_initialization(initialize, n_init, begin)
         self.estimator_, self.classes_ = estimator, classes
+        self._imaging, self.tilt_geometry_ = imaging, geometry
         self._record(em, scale)
         self._record_check(check, targets)
         return self
@@ -352,13 +380,16 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
             ),
         }
 
-    def _poses(self, stages: list[Stage], groups: list[Rotation] | None) -> list[Poses]:
+    def _poses(
+        self, stages: list[Stage], groups: list[Rotation] | None, imaging: Imaging | None
+    ) -> list[Poses]:
         """Return the grids of poses of all stages, for maps as fine as the finest asks for."""
         given = {
             "finest": max(n_shells for n_shells, *_ in stages),
             "max_shift": float(self.max_shift_voxels),
             "tilt_range_deg": self.tilt_range_deg,
             "mask_radius": self.mask_radius_voxels,
+            "imaging": imaging,
             "symmetric": groups is not None and any(len(group) > 1 for group in groups),
         }
         return [stage_poses(stage, self.volume_shape_, **given) for stage in stages]
@@ -387,7 +418,8 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         self.poses_ = self._poses_of(*final_poses(em))
         self.log_likelihood_ = em.log_likelihood
         self.history_, self.n_iter_ = em.history, len(em.history)
-        scores = self._raw_scores(em.evidence, em.coefficients, em.noise)
+        measured = MeasuredVolumes(self._finest, em.coefficients, em.kinds, self._imaging)
+        scores = self._raw_scores(em.evidence, measured, em.noise)
         moments = score_moments(scores, em.labels.numpy(), em.n_classes)
         self._score_location, self._score_scale = moments
 

@@ -19,17 +19,13 @@ from sksubtomo.alignment import (
     LabelCheck,
     MultiReferenceEM,
     Stage,
-    TiltGeometry,
     leave_one_out,
-    likelier_geometry,
     likelier_inverted,
 )
 from sksubtomo.exceptions import ImagingWarning, InvertedContrastWarning, LabelAgreementWarning
 
 # Agreement with the labels below which a fit is doubtful.
 _LEAST_AGREEMENT = 0.95
-# Labeled volumes whose power spectrum is looked at.
-_MOST_IMAGED = 100
 # Rows that a message names.
 _MOST_NAMED = 10
 # A class with fewer volumes has median and spread of all; so many count for it in any case.
@@ -172,41 +168,6 @@ def score_moments(
 
 def _spread(deviations: NDArray[np.float64]) -> float:
     return float(_DEVIATION * np.median(np.abs(deviations)))
-
-
-def check_imaging(volumes: Any, targets: NDArray[np.int64], tilt_range_deg: Any) -> None:
-    """Warn if the labeled volumes have their missing wedge elsewhere; lines have none."""
-    if volumes.shape[1:3] == (1, 1):
-        return
-    rows = np.flatnonzero(targets >= 0)[:_MOST_IMAGED]
-    warn_of_geometry(*likelier_geometry(np.asarray(volumes[rows]), tilt_range_deg))
-
-
-def warn_of_geometry(stated: TiltGeometry, likelier: TiltGeometry | None) -> None:
-    """Warn if another tilt axis or range is likelier than the stated one."""
-    if likelier is None:
-        return
-    low, high = likelier.tilt_range_deg
-    if likelier[:2] == stated[:2] and low >= stated.tilt_range_deg[0]:
-        given = stated.tilt_range_deg
-        warnings.warn(
-            f"The labeled volumes have next to no power at tilts below {low:.0f} and above "
-            f"{high:.0f} degrees, although tilt_range_deg says ({given[0]:g}, {given[1]:g}). Set "
-            f"it to the tilts that were measured, which are about ({low:.0f}, {high:.0f}).",
-            ImagingWarning,
-            stacklevel=2,
-        )
-        return
-    warnings.warn(
-        f"The labeled volumes have {stated.missing_power:.2f} times the power within the missing "
-        "wedge (tilt axis y, beam z) that they have outside, where there should be next to none. "
-        f"With tilt axis {likelier.tilt_axis}, beam {likelier.beam} and tilts from {low:g} to "
-        f"{high:g} degrees it is {likelier.missing_power:.2f}, which is likelier. Rotate the "
-        "volumes so that the tilt axis is y and the beam z (np.rot90(X, axes=(2, 3)) exchanges y "
-        "and x), or correct tilt_range_deg.",
-        ImagingWarning,
-        stacklevel=2,
-    )
 
 
 def warn_of_inverted_references(targets: NDArray[np.int64], em: MultiReferenceEM) -> None:
