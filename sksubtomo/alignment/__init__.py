@@ -2,6 +2,7 @@
 
 from sksubtomo.alignment._agreement import LabelCheck, leave_one_out
 from sksubtomo.alignment._annealing import annealed_responsibilities, class_log_bias
+from sksubtomo.alignment._contrast import either_contrast
 from sksubtomo.alignment._em import MultiReferenceEM
 from sksubtomo.alignment._expectation import Expectation, expectation, posterior_sums
 from sksubtomo.alignment._final_poses import final_poses
@@ -69,6 +70,7 @@ __all__ = [
     "check_symmetry",
     "class_evidence",
     "class_log_bias",
+    "either_contrast",
     "estimate_proportions",
     "expectation",
     "filtered_volumes",

@@ -18,6 +18,7 @@ from sksubtomo.alignment._annealing import (
     class_log_bias,
     mean_perplexity,
 )
+from sksubtomo.alignment._contrast import either_contrast
 from sksubtomo.alignment._expectation import Expectation, expectation, posterior_sums
 from sksubtomo.alignment._proportions import (
     class_evidence,
@@ -94,6 +95,9 @@ class MultiReferenceEM:
         Point group of each class, see :class:`Symmetrizer`.
     kinds : Tensor of shape (n,) of int, optional
         The kind of imaging of each volume, see :func:`expectation`.
+    mixed_contrast : bool, default=False
+        Whether some volumes have inverted contrast. At the beginning of each stage and at the end,
+        those that are likelier so are multiplied by -1.
     report : callable, optional
         Called with every entry of the history.
     device : str, default="cpu"
@@ -106,6 +110,8 @@ class MultiReferenceEM:
     best, compared
         Best pose (n, n_references) of the last comparison, and with which references volumes were
         compared in it (n, n_references), None for all.
+    contrast
+        What each volume was multiplied by, (n,), 1 or -1.
     log_likelihood : float
         Of a volume on average, relative to noise alone, under the final references.
     history : list of dict
@@ -131,6 +137,7 @@ class MultiReferenceEM:
         held_back: NDArray[np.bool_] | None = None,
         groups: Sequence[Rotation] | None = None,
         kinds: torch.Tensor | None = None,
+        mixed_contrast: bool = False,
         report: Callable[[dict[str, Any]], None] = lambda entry: None,
         device: str = "cpu",
     ) -> None:
@@ -161,7 +168,8 @@ class MultiReferenceEM:
         self.temperature: float | None = None
         self.last: LastStep | None = None
         self.trust: float | None = None
-        self.maps = maps
+        self.maps, self.mixed_contrast = maps, mixed_contrast
+        self.contrast = torch.ones(len(targets))
         finest = stages[-1][0]
         power = shell_power(finest, coefficients, noise, kinds)
         signal = finest.signal_power(power, self.noise)
@@ -185,6 +193,7 @@ class MultiReferenceEM:
         """
         finest = self.stages[-1][0]
         for stage, (poses, n_iter) in enumerate(self.stages):
+            self._choose_contrast(poses)
             compared = torch.from_numpy(finest.radii <= poses.radii.max())
             data = self.coefficients if compared.all() else self.coefficients[:, compared]
             power = shell_power(poses, data, self.noise, self.kinds)
@@ -194,6 +203,8 @@ class MultiReferenceEM:
                 self._iterate(poses, data, power, self._perplexity_in(stage))
                 self.history[-1]["seconds"] = time.perf_counter() - began
                 self.report(self.history[-1])
+        self._choose_contrast(poses)
+        data = self.coefficients if compared.all() else self.coefficients[:, compared]
         pairs = self._pairs(margin=_NEGLIGIBLE_LOG_AT_END)
         if pairs is not None:
             # They are asked whether they agree with their labels.
@@ -208,6 +219,24 @@ class MultiReferenceEM:
         total = torch.where(self.labeled, given, joint.logsumexp(dim=1))
         self.log_likelihood = float(total.double().mean())
         self.labels = torch.where(self.labeled, self.known.argmax(dim=1), joint.argmax(dim=1))
+
+    def _choose_contrast(self, poses: Poses) -> None:
+        """Multiply volumes by -1 that are likelier so."""
+        if not self.mixed_contrast:
+            return
+        inside = torch.from_numpy(self.stages[-1][0].radii <= poses.radii.max())
+        result, sign = either_contrast(
+            poses,
+            self.coefficients[:, inside],
+            self.maps,
+            self.noise,
+            variance=self.variance[:, : int(poses.shells.max()) + 1],
+            kinds=self.kinds,
+            device=self.device,
+        )
+        # Others may share the coefficients.
+        self.coefficients = self.coefficients * sign[:, np.newaxis]
+        self.contrast, self.evidence = self.contrast * sign, result.log_evidence
 
     def labeled_evidence(self) -> torch.Tensor:
         """Return the log evidence of its own class for every labeled volume."""

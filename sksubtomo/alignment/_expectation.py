@@ -300,7 +300,7 @@ def posterior_sums(
     n_classes, n_rotations, n_values = result.templates.shape
     assert result.posterior is not None
     gains = None if poses.gains is None else poses.gains.values
-    own = None if gains is None else check_kinds(poses, kinds, len(coefficients))
+    kinds = None if gains is None else check_kinds(poses, kinds, len(coefficients))
     shape = (n_classes, n_rotations) if gains is None else (n_classes, n_rotations, n_values // 2)
     weights = torch.zeros(n_classes * n_rotations, *shape[2:])
     sums = torch.zeros(n_classes * n_rotations, n_values)
@@ -313,10 +313,10 @@ def posterior_sums(
         shift, rotation = pose[kept] // n_rotations, pose[kept] % n_rotations
         group = targets * n_rotations + rotation
         data = coefficients[rows]
-        if own is None:
+        if gains is None or kinds is None:
             weights.index_add_(0, group, weight)
         else:
-            gain = gains[own[rows]]
+            gain = gains[kinds[rows]]
             data = data * gain
             weights.index_add_(0, group, gain.square() * weight[:, np.newaxis])
         values = poses.unshift_each(data, shift) * white

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,10 +12,11 @@ from numpy.typing import NDArray
 from sksubtomo.fourier import Imaging
 
 if TYPE_CHECKING:
-    from sksubtomo.alignment._pose_grid import PoseGrid
+    from sksubtomo.alignment._spectra import Poses
 
 
-class Gains(NamedTuple):
+@dataclass(eq=False)
+class Gains:
     """Gains of the kinds of imaging of a set of volumes, at the frequencies of a grid of poses.
 
     ``values`` (n_kinds, n_frequencies): what the signal is multiplied by; 0 where it is not
@@ -66,7 +68,7 @@ def gains_of(
     )
 
 
-def check_kinds(poses: PoseGrid, kinds: torch.Tensor | None, n: int) -> torch.Tensor:
+def check_kinds(poses: Poses, kinds: torch.Tensor | None, n: int) -> torch.Tensor:
     """Return the kind of imaging of each of n volumes; of one kind, it need not be said.
 
     Raises

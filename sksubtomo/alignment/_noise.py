@@ -58,7 +58,8 @@ def measure_noise(
     mask_radius : float, optional
         Radius of the particle in voxels; by default that of the largest sphere in the box.
     imaging : Imaging, optional
-        Of the volumes, instead of `tilt_range_deg`. Where one measures nothing, it is not looked at.
+        Of the volumes, instead of `tilt_range_deg`. Noise is not measured where they
+        measure nothing.
 
     Returns
     -------
@@ -198,11 +199,11 @@ def _check_border(weight: NDArray[np.float32] | None, mask_radius: float | None)
 class _Measured(NamedTuple):
     """Which frequencies volumes measure.
 
-    ``index`` (n_frequencies,): places in the flat layout of ``rfftn``. ``masks`` (n_kinds,
+    ``places`` (n_frequencies,): in the flat layout of ``rfftn``. ``masks`` (n_kinds,
     n_frequencies), and ``kind`` (n,) of each volume.
     """
 
-    index: NDArray[np.intp]
+    places: NDArray[np.intp]
     masks: NDArray[np.bool_]
     kind: NDArray[np.intp]
 
@@ -211,7 +212,7 @@ def _mean_squares(
     volumes: Any, rows: NDArray[np.intp], weight: NDArray[np.float32] | None, measured: _Measured
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return mean squares of real coefficients, of the whole volumes and of their borders."""
-    total, border = np.zeros((2, len(measured.index)))
+    total, border = np.zeros((2, len(measured.places)))
     start = 0
     for block in volume_blocks(volumes, rows):
         kind = measured.kind[start : start + len(block)]
@@ -230,10 +231,10 @@ def _sum_of_squares(
     block: NDArray[np.float32], kind: NDArray[np.intp], measured: _Measured
 ) -> NDArray[np.float64]:
     """Return sums over volumes of squares, such that white noise has twice its variance."""
-    total = np.zeros(len(measured.index))
+    total = np.zeros(len(measured.places))
     # One by one, so that a spectrum stays in the cache.
     for volume, own in zip(block, kind, strict=True):
-        spectrum = fft.rfftn(volume).ravel()[measured.index]
+        spectrum = fft.rfftn(volume).ravel()[measured.places]
         squares = np.square(spectrum.real, dtype=float) + np.square(spectrum.imag, dtype=float)
         total += squares * measured.masks[own]
     return total * (2 / block[0].size)

@@ -125,7 +125,7 @@ class PoseGrid:
             other.__dict__.pop("_sampling", None)
             other._set_frequencies(ball)
             own = np.ones(len(ball), dtype=bool)
-        values = torch.from_numpy(values[:, own])
+        values = values[:, own]
         if self.gains is None and (values == 1).all():
             return other
         level, coverage = torch.ones(len(other.radii)), torch.as_tensor(self.coverage)
@@ -133,7 +133,7 @@ class PoseGrid:
             by_shell = torch.ones(int(other.shells.max()) + 1)
             by_shell[self.shells[: len(self.radii)]] = self.gains.level
             level = by_shell[other.shells[: len(other.radii)]]
-        other.gains = Gains(values, level, coverage)
+        other.gains = Gains(torch.from_numpy(values), level, coverage)
         return other
 
     def __getstate__(self) -> dict[str, Any]:
@@ -287,7 +287,7 @@ class PoseGrid:
         ----------
         sums : Tensor of shape (n_classes, n_rotations, 2 n_frequencies)
             Sums of unshifted coefficients times their gain and their precision.
-        weights : Tensor of shape (n_classes, n_rotations) or (n_classes, n_rotations, n_frequencies)
+        weights : Tensor of shape (n_classes, n_rotations) or (..., n_frequencies)
             How many volumes, in sums of probabilities; times squares of their gains.
         precision : Tensor of shape (2 n_frequencies,)
             Inverse noise power.

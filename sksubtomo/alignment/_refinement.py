@@ -60,12 +60,12 @@ def refine_poses(
     shifts : ndarray of shape (n, 3)
         z, y, x in voxels. No volume is less likely than before.
     """
-    if poses.gains is not None:
-        kinds = check_kinds(poses, kinds, len(coefficients))
+    gains = poses.gains
+    kinds = kinds if gains is None else check_kinds(poses, kinds, len(coefficients))
     found_rotations, found_shifts = rotations.as_quat().copy(), shifts.copy()
     for start in range(0, len(coefficients), _ROWS_PER_BLOCK):
         rows = slice(start, start + _ROWS_PER_BLOCK)
-        own = None if poses.gains is None else poses.gains.values[kinds[rows]]
+        own = None if gains is None or kinds is None else gains.values[kinds[rows]]
         search = _Search(poses, coefficients[rows], maps, which[rows], noise, own)
         found, found_shifts[rows] = search.run(rotations[rows], shifts[rows])
         found_rotations[rows] = found.as_quat()

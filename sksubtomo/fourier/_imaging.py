@@ -130,7 +130,7 @@ class Imaging:
         amplitude_contrast: ArrayLike = 0.07,
         phase_flipped: bool = False,
     ) -> None:
-        columns = {
+        columns: dict[str, list[Any]] = {
             "tilt_ranges_deg": _ranges(tilt_ranges_deg),
             "tilt_axes": _names(tilt_axes),
             "beams": _names(beams),
@@ -165,7 +165,7 @@ class Imaging:
     @property
     def has_transfer(self) -> bool:
         """Whether there is more than wedges, so that lengths in angstrom matter."""
-        return any(optics is not None or tilts.exposures for tilts, optics in self._kinds)
+        return any(optics is not None or _Tilts(*tilts).exposures for tilts, optics in self._kinds)
 
     def __len__(self) -> int:
         return len(self.index)
@@ -219,12 +219,13 @@ class Imaging:
         k2 = squared_frequencies(shape).ravel()
         which = np.arange(len(k2)) if which is None else which
         wedges = {
-            one: one.gains(shape).ravel()[which] for one in {tilts for tilts, _ in self._kinds}
+            one: _Tilts(*one).gains(shape).ravel()[which]
+            for one in dict.fromkeys(tilts for tilts, _ in self._kinds)
         }
         gains = np.stack([wedges[tilts] for tilts, _ in self._kinds])
         for gain, (_, optics) in zip(gains, self._kinds, strict=True):
             if optics is not None:
-                gain *= optics.gains(k2[which])
+                gain *= _Optics(*optics).gains(k2[which])
         gains = np.abs(gains) if self.phase_flipped else gains
         return np.where(np.abs(gains) < _LEAST_GAIN, np.float32(0), gains)
 
@@ -238,8 +239,8 @@ def _kind(
     voxel_size: float | None,
     defocus: float | None,
     *optics: float,
-) -> tuple[_Tilts, _Optics | None]:
-    """Return one way of imaging; refuse what is malformed."""
+) -> tuple[tuple[Any, ...], tuple[Any, ...] | None]:
+    """Return one way of imaging, what :class:`_Tilts` and :class:`_Optics` have; refuse others."""
     check_tilt_axes(tilt_axis, beam)
     if exposures is not None and tilts is None:
         raise ValueError("exposures are those of tilts_deg, which are not given.")
@@ -250,17 +251,13 @@ def _kind(
             f"voxel_size_angstrom={voxel_size} must be positive where there is defocus_um or "
             "exposures."
         )
-    given = _Tilts(
+    one = (
         check_tilt_range(tilt_range) if tilts is None else None,
-        tilts,
-        exposures,
-        tilt_axis,
-        beam,
+        *(tilts, exposures, tilt_axis, beam),
         None if exposures is None else voxel_size,
     )
-    if defocus is None:
-        return given, None
-    return given, _Optics(defocus, *optics, voxel_size)  # type: ignore[misc, arg-type]
+    # Plain tuples, which model files may hold.
+    return one, None if defocus is None else (defocus, *optics, voxel_size)
 
 
 def _ranges(value: Any) -> list[tuple[float, float]]:

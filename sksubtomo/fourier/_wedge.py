@@ -25,8 +25,8 @@ def missing_wedge_mask(
     By default, the tilt axis is y and the beam z, so an untilted projection measures the plane
     kz = 0. By the projection-slice theorem, a tilt of t degrees measures the plane through the ky
     axis where ``kz = kx * tan(t)``; a frequency counts as measured if its angle
-    ``arctan(kz / kx)`` is within the tilt range, ends included. Angles are taken between physical frequencies (cycles per
-    voxel), so boxes need not be cubes.
+    ``arctan(kz / kx)`` is within the tilt range, ends included. Angles are taken between physical
+    frequencies (cycles per voxel), so boxes need not be cubes.
 
     Sign: a tilt of t turns the specimen about +y by the right-hand rule, that is, it takes the
     point (x, z) to ``x' = x cos(t) + z sin(t)`` on the detector. It matters for ranges

@@ -27,6 +27,7 @@ from sksubtomo.alignment import (
     PoseGrid,
     all_coefficients,
     class_evidence,
+    either_contrast,
     expectation,
     log_spectrum_ratio,
     refine_poses,
@@ -46,7 +47,8 @@ class BaseReferenceClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
 
     A subclass sets ``classes_``, ``references_``, ``reference_classes_``,
     ``reference_variance_``, ``noise_power_``, ``class_log_prior_``, the poses to try, ``_finest``,
-    ``_imaging`` of its volumes or None, and ``_score_location`` and ``_score_scale`` of each class.
+    ``_imaging`` of its volumes or None, ``contrast_`` of them, and ``_score_location`` and
+    ``_score_scale`` of each class.
     """
 
     @property
@@ -65,26 +67,34 @@ class BaseReferenceClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
         kinds = None if imaging is None else torch.from_numpy(imaging.index)
         return MeasuredVolumes(poses, all_coefficients(poses, volumes, kinds), kinds, imaging)
 
-    def _compare(self, measured: MeasuredVolumes) -> Expectation:
-        """Return the E step of volumes with the references."""
+    def _compare(
+        self, measured: MeasuredVolumes
+    ) -> tuple[Expectation, NDArray[np.int8], MeasuredVolumes]:
+        """Return the E step of volumes with the references, their contrast, and them in it."""
         scale = math.sqrt(self.noise_power_.max())
         device = resolve_device(self.device)
         with keeping_freed_memory(), holding_precision("float32", device):
-            return expectation(
+            compare = either_contrast if (self.contrast_ < 0).any() else _as_they_are
+            result, contrast = compare(
                 measured.poses,
                 measured.coefficients / scale,
                 self._finest.from_references(self.references_ / np.float32(scale)),
                 torch.from_numpy(self.noise_power_ / scale**2).float(),
                 variance=torch.from_numpy(self.reference_variance_ / scale**2).float(),
-                keep_poses=False,
                 kinds=measured.kinds,
                 device=device,
             )
+        coefficients = measured.coefficients * contrast[:, np.newaxis]
+        return (
+            result,
+            contrast.numpy().astype(np.int8),
+            measured._replace(coefficients=coefficients),
+        )
 
     def _scores(self, X: Any, tilt_ranges_deg: Any, imaging: Imaging | None) -> NDArray[np.float64]:
         refuse_scoring_unlabeled()
         measured = self._measured(X, tilt_ranges_deg, imaging)
-        evidence = class_evidence(self._compare(measured).log_evidence, self._owner)
+        evidence = class_evidence(self._compare(measured)[0].log_evidence, self._owner)
         return evidence.double().numpy() + self.class_log_prior_
 
     def decision_function(self, X, *, tilt_ranges_deg=None, imaging=None):
@@ -184,7 +194,7 @@ class BaseReferenceClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
             About 0 for volumes of the known classes. Low values are like no class.
         """
         measured = self._measured(X, tilt_ranges_deg, imaging)
-        evidence = self._compare(measured).log_evidence
+        evidence = self._compare(measured)[0].log_evidence
         scores = self._raw_scores(evidence, measured, torch.tensor(self.noise_power_))
         joint = class_evidence(evidence, self._owner).double().numpy() + self.class_log_prior_
         targets = joint.argmax(axis=1)
@@ -219,22 +229,26 @@ class BaseReferenceClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
             :class:`scipy.spatial.transform.Rotation`, and ``shifts`` (n_samples, 3), z, y, x in
             voxels, the most likely ones: by both,
             :func:`~sksubtomo.geometry.rotate_volume` takes the reference to the volume.
-            ``references`` (n_samples,), which row of ``references_`` that is, and
+            ``references`` (n_samples,), which row of ``references_`` that is; ``contrast``
+            (n_samples,), -1 where it takes the volume to the reference inverted, else 1; and
             ``probabilities`` (n_samples, n_classes), as :meth:`predict_proba` gives them.
         """
         refuse_scoring_unlabeled()
         measured = self._measured(X, tilt_ranges_deg, imaging)
-        result = self._compare(measured)
+        result, contrast, measured = self._compare(measured)
         scores = class_evidence(result.log_evidence, self._owner).double().numpy()
         scores += self.class_log_prior_
         own = self._owner.numpy() == scores.argmax(axis=1)[:, np.newaxis]
         reference = np.where(own, result.log_evidence.numpy(), -np.inf).argmax(axis=1)
-        poses = self._poses_of(reference, result.best.numpy()[np.arange(len(reference)), reference])
+        best = result.best.numpy()[np.arange(len(reference)), reference]
+        poses = self._poses_of(reference, best, contrast)
         if refine:
             poses = self._refined(measured, poses)
         return Bunch(**poses, probabilities=softmax(scores, axis=1))
 
-    def _poses_of(self, reference: NDArray[np.intp], pose: NDArray[np.int64]) -> Bunch:
+    def _poses_of(
+        self, reference: NDArray[np.intp], pose: NDArray[np.int64], contrast: NDArray[np.int8]
+    ) -> Bunch:
         """Return poses of the grid, which shift first, of volumes and their references."""
         shift, rotation = np.divmod(pose, len(self._finest.rotations))
         return Bunch(
@@ -242,6 +256,7 @@ class BaseReferenceClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
             references=reference,
             rotations=Rotation.from_quat(self._finest.rotations.as_quat()[rotation]),
             shifts=self._finest.shifts[shift],
+            contrast=contrast,
         )
 
     def _refined(self, measured: MeasuredVolumes, poses: Bunch) -> Bunch:
@@ -328,7 +343,10 @@ class BaseReferenceClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
             poses = self.align(X, refine=refine, **given)
         elif refine:
             check_consistent_length(volumes, poses.references)
-            poses = self._refined(self._measured(X, **given), poses)
+            measured = self._measured(X, **given)
+            signs = torch.from_numpy(np.asarray(poses.get("contrast", np.ones(len(volumes)))))
+            own = measured.coefficients * signs[:, np.newaxis]
+            poses = self._refined(measured._replace(coefficients=own), poses)
         imaging = given_imaging(X, volumes, **given)
         _, imaging = poses_as_fitted(self._finest, imaging, self._imaging, len(volumes))
         averages = average_in_poses(
@@ -339,3 +357,9 @@ class BaseReferenceClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
             voxel_size_angstrom=voxel_size_angstrom,
         )
         return Bunch(**averages, poses=poses)
+
+
+def _as_they_are(*args: Any, **params: Any) -> tuple[Expectation, torch.Tensor]:
+    """Return the E step of volumes that all have one contrast, and 1 for each."""
+    result = expectation(*args, keep_poses=False, **params)
+    return result, torch.ones(len(result.log_evidence))

@@ -36,12 +36,14 @@ def average_in_poses(
         )
     check_consistent_length(volumes, *(poses[name] for name in _POSES))
     imaging = imaging.broadcast(len(volumes))
+    signs = np.asarray(poses.get("contrast", np.ones(len(volumes))))
     averager = HalfSetAverager(volumes.shape[-1], n_references, imaging=imaging)
     start = 0
     for block in volume_blocks(volumes):
         rows = slice(start, start + len(block))
         own = poses.references[rows], poses.rotations[rows], poses.shifts[rows]
-        averager.add(block, *own, imaging.index[rows])
+        sign = signs[rows].astype(np.float32)[:, np.newaxis, np.newaxis, np.newaxis]
+        averager.add(block * sign, *own, imaging.index[rows])
         start += len(block)
     found = averager.finish()
     curves = [

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
-from sklearn.utils import check_random_state
+from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.metadata_routing import MetadataRouter
 
 from sksubtomo._torch import holding_precision, resolve_device
@@ -45,12 +45,13 @@ from sksubtomo.semi_supervised._base_reference import BaseReferenceClassifier
 from sksubtomo.semi_supervised._reference_checks import (
     best_initialization,
     check_references_init,
+    contrast_of_references,
     encode_targets,
     fit_initial_proba,
+    fit_of_one_contrast,
     fit_progress,
     reporter,
     score_moments,
-    warn_of_inverted_references,
     warn_of_labels,
 )
 from sksubtomo.semi_supervised._reference_imaging import (
@@ -146,9 +147,12 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         60; NaN where no class has another volume. Near 1 for a good fit. A fit below 0.95 warns.
     transduction_ : ndarray of shape (n_samples,)
         Labels of all volumes of :meth:`fit`: those given, else the most probable.
-    tilt_geometry_ : TiltGeometry or None
-        Tilt axis, beam and tilt range that references were fitted with, where `imaging` does not
-        give them: those stated, unless others are clearly likelier on the labeled volumes.
+    tilt_geometry_ : Bunch or None
+        ``tilt_axis``, ``beam`` and ``tilt_range_deg`` of references, where `imaging` does not give
+        them: those stated, unless others are clearly likelier on the labeled volumes.
+    contrast_ : ndarray of shape (n_samples,)
+        What each volume of :meth:`fit` was multiplied by: -1 where it has inverted contrast, else
+        1. If any has, predictions compare volumes of both signs.
     poses_ : Bunch
         Most likely pose of the grid of each volume of :meth:`fit`, see :meth:`align`.
     log_likelihood_ : float
@@ -278,7 +282,7 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
             If ``label_agreement_`` is below 0.95.
         ImagingWarning
             If labeled volumes have other tilts than stated, some have inverted contrast, or
-            `references_init` has.
+            `references_init` has. The likelier tilts and signs are used.
         """
         with unchanged_on_error(self):
             return self._fit(X, y, tilt_ranges_deg, imaging, params)
@@ -336,17 +340,19 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
             **settings,
         )
         n_init = self.n_init if (targets < 0).any() else 1
-        given = settings["references"] is not None
-        begin = partial(warn_of_inverted_references, targets) if given else None
-        with (
-            keeping_freed_memory(),
-            holding_precision("float32", device),
-            fit_progress(stages, n_init, shown=bool(self.verbose)) as bar,
-        ):
-            initialize = partial(initialize, report=reporter(bar))
-            em, check = best_initialization(initialize, n_init, begin)
+        begun = settings["references"] is not None
+        start = partial(contrast_of_references, targets) if begun else None
+
+        def fit(**more: Any) -> tuple[MultiReferenceEM, LabelCheck]:
+            with fit_progress(stages, n_init, shown=bool(self.verbose)) as bar:
+                initialized = partial(initialize, report=reporter(bar), **more)
+                return best_initialization(initialized, n_init, start)
+
+        with keeping_freed_memory(), holding_precision("float32", device):
+            em, check, contrast = fit_of_one_contrast(fit, coefficients)
         self.estimator_, self.classes_ = estimator, classes
-        self._imaging, self.tilt_geometry_ = imaging, geometry
+        self._imaging, self.contrast_ = imaging, contrast
+        self.tilt_geometry_ = None if geometry is None else Bunch(**geometry._asdict())
         self._record(em, scale)
         self._record_check(check, targets)
         return self
@@ -415,7 +421,7 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         self.noise_power_ = em.noise.numpy().astype(np.float64) * scale**2
         self.class_log_prior_ = em.log_prior().double().numpy()
         self.transduction_ = self.classes_[em.labels.numpy()]
-        self.poses_ = self._poses_of(*final_poses(em))
+        self.poses_ = self._poses_of(*final_poses(em), self.contrast_)
         self.log_likelihood_ = em.log_likelihood
         self.history_, self.n_iter_ = em.history, len(em.history)
         measured = MeasuredVolumes(self._finest, em.coefficients, em.kinds, self._imaging)

@@ -19,6 +19,7 @@ from sksubtomo.alignment import (
     LabelCheck,
     MultiReferenceEM,
     Stage,
+    either_contrast,
     leave_one_out,
     likelier_inverted,
 )
@@ -170,34 +171,75 @@ def _spread(deviations: NDArray[np.float64]) -> float:
     return float(_DEVIATION * np.median(np.abs(deviations)))
 
 
-def warn_of_inverted_references(targets: NDArray[np.int64], em: MultiReferenceEM) -> None:
-    """Warn if labeled volumes are likelier with given references inverted; before iterations."""
+def contrast_of_references(targets: NDArray[np.int64], em: MultiReferenceEM) -> int:
+    """Return -1, and warn, if labeled volumes are likelier with given references inverted."""
     coarse, finest = em.stages[0][0], em.stages[-1][0]
     data = em.coefficients[:, torch.from_numpy(finest.radii <= coarse.radii.max())]
     owner = em.owner.numpy()
-    if likelier_inverted(coarse, data, targets, em.maps, owner, em.noise, em.device):
-        warnings.warn(
-            "The labeled volumes are clearly likelier with references_init of inverted contrast. "
-            "Multiply the maps by -1: particles are dark in volumes whose contrast was not "
-            "inverted, and bright in density maps.",
-            ImagingWarning,
-            stacklevel=2,
+    if not likelier_inverted(coarse, data, targets, em.maps, owner, em.noise, em.device, em.kinds):
+        return 1
+    warnings.warn(
+        "The labeled volumes are clearly likelier with references_init of inverted contrast, "
+        "which is what this fit begins with. Multiply the maps by -1: particles are dark in "
+        "volumes whose contrast was not inverted, and bright in density maps.",
+        ImagingWarning,
+        stacklevel=2,
+    )
+    return -1
+
+
+def fit_of_one_contrast(
+    fit: Callable[..., tuple[MultiReferenceEM, LabelCheck]], coefficients: torch.Tensor
+) -> tuple[MultiReferenceEM, LabelCheck, NDArray[np.int8]]:
+    """Fit references; if some labeled volumes are inverted, fit again with the signs that fit.
+
+    Parameters
+    ----------
+    fit : callable
+        Returns the best initialization and its check; has ``mixed_contrast`` of the EM.
+    coefficients : Tensor of shape (n, n_frequencies)
+        That it fits to; those of inverted volumes are multiplied by -1.
+
+    Returns
+    -------
+    em, check
+        Of the last fit.
+    contrast : ndarray of shape (n,)
+        What volumes were multiplied by.
+    """
+    em, check = fit()
+    contrast = torch.ones(len(coefficients))
+    n_inverted = np.count_nonzero(check.inverted)
+    if n_inverted > 1 or n_inverted == len(check.rows) > 0:
+        finest = em.stages[-1][0], em.coefficients, em.maps, em.noise
+        _, contrast = either_contrast(
+            *finest, variance=em.variance, kinds=em.kinds, device=em.device
         )
+        coefficients *= contrast[:, np.newaxis]
+        em, check = fit(mixed_contrast=True)
+        contrast = contrast * em.contrast
+        warn_of_contrast(check, contrast.numpy())
+    return em, check, contrast.numpy().astype(np.int8)
+
+
+def warn_of_contrast(check: LabelCheck, contrast: NDArray) -> None:
+    """Warn that volumes have inverted contrast, and say what was made of them."""
+    inverted = check.rows[contrast[check.rows] < 0]
+    warnings.warn(
+        f"{len(inverted)} of {len(check.rows)} labeled volumes, rows {_named(inverted)}, are "
+        f"likelier with inverted contrast, and so are {np.count_nonzero(contrast < 0)} of all "
+        f"{len(contrast)} volumes. References are fitted to these times -1 (contrast_), and "
+        "predictions take the likelier sign. Multiply them by -1 if they come from another "
+        "source, which takes half of the time.",
+        InvertedContrastWarning,
+        stacklevel=2,
+    )
 
 
 def warn_of_labels(
     check: LabelCheck, agrees: NDArray[np.bool_], classes: NDArray, targets: NDArray[np.int64]
 ) -> None:
-    """Warn if references contradict the labels, or like some volumes better inverted."""
-    inverted = check.rows[check.inverted]
-    if len(inverted) > 1 or len(inverted) == len(check.rows) > 0:
-        warnings.warn(
-            f"{len(inverted)} of {len(check.rows)} labeled volumes, rows "
-            f"{_named(inverted)}, are likelier with inverted contrast. All volumes must have the "
-            "same sign of contrast: multiply those by -1, and unlabeled ones of the same origin.",
-            InvertedContrastWarning,
-            stacklevel=2,
-        )
+    """Warn if references contradict the labels."""
     if not len(agrees) or agrees.mean() >= _LEAST_AGREEMENT:
         return
     wrong = check.rows[~agrees]
@@ -220,17 +262,19 @@ def _named(values: NDArray) -> str:
 def best_initialization(
     initialize: Callable[..., MultiReferenceEM],
     n_init: int,
-    check_start: Callable[[MultiReferenceEM], None] | None = None,
+    contrast_of_start: Callable[[MultiReferenceEM], int] | None = None,
 ) -> tuple[MultiReferenceEM, LabelCheck]:
     """Run initializations; return the one that agrees best with the labels, and its check.
 
-    All but the first hold half of the unlabeled volumes back; the first is checked before it runs.
+    All but the first hold half of the unlabeled volumes back. Before the first runs, it is asked
+    for the sign of its maps.
     """
-    best = None
+    best, sign = None, 1
     for number in range(n_init):
         em = initialize(held_back_fraction=0.5 if number else 0.0)
-        if check_start is not None and not number:
-            check_start(em)
+        if contrast_of_start is not None and not number:
+            sign = contrast_of_start(em)
+        em.maps = sign * em.maps
         em.run()
         check = leave_one_out(em, em.stages[-1][0], em.coefficients)
         quality = fit_quality(em, check)

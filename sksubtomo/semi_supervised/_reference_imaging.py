@@ -57,8 +57,8 @@ def poses_as_fitted(
         return finest, None
     if fitted.n_kinds > 1:
         raise ValueError(
-            f"fit was given {fitted.n_kinds} kinds of imaging; these volumes must come with theirs: "
-            "give tilt_ranges_deg or imaging, or a stack that carries it."
+            f"fit was given {fitted.n_kinds} kinds of imaging; these volumes must come with "
+            "theirs: give tilt_ranges_deg or imaging, or a stack that carries it."
         )
     # What all volumes of the fit have is taken for these as well.
     return finest, fitted[np.zeros(n_volumes, int)]
@@ -127,7 +127,8 @@ def imaging_to_fit(
     """Return the imaging of the volumes of a fit, and the tilt geometry that was found.
 
     That of the labeled volumes is looked at where the axes, or axes and tilts, are not given
-    for each volume. One that is clearly likelier than the stated one is used, and named in a warning.
+    for each volume. One that is clearly likelier than the stated one is used, and named in a
+    warning.
 
     Parameters
     ----------
@@ -162,7 +163,7 @@ def imaging_to_fit(
     warn_of_geometry(own, likelier)
     if likelier is None:
         return given, own
-    axes = {"tilt_axes": likelier.tilt_axis, "beams": likelier.beam}
+    axes: dict[str, Any] = {"tilt_axes": likelier.tilt_axis, "beams": likelier.beam}
     if given is None:
         return Imaging(likelier.tilt_range_deg, **axes).broadcast(len(volumes)), likelier
     if likelier[:2] == own[:2]:
