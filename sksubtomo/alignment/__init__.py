@@ -4,6 +4,7 @@ from sksubtomo.alignment._agreement import LabelCheck, leave_one_out
 from sksubtomo.alignment._annealing import annealed_responsibilities, class_log_bias
 from sksubtomo.alignment._contrast import either_contrast
 from sksubtomo.alignment._em import MultiReferenceEM
+from sksubtomo.alignment._em_state import em_state, load_em_state
 from sksubtomo.alignment._expectation import Expectation, expectation, posterior_sums
 from sksubtomo.alignment._final_poses import final_poses
 from sksubtomo.alignment._frequencies import measured_frequencies, shift_grid
@@ -71,6 +72,7 @@ __all__ = [
     "class_evidence",
     "class_log_bias",
     "either_contrast",
+    "em_state",
     "estimate_proportions",
     "expectation",
     "filtered_volumes",
@@ -83,6 +85,7 @@ __all__ = [
     "leave_one_out",
     "likelier_geometry",
     "likelier_inverted",
+    "load_em_state",
     "log_spectrum_ratio",
     "measure_noise",
     "measured_frequencies",

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import numpy as np
 import torch
 
 from sksubtomo.alignment._expectation import Expectation, expectation
 from sksubtomo.alignment._spectra import Poses
+
+if TYPE_CHECKING:
+    from sksubtomo.alignment._em import MultiReferenceEM
 
 
 def either_contrast(
@@ -52,3 +58,30 @@ def either_contrast(
         best=torch.where(which, inverted.best, as_it_is.best),
     )
     return result, 1.0 - 2.0 * flipped
+
+
+def choose_contrast(em: MultiReferenceEM, poses: Poses) -> None:
+    """Multiply volumes of an EM by -1 that are likelier so, if their contrast is mixed.
+
+    Parameters
+    ----------
+    em : MultiReferenceEM
+        Between two stages.
+    poses : PoseGrid or IdentityPose
+        To compare in.
+    """
+    if not em.mixed_contrast:
+        return
+    inside = torch.from_numpy(em.stages[-1][0].radii <= poses.radii.max())
+    result, sign = either_contrast(
+        poses,
+        em.coefficients[:, inside],
+        em.maps,
+        em.noise,
+        variance=em.variance[:, : int(poses.shells.max()) + 1],
+        kinds=em.kinds,
+        device=em.device,
+    )
+    # Others may share the coefficients.
+    em.coefficients = em.coefficients * sign[:, np.newaxis]
+    em.contrast, em.evidence = em.contrast * sign, result.log_evidence

@@ -18,7 +18,7 @@ from sksubtomo.alignment._annealing import (
     class_log_bias,
     mean_perplexity,
 )
-from sksubtomo.alignment._contrast import either_contrast
+from sksubtomo.alignment._contrast import choose_contrast
 from sksubtomo.alignment._expectation import Expectation, expectation, posterior_sums
 from sksubtomo.alignment._proportions import (
     class_evidence,
@@ -96,8 +96,7 @@ class MultiReferenceEM:
     kinds : Tensor of shape (n,) of int, optional
         The kind of imaging of each volume, see :func:`expectation`.
     mixed_contrast : bool, default=False
-        Whether some volumes have inverted contrast. At the beginning of each stage and at the end,
-        those that are likelier so are multiplied by -1.
+        Whether to multiply volumes by -1 that are likelier so, before stages and at the end.
     report : callable, optional
         Called with every entry of the history.
     device : str, default="cpu"
@@ -111,7 +110,7 @@ class MultiReferenceEM:
         Best pose (n, n_references) of the last comparison, and with which references volumes were
         compared in it (n, n_references), None for all.
     contrast
-        What each volume was multiplied by, (n,), 1 or -1.
+        What each volume was multiplied by, (n,).
     log_likelihood : float
         Of a volume on average, relative to noise alone, under the final references.
     history : list of dict
@@ -185,26 +184,38 @@ class MultiReferenceEM:
         adjusted = log_proba.softmax(dim=1)
         return torch.where(self.labeled[:, np.newaxis], self.known, adjusted)
 
-    def run(self) -> None:
-        """Iterate; then compare all volumes once more with the final references.
+    def data_in(self, stage: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the coefficients that a stage compares, and their power by shell."""
+        poses, finest = self.stages[stage][0], self.stages[-1][0]
+        compared = torch.from_numpy(finest.radii <= poses.radii.max())
+        data = self.coefficients if compared.all() else self.coefficients[:, compared]
+        return data, shell_power(poses, data, self.noise, self.kinds)
+
+    def run(self, keep: Callable[[], None] = lambda: None) -> None:
+        """Do the iterations left; then compare all volumes once more with the final references.
 
         A fixed prior is imposed while references take shape, not on the last comparison: volumes
         drawn with the prior's probabilities do not have exactly its proportions.
+
+        Parameters
+        ----------
+        keep : callable, optional
+            Called after every iteration.
         """
-        finest = self.stages[-1][0]
+        done = len(self.history)
         for stage, (poses, n_iter) in enumerate(self.stages):
-            self._choose_contrast(poses)
-            compared = torch.from_numpy(finest.radii <= poses.radii.max())
-            data = self.coefficients if compared.all() else self.coefficients[:, compared]
-            power = shell_power(poses, data, self.noise, self.kinds)
-            for _ in range(n_iter):
+            choose_contrast(self, poses)
+            data, power = self.data_in(stage)
+            for _ in range(done, n_iter):
                 check_interrupt()
                 began = time.perf_counter()
                 self._iterate(poses, data, power, self._perplexity_in(stage))
                 self.history[-1]["seconds"] = time.perf_counter() - began
                 self.report(self.history[-1])
-        self._choose_contrast(poses)
-        data = self.coefficients if compared.all() else self.coefficients[:, compared]
+                keep()
+            done = max(done - n_iter, 0)
+        choose_contrast(self, poses)
+        data, _ = self.data_in(len(self.stages) - 1)
         pairs = self._pairs(margin=_NEGLIGIBLE_LOG_AT_END)
         if pairs is not None:
             # They are asked whether they agree with their labels.
@@ -219,24 +230,6 @@ class MultiReferenceEM:
         total = torch.where(self.labeled, given, joint.logsumexp(dim=1))
         self.log_likelihood = float(total.double().mean())
         self.labels = torch.where(self.labeled, self.known.argmax(dim=1), joint.argmax(dim=1))
-
-    def _choose_contrast(self, poses: Poses) -> None:
-        """Multiply volumes by -1 that are likelier so."""
-        if not self.mixed_contrast:
-            return
-        inside = torch.from_numpy(self.stages[-1][0].radii <= poses.radii.max())
-        result, sign = either_contrast(
-            poses,
-            self.coefficients[:, inside],
-            self.maps,
-            self.noise,
-            variance=self.variance[:, : int(poses.shells.max()) + 1],
-            kinds=self.kinds,
-            device=self.device,
-        )
-        # Others may share the coefficients.
-        self.coefficients = self.coefficients * sign[:, np.newaxis]
-        self.contrast, self.evidence = self.contrast * sign, result.log_evidence
 
     def labeled_evidence(self) -> torch.Tensor:
         """Return the log evidence of its own class for every labeled volume."""

@@ -120,7 +120,8 @@ class PoseGrid:
         """
         other = copy.copy(self)
         ball, values = self._gains_in_ball(imaging)
-        own = np.isin(_codes(ball), _codes(self.frequencies))
+        codes = np.array([1, 2**20, 2**40])
+        own = np.isin(ball @ codes, self.frequencies @ codes)
         if (values[:, ~own] != 0).any():
             other.__dict__.pop("_sampling", None)
             other._set_frequencies(ball)
@@ -391,11 +392,6 @@ class PoseGrid:
         maps = fourier_crop(references, (self.inner_size,) * 3)
         maps = maps * (self.box_size / self.inner_size) ** 1.5
         return torch.from_numpy(np.ascontiguousarray(maps, dtype=np.float32))
-
-
-def _codes(frequencies: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return one number for each frequency."""
-    return frequencies @ np.array([1, 2**20, 2**40])
 
 
 def _centered(transform: Any, volumes: torch.Tensor) -> torch.Tensor:

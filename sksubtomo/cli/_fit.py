@@ -17,7 +17,13 @@ from sksubtomo.cli._averages import (
     written_averages,
 )
 from sksubtomo.cli._box_statistics import box_statistics
-from sksubtomo.cli._labels import UNLABELED, match_labels, read_labels
+from sksubtomo.cli._checkpoint import (
+    add_checkpoint,
+    check_checkpoint,
+    fit_by_name,
+    opened_checkpoint,
+)
+from sksubtomo.cli._labels import UNLABELED, add_labels, particle_labels
 from sksubtomo.cli._method_options import (
     LEAST_AGREEMENT,
     add_methods,
@@ -37,17 +43,16 @@ from sksubtomo.cli._model import (
 from sksubtomo.cli._model import voxel_size as stated_voxel_size
 from sksubtomo.cli._options import (
     BORDERS,
-    add_conventions,
     add_output,
     add_particles,
     check_output,
     logger,
-    positive_float,
     positive_int,
     read_table,
 )
 from sksubtomo.cli._outcomes import Outcomes
 from sksubtomo.cli._provenance import provenance
+from sksubtomo.cli._report_file import Reported, add_report, check_report, try_report
 from sksubtomo.cli._sanity import (
     Sanity,
     add_strict,
@@ -58,12 +63,14 @@ from sksubtomo.cli._sanity import (
     check_voxel_sizes,
     file_shapes,
 )
+from sksubtomo.cli._sizes import averages_bytes, model_bytes
 from sksubtomo.cli._tomograms import LocatedTomograms, locate_tomograms
 from sksubtomo.exceptions import FileFormatError, InvertedContrastWarning, LabelAgreementWarning
 
 if TYPE_CHECKING:
     from sklearn.utils import Bunch
 
+    from sksubtomo._utils._checkpoint import CheckpointPart
     from sksubtomo.io import ParticleTable
 
 EPILOG = (
@@ -76,7 +83,7 @@ JOB_OUTPUT = "model.sksubtomo"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this subcommand."""
     add_particles(parser)
-    _add_labels(parser)
+    add_labels(parser)
     group = parser.add_argument_group("boxes and training")
     group.add_argument(
         "--box-size", type=positive_int, required=True, metavar="VOXELS", help="edge of the boxes"
@@ -92,39 +99,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1; default: auto")
     group.add_argument("--random-state", type=int, default=0, metavar="SEED", help="default: 0")
     group.add_argument("--j", type=positive_int, metavar="N", help="threads")
+    add_checkpoint(group)
     add_strict(group)
     add_averages(parser)
+    add_report(parser)
     add_output(parser, "model file to write, such as model.sksubtomo", required=False)
-
-
-def _add_labels(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("labels")
-    group.add_argument(
-        "--labels",
-        nargs="+",
-        metavar="[CLASS=]FILE",
-        help="tables of particles with known rlnClassNumber, or, as 1=FILE, all of class 1, such "
-        "as points clicked in napari (.csv) or TomoTwin's (.coords); each stands for the nearest "
-        "of --particles. By default, the class numbers of --particles",
-    )
-    group.add_argument(
-        "--label-tolerance",
-        type=positive_float,
-        default=3.0,
-        metavar="VOXELS",
-        help="how far a label may be from its particle; default: 3",
-    )
-    add_conventions(group, of="labels")
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the subcommand and return the exit code."""
     sanity = Sanity(options.strict)
     check_method_options(options)
-    check_output(options.output, overwrite=options.overwrite)
+    in_job = options.o is not None
+    check_output(options.output, overwrite=options.overwrite, in_job=in_job)
+    check_report(options.report, overwrite=options.overwrite)
+    check_checkpoint(options)
     particles = read_table(options.particles, options)
     located = locate_tomograms(options.particles, particles, options)
-    y = _labels(particles, located.names, located.files, options)
+    y = particle_labels(particles, located.names, located.files, options)
     data = _stack(particles, located, options, sanity)
     n_lost = int((np.delete(y, data.rows) != UNLABELED).sum())
     if n_lost:
@@ -135,7 +127,11 @@ def run(options: argparse.Namespace) -> int:
     may_change = choose_method(options, len(data.stack), counts)
     check_views(options, int(counts.sum()))
     check_classes(options, known)
-    averages_folder(options, method_class(options))
+    classifier = make_classifier(options, int(counts.sum()))
+    n_bytes = model_bytes(classifier, options, len(data.stack), len(known))
+    check_output(options.output, overwrite=options.overwrite, in_job=in_job, n_bytes=n_bytes)
+    n_bytes = averages_bytes(options.box_size, len(known))
+    averages_folder(options, method_class(options), n_bytes=n_bytes)
     # Before the work: some of it takes hours.
     sanity.enforce()
     if options.dry_run:
@@ -144,7 +140,26 @@ def run(options: argparse.Namespace) -> int:
         import torch
 
         torch.set_num_threads(options.j)
-    classifier = _fitted(sanity, options, data.stack, y, may_change=may_change)
+    with opened_checkpoint(options) as checkpoint:
+        classifier = _fitted(
+            sanity, options, classifier, data.stack, y, checkpoint, may_change=may_change
+        )
+        reported = _write(sanity, options, classifier, data, y, particles, located)
+    step = "iteration" if options.method == "references" else "epoch"
+    logger.info("%s: a model after %s.", options.output, plural(int(classifier[-1].n_iter_), step))
+    return max(data.code, try_report(reported, options, sanity.found))
+
+
+def _write(
+    sanity: Sanity,
+    options: argparse.Namespace,
+    classifier: Any,
+    data: Boxes,
+    y: NDArray[np.int64],
+    particles: ParticleTable,
+    located: LocatedTomograms,
+) -> Reported:
+    """Write the model, and class averages if asked for; return what a report is on."""
     folder = averages_folder(options, classifier[-1])
     _check_fit(sanity, classifier, data.stack, y)
     averages = None if folder is None else _averages(classifier, data)
@@ -162,9 +177,11 @@ def run(options: argparse.Namespace) -> int:
         save_model(options.output, model, overwrite=overwrite)
     if folder is None:
         tell_of_old_averages(options)
-    step = "iteration" if options.method == "references" else "epoch"
-    logger.info("%s: a model after %s.", options.output, plural(int(classifier[-1].n_iter_), step))
-    return data.code
+    return Reported(
+        *(model, particles, located.names, located.files, data.rows, data.stack, size, y),
+        probabilities=None,
+        averages=averages,
+    )
 
 
 def _count_labels(
@@ -189,8 +206,10 @@ def _count_labels(
 def _fitted(
     sanity: Sanity,
     options: argparse.Namespace,
+    classifier: Any,
     stack: Any,
     y: NDArray[np.int64],
+    checkpoint: CheckpointPart | None,
     *,
     may_change: bool,
 ) -> Any:
@@ -198,22 +217,20 @@ def _fitted(
 
     A class that is everything else has no structure of its own to refer to.
     """
-    n_labels = int((y != UNLABELED).sum())
-    classifier = make_classifier(options, n_labels)
     if not may_change:
         with sanity.listening():
-            return classifier.fit(stack, y)
+            return fit_by_name(classifier, stack, y, checkpoint, "fit")
     with sanity.listening(LabelAgreementWarning, InvertedContrastWarning) as of_labels:
-        classifier.fit(stack, y)
+        fit_by_name(classifier, stack, y, checkpoint, "references")
     if not classifier[-1].label_agreement_ < LEAST_AGREEMENT:
         sanity.pass_on(of_labels)
         return classifier
     change_method(sanity, options, of_labels)
     # Before the network is trained.
     sanity.enforce()
-    classifier = make_classifier(options, n_labels)
+    classifier = make_classifier(options, int((y != UNLABELED).sum()))
     with sanity.listening():
-        classifier.fit(stack, y)
+        fit_by_name(classifier, stack, y, checkpoint, "fit")
     return classifier
 
 
@@ -307,38 +324,3 @@ def _one_voxel_size(
         except ValueError as error:
             others[name] = error
     return most, others
-
-
-def _labels(
-    particles: ParticleTable,
-    names: NDArray,
-    files: dict[str, Path],
-    options: argparse.Namespace,
-) -> NDArray[np.int64]:
-    """Return class numbers, -1 where unknown."""
-    if options.labels is None:
-        numbers = particles.class_numbers
-        if numbers is None:
-            raise ValueError(
-                f"{options.particles} has no rlnClassNumber. Give labeled particles by --labels."
-            )
-        return np.where(numbers > 0, numbers, UNLABELED)
-    labels = read_labels(options, files)
-    # Of a tomogram that cannot be read, no particle may have a place.
-    placed = np.isfinite(particles.coordinates).all(axis=1)
-    kept = ~np.isin(labels.names, names[~placed])
-    if not kept.all():
-        logger.warning("Left out with their tomograms: %s.", plural(int((~kept).sum()), "label"))
-    y = np.full(len(names), UNLABELED)
-    try:
-        y[placed] = match_labels(
-            particles.coordinates[placed],
-            names[placed],
-            labels.coordinates[kept],
-            labels.names[kept],
-            labels.numbers[kept],
-            tolerance_voxels=options.label_tolerance,
-        )
-    except ValueError as error:
-        raise ValueError(f"{', '.join(options.labels)}: {error}") from error
-    return y

@@ -40,6 +40,7 @@ from sksubtomo.cli._poses import (
     tell_poses,
 )
 from sksubtomo.cli._relion import PARTICLES, write_output_nodes
+from sksubtomo.cli._report_file import Reported, add_report, check_report, try_report
 from sksubtomo.cli._sanity import (
     Sanity,
     add_strict,
@@ -49,6 +50,7 @@ from sksubtomo.cli._sanity import (
     check_voxel_sizes,
     file_shapes,
 )
+from sksubtomo.cli._sizes import averages_bytes, table_bytes
 from sksubtomo.cli._tomograms import locate_tomograms, over_tomograms
 from sksubtomo.cli._workers import add_workers, lost_workers_told, workers
 
@@ -106,6 +108,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_strict(parser)
     add_workers(parser)
     add_averages(parser)
+    add_report(parser)
     add_output(
         parser,
         "STAR or CSV file to write; of a Dynamo table also .tbl and of a motive list also .em "
@@ -123,15 +126,18 @@ def run(options: argparse.Namespace) -> int:
     numbers = np.asarray(model.classifier.classes_)
     _check_keep(options, numbers)
     _check_ending(output, particles, options)
-    if options.o is None or not options.dry_run:
-        check_output(output, overwrite=options.overwrite)
-    folder = averages_folder(options, model.classifier[-1])
+    n_bytes = table_bytes(options, len(particles), len(numbers))
+    in_job = options.o is not None
+    check_output(output, overwrite=options.overwrite, in_job=in_job, n_bytes=n_bytes)
+    check_report(options.report, overwrite=options.overwrite)
+    n_bytes = averages_bytes(model.box_size, len(numbers))
+    folder = averages_folder(options, model.classifier[-1], n_bytes=n_bytes)
     outcomes = Outcomes(options.particles, names, particles.coordinates, options.border, absent)
     found = Found(particles, model)
     with workers(options):
-        _classify(found, outcomes, files, options)
+        classify_particles(found, outcomes, files, options)
     code = outcomes.finish()
-    _check_input(sanity, found, outcomes, files, options)
+    check_input(sanity, found, outcomes, files, options)
     if options.dry_run:
         logger.info(
             "%s in %s; nothing written.",
@@ -144,7 +150,7 @@ def run(options: argparse.Namespace) -> int:
     check_predictions(
         sanity, found.probabilities[classified], numbers, by_references=found.poses is not None
     )
-    averages = _averages(found, outcomes, files, options) if folder is not None else None
+    averages = predicted_averages(found, outcomes, files, options) if folder is not None else None
     rows = _kept(found, options, sanity)
     sanity.enforce()
     size = found.voxel_size
@@ -154,7 +160,27 @@ def run(options: argparse.Namespace) -> int:
         tell_of_old_averages(options)
     if options.o is not None:
         write_output_nodes(options.o, output)
-    return code
+    reported = reported_predictions(found, outcomes, files, options, averages)
+    return max(code, try_report(reported, options, sanity.found))
+
+
+def reported_predictions(
+    found: Found,
+    outcomes: Outcomes,
+    files: dict[str, Path],
+    options: argparse.Namespace,
+    averages: Bunch | None,
+) -> Reported:
+    """Return what a report on predictions is on."""
+    rows = np.flatnonzero(found.probabilities.any(axis=1))
+    return Reported(
+        *(found.model, found.particles, outcomes.names, files, rows),
+        stack=stack_of(rows, found, outcomes, files, options) if len(rows) else [],
+        voxel_size=found.voxel_size,
+        y=None,
+        probabilities=found.probabilities[rows],
+        averages=averages,
+    )
 
 
 class Found:
@@ -210,7 +236,7 @@ class Found:
                 all_of_them[rows] = some
 
 
-def _check_input(
+def check_input(
     sanity: Sanity,
     found: Found,
     outcomes: Outcomes,
@@ -224,12 +250,12 @@ def _check_input(
     check_boxes_inside(sanity, outcomes, found.particles.coordinates, shapes, model.box_size)
     if model.box_statistics is not None:
         rows = np.flatnonzero(outcomes.codes == "ok")
-        stack = _stack_of(rows, found, outcomes, files, options)
+        stack = stack_of(rows, found, outcomes, files, options)
         known = BoxStatistics(**model.box_statistics)
         compare_boxes(sanity, known, box_statistics(stack))
 
 
-def _stack_of(
+def stack_of(
     rows: NDArray[np.intp],
     found: Found,
     outcomes: Outcomes,
@@ -250,7 +276,7 @@ def _stack_of(
     )
 
 
-def _averages(
+def predicted_averages(
     found: Found, outcomes: Outcomes, files: dict[str, Path], options: argparse.Namespace
 ) -> Bunch | None:
     """Return class averages of all particles that have a pose, as they were found."""
@@ -258,7 +284,7 @@ def _averages(
     classifier = found.model.classifier
     tell_poses(found.poses)
     rows = np.flatnonzero(found.poses.references >= 0)
-    stack = _stack_of(rows, found, outcomes, files, options)
+    stack = stack_of(rows, found, outcomes, files, options)
     return classifier[-1].class_averages(
         classifier[:-1].transform(stack),
         found.poses.subset(rows),
@@ -292,7 +318,7 @@ def _check_ending(output: Path, particles: ParticleTable, options: argparse.Name
         logger.warning("%s has no place for probabilities; write a STAR file for them.", output)
 
 
-def _classify(
+def classify_particles(
     found: Found, outcomes: Outcomes, files: dict[str, Path], options: argparse.Namespace
 ) -> None:
     """Find class and pose of every particle; a dry run looks at the boxes only."""

@@ -18,7 +18,9 @@ _DIGESTED = 2**20
 _UNLABELED = -1
 _LONGEST_LINE = 2000
 #: Options that say nothing about the model.
-_LEFT_OUT = {"command", "run", "quiet", "overwrite", "dry_run", "log", "allow_pickle", "o"}
+_LEFT_OUT = {"command", "run", "quiet", "overwrite", "dry_run", "log", "allow_pickle", "o"} | {
+    *("checkpoint", "checkpoint_minutes"),
+}
 
 
 def provenance(

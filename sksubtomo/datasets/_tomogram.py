@@ -153,6 +153,8 @@ def make_tomogram(
     Returns
     -------
     data : :class:`~sklearn.utils.Bunch`
+        The simulation, with the attributes
+
         tomogram : ndarray of `shape` of float32
             The reconstruction, axes z, y, x; dense is dark. Cut boxes with
             :func:`sksubtomo.io.extract_subtomograms`.

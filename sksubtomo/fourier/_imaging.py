@@ -158,6 +158,11 @@ class Imaging:
         return len(self._kinds)
 
     @property
+    def description(self) -> dict[str, Any]:
+        """All that says how volumes were imaged, as plain values."""
+        return {"kinds": self._kinds, "index": self.index, "phase_flipped": self.phase_flipped}
+
+    @property
     def shape(self) -> tuple[int]:
         """Number of volumes."""
         return (len(self.index),)

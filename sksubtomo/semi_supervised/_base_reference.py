@@ -72,7 +72,7 @@ class BaseReferenceClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
     ) -> tuple[Expectation, NDArray[np.int8], MeasuredVolumes]:
         """Return the E step of volumes with the references, their contrast, and them in it."""
         scale = math.sqrt(self.noise_power_.max())
-        device = resolve_device(self.device)
+        device = resolve_device(self.device, needs_float64=True)
         with keeping_freed_memory(), holding_precision("float32", device):
             compare = either_contrast if (self.contrast_ < 0).any() else _as_they_are
             result, contrast = compare(

@@ -10,12 +10,12 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
-from sklearn.utils import Bunch, check_random_state
+from sklearn.utils import Bunch
 from sklearn.utils.metadata_routing import MetadataRouter
 
 from sksubtomo._torch import holding_precision, resolve_device
 from sksubtomo._utils._allocator import keeping_freed_memory
+from sksubtomo._utils._checkpoint import CheckpointPart, opened
 from sksubtomo._utils._docs import documented
 from sksubtomo._utils._near_misses import warning_once
 from sksubtomo._utils._params import NumberInterval
@@ -27,24 +27,18 @@ from sksubtomo.alignment import (
     Annealing,
     LabelCheck,
     MultiReferenceEM,
-    Poses,
-    Stage,
     all_coefficients,
-    check_class_prior,
     check_cubes,
     check_stages,
-    check_symmetry,
     final_poses,
-    frozen_iterations,
     initialized_em,
     measure_noise,
-    stage_poses,
 )
 from sksubtomo.fourier import Imaging, check_tilt_range
 from sksubtomo.semi_supervised._base_reference import BaseReferenceClassifier
+from sksubtomo.semi_supervised._em_record import EMRecord
 from sksubtomo.semi_supervised._reference_checks import (
     best_initialization,
-    check_references_init,
     contrast_of_references,
     encode_targets,
     fit_initial_proba,
@@ -58,6 +52,12 @@ from sksubtomo.semi_supervised._reference_imaging import (
     MeasuredVolumes,
     given_imaging,
     imaging_to_fit,
+)
+from sksubtomo.semi_supervised._reference_settings import (
+    begin_checkpoint,
+    em_settings,
+    poses_of_stages,
+    stream_of,
 )
 
 
@@ -250,7 +250,7 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
 
     @fit_context(prefer_skip_nested_validation=False)
     @warning_once()
-    def fit(self, X, y, *, tilt_ranges_deg=None, imaging=None, **params):
+    def fit(self, X, y, *, tilt_ranges_deg=None, imaging=None, checkpoint=None, **params):
         """Fit references to volumes and their labels, where known.
 
         Parameters
@@ -262,6 +262,7 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
             ``"unlabeled"``.
         %(tilt_ranges_deg)s
         %(imaging)s
+        %(checkpoint)s
         **params : dict
             Metadata for ``fit`` of `estimator`, where scikit-learn's metadata routing is enabled.
 
@@ -274,7 +275,7 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         ------
         ValueError
             If `X` or `y` is malformed, boxes are no cubes, no volume or only one class is labeled,
-            or a parameter does not fit the data; before any work.
+            a parameter does not fit the data, or `checkpoint` is of another fit; before any work.
 
         Warns
         -----
@@ -284,8 +285,8 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
             If labeled volumes have other tilts than stated, some have inverted contrast, or
             `references_init` has. The likelier tilts and signs are used.
         """
-        with unchanged_on_error(self):
-            return self._fit(X, y, tilt_ranges_deg, imaging, params)
+        with unchanged_on_error(self), opened(checkpoint) as kept:
+            return self._fit(X, y, tilt_ranges_deg, imaging, params, kept)
 
     def _fit(
         self,
@@ -294,8 +295,9 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         tilt_ranges_deg: Any,
         imaging: Imaging | None,
         params: Mapping[str, Any],
+        checkpoint: CheckpointPart | None,
     ) -> MultiReferenceClassifier:
-        device = resolve_device(self.device)
+        device = resolve_device(self.device, needs_float64=True)
         torch.empty(0, device=device)  # one that does not exist fails here, not after work
         check_tilt_range(self.tilt_range_deg)
         annealing = checked(Annealing() if self.annealing is None else self.annealing)
@@ -305,14 +307,15 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         volumes = check_volumes(self, X, volume_shape=self.volume_shape, reset=True)
         check_cubes(type(self).__name__, self.volume_shape_)
         targets, classes = encode_targets(type(self).__name__, y, self.classes, len(volumes))
-        settings = self._settings(targets, classes, annealing, stages)
-        rng = check_random_state(self.random_state)
+        settings = em_settings(self, targets, classes, annealing, stages)
         given = given_imaging(X, volumes, tilt_ranges_deg, imaging)
+        rng = stream_of(self.random_state, checkpoint)
+        begin_checkpoint(checkpoint, self, volumes, targets, classes, given)
         imaging, geometry = imaging_to_fit(
             volumes, targets, self.tilt_range_deg, tilt_ranges_deg, given
         )
         kinds = None if imaging is None else torch.from_numpy(imaging.index)
-        poses = self._poses(stages, settings["groups"], imaging)
+        poses = poses_of_stages(self, stages, settings["groups"], imaging)
         coefficients = all_coefficients(poses[-1], volumes, kinds)
         # float64: a float32 cannot hold the square of a large unit.
         scale = float(coefficients.abs().double().square().mean().sqrt()) or 1.0
@@ -324,7 +327,9 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
             self.mask_radius_voxels,
             imaging,
         )
-        estimator, initial_proba = fit_initial_proba(self.estimator, X, y, classes, routed)
+        estimator, initial_proba = fit_initial_proba(
+            self.estimator, X, y, classes, routed, checkpoint
+        )
         coefficients /= scale
         initialize = partial(
             initialized_em,
@@ -343,10 +348,13 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         begun = settings["references"] is not None
         start = partial(contrast_of_references, targets) if begun else None
 
-        def fit(**more: Any) -> tuple[MultiReferenceEM, LabelCheck]:
+        def fit(*, again: bool = False) -> tuple[MultiReferenceEM, LabelCheck]:
             with fit_progress(stages, n_init, shown=bool(self.verbose)) as bar:
-                initialized = partial(initialize, report=reporter(bar), **more)
-                return best_initialization(initialized, n_init, start)
+                made = partial(initialize, report=reporter(bar), mixed_contrast=again)
+                # Done again, a fit is the same, so that it need not be kept.
+                kept = None if again else checkpoint
+                record = None if kept is None else EMRecord(kept, rng, bar.update)
+                return best_initialization(made, n_init, start, record)
 
         with keeping_freed_memory(), holding_precision("float32", device):
             em, check, contrast = fit_of_one_contrast(fit, coefficients)
@@ -356,49 +364,6 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         self._record(em, scale)
         self._record_check(check, targets)
         return self
-
-    def _settings(
-        self,
-        targets: NDArray[np.int64],
-        classes: NDArray,
-        annealing: Annealing,
-        stages: list[Stage],
-    ) -> dict[str, Any]:
-        """Return parameters of the EM that do not need the volumes; refuse those that are bad."""
-        n_classes, perplexity = len(classes), annealing.class_perplexity
-        references = check_references_init(
-            self.references_init, classes, self.n_references, self.volume_shape_
-        )
-        begun = references is not None and self.estimator is None
-        estimated = isinstance(self.class_prior, str) and self.class_prior == "estimated"
-        n_labels = np.bincount(targets[targets >= 0], minlength=n_classes)
-        groups = check_symmetry(self.symmetry, classes)
-        return {
-            "n_references": int(self.n_references),
-            "references": references,
-            # A line of voxels has one pose.
-            "groups": None if self.volume_shape_[:2] == (1, 1) else groups,
-            "prior": check_class_prior(self.class_prior, targets, classes),
-            "pseudo_counts": np.maximum(n_labels, 0.5) if estimated else None,
-            "perplexity": n_classes ** (2 / 3) if perplexity is None else float(perplexity),
-            "n_frozen": frozen_iterations(
-                annealing.n_frozen_iter, stages, targets, n_classes, begun=begun
-            ),
-        }
-
-    def _poses(
-        self, stages: list[Stage], groups: list[Rotation] | None, imaging: Imaging | None
-    ) -> list[Poses]:
-        """Return the grids of poses of all stages, for maps as fine as the finest asks for."""
-        given = {
-            "finest": max(n_shells for n_shells, *_ in stages),
-            "max_shift": float(self.max_shift_voxels),
-            "tilt_range_deg": self.tilt_range_deg,
-            "mask_radius": self.mask_radius_voxels,
-            "imaging": imaging,
-            "symmetric": groups is not None and any(len(group) > 1 for group in groups),
-        }
-        return [stage_poses(stage, self.volume_shape_, **given) for stage in stages]
 
     def get_metadata_routing(self):
         """Return which metadata go to ``estimator``.

@@ -13,6 +13,9 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from sksubtomo._utils._checkpoint import CheckpointPart
+from sksubtomo._utils._fingerprints import array_fingerprint
+from sksubtomo._utils._fit_with_part import fit_with_part
 from sksubtomo._utils._labels import check_enough_classes, encode_labels, is_text
 from sksubtomo._utils._progress import Progress
 from sksubtomo.alignment import (
@@ -24,6 +27,7 @@ from sksubtomo.alignment import (
     likelier_inverted,
 )
 from sksubtomo.exceptions import ImagingWarning, InvertedContrastWarning, LabelAgreementWarning
+from sksubtomo.semi_supervised._em_record import EMRecord, held_back_fraction
 
 # Agreement with the labels below which a fit is doubtful.
 _LEAST_AGREEMENT = 0.95
@@ -47,14 +51,20 @@ def encode_targets(
 
 
 def fit_initial_proba(
-    estimator: Any, X: Any, y: Any, classes: NDArray, params: Mapping[str, Any]
+    estimator: Any,
+    X: Any,
+    y: Any,
+    classes: NDArray,
+    params: Mapping[str, Any],
+    checkpoint: CheckpointPart | None = None,
 ) -> tuple[Any, NDArray[np.float64] | None]:
     """Fit a classifier; return it with its probabilities in the order of the classes.
 
     Raises
     ------
     ValueError
-        If it knows classes that are not among those of the labels.
+        If it knows classes that are not among those of the labels, or a checkpoint is of a fit with
+        other probabilities.
     """
     if estimator is None:
         return None, None
@@ -62,7 +72,7 @@ def fit_initial_proba(
         check_is_fitted(estimator)
         fitted = estimator
     else:
-        fitted = clone(estimator).fit(X, y, **params)
+        fitted = fit_with_part(clone(estimator), X, y, params, checkpoint, "estimator")
     known = fitted.classes_
     unknown = known if is_text(known) != is_text(classes) else np.setdiff1d(known, classes)
     if len(unknown):
@@ -74,6 +84,10 @@ def fit_initial_proba(
     given = fitted.predict_proba(X)
     probabilities = np.zeros((len(given), len(classes)))
     probabilities[:, np.searchsorted(classes, known)] = given
+    if checkpoint is not None:
+        # A classifier without a seed says something else in every run.
+        told = {"predict_proba of estimator": array_fingerprint(probabilities)}
+        checkpoint.part("predict_proba").begin(told)
     return fitted, probabilities
 
 
@@ -196,7 +210,7 @@ def fit_of_one_contrast(
     Parameters
     ----------
     fit : callable
-        Returns the best initialization and its check; has ``mixed_contrast`` of the EM.
+        Returns the best initialization and its check. With ``again=True``, contrast may differ.
     coefficients : Tensor of shape (n, n_frequencies)
         That it fits to; those of inverted volumes are multiplied by -1.
 
@@ -216,7 +230,7 @@ def fit_of_one_contrast(
             *finest, variance=em.variance, kinds=em.kinds, device=em.device
         )
         coefficients *= contrast[:, np.newaxis]
-        em, check = fit(mixed_contrast=True)
+        em, check = fit(again=True)
         contrast = contrast * em.contrast
         warn_of_contrast(check, contrast.numpy())
     return em, check, contrast.numpy().astype(np.int8)
@@ -263,25 +277,54 @@ def best_initialization(
     initialize: Callable[..., MultiReferenceEM],
     n_init: int,
     contrast_of_start: Callable[[MultiReferenceEM], int] | None = None,
+    record: EMRecord | None = None,
 ) -> tuple[MultiReferenceEM, LabelCheck]:
     """Run initializations; return the one that agrees best with the labels, and its check.
 
-    All but the first hold half of the unlabeled volumes back. Before the first runs, it is asked
-    for the sign of its maps.
+    All but the first hold half of the unlabeled volumes back.
+
+    Parameters
+    ----------
+    initialize : callable
+        Returns an EM that is ready to run; draws what it needs.
+    n_init : int
+        How many.
+    contrast_of_start : callable, optional
+        Called with the first, before it runs; returns the sign that maps begin with.
+    record : EMRecord, optional
+        What an earlier run of the same fit has done, and where to keep what this one does.
     """
-    best, sign = None, 1
-    for number in range(n_init):
-        em = initialize(held_back_fraction=0.5 if number else 0.0)
+    best, first, sign = None, 0, 1
+    if record is not None and record.has_begun:
+        if contrast_of_start is not None and record.number:
+            record.at("first")
+            sign = contrast_of_start(initialize(held_back_fraction=0.0))
+        em, first = record.best(initialize), record.number
+        best = None if em is None else _checked(em)
+        record.at("number")
+    for number in range(first, n_init):
+        em = initialize(held_back_fraction=held_back_fraction(number))
         if contrast_of_start is not None and not number:
             sign = contrast_of_start(em)
         em.maps = sign * em.maps
-        em.run()
-        check = leave_one_out(em, em.stages[-1][0], em.coefficients)
-        quality = fit_quality(em, check)
-        if best is None or quality > best[0]:
-            best = quality, em, check
+        if record is None:
+            em.run()
+        else:
+            record.run(em, number)
+        now = _checked(em)
+        is_best = best is None or now[0] > best[0]
+        best = now if is_best else best
+        if record is not None:
+            record.end(em, number, is_best=is_best)
     assert best is not None
     return best[1:]
+
+
+def _checked(
+    em: MultiReferenceEM,
+) -> tuple[tuple[float, float], MultiReferenceEM, LabelCheck]:
+    check = leave_one_out(em, em.stages[-1][0], em.coefficients)
+    return fit_quality(em, check), em, check
 
 
 def fit_quality(em: MultiReferenceEM, check: LabelCheck) -> tuple[float, float]:
