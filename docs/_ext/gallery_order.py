@@ -3,6 +3,7 @@
 ORDER = (
     "plot_references.py",
     "plot_cleaning.py",
+    "plot_displays.py",
     "plot_class_averages.py",
     "plot_displays.py",
     "plot_real_tomogram.py",

@@ -19,6 +19,12 @@ from sksubtomo.cli._averages import (
     written_averages,
 )
 from sksubtomo.cli._box_statistics import BoxStatistics, box_statistics, compare_boxes
+from sksubtomo.cli._candidates import (
+    add_operating_point,
+    check_operating_point,
+    predicted_candidates,
+    threshold_of,
+)
 from sksubtomo.cli._model import Model, check_voxel_size, load_model
 from sksubtomo.cli._options import (
     BORDERS,
@@ -98,6 +104,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --keep: least probability of the kept classes together. By default, a "
         "particle is kept whose most probable class is among them",
     )
+    add_operating_point(parser)
     parser.add_argument(
         "--border",
         choices=BORDERS,
@@ -299,6 +306,7 @@ def _check_keep(options: argparse.Namespace, numbers: NDArray) -> None:
         raise ValueError(f"--keep {unknown}: the model knows the classes {numbers.tolist()}.")
     if options.threshold is not None and options.keep is None:
         raise ValueError("--threshold says how sure --keep has to be; give --keep, too.")
+    check_operating_point(options)
     if options.threshold is not None and not 0 <= options.threshold <= 1:
         raise ValueError(f"--threshold {options.threshold:g} must be a probability, from 0 to 1.")
 
@@ -345,18 +353,25 @@ def classify_particles(
         outcomes.codes[rows] = stack.outcomes
         bar.update(len(rows) if options.dry_run else len(rows) - len(stack))
         if len(stack) and not options.dry_run:
-            found.set(rows[stack.index], _predicted(found, stack, bar))
+            kept = rows[stack.index]
+            found.set(kept, _predicted(found, stack, kept, bar))
 
     with bar:
         over_tomograms(files, classify, outcomes.fail)
 
 
-def _predicted(found: Found, stack: SubtomogramStack, bar: Progress) -> NDArray[np.float64]:
+def _predicted(
+    found: Found, stack: SubtomogramStack, rows: NDArray[np.intp], bar: Progress
+) -> NDArray[np.float64]:
     """Return what is predicted in parts of whole batches, after each of which is told."""
     import joblib
 
     from sksubtomo.parallel import parallel_predict
 
+    if hasattr(found.model.classifier[-1], "fold_references_"):
+        return predicted_candidates(
+            found.model.classifier, stack, found.particles, rows, bar.update, _ROWS_ALONE
+        )
     predict = partial(parallel_predict, found.model.classifier)
     if found.poses is not None:
         predictor = PosePredictor(found.model.classifier)
@@ -384,9 +399,13 @@ def _kept(found: Found, options: argparse.Namespace, sanity: Sanity) -> NDArray[
         return np.arange(len(found.particles))
     class_numbers = found.class_numbers
     kept = np.isin(class_numbers, options.keep)
-    if options.threshold is not None:
+    threshold = options.threshold
+    if options.precision is not None or options.recall is not None:
+        classified = found.probabilities[class_numbers > 0]
+        threshold = threshold_of(options, found.model.classifier[-1], classified, found.numbers)
+    if threshold is not None:
         wanted = found.probabilities[:, np.isin(found.numbers, options.keep)].sum(axis=1)
-        kept = (class_numbers > 0) & (wanted >= options.threshold)
+        kept = (class_numbers > 0) & (wanted >= threshold)
     rows = np.flatnonzero(kept)
     if not len(rows):
         raise ValueError(f"No particle is of the classes {options.keep}; nothing written.")

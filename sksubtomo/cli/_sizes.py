@@ -56,6 +56,8 @@ def model_bytes(classifier: Any, options: argparse.Namespace, n_boxes: int, n_cl
         Among their labels.
     """
     last = classifier[-1]
+    if options.method == "candidates":
+        return last.cv * (_REST_OF_REFERENCES + 2 * n_classes * _VOXEL_BYTES * options.box_size**3)
     if not hasattr(last, "network"):
         n_references = n_classes * last.n_references
         maps = 2 * n_references * _VOXEL_BYTES * options.box_size**3

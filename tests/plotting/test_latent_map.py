@@ -94,7 +94,7 @@ def test_bad_input(sorter, graded):
 
     with pytest.raises(ValueError, match="neither transform nor features"):
         LatentMapDisplay.from_estimator(WithoutCodes(), graded)
-    display = LatentMapDisplay.embed(sorter, graded)
+    display = LatentMapDisplay.from_estimator(sorter, graded)
     with pytest.raises(ValueError, match="must be one of"):
         display.plot(color_by="size")
     with pytest.raises(ValueError, match="needs tomogram_names"):
