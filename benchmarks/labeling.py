@@ -105,7 +105,7 @@ def run_one(seed, expert, queue):
 
 
 def clicks_needed(rows):
-    """Return, by queue, seed and expert, the clicks that were needed; None if all were too few."""
+    """Return the clicks needed by queue, seed and expert; None where all were too few."""
     found = {}
     for key in dict.fromkeys((row["queue"], row["seed"], row["expert"]) for row in rows):
         own = [row for row in rows if (row["queue"], row["seed"], row["expert"]) == key]
@@ -133,9 +133,9 @@ def render(path):
     recommended, random = (np.array([means[queue, seed] for seed in seeds]) for queue in QUEUES)
     lines = [
         f"Rendered by `python benchmarks/labeling.py` from `{path.name}`: clicks to a precision of",
-        f"{PRECISION} at a recall of {RECALL} on a tomogram without labels, mean of {N_EXPERTS}",
-        "experts for each seed; the last column is mean ± standard deviation over seeds. Where",
-        f"an expert did not get there by {MOST} clicks (*not*), {MOST} are counted.",
+        f"{PRECISION} at a recall of {RECALL} on a tomogram without labels, the mean of",
+        f"{N_EXPERTS} experts for each seed; the last column is mean ± standard deviation over the",
+        f"seeds. Where an expert did not get there by {MOST} clicks (*not*), {MOST} are counted.",
         "",
         *markdown_table(("queue", *(f"seed {seed}" for seed in seeds), "all"), table),
         "",
