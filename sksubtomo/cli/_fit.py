@@ -137,8 +137,7 @@ def run(options: argparse.Namespace) -> int:
     may_change = choose_method(options, len(data.stack), counts)
     check_views(options, int(counts.sum()))
     check_classes(options, known)
-    classifier = make_classifier(options, int(counts.sum()))
-    n_bytes = model_bytes(classifier, options, len(data.stack), len(known))
+    n_bytes = model_bytes(options, len(data.stack), counts)
     check_output(options.output, overwrite=options.overwrite, in_job=in_job, n_bytes=n_bytes)
     n_bytes = averages_bytes(options.box_size, len(known))
     averages_folder(options, method_class(options), n_bytes=n_bytes)
@@ -150,7 +149,7 @@ def run(options: argparse.Namespace) -> int:
         import torch
 
         torch.set_num_threads(options.j)
-    classifier = _fitted(sanity, options, classifier, data.stack, y, may_change=may_change)
+    classifier = _fitted(sanity, options, data.stack, y, may_change=may_change)
     folder = averages_folder(options, classifier[-1])
     _check_fit(sanity, classifier, data.stack, y)
     averages = None if folder is None else _averages(classifier, data)
@@ -195,7 +194,6 @@ def _count_labels(
 def _fitted(
     sanity: Sanity,
     options: argparse.Namespace,
-    classifier: Any,
     stack: Any,
     y: NDArray[np.int64],
     *,
@@ -205,6 +203,8 @@ def _fitted(
 
     A class that is everything else has no structure of its own to refer to.
     """
+    n_labels = int((y != UNLABELED).sum())
+    classifier = make_classifier(options, n_labels)
     if not may_change:
         with sanity.listening():
             return classifier.fit(stack, y)
@@ -216,7 +216,7 @@ def _fitted(
     change_method(sanity, options, of_labels)
     # Before the network is trained.
     sanity.enforce()
-    classifier = make_classifier(options, int((y != UNLABELED).sum()))
+    classifier = make_classifier(options, n_labels)
     with sanity.listening():
         classifier.fit(stack, y)
     return classifier

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sksubtomo._torch import holding_precision, resolve_device
 from sksubtomo._utils._allocator import keeping_freed_memory
+from sksubtomo._utils._answers import check_answers
 from sksubtomo._utils._doc_link import DocLinkMixin
 from sksubtomo._utils._docs import documented
 from sksubtomo._utils._labeled_classifier import LabeledClassifierMixin
@@ -47,9 +48,21 @@ class BaseReferenceClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
         """Class index of each reference."""
         return torch.from_numpy(np.searchsorted(self.classes_, self.reference_classes_))
 
-    def _coefficients(self, X: Any) -> torch.Tensor:
+    def _compared(self, X: Any) -> tuple[torch.Tensor, Expectation]:
+        """Return the coefficients of volumes, and what they are compared with the references.
+
+        Raises
+        ------
+        ValueError
+            If X is malformed, or so large or small in scale that numbers end.
+        """
         check_is_fitted(self, "references_")
-        return all_coefficients(self._finest, check_volumes(self, X, reset=False))
+        volumes = check_volumes(self, X, reset=False)
+        coefficients = all_coefficients(self._finest, volumes)
+        result = self._compare(coefficients)
+        typical = math.sqrt(self.noise_power_.max())
+        check_answers(type(self).__name__, result.log_evidence, volumes, typical)
+        return coefficients, result
 
     def _compare(self, coefficients: torch.Tensor) -> Expectation:
         """Return the E step of volumes with the references."""
@@ -68,7 +81,7 @@ class BaseReferenceClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
 
     def _scores(self, X: Any) -> NDArray[np.float64]:
         refuse_scoring_unlabeled()
-        evidence = class_evidence(self._compare(self._coefficients(X)).log_evidence, self._owner)
+        evidence = class_evidence(self._compared(X)[1].log_evidence, self._owner)
         return evidence.double().numpy() + self.class_log_prior_
 
     def decision_function(self, X):
@@ -138,8 +151,8 @@ class BaseReferenceClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
         scores : ndarray of shape (n_samples,)
             About 0 for volumes of the known classes. Low values are like no class.
         """
-        coefficients = self._coefficients(X)
-        evidence = self._compare(coefficients).log_evidence
+        coefficients, result = self._compared(X)
+        evidence = result.log_evidence
         scores = self._raw_scores(evidence, coefficients, torch.tensor(self.noise_power_))
         joint = class_evidence(evidence, self._owner).double().numpy() + self.class_log_prior_
         targets = joint.argmax(axis=1)
@@ -175,8 +188,7 @@ class BaseReferenceClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
             ``probabilities`` (n_samples, n_classes), as :meth:`predict_proba` gives them.
         """
         refuse_scoring_unlabeled()
-        coefficients = self._coefficients(X)
-        result = self._compare(coefficients)
+        coefficients, result = self._compared(X)
         scores = class_evidence(result.log_evidence, self._owner).double().numpy()
         scores += self.class_log_prior_
         own = self._owner.numpy() == scores.argmax(axis=1)[:, np.newaxis]

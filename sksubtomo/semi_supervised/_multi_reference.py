@@ -44,6 +44,7 @@ from sksubtomo.fourier import check_tilt_range
 from sksubtomo.semi_supervised._base_reference import BaseReferenceClassifier
 from sksubtomo.semi_supervised._reference_checks import (
     best_initialization,
+    check_fit_memory,
     check_imaging,
     check_references_init,
     encode_targets,
@@ -259,9 +260,9 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
 
         Raises
         ------
-        ValueError
+        ValueError, MemoryError
             If `X` or `y` is malformed, boxes are no cubes, no volume or only one class is labeled,
-            or a parameter does not fit the data; before any work.
+            a parameter does not fit the data, or memory would not do; before any work.
 
         Warns
         -----
@@ -285,6 +286,7 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         check_cubes(type(self).__name__, self.volume_shape_)
         targets, classes = encode_targets(type(self).__name__, y, self.classes, len(volumes))
         settings = self._settings(targets, classes, annealing, stages)
+        check_fit_memory(self, stages, targets, len(classes))
         rng = check_random_state(self.random_state)
         check_imaging(volumes, targets, self.tilt_range_deg)
         poses = self._poses(stages, settings["groups"])

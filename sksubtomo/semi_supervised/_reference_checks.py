@@ -13,6 +13,7 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from sksubtomo._utils._answers import check_probabilities
 from sksubtomo._utils._labels import check_enough_classes, encode_labels, is_text
 from sksubtomo._utils._progress import Progress
 from sksubtomo.alignment import (
@@ -20,6 +21,7 @@ from sksubtomo.alignment import (
     MultiReferenceEM,
     Stage,
     TiltGeometry,
+    check_memory,
     leave_one_out,
     likelier_geometry,
     likelier_inverted,
@@ -49,6 +51,24 @@ def encode_targets(
     return targets, classes
 
 
+def check_fit_memory(
+    estimator: Any, stages: list[Stage], targets: NDArray[np.int64], n_classes: int
+) -> None:
+    """Refuse a fit that takes more memory than there is; lines of voxels take little."""
+    if estimator.volume_shape_[:2] == (1, 1):
+        return
+    check_memory(
+        type(estimator).__name__,
+        stages,
+        estimator.volume_shape_[-1],
+        n_volumes=len(targets),
+        n_labeled=int((targets >= 0).sum()),
+        n_classes=n_classes,
+        n_references=int(estimator.n_references),
+        max_shift=float(estimator.max_shift_voxels),
+    )
+
+
 def fit_initial_proba(
     estimator: Any, X: Any, y: Any, classes: NDArray, params: Mapping[str, Any]
 ) -> tuple[Any, NDArray[np.float64] | None]:
@@ -75,6 +95,7 @@ def fit_initial_proba(
             "classifier does so within SelfTrainingClassifier."
         )
     given = fitted.predict_proba(X)
+    check_probabilities(type(fitted).__name__, given)
     probabilities = np.zeros((len(given), len(classes)))
     probabilities[:, np.searchsorted(classes, known)] = given
     return fitted, probabilities
