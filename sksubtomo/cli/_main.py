@@ -31,7 +31,9 @@ from sksubtomo.cli._relion import (
 OK, FAILED, INTERRUPTED = 0, 1, 130
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_COMMANDS = ("simulate", "pick", "extract", "fit", "predict", "evaluate", "info")
+_COMMANDS = (
+    *("simulate", "pick", "extract", "label", "fit", "predict", "evaluate", "report", "info"),
+)
 _EPILOG = """\
 A session, from tomograms to clean particles:
   sksubtomo pick --template map.mrc --tomograms tomograms/ --output candidates.star

@@ -67,6 +67,8 @@ def model_bytes(options: argparse.Namespace, n_boxes: int, counts: NDArray[np.in
         logger.disabled = False
     n_classes = len(counts)
     last = classifier[-1]
+    if options.method == "candidates":
+        return last.cv * (_REST_OF_REFERENCES + 2 * n_classes * _VOXEL_BYTES * options.box_size**3)
     if not hasattr(last, "network"):
         n_references = n_classes * last.n_references
         maps = 2 * n_references * _VOXEL_BYTES * options.box_size**3

@@ -81,8 +81,8 @@ def run_seeded(
 ) -> list[Any]:
     """Run a job for every task in threads, each with a seed of its own, whatever their number.
 
-    Threads, since SciPy and NumPy let go of the interpreter while they compute, and the array that
-    is filled is shared.
+    Threads, since SciPy and NumPy release the interpreter lock while they compute, and the array
+    that is filled is shared.
 
     Parameters
     ----------

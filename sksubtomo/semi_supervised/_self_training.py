@@ -37,8 +37,8 @@ class SelfTrainingClassifier(BaseMetaClassifier):
     :class:`sklearn.semi_supervised.SelfTrainingClassifier` takes tables only. Here, the classifier
     gets whatever the volumes come in: arrays of four dimensions, data frames, lazy stacks. The
     algorithm is scikit-learn's own, and on flat rows so is the result. In every iteration, the
-    classifier is fitted to the labeled volumes and those it was sure of before; it never sees the
-    rest.
+    classifier is fitted to the labeled volumes and those predicted with confidence before; it never
+    sees the rest.
 
     Parameters
     ----------

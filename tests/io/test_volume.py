@@ -376,3 +376,14 @@ def test_pipes_devices_and_endless_files_within_a_zarr(tmp_path, version, kind):
         said = rf"{number}\.zarr .*{re.escape(name.name)}.*{kind}"
         with pytest.raises(FileFormatError, match=said):
             read_volume(path)
+
+
+def test_boxes_are_read_without_reading_by_position(tmp_path, monkeypatch):
+    # Windows has no os.pread.
+    write_mrc(tmp_path / "a.mrc", VOLUME, 10.0)
+    block = (slice(1, 3), slice(0, 2), slice(2, 5))
+    expected = open_volume(tmp_path / "a.mrc")[block]
+    monkeypatch.delattr(os, "pread")
+    volume = open_volume(tmp_path / "a.mrc")
+    assert np.array_equal(volume[block], expected)
+    assert np.array_equal(volume[block], VOLUME[block])

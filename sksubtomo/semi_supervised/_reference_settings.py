@@ -1,0 +1,126 @@
+"""From the parameters of classification by references to those of its EM, and to a checkpoint."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+from sklearn.utils import check_random_state
+
+from sksubtomo._torch import resolve_device
+from sksubtomo._utils._checkpoint import CheckpointPart
+from sksubtomo._utils._fingerprints import array_fingerprint, fingerprint, version_fingerprints
+from sksubtomo.alignment import (
+    Annealing,
+    Poses,
+    Stage,
+    check_class_prior,
+    check_symmetry,
+    frozen_iterations,
+    stage_poses,
+)
+from sksubtomo.fourier import Imaging
+from sksubtomo.semi_supervised._reference_checks import check_references_init
+
+#: Parameters without an effect, and those that are described otherwise.
+_LEFT_OUT = ("verbose", "device", "annealing")
+
+
+def em_settings(
+    estimator: Any,
+    targets: NDArray[np.int64],
+    classes: NDArray,
+    annealing: Annealing,
+    stages: list[Stage],
+) -> dict[str, Any]:
+    """Return parameters of the EM that do not need the volumes; refuse those that are bad."""
+    n_classes, perplexity = len(classes), annealing.class_perplexity
+    shape = estimator.volume_shape_
+    references = check_references_init(
+        estimator.references_init, classes, estimator.n_references, shape
+    )
+    begun = references is not None and estimator.estimator is None
+    estimated = isinstance(estimator.class_prior, str) and estimator.class_prior == "estimated"
+    n_labels = np.bincount(targets[targets >= 0], minlength=n_classes)
+    groups = check_symmetry(estimator.symmetry, classes)
+    return {
+        "n_references": int(estimator.n_references),
+        "references": references,
+        # A line of voxels has one pose.
+        "groups": None if shape[:2] == (1, 1) else groups,
+        "prior": check_class_prior(estimator.class_prior, targets, classes),
+        "pseudo_counts": np.maximum(n_labels, 0.5) if estimated else None,
+        "perplexity": n_classes ** (2 / 3) if perplexity is None else float(perplexity),
+        "n_frozen": frozen_iterations(
+            annealing.n_frozen_iter, stages, targets, n_classes, begun=begun
+        ),
+    }
+
+
+def poses_of_stages(
+    estimator: Any,
+    stages: list[Stage],
+    groups: list[Rotation] | None,
+    imaging: Imaging | None = None,
+) -> list[Poses]:
+    """Return the grids of poses of all stages, for maps as fine as the finest asks for."""
+    given = {
+        "finest": max(n_shells for n_shells, *_ in stages),
+        "max_shift": float(estimator.max_shift_voxels),
+        "tilt_range_deg": estimator.tilt_range_deg,
+        "mask_radius": estimator.mask_radius_voxels,
+        "imaging": imaging,
+        "symmetric": groups is not None and any(len(group) > 1 for group in groups),
+    }
+    return [stage_poses(stage, estimator.volume_shape_, **given) for stage in stages]
+
+
+def begin_checkpoint(
+    checkpoint: CheckpointPart | None,
+    estimator: Any,
+    volumes: Any,
+    targets: NDArray[np.int64],
+    classes: NDArray,
+    imaging: Imaging | None = None,
+) -> None:
+    """Compare a fit with the one that a checkpoint is of; begin a new one.
+
+    Raises
+    ------
+    ValueError
+        If it is another fit.
+    """
+    if checkpoint is None or not checkpoint.needs_fingerprints:
+        return
+    params = estimator.get_params(deep=False)
+    annealing = Annealing() if estimator.annealing is None else estimator.annealing
+    checkpoint.begin(
+        {
+            "kind of fit": type(estimator).__name__,
+            **{name: fingerprint(one) for name, one in params.items() if name not in _LEFT_OUT},
+            **{f"annealing__{k}": fingerprint(v) for k, v in annealing.get_params().items()},
+            "device": resolve_device(estimator.device),
+            "X": array_fingerprint(volumes),
+            "y": array_fingerprint(targets),
+            "classes": classes.tolist(),
+            **({} if imaging is None else {"imaging": fingerprint(imaging.description)}),
+            **version_fingerprints(),
+        }
+    )
+
+
+def stream_of(random_state: Any, checkpoint: CheckpointPart | None) -> np.random.RandomState:
+    """Return what a fit draws from; with a checkpoint never NumPy's own, whose state is everyone's.
+
+    Parameters
+    ----------
+    random_state : int, RandomState instance or None
+        As a user gives it.
+    checkpoint : CheckpointPart or None
+        That of the fit.
+    """
+    if random_state is None and checkpoint is not None:
+        return np.random.RandomState()
+    return check_random_state(random_state)
