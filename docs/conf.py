@@ -76,6 +76,7 @@ sphinx_gallery_conf = {
     "reference_url": {"sksubtomo": None},
     "image_scrapers": ("matplotlib",),
     "matplotlib_animations": False,
+    "capture_repr": ("_repr_html_",),
     "plot_gallery": "True",
     "remove_config_comments": True,
     "show_memory": False,
