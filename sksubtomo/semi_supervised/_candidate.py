@@ -207,8 +207,8 @@ class CandidateClassifier(BaseCandidateClassifier):
 
         Returns
         -------
-        self : object
-            The fitted estimator.
+        self : CandidateClassifier
+            The fitted classifier.
 
         Raises
         ------
