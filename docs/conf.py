@@ -52,6 +52,7 @@ autosummary_generate = True
 autodoc_typehints = "none"
 autodoc_default_options = {"members": True}
 add_module_names = False
+toc_object_entries_show_parents = "hide"
 myst_heading_anchors = 3
 
 write_result_pages(DOCS.parent / "benchmarks/results", DOCS / "results")
@@ -75,6 +76,7 @@ sphinx_gallery_conf = {
     "reference_url": {"sksubtomo": None},
     "image_scrapers": ("matplotlib",),
     "matplotlib_animations": False,
+    "capture_repr": ("_repr_html_",),
     "plot_gallery": "True",
     "remove_config_comments": True,
     "show_memory": False,
@@ -108,7 +110,6 @@ html_theme_options = {
     "show_prev_next": False,
     "show_toc_level": 2,
     "navigation_with_keys": False,
-    "pygments_light_style": "tango",
     "footer_start": ["copyright"],
     "footer_end": [],
 }

@@ -197,6 +197,7 @@ def _write(
         *(model, particles, located.names, located.files, data.rows, data.stack, size, y),
         probabilities=_probabilities(classifier, data),
         averages=averages,
+        is_fit=True,
     )
 
 

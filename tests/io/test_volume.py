@@ -349,3 +349,14 @@ def test_pipes_and_devices_are_refused_without_reading(tmp_path, ending):
     for one in (path, device):
         with pytest.raises(FileNotFoundError, match="pipe|device|zero"):
             readers.get(ending, read_particles)(one)
+
+
+def test_boxes_are_read_without_reading_by_position(tmp_path, monkeypatch):
+    # Windows has no os.pread.
+    write_mrc(tmp_path / "a.mrc", VOLUME, 10.0)
+    block = (slice(1, 3), slice(0, 2), slice(2, 5))
+    expected = open_volume(tmp_path / "a.mrc")[block]
+    monkeypatch.delattr(os, "pread")
+    volume = open_volume(tmp_path / "a.mrc")
+    assert np.array_equal(volume[block], expected)
+    assert np.array_equal(volume[block], VOLUME[block])
