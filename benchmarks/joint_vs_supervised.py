@@ -9,10 +9,9 @@ are there are not computed again. Means and standard deviations are rendered to
 ``joint_vs_supervised.md`` beside it.
 """
 
-import importlib.util
 from itertools import product
-from pathlib import Path
 
+import _demo
 import numpy as np
 from _arguments import make_parser
 from _results import (
@@ -28,31 +27,16 @@ from _results import (
 from live_code import simulate, split
 
 KEY = ("data", "seed")
-ROOT = Path(__file__).resolve().parents[1]
 
 
-def load_demo():
-    """Import the example that ``make demo`` runs."""
-    path = ROOT / "docs/examples/plot_autoencoding_classifier.py"
-    spec = importlib.util.spec_from_file_location("demo", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def demo_data(demo, seed):
-    """Return volumes and labels to train on, and those to test on, of the demo."""
-    return demo.make_data(seed)[:4]
-
-
-def microscope_data(demo, seed):
+def microscope_data(seed):
     """Return volumes and labels to train on, and those to test on, of the simulated microscope."""
     X, _, y = simulate(0.5, seed)
     train, test, given = split(y, seed)
     return X[train], given, X[test], y[test]
 
 
-DATA = {"demo": demo_data, "microscope": microscope_data}
+DATA = {"demo": _demo.make_data, "microscope": microscope_data}
 
 
 def render(path):
@@ -75,10 +59,9 @@ def main(arguments=None):
     parser = make_parser(__doc__, "joint_vs_supervised", seeds=[0, 1, 2])
     parser.add_argument("--data", nargs="+", choices=DATA, default=[*DATA])
     options = parser.parse_args(arguments)
-    demo = load_demo()
     wanted = product(options.data, options.seeds)
     for name, seed in keys_to_do(options.results, KEY, wanted):
-        _, rows = demo.compare(*DATA[name](demo, seed), random_state=seed)
+        rows = _demo.compare(*DATA[name](seed), random_state=seed)
         rounded = [
             {k: round(v, 4) if isinstance(v, float) else v for k, v in r.items()} for r in rows
         ]

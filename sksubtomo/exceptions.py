@@ -59,6 +59,10 @@ class PrecisionWarning(UserWarning):
     """Reduced precision computes wrongly on this hardware, and float32 is used instead."""
 
 
+class RecordedStepWarning(UserWarning):
+    """A training on a GPU goes on without CUDA graphs, because a recorded step is not right."""
+
+
 class SuspiciousLabelWarning(UserWarning):
     """A label looks like a misspelling of the one that marks unlabeled rows."""
 

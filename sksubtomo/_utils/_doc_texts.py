@@ -30,7 +30,7 @@ warm_start : bool, default={default}
 volume_shape : int or (int, int, int), default={default}
     Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels.
 device : str, default={default}
-    "cpu", "cuda", "cuda:1"...; "auto" takes a GPU if there is one.
+    "cpu", "cuda", "cuda:1", "mps"...; "auto" takes a GPU if there is one that computes right.
 precision : {{"auto", "float32", "tf32", "bfloat16"}}, default={default}
     Of the products in the network's layers; weights, losses, probabilities and results are
     float32. "auto" is float32 on CPUs and bfloat16 on GPUs from Ampere on. Reduced precision is
@@ -126,7 +126,7 @@ transduction_ : ndarray of shape (n_samples,)
 offset_, scale_ : float
     The two numbers of ``standardize`` in `training`.
 history_ : list of dict
-feature_names_in_ : ndarray of shape (n_features_in_,)
+feature_names_in_ : ndarray of shape (n_features,)
     Names of the columns, if `X` was a data frame that has some.
 box_size_ : tuple of int
     Box in voxels, z, y, x, of what :meth:`transform` returns.

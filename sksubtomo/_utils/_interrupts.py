@@ -111,6 +111,7 @@ def _is_importing(frame: FrameType | None) -> bool:
 
 
 _watch: _Watch | None = None
+_has_published = False
 
 
 def check_interrupt() -> None:
@@ -128,9 +129,15 @@ def about_to_publish(path: str | os.PathLike[str]) -> None:
     If it is the output of the command line, this is the last moment to end without it; from here on
     requests to end are ignored, so that the exit code says truly whether the output is there.
     """
+    global _has_published
     if _watch is not None and _watch.output == os.path.abspath(path):
         _watch.check()
-        _watch.is_done = True
+        _watch.is_done = _has_published = True
+
+
+def has_published() -> bool:
+    """Tell whether the output of the command line has come into its place, or is about to."""
+    return _has_published
 
 
 @contextmanager
@@ -184,8 +191,9 @@ def watching(
     signals : sequence of int, default=(SIGINT, SIGTERM)
         Which.
     """
-    global _watch
+    global _watch, _has_published
     before, _watch = _watch, _Watch(output, asked_for)
+    _has_published = False
     handlers: dict[int, Any] = {}
     try:
         # Only the main thread may set handlers.

@@ -36,7 +36,7 @@ class HalfSetAverager:
 
     Volumes of a reference go to the first and the second half by turns. Every frequency of an
     average is divided by how many volumes measured it, and not filtered. Averages are masked by a
-    sphere, see :func:`soft_sphere`.
+    sphere with a soft edge.
 
     Parameters
     ----------

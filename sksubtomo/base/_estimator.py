@@ -377,7 +377,7 @@ class BaseVolumeEstimator(
     # --- Predictions ------------------------------------------------------------------------
 
     def _forward(self, method: str, inputs: Any) -> NDArray[np.float32]:
-        """Apply a method of the network to validated volumes, or to codes."""
+        """Apply a method of the network to validated volumes, or to latent codes."""
         with keeping_freed_memory():
             return collect(self._forward_batches(method, inputs), len(inputs))
 
@@ -386,7 +386,7 @@ class BaseVolumeEstimator(
         return forward_batches(
             self.net_.prediction_function(method),
             inputs,
-            # A tensor on the memory of codes, which may be read-only, would be writable.
+            # A tensor on the memory of latent codes, which may be read-only, would be writable.
             self._to_input if np.ndim(inputs) == 4 else torch.tensor,
             module=self.net_.predictor_,
             device=self.net_.device,

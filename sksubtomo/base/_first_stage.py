@@ -17,7 +17,7 @@ from sksubtomo.base._settings import resolve
 def check_first_stage(
     name: str, given: Any, kind: type | tuple[type, ...], volume_shape: Shape3d
 ) -> None:
-    """Check the first stage before work starts.
+    """Check the pre-trained model before work starts.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def fitted_first_stage(stage: Any, X: Any, checkpoint: CheckpointPart | None = N
 
 
 def code_length(stage: Any) -> int:
-    """Return the length of the codes of a first stage, as it was fitted or will be."""
+    """Return the length of the latent codes of a pre-trained model, as it was fitted or will be."""
     if hasattr(stage, "net_"):
         return stage.net_.module_.latent_dim
     length = resolve(stage).latent_dim

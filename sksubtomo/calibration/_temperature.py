@@ -93,7 +93,7 @@ def fit_temperature(logits: NDArray[np.float64], targets: NDArray[np.int64]) -> 
 class TemperatureScaledClassifier(BaseHeldOutClassifier):
     r"""Classifier whose probabilities are softened, or sharpened, by one temperature.
 
-    Networks are surer than they are right. Probabilities :math:`p` become
+    Networks are overconfident. Probabilities :math:`p` become
     :math:`\mathrm{softmax}(\log p / T)`, with the :math:`T` that gives labeled volumes the
     smallest negative log-likelihood [1]_, as predicted by clones that were not fitted on their
     labels. Predictions stay what they are.
@@ -114,7 +114,7 @@ class TemperatureScaledClassifier(BaseHeldOutClassifier):
 
     %(fitted_to_everything)s
     temperature_ : float
-        Above 1 for a classifier that was too sure.
+        Above 1 for an overconfident classifier.
     classes_ : ndarray of shape (n_classes,)
         Classes.
     %(fitted_held_out)s

@@ -19,6 +19,12 @@ from sksubtomo.cli._averages import (
     written_averages,
 )
 from sksubtomo.cli._box_statistics import BoxStatistics, box_statistics, compare_boxes
+from sksubtomo.cli._candidates import (
+    add_operating_point,
+    check_operating_point,
+    predicted_candidates,
+    threshold_of,
+)
 from sksubtomo.cli._model import Model, check_voxel_size, load_model
 from sksubtomo.cli._options import (
     BORDERS,
@@ -40,6 +46,7 @@ from sksubtomo.cli._poses import (
     tell_poses,
 )
 from sksubtomo.cli._relion import PARTICLES, write_output_nodes
+from sksubtomo.cli._report_file import Reported, add_report, check_report, try_report
 from sksubtomo.cli._sanity import (
     Sanity,
     add_strict,
@@ -49,6 +56,7 @@ from sksubtomo.cli._sanity import (
     check_voxel_sizes,
     file_shapes,
 )
+from sksubtomo.cli._sizes import averages_bytes, table_bytes
 from sksubtomo.cli._tomograms import locate_tomograms, over_tomograms
 from sksubtomo.cli._workers import add_workers, lost_workers_told, workers
 
@@ -96,6 +104,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --keep: least probability of the kept classes together. By default, a "
         "particle is kept whose most probable class is among them",
     )
+    add_operating_point(parser)
     parser.add_argument(
         "--border",
         choices=BORDERS,
@@ -106,6 +115,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_strict(parser)
     add_workers(parser)
     add_averages(parser)
+    add_report(parser)
     add_output(
         parser,
         "STAR or CSV file to write; of a Dynamo table also .tbl and of a motive list also .em "
@@ -123,15 +133,18 @@ def run(options: argparse.Namespace) -> int:
     numbers = np.asarray(model.classifier.classes_)
     _check_keep(options, numbers)
     _check_ending(output, particles, options)
-    if options.o is None or not options.dry_run:
-        check_output(output, overwrite=options.overwrite)
-    folder = averages_folder(options, model.classifier[-1])
+    n_bytes = table_bytes(options, len(particles), len(numbers))
+    in_job = options.o is not None
+    check_output(output, overwrite=options.overwrite, in_job=in_job, n_bytes=n_bytes)
+    check_report(options.report, overwrite=options.overwrite)
+    n_bytes = averages_bytes(model.box_size, len(numbers))
+    folder = averages_folder(options, model.classifier[-1], n_bytes=n_bytes)
     outcomes = Outcomes(options.particles, names, particles.coordinates, options.border, absent)
     found = Found(particles, model)
     with workers(options):
-        _classify(found, outcomes, files, options)
+        classify_particles(found, outcomes, files, options)
     code = outcomes.finish()
-    _check_input(sanity, found, outcomes, files, options)
+    check_input(sanity, found, outcomes, files, options)
     if options.dry_run:
         logger.info(
             "%s in %s; nothing written.",
@@ -144,7 +157,7 @@ def run(options: argparse.Namespace) -> int:
     check_predictions(
         sanity, found.probabilities[classified], numbers, by_references=found.poses is not None
     )
-    averages = _averages(found, outcomes, files, options) if folder is not None else None
+    averages = predicted_averages(found, outcomes, files, options) if folder is not None else None
     rows = _kept(found, options, sanity)
     sanity.enforce()
     size = found.voxel_size
@@ -154,7 +167,27 @@ def run(options: argparse.Namespace) -> int:
         tell_of_old_averages(options)
     if options.o is not None:
         write_output_nodes(options.o, output)
-    return code
+    reported = reported_predictions(found, outcomes, files, options, averages)
+    return max(code, try_report(reported, options, sanity.found))
+
+
+def reported_predictions(
+    found: Found,
+    outcomes: Outcomes,
+    files: dict[str, Path],
+    options: argparse.Namespace,
+    averages: Bunch | None,
+) -> Reported:
+    """Return what a report on predictions is on."""
+    rows = np.flatnonzero(found.probabilities.any(axis=1))
+    return Reported(
+        *(found.model, found.particles, outcomes.names, files, rows),
+        stack=stack_of(rows, found, outcomes, files, options) if len(rows) else [],
+        voxel_size=found.voxel_size,
+        y=None,
+        probabilities=found.probabilities[rows],
+        averages=averages,
+    )
 
 
 class Found:
@@ -210,7 +243,7 @@ class Found:
                 all_of_them[rows] = some
 
 
-def _check_input(
+def check_input(
     sanity: Sanity,
     found: Found,
     outcomes: Outcomes,
@@ -224,12 +257,12 @@ def _check_input(
     check_boxes_inside(sanity, outcomes, found.particles.coordinates, shapes, model.box_size)
     if model.box_statistics is not None:
         rows = np.flatnonzero(outcomes.codes == "ok")
-        stack = _stack_of(rows, found, outcomes, files, options)
+        stack = stack_of(rows, found, outcomes, files, options)
         known = BoxStatistics(**model.box_statistics)
         compare_boxes(sanity, known, box_statistics(stack))
 
 
-def _stack_of(
+def stack_of(
     rows: NDArray[np.intp],
     found: Found,
     outcomes: Outcomes,
@@ -250,7 +283,7 @@ def _stack_of(
     )
 
 
-def _averages(
+def predicted_averages(
     found: Found, outcomes: Outcomes, files: dict[str, Path], options: argparse.Namespace
 ) -> Bunch | None:
     """Return class averages of all particles that have a pose, as they were found."""
@@ -258,7 +291,7 @@ def _averages(
     classifier = found.model.classifier
     tell_poses(found.poses)
     rows = np.flatnonzero(found.poses.references >= 0)
-    stack = _stack_of(rows, found, outcomes, files, options)
+    stack = stack_of(rows, found, outcomes, files, options)
     return classifier[-1].class_averages(
         classifier[:-1].transform(stack),
         found.poses.subset(rows),
@@ -273,6 +306,7 @@ def _check_keep(options: argparse.Namespace, numbers: NDArray) -> None:
         raise ValueError(f"--keep {unknown}: the model knows the classes {numbers.tolist()}.")
     if options.threshold is not None and options.keep is None:
         raise ValueError("--threshold says how sure --keep has to be; give --keep, too.")
+    check_operating_point(options)
     if options.threshold is not None and not 0 <= options.threshold <= 1:
         raise ValueError(f"--threshold {options.threshold:g} must be a probability, from 0 to 1.")
 
@@ -292,7 +326,7 @@ def _check_ending(output: Path, particles: ParticleTable, options: argparse.Name
         logger.warning("%s has no place for probabilities; write a STAR file for them.", output)
 
 
-def _classify(
+def classify_particles(
     found: Found, outcomes: Outcomes, files: dict[str, Path], options: argparse.Namespace
 ) -> None:
     """Find class and pose of every particle; a dry run looks at the boxes only."""
@@ -319,18 +353,25 @@ def _classify(
         outcomes.codes[rows] = stack.outcomes
         bar.update(len(rows) if options.dry_run else len(rows) - len(stack))
         if len(stack) and not options.dry_run:
-            found.set(rows[stack.index], _predicted(found, stack, bar))
+            kept = rows[stack.index]
+            found.set(kept, _predicted(found, stack, kept, bar))
 
     with bar:
         over_tomograms(files, classify, outcomes.fail)
 
 
-def _predicted(found: Found, stack: SubtomogramStack, bar: Progress) -> NDArray[np.float64]:
+def _predicted(
+    found: Found, stack: SubtomogramStack, rows: NDArray[np.intp], bar: Progress
+) -> NDArray[np.float64]:
     """Return what is predicted in parts of whole batches, after each of which is told."""
     import joblib
 
     from sksubtomo.parallel import parallel_predict
 
+    if hasattr(found.model.classifier[-1], "fold_references_"):
+        return predicted_candidates(
+            found.model.classifier, stack, found.particles, rows, bar.update, _ROWS_ALONE
+        )
     predict = partial(parallel_predict, found.model.classifier)
     if found.poses is not None:
         predictor = PosePredictor(found.model.classifier)
@@ -358,9 +399,13 @@ def _kept(found: Found, options: argparse.Namespace, sanity: Sanity) -> NDArray[
         return np.arange(len(found.particles))
     class_numbers = found.class_numbers
     kept = np.isin(class_numbers, options.keep)
-    if options.threshold is not None:
+    threshold = options.threshold
+    if options.precision is not None or options.recall is not None:
+        classified = found.probabilities[class_numbers > 0]
+        threshold = threshold_of(options, found.model.classifier[-1], classified, found.numbers)
+    if threshold is not None:
         wanted = found.probabilities[:, np.isin(found.numbers, options.keep)].sum(axis=1)
-        kept = (class_numbers > 0) & (wanted >= options.threshold)
+        kept = (class_numbers > 0) & (wanted >= threshold)
     rows = np.flatnonzero(kept)
     if not len(rows):
         raise ValueError(f"No particle is of the classes {options.keep}; nothing written.")

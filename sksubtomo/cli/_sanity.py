@@ -42,6 +42,11 @@ class Sanity:
         self._strict = strict
         self._found: list[str] = []
 
+    @property
+    def found(self) -> list[str]:
+        """What was suspicious so far."""
+        return list(dict.fromkeys(self._found))
+
     def warn(self, message: str, *values: object) -> None:
         """Log a warning, and count it."""
         logger.warning(message, *values)
@@ -184,10 +189,14 @@ def check_boxes_inside(
         )
 
 
-def check_agreement(sanity: Sanity, classifier: Any, stack: Any, y: NDArray[np.int64]) -> None:
+def check_agreement(
+    sanity: Sanity, classifier: Any, stack: Any, y: NDArray[np.int64], columns: Any = None
+) -> None:
     """Say how many labeled particles get their own label; of a good model, nearly all."""
     labeled = np.flatnonzero(y != _UNLABELED)
-    agreement = float((classifier.predict(stack[labeled]) == y[labeled]).mean())
+    given = {} if columns is None else {"covariates": columns.iloc[labeled]}
+    predicted = classifier.predict(stack[labeled], **given)
+    agreement = float((predicted == y[labeled]).mean())
     if agreement >= _LEAST_AGREEMENT:
         logger.info("%.0f %% of the labeled particles get their own label.", 100 * agreement)
         return

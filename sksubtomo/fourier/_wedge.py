@@ -42,17 +42,17 @@ def missing_wedge_mask(
     ValueError
         If the range is empty or goes beyond 90 degrees.
 
+    References
+    ----------
+    Lucic, Foerster & Baumeister, "Structural studies by electron tomography: from cells
+    to molecules", Annual Review of Biochemistry 74, 2005.
+
     Examples
     --------
     >>> from sksubtomo.fourier import missing_wedge_mask
     >>> mask = missing_wedge_mask((4, 4, 4), 60)
     >>> mask.shape, bool(mask[0, 0, 1]), bool(mask[1, 0, 0])
     ((4, 4, 3), True, False)
-
-    References
-    ----------
-    Lucic, Foerster & Baumeister, "Structural studies by electron tomography: from cells
-    to molecules", Annual Review of Biochemistry 74, 2005.
     """
     lowest, highest = check_tilt_range(tilt_range_deg)
     depth, height, width = shape

@@ -362,14 +362,18 @@ def write_mrc(
         raise ValueError(
             f"labels must be at most {_MOST_LABELS} lines of at most 80 ASCII characters."
         )
-    with (
-        atomic_path(path, overwrite=overwrite) as temporary,
-        mrcfile.new(temporary, data=array) as file,
-    ):
-        file.set_volume()
-        file.voxel_size = tuple(sizes[::-1])
-        for label in labels:
-            file.add_label(label)
+    with atomic_path(path, overwrite=overwrite) as temporary:
+        file = mrcfile.new(temporary, overwrite=True)
+        try:
+            file.set_data(array)
+            file.set_volume()
+            file.voxel_size = tuple(sizes[::-1])
+            for label in labels:
+                file.add_label(label)
+            file.flush()
+        finally:
+            # Its own close writes once more, and leaves the file open where there is no room.
+            file._iostream.close()
 
 
 def _writable(array: NDArray) -> NDArray:

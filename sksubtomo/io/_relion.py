@@ -72,7 +72,8 @@ def read_set(path: Path, blocks: dict[str, Any]) -> tuple[Path, str | None] | No
         return None
     if len(tables) > 1 or len(tables[0]) != 1:
         raise FileFormatError(
-            f"{path} names not one file of particles, but several or none; read them one by one."
+            f"{path} must name exactly one file of particles, but names {len(tables[0])} in "
+            f"{len(tables)} blocks. Read the tables one by one."
         )
     row = tables[0].iloc[0]
     tomograms = row.get(_TOMOGRAMS_FILE)

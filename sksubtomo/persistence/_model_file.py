@@ -194,6 +194,11 @@ def is_pickle(path: str | os.PathLike[str]) -> bool:
     ----------
     path : path-like
         The file.
+
+    Returns
+    -------
+    is_pickle : bool
+        False for other files, whatever they are.
     """
     with open(path, "rb") as file:
         return file.read(6).startswith(_PICKLES)

@@ -54,7 +54,7 @@ class BaseReferenceClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
     def _compare(self, coefficients: torch.Tensor) -> Expectation:
         """Return the E step of volumes with the references."""
         scale = math.sqrt(self.noise_power_.max())
-        device = resolve_device(self.device)
+        device = resolve_device(self.device, needs_float64=True)
         with keeping_freed_memory(), holding_precision("float32", device):
             return expectation(
                 self._finest,

@@ -277,7 +277,7 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
     def _fit(
         self, X: Any, y: Any, params: Mapping[str, Any], checkpoint: CheckpointPart | None
     ) -> MultiReferenceClassifier:
-        device = resolve_device(self.device)
+        device = resolve_device(self.device, needs_float64=True)
         torch.empty(0, device=device)  # one that does not exist fails here, not after work
         check_tilt_range(self.tilt_range_deg)
         annealing = checked(Annealing() if self.annealing is None else self.annealing)

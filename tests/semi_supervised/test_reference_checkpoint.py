@@ -59,9 +59,10 @@ def interrupted(monkeypatch, estimator, path, n_kept, data):
         if len(kept) == n_kept:
             raise Ended
 
-    with monkeypatch.context() as patched, pytest.raises(Ended):
+    with monkeypatch.context() as patched:
         patched.setattr(EMRecord, "_keep", end)
-        estimator.fit(*data, checkpoint=path)
+        with pytest.raises(Ended):
+            estimator.fit(*data, checkpoint=path)
     assert path.exists()
 
 
