@@ -20,10 +20,10 @@ from sksubtomo.cli._box_statistics import box_statistics
 from sksubtomo.cli._candidates import (
     BACKGROUND,
     add_candidate_options,
+    check_candidates,
     check_no_checkpoint,
     columns_of,
     score_columns,
-    tell_contributions,
 )
 from sksubtomo.cli._checkpoint import (
     add_checkpoint,
@@ -32,6 +32,7 @@ from sksubtomo.cli._checkpoint import (
     opened_checkpoint,
 )
 from sksubtomo.cli._labels import UNLABELED, add_labels, particle_labels
+from sksubtomo.cli._masks import add_mask, outside_mask
 from sksubtomo.cli._method_options import (
     LEAST_AGREEMENT,
     add_methods,
@@ -108,6 +109,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1; default: auto")
     group.add_argument("--random-state", type=int, default=0, metavar="SEED", help="default: 0")
     group.add_argument("--j", type=positive_int, metavar="N", help="threads")
+    add_mask(group)
     add_checkpoint(group)
     add_strict(group)
     add_averages(parser)
@@ -171,7 +173,8 @@ def _write(
 ) -> Reported:
     """Write the model, and class averages if asked for; return what a report is on."""
     folder = averages_folder(options, classifier[-1])
-    _check_fit(sanity, classifier, data.stack, y, data.columns)
+    candidates = options.method == "candidates"
+    _check_fit(sanity, classifier, data.stack, y, candidates=candidates)
     averages = None if folder is None else _averages(classifier, data)
     sanity.enforce()
     overwrite, size = options.overwrite, data.voxel_size
@@ -270,13 +273,13 @@ def _fitted(
 
 
 def _check_fit(
-    sanity: Sanity, classifier: Any, stack: Any, y: NDArray[np.int64], columns: Any
+    sanity: Sanity, classifier: Any, stack: Any, y: NDArray[np.int64], *, candidates: bool
 ) -> None:
-    check_agreement(sanity, classifier, stack, y, columns)
-    if hasattr(classifier[-1], "contributions_"):
-        tell_contributions(classifier[-1])
-    else:
-        check_history(sanity, classifier[-1].history_)
+    if candidates:
+        check_candidates(sanity, classifier[-1])
+        return
+    check_agreement(sanity, classifier, stack, y)
+    check_history(sanity, classifier[-1].history_)
 
 
 def _averages(classifier: Any, data: Boxes) -> Bunch:
@@ -317,7 +320,8 @@ def _stack(
     for name, other in others.items():
         outcomes.fail(name, other)
     order = sorted(set(files) - set(others))
-    rows = np.flatnonzero(np.isin(names, order))
+    outside = outside_mask(options, names, particles.coordinates, files)
+    rows = np.flatnonzero(np.isin(names, order) & ~outside)
     stack = SubtomogramStack(
         [files[name] for name in order],
         particles.coordinates[rows],
