@@ -141,8 +141,7 @@ def run(options: argparse.Namespace) -> int:
     check_no_checkpoint(options)
     check_views(options, int(counts.sum()))
     check_classes(options, known)
-    classifier = make_classifier(options, int(counts.sum()))
-    n_bytes = model_bytes(classifier, options, len(data.stack), len(known))
+    n_bytes = model_bytes(options, len(data.stack), counts)
     check_output(options.output, overwrite=options.overwrite, in_job=in_job, n_bytes=n_bytes)
     n_bytes = averages_bytes(options.box_size, len(known))
     averages_folder(options, method_class(options), n_bytes=n_bytes)
@@ -157,9 +156,7 @@ def run(options: argparse.Namespace) -> int:
     if options.method == "candidates":
         data = data._replace(columns=columns_of(particles, scores, data.rows))
     with opened_checkpoint(options) as checkpoint:
-        classifier = _fitted(
-            sanity, options, classifier, data, y, checkpoint, may_change=may_change
-        )
+        classifier = _fitted(sanity, options, data, y, checkpoint, may_change=may_change)
         reported = _write(sanity, options, classifier, data, y, particles, located)
     _tell(classifier, options)
     return max(data.code, try_report(reported, options, sanity.found))
@@ -246,7 +243,6 @@ def _count_labels(
 def _fitted(
     sanity: Sanity,
     options: argparse.Namespace,
-    classifier: Any,
     data: Boxes,
     y: NDArray[np.int64],
     checkpoint: CheckpointPart | None,
@@ -257,6 +253,8 @@ def _fitted(
 
     A class that is everything else has no structure of its own to refer to.
     """
+    n_labels = int((y != UNLABELED).sum())
+    classifier = make_classifier(options, n_labels)
     if not may_change:
         with sanity.listening():
             return fit_by_name(classifier, data.stack, y, checkpoint, "fit", data.columns)
@@ -268,7 +266,7 @@ def _fitted(
     change_method(sanity, options, of_labels)
     # Before the network is trained.
     sanity.enforce()
-    classifier = make_classifier(options, int((y != UNLABELED).sum()))
+    classifier = make_classifier(options, n_labels)
     with sanity.listening():
         fit_by_name(classifier, data.stack, y, checkpoint, "fit")
     return classifier

@@ -289,8 +289,8 @@ def reference_features(fitted: MultiReferenceClassifier, volumes: Any) -> NDArra
     Of shape (n, n_classes): ratios of each class to the first one, then how much better the best
     reference explains a volume than a Gaussian field with the volume's own power in every shell.
     """
-    measured = fitted._measured(volumes)
-    evidence = fitted._compare(measured)[0].log_evidence
+    result, _, measured = fitted._compared(volumes, None, None)
+    evidence = result.log_evidence
     classes = class_evidence(evidence, fitted._owner).double().numpy()
     explained = fitted._raw_scores(evidence, measured, torch.tensor(fitted.noise_power_))
     return np.column_stack([classes[:, 1:] - classes[:, :1], explained])
