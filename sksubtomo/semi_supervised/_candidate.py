@@ -147,7 +147,7 @@ class CandidateClassifier(BaseCandidateClassifier):
     >>> import numpy as np
     >>> from sksubtomo.datasets import make_subtomograms
     >>> from sksubtomo.semi_supervised import CandidateClassifier
-    >>> X, y = make_subtomograms(60, classes=["ubid", "ribosome_70s"], box_size=16,
+    >>> X, y = make_subtomograms(60, classes=["groel", "ribosome_70s"], box_size=16,
     ...                          voxel_size_angstrom=20.0, return_X_y=True, random_state=0)
     >>> score = y + np.random.default_rng(0).normal(size=60)
     >>> y_masked = np.where(np.arange(60) < 20, y, -1)

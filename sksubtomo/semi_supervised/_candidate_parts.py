@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
@@ -22,7 +21,7 @@ from sksubtomo._utils._labels import (
     is_text,
 )
 from sksubtomo._utils._sklearn import safe_indexing
-from sksubtomo.alignment import class_evidence, log_spectrum_ratio
+from sksubtomo.alignment import class_evidence
 from sksubtomo.exceptions import ImagingWarning, LabelAgreementWarning
 from sksubtomo.metrics import operating_point
 from sksubtomo.semi_supervised._multi_reference import MultiReferenceClassifier
@@ -291,11 +290,9 @@ def reference_features(fitted: MultiReferenceClassifier, volumes: Any) -> NDArra
     reference explains a volume than a Gaussian field with the volume's own power in every shell.
     """
     result, _, measured = fitted._compared(volumes, None, None)
-    classes = class_evidence(result.log_evidence, fitted._owner).double().numpy()
-    noise = torch.tensor(fitted.noise_power_)
-    poses, coefficients, kinds, _ = measured
-    spectrum = log_spectrum_ratio(poses, coefficients, noise, kinds).double().numpy()
-    explained = logsumexp(classes, axis=1) - np.log(classes.shape[1]) - spectrum
+    evidence = result.log_evidence
+    classes = class_evidence(evidence, fitted._owner).double().numpy()
+    explained = fitted._raw_scores(evidence, measured, torch.tensor(fitted.noise_power_))
     return np.column_stack([classes[:, 1:] - classes[:, :1], explained])
 
 
