@@ -9,7 +9,7 @@ OLDEST_STAMP := .venv-oldest/.installed
 # the cores. SCIPY_ARRAY_API lets scikit-learn's estimator checks run in full.
 TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 SCIPY_ARRAY_API=1
 
-.PHONY: install demo test test-isa test-oldest docs gpu lint format clean
+.PHONY: install demo test test-isa test-oldest docs dist gpu lint format clean
 
 install: $(STAMP)
 
@@ -67,11 +67,20 @@ docs: $(DOCS_STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx --fail-on-warning --keep-going -b html docs docs/_build/html
 	$(BIN)/python docs/_ext/check_links.py docs/_build/html
 
+# The sdist and the wheel, installed into new environments and tried there; DIST_EXTRAS= leaves the
+# extras out.
+DIST_EXTRAS ?= data zarr plot monai distributed accelerate
+dist: $(STAMP)
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/python .ci/check_dist.py dist --extras $(DIST_EXTRAS)
+
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+	$(BIN)/codespell
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

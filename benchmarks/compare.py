@@ -35,6 +35,7 @@ from _results import (
     append_rows,
     ends_in_order,
     environment,
+    keys_to_do,
     markdown_table,
     mean_and_spread,
     missing_keys,
@@ -148,8 +149,9 @@ def run(options):
     todo = missing_keys(options.results, KEY, wanted)
     print(f"{len(todo)} of {len(wanted)} rows to compute")
     parallel = Parallel(n_jobs=options.jobs, return_as="generator_unordered")
-    for row in parallel(delayed(run_one)(options, *wanted[key]) for key in todo):
-        append_rows(options.results, [row])
+    tasks = (wanted[key] for key in keys_to_do(options.results, KEY, todo))
+    for row in parallel(delayed(run_one)(options, *task) for task in tasks):
+        append_rows(options.results, [row], KEY)
         print(*(row[name] for name in KEY[5:]), row["accuracy"], f"{row['fit_seconds']} s")
 
 

@@ -115,7 +115,7 @@ def run(options):
         if (*case, str(seed)) in done:
             continue
         row = run_one(options, *case, seed)
-        append_rows(options.results, [row])
+        append_rows(options.results, [row], KEY)
         print(*case, seed, row["balanced_accuracy"], f"{row['fit_cpu_seconds']} s", flush=True)
 
 

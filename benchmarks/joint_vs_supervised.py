@@ -18,13 +18,15 @@ from _results import (
     append_rows,
     ends_in_order,
     environment,
+    keys_to_do,
     markdown_table,
     mean_and_spread,
-    missing_keys,
     read_rows,
     write_markdown,
 )
 from live_code import simulate, split
+
+KEY = ("data", "seed")
 
 
 def microscope_data(seed):
@@ -58,13 +60,13 @@ def main(arguments=None):
     parser.add_argument("--data", nargs="+", choices=DATA, default=[*DATA])
     options = parser.parse_args(arguments)
     wanted = product(options.data, options.seeds)
-    for name, seed in missing_keys(options.results, ["data", "seed"], wanted):
+    for name, seed in keys_to_do(options.results, KEY, wanted):
         rows = _demo.compare(*DATA[name](seed), random_state=seed)
         rounded = [
             {k: round(v, 4) if isinstance(v, float) else v for k, v in r.items()} for r in rows
         ]
         key = {"data": name, "seed": seed}
-        append_rows(options.results, [{**key, **row, **environment()} for row in rounded])
+        append_rows(options.results, [{**key, **row, **environment()} for row in rounded], KEY)
     print(render(options.results))
 
 

@@ -3,7 +3,9 @@
 ORDER = (
     "plot_references.py",
     "plot_cleaning.py",
+    "plot_displays.py",
     "plot_class_averages.py",
+    "plot_displays.py",
     "plot_real_tomogram.py",
     "plot_autoencoding_classifier.py",
     "plot_self_training_threshold.py",

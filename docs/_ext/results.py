@@ -36,6 +36,10 @@ RESULTS = Path(__file__).resolve().parents[2] / "benchmarks/results"
 FIGURE = re.compile(r"(\w+)\.(\w+)\(([^()]*)\)(?:\s+(mean|min|max|spread|count))?(?:\s+(\S+))?$")
 
 
+#: Abbreviations in names of columns.
+WORDS = re.compile(r"\b(?:snr|auroc|mse|gib|mib)\b")
+
+
 class NoResultError(LookupError):
     """No row of the results has what is asked for."""
 
@@ -132,7 +136,7 @@ def table(name, rows, values, *, columns=(), where="", names="", how="spread .3f
         ]
         for key in keys
     ]
-    header = [text.replace("_", " ") for text in header]
+    header = [WORDS.sub(lambda word: word[0].upper(), text.replace("_", " ")) for text in header]
     return [header, *body]
 
 

@@ -25,21 +25,11 @@ from sksubtomo.plotting import add_scale_bar
 from sksubtomo.preprocessing import VolumeNormalizer
 from sksubtomo.semi_supervised import MultiReferenceClassifier
 
-known = ["glutamine_synthetase", "groel", "ribosome_70s"]
-unknown = ["proteasome_20s", "beta_galactosidase"]
 
-
-def simulate(n_samples, classes, snr, random_state):
+def simulate(n_samples, classes, random_state, **params):
     """Return normalized volumes and labels."""
     X, y = make_subtomograms(
-        n_samples,
-        classes=classes,
-        kind="single_particle",
-        box_size=18,
-        voxel_size_angstrom=18.0,
-        snr=snr,
-        return_X_y=True,
-        random_state=random_state,
+        n_samples, classes=classes, return_X_y=True, random_state=random_state, **params
     )
     return VolumeNormalizer().fit_transform(X), y
 
@@ -48,16 +38,19 @@ def simulate(n_samples, classes, snr, random_state):
 # Probabilities
 # -------------
 #
-# A network is trained on 120 labeled volumes. Its reliability diagram shows, in bins of confidence
-# (the highest probability of a volume), the accuracy; the dotted line is where they agree.
+# A network is trained on 160 labeled volumes of four complexes. Its reliability diagram shows, in
+# bins of confidence (the highest probability of a volume), the accuracy; the dotted line is where
+# they agree.
 
-X, y = simulate(120, known, 1.0, 0)
-X_test, y_test = simulate(600, known, 1.0, 1)
+names = ["apoferritin", "groel", "p97", "ribosome_70s"]
+params = {"box_size": 12, "voxel_size_angstrom": 27.0, "snr": 1.0}
+X, y = simulate(160, names, 0, **params)
+X_test, y_test = simulate(500, names, 1, **params)
 network = CNNClassifier(
     network=Liu2019(n_filters=16),
     learning_rate=1e-3,
     batch_size=16,
-    max_epochs=25,
+    max_epochs=40,
     early_stopping=False,
     random_state=0,
 )
@@ -65,7 +58,7 @@ scaled = TemperatureScaledClassifier(network, cv=3).fit(X, y)
 print(f"temperature {scaled.temperature_:.2f}")
 
 figure, ax = plt.subplots(figsize=(4.6, 4.2), layout="constrained")
-ax.plot([1 / 3, 1], [1 / 3, 1], color="gray", linestyle=":")
+ax.plot([1 / 4, 1], [1 / 4, 1], color="gray", linestyle=":")
 for name, classifier, style in (
     ("network", scaled.estimator_, {"color": "tab:orange", "marker": "s"}),
     ("after temperature scaling", scaled, {"color": "tab:blue", "marker": "o"}),
@@ -81,21 +74,25 @@ ax.legend(loc="upper left")
 # Volumes of no known class
 # -------------------------
 #
-# References of the same three complexes, fitted from five labels each, meet two complexes that they
-# have no class for. ``method="likelihood"`` scores how well the best reference explains a volume.
-# The threshold is set on held-out known volumes such that 5 % of them are lost.
+# References of three complexes, fitted from five labels each, meet two complexes that they have no
+# class for. ``method="likelihood"`` scores how well the best reference explains a volume. The
+# threshold is set on held-out known volumes such that 5 % of them are lost.
 
-X, y = simulate(150, known, 0.2, 2)
+known = ["glutamine_synthetase", "groel", "ribosome_70s"]
+unknown = ["proteasome_20s", "aspartate_transcarbamoylase"]
+params = {"kind": "single_particle", "box_size": 18, "voxel_size_angstrom": 18.0, "snr": 0.2}
+
+X, y = simulate(150, known, 2, **params)
 y = mask_labels(y, n_per_class=5, random_state=0)
 references = MultiReferenceClassifier(random_state=0).fit(X, y)
 
-X_held, y_held = simulate(100, known, 0.2, 3)
+X_held, y_held = simulate(100, known, 3, **params)
 rejecting = RejectingClassifier(FrozenEstimator(references), method="likelihood")
 rejecting.fit(X_held, y_held)
 
 scores = {}
 for name, classes in {"known": known, "unknown": unknown}.items():
-    X_new, _ = simulate(150, classes, 0.2, 4)
+    X_new, _ = simulate(150, classes, 4, **params)
     scores[name] = rejecting.score_samples(X_new)
     print(f"{name}: {np.mean(scores[name] < rejecting.offset_):.0%} rejected")
 is_known = np.repeat([1, 0], [len(scores["known"]), len(scores["unknown"])])
@@ -103,7 +100,7 @@ area = roc_auc_score(is_known, np.concatenate([*scores.values()]))
 print(f"area under the ROC curve {area:.3f}")
 
 # %%
-# The distributions of the scores, and the three volumes in the sample with the lowest scores.
+# The distributions of the scores, and the three unknown volumes of the lowest score.
 
 figure = plt.figure(figsize=(10, 3.6), layout="constrained")
 left, right = figure.subfigures(1, 2, width_ratios=(1.2, 1))

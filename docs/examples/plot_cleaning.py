@@ -12,9 +12,9 @@ import numpy as np
 from scipy.spatial import KDTree
 from sklearn.pipeline import make_pipeline
 
-from sksubtomo.datasets import Distractors, make_tomogram
+from sksubtomo.datasets import Distractors, load_density, make_tomogram
 from sksubtomo.io import extract_subtomograms
-from sksubtomo.picking import DifferenceOfGaussiansPicker
+from sksubtomo.picking import TemplateMatchingPicker
 from sksubtomo.plotting import add_scale_bar
 from sksubtomo.preprocessing import VolumeNormalizer
 from sksubtomo.semi_supervised import MultiReferenceClassifier
@@ -23,21 +23,24 @@ from sksubtomo.semi_supervised import MultiReferenceClassifier
 # Candidates
 # ----------
 #
-# A simulated tomogram of two complexes, of which only one, GroEL, is wanted. The other one and gold
-# beads are what a picker by size finds besides.
+# A simulated tomogram of three complexes, of which only one, GroEL, is wanted. Its template finds
+# the others, too, and gold beads.
 
 voxel_size_angstrom, box_size = 16.0, 20
 data = make_tomogram(
-    ["groel", "glutamine_synthetase"],
-    n_particles=110,
-    shape=(56, 200, 200),
+    ["groel", "glutamine_synthetase", "proteasome_20s"],
+    n_particles=90,
+    shape=(44, 180, 180),
     box_size=box_size,
     voxel_size_angstrom=voxel_size_angstrom,
     snr=0.3,
-    distractors=Distractors(n_fiducials=4),
+    distractors=Distractors(n_fiducials=2),
     random_state=0,
 )
-picker = DifferenceOfGaussiansPicker(140.0, voxel_size_angstrom, max_picks=110)
+template = -load_density("groel", voxel_size_angstrom=voxel_size_angstrom)  # particles are dark
+picker = TemplateMatchingPicker(
+    template, angular_step_deg=30.0, symmetry="D7", max_picks=90, tilt_range_deg=60.0
+)
 candidates = picker.pick(data.tomogram).coordinates
 X, index = extract_subtomograms(
     data.tomogram, candidates, box_size, border="drop", return_index=True

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from scipy.ndimage import gaussian_filter
 from sklearn.metrics import confusion_matrix
 from sklearn.pipeline import make_pipeline
 
@@ -58,7 +59,7 @@ for name, seed in {"TS_001": 1, "TS_002": 2}.items():
 
 tomograms = [folder / "TS_001/TS_001.mrc", folder / "TS_002/TS_002.mrc"]
 tables = [read_particles(path.parent / "particles.star") for path in tomograms]
-voxel_size_angstrom = read_voxel_size(tomograms[0])
+voxel_size_angstrom = read_voxel_size(tomograms[0])[-1]
 
 boxes = [
     SubtomogramStack([path], table.coordinates, np.zeros(len(table), dtype=int), box_size=20)
@@ -100,7 +101,7 @@ names = {1: "GroEL", 2: "20S proteasome", 3: "70S ribosome"}
 tomogram = read_mrc(tomograms[1]).data
 middle = len(tomogram) // 2
 slab = slice(middle - 4, middle + 5)
-image = tomogram[slab].mean(axis=0)
+image = gaussian_filter(tomogram[slab].mean(axis=0), 1)  # low-pass for the eye
 figure, ax = plt.subplots(figsize=(6.4, 5.2), layout="constrained")
 low, high = np.percentile(image, [0.5, 99.5])
 ax.imshow(image, cmap="gray", vmin=low, vmax=high, origin="lower")

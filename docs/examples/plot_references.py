@@ -101,7 +101,7 @@ for row, (title, volumes) in zip(axes, rows.items(), strict=True):
 for ax, name, target in zip(axes[0], data.class_names, clf.classes_, strict=True):
     recall = found[hidden & (data.y == target)].mean()
     ax.set_title(f"{name.replace('_', ' ')}\n{recall:.0%} recognized", fontsize=10)
-add_scale_bar(axes[-1, 0], data.voxel_size_angstrom, 100)
+add_scale_bar(axes[1, 0], data.voxel_size_angstrom, 100)
 
 # %%
 # Run as a script, the example saves the figure with ``--output FOLDER``.

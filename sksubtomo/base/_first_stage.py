@@ -56,7 +56,7 @@ def fitted_first_stage(stage: Any, X: Any, checkpoint: CheckpointPart | None = N
     """Return the stage itself if it is fitted, else a clone fitted to `X`; None stays None."""
     if stage is None or hasattr(stage, "net_"):
         return stage
-    own = None if checkpoint is None else checkpoint.part("first stage")
+    own = None if checkpoint is None else checkpoint.part("pre-training")
     return clone(stage).fit(X, checkpoint=own)
 
 

@@ -65,10 +65,16 @@ def opened_checkpoint(options: argparse.Namespace) -> Iterator[CheckpointPart | 
 
 
 def fit_by_name(
-    classifier: Any, X: Any, y: Any, checkpoint: CheckpointPart | None, name: str
+    classifier: Any,
+    X: Any,
+    y: Any,
+    checkpoint: CheckpointPart | None,
+    name: str,
+    columns: Any = None,
 ) -> Any:
-    """Fit a pipeline, its last step with the part of a checkpoint that has a name."""
+    """Fit a pipeline, its last step with the part of a checkpoint that has a name, and columns."""
+    last = classifier.steps[-1][0]
     if checkpoint is None:
-        return classifier.fit(X, y)
+        return classifier.fit(X, y, **({} if columns is None else {f"{last}__covariates": columns}))
     part = checkpoint.part(name, needs_fingerprints=True)
-    return classifier.fit(X, y, **{f"{classifier.steps[-1][0]}__checkpoint": part})
+    return classifier.fit(X, y, **{f"{last}__checkpoint": part})

@@ -17,6 +17,14 @@ from sksubtomo.cli._averages import (
     written_averages,
 )
 from sksubtomo.cli._box_statistics import box_statistics
+from sksubtomo.cli._candidates import (
+    BACKGROUND,
+    add_candidate_options,
+    check_candidates,
+    check_no_checkpoint,
+    columns_of,
+    score_columns,
+)
 from sksubtomo.cli._checkpoint import (
     add_checkpoint,
     check_checkpoint,
@@ -24,6 +32,7 @@ from sksubtomo.cli._checkpoint import (
     opened_checkpoint,
 )
 from sksubtomo.cli._labels import UNLABELED, add_labels, particle_labels
+from sksubtomo.cli._masks import add_mask, outside_mask
 from sksubtomo.cli._method_options import (
     LEAST_AGREEMENT,
     add_methods,
@@ -96,9 +105,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(drop), also named, and exit code 3 (error); default: noise",
     )
     add_methods(group)
+    add_candidate_options(group)
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1; default: auto")
     group.add_argument("--random-state", type=int, default=0, metavar="SEED", help="default: 0")
     group.add_argument("--j", type=positive_int, metavar="N", help="threads")
+    add_mask(group)
     add_checkpoint(group)
     add_strict(group)
     add_averages(parser)
@@ -123,12 +134,14 @@ def run(options: argparse.Namespace) -> int:
         logger.warning("Left out with their particles: %s.", plural(n_lost, "label"))
     y = y[data.rows]
     known, counts = _count_labels(y, data, located, options)
-    check_labels(sanity, known, counts)
-    may_change = choose_method(options, len(data.stack), counts)
+    scores = score_columns(particles, options.score_column)
+    may_change = choose_method(options, len(data.stack), counts, scores)
+    if not options.positive_only:
+        check_labels(sanity, known, counts)
+    check_no_checkpoint(options)
     check_views(options, int(counts.sum()))
     check_classes(options, known)
-    classifier = make_classifier(options, int(counts.sum()))
-    n_bytes = model_bytes(classifier, options, len(data.stack), len(known))
+    n_bytes = model_bytes(options, len(data.stack), counts)
     check_output(options.output, overwrite=options.overwrite, in_job=in_job, n_bytes=n_bytes)
     n_bytes = averages_bytes(options.box_size, len(known))
     averages_folder(options, method_class(options), n_bytes=n_bytes)
@@ -140,13 +153,12 @@ def run(options: argparse.Namespace) -> int:
         import torch
 
         torch.set_num_threads(options.j)
+    if options.method == "candidates":
+        data = data._replace(columns=columns_of(particles, scores, data.rows))
     with opened_checkpoint(options) as checkpoint:
-        classifier = _fitted(
-            sanity, options, classifier, data.stack, y, checkpoint, may_change=may_change
-        )
+        classifier = _fitted(sanity, options, data, y, checkpoint, may_change=may_change)
         reported = _write(sanity, options, classifier, data, y, particles, located)
-    step = "iteration" if options.method == "references" else "epoch"
-    logger.info("%s: a model after %s.", options.output, plural(int(classifier[-1].n_iter_), step))
+    _tell(classifier, options)
     return max(data.code, try_report(reported, options, sanity.found))
 
 
@@ -161,7 +173,8 @@ def _write(
 ) -> Reported:
     """Write the model, and class averages if asked for; return what a report is on."""
     folder = averages_folder(options, classifier[-1])
-    _check_fit(sanity, classifier, data.stack, y)
+    candidates = options.method == "candidates"
+    _check_fit(sanity, classifier, data.stack, y, candidates=candidates)
     averages = None if folder is None else _averages(classifier, data)
     sanity.enforce()
     overwrite, size = options.overwrite, data.voxel_size
@@ -179,9 +192,25 @@ def _write(
         tell_of_old_averages(options)
     return Reported(
         *(model, particles, located.names, located.files, data.rows, data.stack, size, y),
-        probabilities=None,
+        probabilities=_probabilities(classifier, data),
         averages=averages,
+        is_fit=True,
     )
+
+
+def _probabilities(classifier: Any, data: Boxes) -> NDArray[np.float64] | None:
+    """Return class probabilities where they need the columns of the particles; else None."""
+    if data.columns is None:
+        return None
+    return classifier.predict_proba(data.stack, covariates=data.columns)
+
+
+def _tell(classifier: Any, options: argparse.Namespace) -> None:
+    if options.method == "candidates":
+        logger.info("%s: a model by %s.", options.output, ", ".join(classifier[-1].ingredients_))
+        return
+    step = "iteration" if options.method == "references" else "epoch"
+    logger.info("%s: a model after %s.", options.output, plural(int(classifier[-1].n_iter_), step))
 
 
 def _count_labels(
@@ -189,10 +218,18 @@ def _count_labels(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the classes and how many labels each has; tell, and refuse fewer than two."""
     known, counts = np.unique(y[y != UNLABELED], return_counts=True)
-    if len(known) < 2:
+    options.background = None
+    if options.positive_only:
+        if len(known) != 1:
+            raise ValueError(
+                f"--positive-only is for labels of one class, of particles; there are "
+                f"{known.tolist()}. Leave it out, or the other labels."
+            )
+        options.background = BACKGROUND if known[0] != BACKGROUND else 1
+    elif len(known) < 2:
         raise ValueError(
             f"Labels of at least two classes are needed; there are {known.tolist()}. Label what is "
-            "no particle as a class of its own."
+            "no particle as a class of its own, or pass --positive-only."
         )
     logger.info(
         "%s of %s in %s; labeled: %s.",
@@ -206,8 +243,7 @@ def _count_labels(
 def _fitted(
     sanity: Sanity,
     options: argparse.Namespace,
-    classifier: Any,
-    stack: Any,
+    data: Boxes,
     y: NDArray[np.int64],
     checkpoint: CheckpointPart | None,
     *,
@@ -217,24 +253,31 @@ def _fitted(
 
     A class that is everything else has no structure of its own to refer to.
     """
+    n_labels = int((y != UNLABELED).sum())
+    classifier = make_classifier(options, n_labels)
     if not may_change:
         with sanity.listening():
-            return fit_by_name(classifier, stack, y, checkpoint, "fit")
+            return fit_by_name(classifier, data.stack, y, checkpoint, "fit", data.columns)
     with sanity.listening(LabelAgreementWarning, InvertedContrastWarning) as of_labels:
-        fit_by_name(classifier, stack, y, checkpoint, "references")
+        fit_by_name(classifier, data.stack, y, checkpoint, "references")
     if not classifier[-1].label_agreement_ < LEAST_AGREEMENT:
         sanity.pass_on(of_labels)
         return classifier
     change_method(sanity, options, of_labels)
     # Before the network is trained.
     sanity.enforce()
-    classifier = make_classifier(options, int((y != UNLABELED).sum()))
+    classifier = make_classifier(options, n_labels)
     with sanity.listening():
-        fit_by_name(classifier, stack, y, checkpoint, "fit")
+        fit_by_name(classifier, data.stack, y, checkpoint, "fit")
     return classifier
 
 
-def _check_fit(sanity: Sanity, classifier: Any, stack: Any, y: NDArray[np.int64]) -> None:
+def _check_fit(
+    sanity: Sanity, classifier: Any, stack: Any, y: NDArray[np.int64], *, candidates: bool
+) -> None:
+    if candidates:
+        check_candidates(sanity, classifier[-1])
+        return
     check_agreement(sanity, classifier, stack, y)
     check_history(sanity, classifier[-1].history_)
 
@@ -249,12 +292,16 @@ def _averages(classifier: Any, data: Boxes) -> Bunch:
 
 
 class Boxes(NamedTuple):
-    """Usable boxes: a lazy stack, their rows, the one voxel size, and the exit code."""
+    """Usable boxes: a lazy stack, their rows, the one voxel size, and the exit code.
+
+    ``columns``: those of the table that candidates are judged by.
+    """
 
     stack: Any
     rows: NDArray[np.intp]
     voxel_size: float | None
     code: int
+    columns: Any = None
 
 
 def _stack(
@@ -273,7 +320,8 @@ def _stack(
     for name, other in others.items():
         outcomes.fail(name, other)
     order = sorted(set(files) - set(others))
-    rows = np.flatnonzero(np.isin(names, order))
+    outside = outside_mask(options, names, particles.coordinates, files)
+    rows = np.flatnonzero(np.isin(names, order) & ~outside)
     stack = SubtomogramStack(
         [files[name] for name in order],
         particles.coordinates[rows],

@@ -21,8 +21,13 @@ ESTIMATORS: dict[str, tuple[str, ...]] = {
         *("VolumeFlattener", "VolumeNormalizer"),
     ),
     "sksubtomo.semi_supervised": (
-        *("AutoencodingClassifier", "FineTunedClassifier", "FixMatchClassifier"),
-        *("MeanTeacherClassifier", "MultiReferenceClassifier", "PseudoLabelClassifier"),
+        *("AutoencodingClassifier", "CandidateClassifier", "FineTunedClassifier"),
+        *(
+            "FixMatchClassifier",
+            "MeanTeacherClassifier",
+            "MultiReferenceClassifier",
+            "PseudoLabelClassifier",
+        ),
         *("SelfTrainingClassifier", "SemiSupervisedVAEClassifier", "WithUnlabeled"),
     ),
     "sksubtomo.training": (

@@ -1,4 +1,4 @@
-"""scikit-learn's confusion matrix, of the labeled rows."""
+"""The confusion matrix of scikit-learn, of the labeled rows."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from sksubtomo.plotting._style import column_style, one_axes, plain_text
 
 
 class LabeledConfusionMatrixDisplay(ConfusionMatrixDisplay):
-    """scikit-learn's display, which would take -1 for one more class, over the labeled rows.
+    """Confusion matrix of the labeled rows.
 
-    It is recommended to use :meth:`from_estimator` or :meth:`from_predictions`.
+    The display is scikit-learn's, which itself would take -1 for one more class. It is recommended
+    to use :meth:`from_estimator` or :meth:`from_predictions`.
 
     Parameters
     ----------

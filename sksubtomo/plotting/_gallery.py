@@ -56,10 +56,12 @@ class GalleryDisplay:
     --------
     >>> import numpy as np
     >>> from sksubtomo.plotting import GalleryDisplay
-    >>> display = GalleryDisplay.select(np.zeros((3, 8, 8, 8)), [[0.9, 0.1], [0.6, 0.4], [0, 1]],
-    ...                                 classes=["a", "b"])
-    >>> display.rows, display.probabilities, display.counts
-    (array([0, 1, 2]), array([0.9, 0.6, 1. ]), array([2, 1]))
+    >>> display = GalleryDisplay(
+    ...     np.zeros((2, 8, 8)), np.array([4, 7]), np.array([0, 1]), np.array([0.9, 0.6]),
+    ...     classes=["a", "b"], counts=np.array([5, 1]),
+    ... )
+    >>> display.images.shape
+    (2, 8, 8)
     """
 
     def __init__(
@@ -84,7 +86,7 @@ class GalleryDisplay:
         self.voxel_size_angstrom = voxel_size_angstrom
 
     @classmethod
-    def select(
+    def _select(
         cls,
         X,
         y_proba,
@@ -200,7 +202,7 @@ class GalleryDisplay:
         ValueError
             If shapes do not match, or an option has no such value.
         """
-        display = cls.select(
+        display = cls._select(
             *(X, y_proba, y),
             classes=classes,
             n_columns=n_columns,

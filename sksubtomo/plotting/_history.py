@@ -111,7 +111,18 @@ class TrainingHistoryDisplay:
         return cls(inner.history_, label_agreement=agreement).plot(**options)
 
     def curve(self, figure):
-        """Return a figure of every entry of the history, NaN where it has none."""
+        """Return a figure of every entry of the history.
+
+        Parameters
+        ----------
+        figure : str
+            Its name in ``history_``; or "unchanged", the share of volumes that kept their class.
+
+        Returns
+        -------
+        values : ndarray of shape (n_entries,)
+            NaN where an entry has none.
+        """
         return np.array([entry.get(figure, np.nan) for entry in self.history], dtype=np.float64)
 
     def plot(self, *, axes=None, fig=None):

@@ -7,7 +7,7 @@ import importlib
 import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sksubtomo._utils._sklearn import safe_indexing
 from sksubtomo._utils._steps import input_of_last_step, last_step, targets_among
@@ -102,7 +102,7 @@ class LatentMapDisplay:
         self.n_total = len(embedding) if n_total is None else n_total
 
     @classmethod
-    def embed(
+    def _embed(
         cls,
         estimator,
         X,
@@ -118,6 +118,9 @@ class LatentMapDisplay:
         check_is_fitted(estimator)
         classes, n_total = np.asarray(estimator.classes_), len(X)
         targets = targets_among(y, classes, n_total)
+        check_consistent_length(np.empty(n_total), y_proba, tomogram_names)
+        if not max_samples >= 1:
+            raise ValueError(f"max_samples={max_samples!r} must be 1 or more.")
         rows = np.arange(n_total)
         if n_total > max_samples:
             drawn = check_random_state(random_state).permutation(n_total)[:max_samples]
@@ -158,7 +161,7 @@ class LatentMapDisplay:
         Parameters
         ----------
         estimator : classifier with ``transform`` or ``features``, or a pipeline that ends in one
-            Fitted. The codes are those of ``transform``; of networks without latent code, the
+            Fitted. Latent codes are those of ``transform``; of networks without them, the
             ``features`` that their classifier is given.
         X : array-like of shape (n_samples, depth, height, width)
             Volumes.
@@ -172,7 +175,7 @@ class LatentMapDisplay:
         tomogram_names : array-like of shape (n_samples,), optional
             Tomogram of each volume.
         reducer : {"pca", "umap"} or transformer, default="pca"
-            What makes two dimensions of codes, by ``fit_transform``. "umap" needs the package
+            What makes two dimensions of them, by ``fit_transform``. "umap" needs the package
             umap-learn.
         max_samples : int, default=2000
             Of more volumes, so many are drawn at random.
@@ -193,9 +196,9 @@ class LatentMapDisplay:
         ImportError
             If `reducer` is "umap" and umap-learn is not installed.
         ValueError
-            If the estimator has no codes, or an option has no such value.
+            If the estimator has no latent codes, or an option has no such value.
         """
-        display = cls.embed(
+        display = cls._embed(
             *(estimator, X, y),
             y_proba=y_proba,
             tomogram_names=tomogram_names,
@@ -309,7 +312,7 @@ def latent_codes(estimator, X):
             codes = np.asarray(getattr(inner, name)(input_of_last_step(estimator, X)))
             return codes.reshape(len(codes), -1)
     raise ValueError(
-        f"{type(inner).__name__} has neither transform nor features, so there are no codes to map."
+        f"{type(inner).__name__} has neither transform nor features, so it has no latent codes."
     )
 
 
@@ -319,7 +322,7 @@ def shorten_name(name, limit=18):
 
 
 def _reduced(codes, reducer, random_state):
-    """Return two dimensions of codes, and what they are called."""
+    """Return two dimensions of latent codes, and what they are called."""
     if isinstance(reducer, str) and reducer == "pca":
         return _principal_components(codes, random_state)
     if isinstance(reducer, str) and reducer == "umap":
@@ -338,10 +341,10 @@ def _reduced(codes, reducer, random_state):
 def _principal_components(codes, random_state):
     n_components = min(2, *codes.shape)
     pca = PCA(n_components, random_state=random_state)
-    with np.errstate(invalid="ignore"):  # the shares of codes that are all the same
+    with np.errstate(invalid="ignore"):  # shares of no variance
         found = pca.fit_transform(codes)
     shares = np.nan_to_num(pca.explained_variance_ratio_)
-    # Of one volume, or codes of one unit, there is no second component.
+    # Of one volume, or of one unit, there is no second component.
     padded = np.zeros((len(codes), 2))
     padded[:, :n_components] = found
     shares = [*shares, 0.0][:2]

@@ -45,11 +45,10 @@ class OrientationDisplay:
 
     Examples
     --------
-    >>> from scipy.spatial.transform import Rotation
     >>> from sksubtomo.plotting import OrientationDisplay
-    >>> display = OrientationDisplay.directions(Rotation.from_euler("y", [[0], [90]], degrees=True))
-    >>> display.tilt_deg.round(6).tolist()
-    [0.0, 90.0]
+    >>> display = OrientationDisplay([0.0, 90.0, -90.0], [10.0, 90.0, 170.0])
+    >>> display.tilt_deg.max()
+    np.float64(170.0)
     """
 
     def __init__(self, rot_deg, tilt_deg, *, labels=None):
@@ -65,7 +64,7 @@ class OrientationDisplay:
             )
 
     @classmethod
-    def directions(cls, rotations, *, labels=None):
+    def _directions(cls, rotations, *, labels=None):
         """Find the directions of rotations, without a plot; see :meth:`from_rotations`."""
         if rotations.single:
             raise ValueError("A stack of rotations is needed, one for each particle.")
@@ -120,7 +119,7 @@ class OrientationDisplay:
         display : OrientationDisplay
             With the plot done.
         """
-        return cls.directions(rotations, labels=labels).plot(**options)
+        return cls._directions(rotations, labels=labels).plot(**options)
 
     def plot(self, *, class_names=None, cmap="viridis", axes=None, fig=None):
         """Plot.

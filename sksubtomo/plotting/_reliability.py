@@ -125,7 +125,13 @@ class ReliabilityDisplay:
         return display.plot(ax=ax)
 
     def intervals(self):
-        """Return 95 % intervals (n_bins, 2) of the accuracy, by Wilson's score."""
+        """Return 95 % intervals of the accuracy, by Wilson's score.
+
+        Returns
+        -------
+        intervals : ndarray of shape (n_bins, 2)
+            Lower and upper ends.
+        """
         n = self.counts
         center = (self.accuracy + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
         inside = self.accuracy * (1 - self.accuracy) / n + _Z**2 / (4 * n**2)

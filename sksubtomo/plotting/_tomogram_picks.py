@@ -60,11 +60,12 @@ class TomogramPicksDisplay:
     --------
     >>> import numpy as np
     >>> from sksubtomo.plotting import TomogramPicksDisplay
-    >>> tomogram = np.zeros((20, 40, 40))
-    >>> display = TomogramPicksDisplay.cut(tomogram, [[9, 10, 10], [10, 30, 20]], ["a", "b"],
-    ...                                    box_size=8, n_slices=1)
-    >>> display.planes.tolist(), display.classes.tolist()
-    ([[6, 14]], ['a', 'b'])
+    >>> display = TomogramPicksDisplay(
+    ...     np.zeros((1, 40, 40)), np.array([[6, 14]]), 1, np.array([[9, 10, 10], [10, 30, 20]]),
+    ...     np.array([0, 1]), classes=["a", "b"], box_size=8,
+    ... )
+    >>> display.slices.shape
+    (1, 40, 40)
     """
 
     def __init__(
@@ -89,7 +90,7 @@ class TomogramPicksDisplay:
         self.voxel_size_angstrom = voxel_size_angstrom
 
     @classmethod
-    def cut(
+    def _cut(
         cls,
         tomogram,
         coordinates,
@@ -114,6 +115,8 @@ class TomogramPicksDisplay:
                 f"box_size={box_size!r} and n_slices={n_slices!r} must be positive, and "
                 f"smoothing={smoothing!r} not negative."
             )
+        if not np.isfinite(coordinates).all():
+            raise ValueError("coordinates holds NaN or infinity. Leave such particles out.")
         check_consistent_length(coordinates, y_pred)
         if isinstance(tomogram, (str, os.PathLike)):
             tomogram = open_volume(tomogram)
@@ -195,7 +198,7 @@ class TomogramPicksDisplay:
         ValueError
             If shapes do not match, or an option has no such value.
         """
-        display = cls.cut(
+        display = cls._cut(
             *(tomogram, coordinates, y_pred),
             classes=classes,
             box_size=box_size,

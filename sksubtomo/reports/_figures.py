@@ -53,13 +53,17 @@ class NotApplicable(Exception):
 
 def make_figures(content: Content) -> tuple[list[Figure], dict[str, str]]:
     """Return the figures that apply, and why others do not."""
+    import matplotlib.pyplot as plt
+
     figures: list[Figure] = []
     left_out: dict[str, str] = {}
-    for title, make in _FIGURES.items():
-        try:
-            figures += make(title, content)
-        except NotApplicable as reason:
-            left_out[title] = str(reason)
+    # They are for the page, and not for a window.
+    with plt.ioff():
+        for title, make in _FIGURES.items():
+            try:
+                figures += make(title, content)
+            except NotApplicable as reason:
+                left_out[title] = str(reason)
     return figures, left_out
 
 
@@ -159,26 +163,23 @@ def _latent_map(title: str, content: Content) -> Iterator[Figure]:
     last = last_step(content.estimator)
     if not (hasattr(last, "transform") or hasattr(last, "features")):
         raise NotApplicable("the classifier has no latent code.")
-    display = plotting.LatentMapDisplay.embed(
+    display = plotting.LatentMapDisplay.from_estimator(
         content.estimator,
         content.X,
         content.labels,
         y_proba=content.proba,
         tomogram_names=content.tomogram_names,
+        class_names=content.class_names,
     )
-    colors = ["class", "probability"]
+    told = {"class": "predicted class"}
     if (display.targets >= 0).any():
-        colors.insert(1, "label")
+        told["label"] = "given label"
+    told["probability"] = "probability of the predicted class"
     if len(np.unique(content.tomogram_names)) > 1:
-        colors.append("tomogram")
-    told = {
-        "class": "predicted class",
-        "label": "given label",
-        "probability": "probability of the predicted class",
-        "tomogram": "tomogram",
-    }
-    for color in colors:
-        display.plot(color_by=color, class_names=content.class_names)
+        told["tomogram"] = "tomogram"
+    for color in told:
+        if color != "class":
+            display.plot(color_by=color, class_names=content.class_names)
         yield _drawn(
             *(f"{title}, by {color}", display),
             f"Latent codes in two dimensions, colored by {told[color]}.",

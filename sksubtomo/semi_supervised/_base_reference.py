@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sksubtomo._torch import holding_precision, resolve_device
 from sksubtomo._utils._allocator import keeping_freed_memory
+from sksubtomo._utils._answers import check_answers
 from sksubtomo._utils._doc_link import DocLinkMixin
 from sksubtomo._utils._docs import documented
 from sksubtomo._utils._labeled_classifier import LabeledClassifierMixin
@@ -67,6 +68,22 @@ class BaseReferenceClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
         kinds = None if imaging is None else torch.from_numpy(imaging.index)
         return MeasuredVolumes(poses, all_coefficients(poses, volumes, kinds), kinds, imaging)
 
+    def _compared(
+        self, X: Any, tilt_ranges_deg: Any, imaging: Imaging | None
+    ) -> tuple[Expectation, NDArray[np.int8], MeasuredVolumes]:
+        """Return the E step of volumes as :meth:`_compare` does.
+
+        Raises
+        ------
+        ValueError
+            If X is malformed, or a volume so large or small in scale that numbers end.
+        """
+        result, contrast, measured = self._compare(self._measured(X, tilt_ranges_deg, imaging))
+        if not result.log_evidence.isfinite().all():
+            volumes, typical = check_volumes(self, X, reset=False), self.noise_power_.max() ** 0.5
+            check_answers(type(self).__name__, result.log_evidence, volumes, float(typical))
+        return result, contrast, measured
+
     def _compare(
         self, measured: MeasuredVolumes
     ) -> tuple[Expectation, NDArray[np.int8], MeasuredVolumes]:
@@ -93,8 +110,8 @@ class BaseReferenceClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
 
     def _scores(self, X: Any, tilt_ranges_deg: Any, imaging: Imaging | None) -> NDArray[np.float64]:
         refuse_scoring_unlabeled()
-        measured = self._measured(X, tilt_ranges_deg, imaging)
-        evidence = class_evidence(self._compare(measured)[0].log_evidence, self._owner)
+        result, *_ = self._compared(X, tilt_ranges_deg, imaging)
+        evidence = class_evidence(result.log_evidence, self._owner)
         return evidence.double().numpy() + self.class_log_prior_
 
     def decision_function(self, X, *, tilt_ranges_deg=None, imaging=None):
@@ -193,8 +210,8 @@ class BaseReferenceClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
         scores : ndarray of shape (n_samples,)
             About 0 for volumes of the known classes. Low values are like no class.
         """
-        measured = self._measured(X, tilt_ranges_deg, imaging)
-        evidence = self._compare(measured)[0].log_evidence
+        result, _, measured = self._compared(X, tilt_ranges_deg, imaging)
+        evidence = result.log_evidence
         scores = self._raw_scores(evidence, measured, torch.tensor(self.noise_power_))
         joint = class_evidence(evidence, self._owner).double().numpy() + self.class_log_prior_
         targets = joint.argmax(axis=1)
@@ -234,8 +251,7 @@ class BaseReferenceClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
             ``probabilities`` (n_samples, n_classes), as :meth:`predict_proba` gives them.
         """
         refuse_scoring_unlabeled()
-        measured = self._measured(X, tilt_ranges_deg, imaging)
-        result, contrast, measured = self._compare(measured)
+        result, contrast, measured = self._compared(X, tilt_ranges_deg, imaging)
         scores = class_evidence(result.log_evidence, self._owner).double().numpy()
         scores += self.class_log_prior_
         own = self._owner.numpy() == scores.argmax(axis=1)[:, np.newaxis]

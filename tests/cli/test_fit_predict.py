@@ -184,7 +184,7 @@ def test_points_of_copick_are_cleaned(fitted, capsys):
 
 
 def test_what_a_file_cannot_hold_is_said_before_work(fitted, capsys, monkeypatch):
-    monkeypatch.setattr("sksubtomo.cli._predict._classify", None)
+    monkeypatch.setattr("sksubtomo.cli._predict.classify_particles", None)
     assert predict(fitted, "--output", f"{fitted}/out.tbl") == 1
     assert "only a table of Dynamo" in capsys.readouterr().err
 

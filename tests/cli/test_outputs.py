@@ -17,7 +17,7 @@ from sksubtomo.io import read_particles
 # Where the work of a command begins, after which nothing may be refused that was there before.
 WORK = {
     "fit": (_fit, "_fitted"),
-    "predict": (_predict, "_classify"),
+    "predict": (_predict, "classify_particles"),
     "evaluate": (_evaluate, "compare"),
     "pick": (_pick, "_find"),
     "extract": (_extract, "_cut"),

@@ -43,7 +43,9 @@ def test_images_are_filtered_slices_or_projections(view):
     filtered = gaussian_low_pass(boxes, 0.2)
     expected = filtered[:, 4] if view == "slice" else filtered.mean(axis=1)
     np.testing.assert_array_equal(shown, expected)
-    raw = GalleryDisplay.select(boxes, proba, classes=[1, 2], view=view, low_pass=None).images
+    raw = GalleryDisplay.from_predictions(
+        boxes, proba, classes=[1, 2], view=view, low_pass=None
+    ).images
     np.testing.assert_array_equal(raw, boxes[:, 4] if view == "slice" else boxes.mean(axis=1))
 
 

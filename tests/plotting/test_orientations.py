@@ -10,7 +10,7 @@ from sksubtomo.plotting import OrientationDisplay
 
 def test_directions_are_rot_and_tilt_of_relion():
     rotations = Rotation.random(50, random_state=0)
-    display = OrientationDisplay.directions(rotations)
+    display = OrientationDisplay.from_rotations(rotations)
     angles = relion_angles_deg(rotations.as_quat())
     np.testing.assert_allclose(display.tilt_deg, angles[:, 1], atol=1e-9)
     turns = (display.rot_deg - angles[:, 0] + 180) % 360 - 180
