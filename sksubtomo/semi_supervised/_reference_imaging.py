@@ -178,8 +178,8 @@ def imaging_to_fit(
     warn_of_geometry(own, likelier, is_used=is_used)
     if likelier is None or not is_used:
         return given, own
-    ranges = likelier.tilt_range_deg if given is None else tilt_ranges_deg
-    return Imaging(ranges, **_axes_of(likelier)).broadcast(len(volumes)), likelier
+    tilts = likelier.tilt_range_deg if given is None else tilt_ranges_deg
+    return Imaging(tilts, **_axes_of(likelier)).broadcast(len(volumes)), likelier
 
 
 def warn_of_geometry(
