@@ -48,8 +48,8 @@ class BaseReferenceClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
 
     A subclass sets ``classes_``, ``references_``, ``reference_classes_``,
     ``reference_variance_``, ``noise_power_``, ``class_log_prior_``, the poses to try, ``_finest``,
-    ``_imaging`` of its volumes or None, ``contrast_`` of them, and ``_score_location`` and
-    ``_score_scale`` of each class.
+    ``_imaging`` of its volumes or None, ``contrast_`` and ``tilt_geometry_`` of them, and
+    ``_score_location`` and ``_score_scale`` of each class.
     """
 
     @property
@@ -63,7 +63,7 @@ class BaseReferenceClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
         """Read volumes, with the imaging that is given with them."""
         check_is_fitted(self, "references_")
         volumes = check_volumes(self, X, reset=False)
-        imaging = given_imaging(X, volumes, tilt_ranges_deg, imaging)
+        imaging = given_imaging(X, volumes, tilt_ranges_deg, imaging, self.tilt_geometry_)
         poses, imaging = poses_as_fitted(self._finest, imaging, self._imaging, len(volumes))
         kinds = None if imaging is None else torch.from_numpy(imaging.index)
         return MeasuredVolumes(poses, all_coefficients(poses, volumes, kinds), kinds, imaging)
@@ -363,7 +363,7 @@ class BaseReferenceClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
             signs = torch.from_numpy(np.asarray(poses.get("contrast", np.ones(len(volumes)))))
             own = measured.coefficients * signs[:, np.newaxis]
             poses = self._refined(measured._replace(coefficients=own), poses)
-        imaging = given_imaging(X, volumes, **given)
+        imaging = given_imaging(X, volumes, **given, geometry=self.tilt_geometry_)
         _, imaging = poses_as_fitted(self._finest, imaging, self._imaging, len(volumes))
         averages = average_in_poses(
             volumes,
