@@ -196,7 +196,7 @@ class Imaging:
         Returns
         -------
         imaging : Imaging
-            With a row for each volume.
+            Its own value for each volume, or one value repeated.
 
         Raises
         ------
