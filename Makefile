@@ -3,13 +3,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 DOCS_STAMP := .venv/.installed-docs
+TOOLS_BIN := .venv-tools/bin
+TOOLS_STAMP := .venv-tools/.installed
 OLDEST_BIN := .venv-oldest/bin
 OLDEST_STAMP := .venv-oldest/.installed
 # One compute thread a process: the tests run in two processes, and more threads would fight over
 # the cores. SCIPY_ARRAY_API lets scikit-learn's estimator checks run in full.
 TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 SCIPY_ARRAY_API=1
 
-.PHONY: install demo test test-isa test-oldest docs dist gpu lint format clean
+.PHONY: install install-locked lock audit demo test test-isa test-oldest docs dist gpu lint format clean
 
 install: $(STAMP)
 
@@ -30,6 +32,30 @@ $(DOCS_STAMP): $(STAMP)
 
 $(OLDEST_STAMP): pyproject.toml constraints-oldest.txt
 	$(call build,.venv-oldest,constraints-oldest.txt,test)
+
+# As `install`, from files only whose hashes are in requirements.lock. A build of PyTorch from another
+# index has other hashes: install it into .venv first, and it stays.
+install-locked:
+	test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $(STAMP)
+
+$(TOOLS_STAMP):
+	test -x $(TOOLS_BIN)/python || $(PYTHON) -m venv .venv-tools
+	$(TOOLS_BIN)/python -m pip install --quiet --disable-pip-version-check uv pip-audit
+	touch $@
+
+# The hashes of all files that PyPI has of the versions in constraints.txt, for any platform.
+lock: $(TOOLS_STAMP)
+	printf 'hatchling\neditables\n' | $(TOOLS_BIN)/uv pip compile pyproject.toml - --all-extras \
+		--constraints constraints.txt --universal --python-version 3.11.5 --generate-hashes \
+		--no-annotate --no-header --quiet --default-index https://pypi.org/simple \
+		--output-file requirements.lock
+
+# Known vulnerabilities of the locked versions, where the index tells them.
+audit: $(TOOLS_STAMP)
+	$(TOOLS_BIN)/python tools/audit.py
 
 demo: $(STAMP)
 	$(BIN)/python docs/examples/plot_references.py --output demo_output
@@ -87,4 +113,4 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv .venv-oldest docs/_build docs/auto_examples docs/results docs/api/sksubtomo.*.rst demo_output .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-oldest .venv-tools docs/_build docs/auto_examples docs/results docs/api/sksubtomo.*.rst demo_output .pytest_cache .mypy_cache .ruff_cache

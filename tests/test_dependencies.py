@@ -249,3 +249,35 @@ def test_works_without_extras_and_names_the_one_that_is_missing(tmp_path):
     )
     assert run.returncode == 0, run.stderr
     assert run.stdout.strip() == str(sorted(FOR_USERS))
+
+
+def locked():
+    """Return versions and hashes by name, of requirements.lock."""
+    entries = re.findall(
+        r"^(\S+)==(\S+)(?: ;[^\n]*)? \\\n((?:    --hash=\S+(?: \\)?\n)+)",
+        (ROOT / "requirements.lock").read_text(),
+        flags=re.MULTILINE,
+    )
+    return {
+        name: (version, re.findall(r"--hash=(\S+)", hashes)) for name, version, hashes in entries
+    }
+
+
+def test_every_version_of_the_constraints_has_hashes():
+    found = locked()
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    # None has another form, which pip would take without a hash.
+    assert len(found) == sum(not line.startswith(" ") for line in lines)
+    for version, hashes in found.values():
+        assert "+" not in version  # of an index of its own
+        assert all(re.fullmatch("sha256:[0-9a-f]{64}", one) for one in hashes)
+    stale = {
+        name: version
+        for name, version in pins("constraints.txt").items()
+        if found.get(re.sub("[_.]", "-", name).lower(), ("none",))[0] != version
+    }
+    assert stale == {}, "run `make lock`"
+
+
+def test_the_lock_has_what_builds_the_package():
+    assert {"hatchling", "editables"} <= set(locked())

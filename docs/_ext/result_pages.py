@@ -3,7 +3,8 @@
 from pathlib import Path
 
 TITLES = {
-    "clean_candidates": "Cleaning candidates",
+    "clean_candidates": "Cleaning candidates by networks",
+    "cleaning": "Cleaning candidates",
     "command_line": "The command line with its defaults",
     "compare": "The methods of the paper",
     "hard_cases": "References under complications",

@@ -75,8 +75,14 @@ def reserve(path: Path, *, overwrite: bool, n_bytes: int = 0, is_folder: bool = 
 def taken_over(target: Path) -> Temporary | None:
     """Return the empty temporary file that was reserved for an output, if there is one."""
     temporary = _taken(target)
-    if temporary is not None:
+    if temporary is None:
+        return None
+    try:
         os.truncate(temporary.path, 0)
+    except OSError:
+        # Somebody has tidied up; there may be room for another one.
+        temporary.close()
+        return None
     return temporary
 
 

@@ -20,6 +20,7 @@ from sksubtomo.alignment._initial_maps import (
     likelier_inverted,
     starting_rows,
 )
+from sksubtomo.alignment._memory import check_memory
 from sksubtomo.alignment._noise import measure_noise
 from sksubtomo.alignment._pose_grid import PoseGrid
 from sksubtomo.alignment._proportions import (
@@ -67,6 +68,7 @@ __all__ = [
     "annealed_responsibilities",
     "check_class_prior",
     "check_cubes",
+    "check_memory",
     "check_stages",
     "check_symmetry",
     "class_evidence",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # Labeled volumes that are left out, one at a time, at most; and so many of them at once.
 _MOST_ROWS = 60
-_ROWS_AT_ONCE = 16
+MOST_ROWS_AT_ONCE = 16
 # Inverted contrast has to be more likely by this, in natural logarithms.
 _CLEAR_LOG = 3.0
 # A reference of fewer other volumes says nothing of the one that is left out.
@@ -77,7 +77,7 @@ def leave_one_out(em: MultiReferenceEM, poses: Poses, data: torch.Tensor) -> Lab
         return LabelCheck(empty, empty, empty.astype(bool))
     rows = rows_to_leave_out(em.labeled)
     known = em.known.argmax(dim=1)[rows]
-    blocks = zip(rows.split(_ROWS_AT_ONCE), known.split(_ROWS_AT_ONCE), strict=True)
+    blocks = zip(rows.split(MOST_ROWS_AT_ONCE), known.split(MOST_ROWS_AT_ONCE), strict=True)
     own = torch.cat([_own_evidence(em, em.last, poses, data, *block) for block in blocks])
     found = ~own.isnan().any(dim=1)
     rows, known, own = rows[found], known[found], own[found]

@@ -49,6 +49,8 @@ class Found:
         Of models by references.
     sizes : dict of str to float or None
         Voxel size in angstrom of each tomogram that was read, where its header says it.
+    outside : ndarray of shape (n_particles,) of bool
+        Which particles are outside of a mask, and are not classified.
     """
 
     def __init__(self, particles: ParticleTable, model: Model) -> None:
@@ -59,6 +61,7 @@ class Found:
         if hasattr(model.classifier[-1], "class_averages"):
             self.poses = no_poses(len(particles))
         self.sizes: dict[str, float | None] = {}
+        self.outside = np.zeros(len(particles), dtype=bool)
 
     @property
     def voxel_size(self) -> float | None:
@@ -171,6 +174,7 @@ def classify_particles(
 
     def classify(name: str, path: Path) -> None:
         rows = outcomes.rows(name)
+        rows = rows[~found.outside[rows]]
         size = check_voxel_size(path, model.voxel_size_angstrom)
         stack = SubtomogramStack(
             [path],

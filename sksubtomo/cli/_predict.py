@@ -20,6 +20,7 @@ from sksubtomo.cli._candidates import (
     add_operating_point,
     check_operating_point,
     threshold_of,
+    without_duplicates,
 )
 from sksubtomo.cli._found import (
     Found,
@@ -28,6 +29,7 @@ from sksubtomo.cli._found import (
     predicted_averages,
     reported_predictions,
 )
+from sksubtomo.cli._masks import add_mask, outside_mask
 from sksubtomo.cli._model import load_model
 from sksubtomo.cli._options import (
     BORDERS,
@@ -36,6 +38,7 @@ from sksubtomo.cli._options import (
     add_particles,
     check_output,
     logger,
+    positive_float,
     read_table,
 )
 from sksubtomo.cli._outcomes import Outcomes
@@ -99,6 +102,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="boxes that reach beyond the tomogram: filled with noise or with the mean, or their "
         "particles left unclassified (drop), also named, and exit code 3 (error); default: noise",
     )
+    parser.add_argument(
+        "--min-distance",
+        type=positive_float,
+        metavar="VOXELS",
+        help="with --keep: of particles nearer to each other than this, of whatever classes, only "
+        "the most probable one is kept",
+    )
+    add_mask(parser)
     add_strict(parser)
     add_workers(parser)
     add_averages(parser)
@@ -128,6 +139,8 @@ def run(options: argparse.Namespace) -> int:
     folder = averages_folder(options, model.classifier[-1], n_bytes=n_bytes)
     outcomes = Outcomes(options.particles, names, particles.coordinates, options.border, absent)
     found = Found(particles, model)
+    found.outside = outside_mask(options, names, particles.coordinates, files)
+    outcomes.codes[found.outside & (outcomes.codes == "ok")] = "masked"
     with workers(options):
         classify_particles(found, outcomes, files, options)
     code = outcomes.finish()
@@ -145,7 +158,7 @@ def run(options: argparse.Namespace) -> int:
         sanity, found.probabilities[classified], numbers, by_references=found.poses is not None
     )
     averages = predicted_averages(found, outcomes, files, options) if folder is not None else None
-    rows = _kept(found, options, sanity)
+    rows = _kept(found, names, options, sanity)
     sanity.enforce()
     size = found.voxel_size
     with written_averages(folder, averages, numbers, size, overwrite=options.overwrite):
@@ -162,6 +175,8 @@ def _check_keep(options: argparse.Namespace, numbers: NDArray) -> None:
     unknown = sorted(set(options.keep or ()) - set(numbers.tolist()))
     if unknown:
         raise ValueError(f"--keep {unknown}: the model knows the classes {numbers.tolist()}.")
+    if options.min_distance is not None and options.keep is None:
+        raise ValueError("--min-distance is of the particles that are kept; give --keep, too.")
     if options.threshold is not None and options.keep is None:
         raise ValueError("--threshold says how sure --keep has to be; give --keep, too.")
     check_operating_point(options)
@@ -184,7 +199,9 @@ def _check_ending(output: Path, particles: ParticleTable, options: argparse.Name
         logger.warning("%s has no place for probabilities; write a STAR file for them.", output)
 
 
-def _kept(found: Found, options: argparse.Namespace, sanity: Sanity) -> NDArray[np.intp]:
+def _kept(
+    found: Found, names: NDArray, options: argparse.Namespace, sanity: Sanity
+) -> NDArray[np.intp]:
     """Return the rows to write.
 
     Raises
@@ -206,6 +223,14 @@ def _kept(found: Found, options: argparse.Namespace, sanity: Sanity) -> NDArray[
     rows = np.flatnonzero(kept)
     if not len(rows):
         raise ValueError(f"No particle is of the classes {options.keep}; nothing written.")
+    if options.min_distance is not None:
+        rows = without_duplicates(
+            rows,
+            found.particles.coordinates,
+            names,
+            found.probabilities[:, np.isin(found.numbers, options.keep)].max(axis=1),
+            options.min_distance,
+        )
     check_kept(sanity, len(rows) / max(int((class_numbers > 0).sum()), 1), options.keep)
     return rows
 

@@ -35,7 +35,7 @@ def serve(
     session : LabelingSession
         What is labeled.
     host : str, default="127.0.0.1"
-        Address to listen on. Anything but this machine's own lets others on the network in who
+        Address to listen on. Anything but this computer's own lets others on the network in who
         have the token, unencrypted, and is warned of.
     port : int, default=0
         Port; 0 takes a free one.
@@ -63,7 +63,7 @@ def serve(
         port = listening.getsockname()[1]
         if not is_loopback:
             logger.warning(
-                "--host %s: whoever can reach this machine over the network and sees the address "
+                "--host %s: whoever can reach this computer over the network and sees the address "
                 "below can label, and nothing is encrypted. An SSH tunnel is safe.",
                 host,
             )
@@ -101,7 +101,7 @@ def _addresses(host: str, port: int, token: str, *, is_loopback: bool) -> list[s
     lines = [f"Label at http://{shown}:{port}/{token}/ (end with Ctrl-C)."]
     if is_loopback:
         lines.append(
-            "From another machine: ssh -N -L "
+            "From another computer: ssh -N -L "
             f"{port}:{shown}:{port} {_user()}@{socket.gethostname()}, then open the address there."
         )
     return lines

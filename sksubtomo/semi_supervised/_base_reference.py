@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sksubtomo._torch import holding_precision, resolve_device
 from sksubtomo._utils._allocator import keeping_freed_memory
+from sksubtomo._utils._answers import check_answers
 from sksubtomo._utils._doc_link import DocLinkMixin
 from sksubtomo._utils._docs import documented
 from sksubtomo._utils._labeled_classifier import LabeledClassifierMixin
@@ -47,8 +48,8 @@ class BaseReferenceClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
 
     A subclass sets ``classes_``, ``references_``, ``reference_classes_``,
     ``reference_variance_``, ``noise_power_``, ``class_log_prior_``, the poses to try, ``_finest``,
-    ``_imaging`` of its volumes or None, ``contrast_`` of them, and ``_score_location`` and
-    ``_score_scale`` of each class.
+    ``_imaging`` of its volumes or None, ``contrast_`` and ``tilt_geometry_`` of them, and
+    ``_score_location`` and ``_score_scale`` of each class.
     """
 
     @property
@@ -62,10 +63,26 @@ class BaseReferenceClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
         """Read volumes, with the imaging that is given with them."""
         check_is_fitted(self, "references_")
         volumes = check_volumes(self, X, reset=False)
-        imaging = given_imaging(X, volumes, tilt_ranges_deg, imaging)
+        imaging = given_imaging(X, volumes, tilt_ranges_deg, imaging, self.tilt_geometry_)
         poses, imaging = poses_as_fitted(self._finest, imaging, self._imaging, len(volumes))
         kinds = None if imaging is None else torch.from_numpy(imaging.index)
         return MeasuredVolumes(poses, all_coefficients(poses, volumes, kinds), kinds, imaging)
+
+    def _compared(
+        self, X: Any, tilt_ranges_deg: Any, imaging: Imaging | None
+    ) -> tuple[Expectation, NDArray[np.int8], MeasuredVolumes]:
+        """Return the E step of volumes as :meth:`_compare` does.
+
+        Raises
+        ------
+        ValueError
+            If X is malformed, or a volume so large or small in scale that numbers end.
+        """
+        result, contrast, measured = self._compare(self._measured(X, tilt_ranges_deg, imaging))
+        if not result.log_evidence.isfinite().all():
+            volumes, typical = check_volumes(self, X, reset=False), self.noise_power_.max() ** 0.5
+            check_answers(type(self).__name__, result.log_evidence, volumes, float(typical))
+        return result, contrast, measured
 
     def _compare(
         self, measured: MeasuredVolumes
@@ -93,8 +110,8 @@ class BaseReferenceClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
 
     def _scores(self, X: Any, tilt_ranges_deg: Any, imaging: Imaging | None) -> NDArray[np.float64]:
         refuse_scoring_unlabeled()
-        measured = self._measured(X, tilt_ranges_deg, imaging)
-        evidence = class_evidence(self._compare(measured)[0].log_evidence, self._owner)
+        result, *_ = self._compared(X, tilt_ranges_deg, imaging)
+        evidence = class_evidence(result.log_evidence, self._owner)
         return evidence.double().numpy() + self.class_log_prior_
 
     def decision_function(self, X, *, tilt_ranges_deg=None, imaging=None):
@@ -193,8 +210,8 @@ class BaseReferenceClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
         scores : ndarray of shape (n_samples,)
             About 0 for volumes of the known classes. Low values are like no class.
         """
-        measured = self._measured(X, tilt_ranges_deg, imaging)
-        evidence = self._compare(measured)[0].log_evidence
+        result, _, measured = self._compared(X, tilt_ranges_deg, imaging)
+        evidence = result.log_evidence
         scores = self._raw_scores(evidence, measured, torch.tensor(self.noise_power_))
         joint = class_evidence(evidence, self._owner).double().numpy() + self.class_log_prior_
         targets = joint.argmax(axis=1)
@@ -234,8 +251,7 @@ class BaseReferenceClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
             ``probabilities`` (n_samples, n_classes), as :meth:`predict_proba` gives them.
         """
         refuse_scoring_unlabeled()
-        measured = self._measured(X, tilt_ranges_deg, imaging)
-        result, contrast, measured = self._compare(measured)
+        result, contrast, measured = self._compared(X, tilt_ranges_deg, imaging)
         scores = class_evidence(result.log_evidence, self._owner).double().numpy()
         scores += self.class_log_prior_
         own = self._owner.numpy() == scores.argmax(axis=1)[:, np.newaxis]
@@ -347,7 +363,7 @@ class BaseReferenceClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
             signs = torch.from_numpy(np.asarray(poses.get("contrast", np.ones(len(volumes)))))
             own = measured.coefficients * signs[:, np.newaxis]
             poses = self._refined(measured._replace(coefficients=own), poses)
-        imaging = given_imaging(X, volumes, **given)
+        imaging = given_imaging(X, volumes, **given, geometry=self.tilt_geometry_)
         _, imaging = poses_as_fitted(self._finest, imaging, self._imaging, len(volumes))
         averages = average_in_poses(
             volumes,

@@ -147,7 +147,7 @@ class CandidateClassifier(BaseCandidateClassifier):
     >>> import numpy as np
     >>> from sksubtomo.datasets import make_subtomograms
     >>> from sksubtomo.semi_supervised import CandidateClassifier
-    >>> X, y = make_subtomograms(60, classes=["ubid", "ribosome_70s"], box_size=16,
+    >>> X, y = make_subtomograms(60, classes=["groel", "ribosome_70s"], box_size=16,
     ...                          voxel_size_angstrom=20.0, return_X_y=True, random_state=0)
     >>> score = y + np.random.default_rng(0).normal(size=60)
     >>> y_masked = np.where(np.arange(60) < 20, y, -1)
@@ -207,8 +207,8 @@ class CandidateClassifier(BaseCandidateClassifier):
 
         Returns
         -------
-        self : object
-            The fitted estimator.
+        self : CandidateClassifier
+            The fitted classifier.
 
         Raises
         ------
@@ -288,6 +288,11 @@ class CandidateClassifier(BaseCandidateClassifier):
     def _template(self) -> MultiReferenceClassifier | None:
         """Return the settings of references, None where they are switched off."""
         if not isinstance(self.references, str):
+            if self.references is not None and self.references.estimator is not None:
+                raise ValueError(
+                    "references has an estimator of its own, but begins with the class "
+                    "probabilities that columns and figures give. Set references__estimator=None."
+                )
             return self.references
         if len(set(self.volume_shape_)) > 1 or self.volume_shape_[0] < _LEAST_EDGE:
             return None

@@ -39,6 +39,7 @@ from sksubtomo.semi_supervised._base_reference import BaseReferenceClassifier
 from sksubtomo.semi_supervised._em_record import EMRecord
 from sksubtomo.semi_supervised._reference_checks import (
     best_initialization,
+    check_fit_memory,
     contrast_of_references,
     encode_targets,
     fit_initial_proba,
@@ -266,16 +267,14 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         **params : dict
             Metadata for ``fit`` of `estimator`, where scikit-learn's metadata routing is enabled.
 
-        Returns
-        -------
-        self : object
-            The fitted estimator.
+        %(fitted_self)s
 
         Raises
         ------
-        ValueError
+        ValueError, MemoryError
             If `X` or `y` is malformed, boxes are no cubes, no volume or only one class is labeled,
-            a parameter does not fit the data, or `checkpoint` is of another fit; before any work.
+            a parameter does not fit the data, memory would not do, or `checkpoint` is of another
+            fit; before any work.
 
         Warns
         -----
@@ -308,6 +307,7 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         check_cubes(type(self).__name__, self.volume_shape_)
         targets, classes = encode_targets(type(self).__name__, y, self.classes, len(volumes))
         settings = em_settings(self, targets, classes, annealing, stages)
+        check_fit_memory(self, stages, targets, len(classes))
         given = given_imaging(X, volumes, tilt_ranges_deg, imaging)
         rng = stream_of(self.random_state, checkpoint)
         begin_checkpoint(checkpoint, self, volumes, targets, classes, given)

@@ -13,6 +13,7 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from sksubtomo._utils._answers import check_probabilities
 from sksubtomo._utils._checkpoint import CheckpointPart
 from sksubtomo._utils._fingerprints import array_fingerprint
 from sksubtomo._utils._fit_with_part import fit_with_part
@@ -22,6 +23,7 @@ from sksubtomo.alignment import (
     LabelCheck,
     MultiReferenceEM,
     Stage,
+    check_memory,
     either_contrast,
     leave_one_out,
     likelier_inverted,
@@ -48,6 +50,24 @@ def encode_targets(
     check_consistent_length(np.empty(n_samples), targets)
     check_enough_classes(name, targets, classes)
     return targets, classes
+
+
+def check_fit_memory(
+    estimator: Any, stages: list[Stage], targets: NDArray[np.int64], n_classes: int
+) -> None:
+    """Refuse a fit that takes more memory than there is; lines of voxels take little."""
+    if estimator.volume_shape_[:2] == (1, 1):
+        return
+    check_memory(
+        type(estimator).__name__,
+        stages,
+        estimator.volume_shape_[-1],
+        n_volumes=len(targets),
+        n_labeled=int((targets >= 0).sum()),
+        n_classes=n_classes,
+        n_references=int(estimator.n_references),
+        max_shift=float(estimator.max_shift_voxels),
+    )
 
 
 def fit_initial_proba(
@@ -82,6 +102,7 @@ def fit_initial_proba(
             "classifier does so within SelfTrainingClassifier."
         )
     given = fitted.predict_proba(X)
+    check_probabilities(type(fitted).__name__, given)
     probabilities = np.zeros((len(given), len(classes)))
     probabilities[:, np.searchsorted(classes, known)] = given
     if checkpoint is not None:

@@ -65,7 +65,11 @@ def poses_as_fitted(
 
 
 def given_imaging(
-    X: Any, volumes: Any, tilt_ranges_deg: Any = None, imaging: Imaging | None = None
+    X: Any,
+    volumes: Any,
+    tilt_ranges_deg: Any = None,
+    imaging: Imaging | None = None,
+    geometry: Any = None,
 ) -> Imaging | None:
     """Return the imaging that is given with volumes, or that a stack carries.
 
@@ -79,6 +83,8 @@ def given_imaging(
         Lowest and highest tilt of each volume.
     imaging : Imaging, optional
         Of these volumes.
+    geometry : Bunch or TiltGeometry, optional
+        Has the axes of `tilt_ranges_deg`, where a fit found others than y and z.
 
     Raises
     ------
@@ -97,9 +103,10 @@ def given_imaging(
                 f"tilt_ranges_deg has shape {ranges.shape}; {len(volumes)} volumes need "
                 f"({len(volumes)}, 2): the lowest and the highest tilt of each, in degrees."
             )
-        imaging = Imaging(ranges)
+        # As ``tilt_range_deg``, of lines they are not used; an estimator inside may use them.
+        imaging = None if volumes.shape[1:3] == (1, 1) else Imaging(ranges, **_axes_of(geometry))
     carried = getattr(X, "imaging", None)
-    if imaging is None and carried is not None:
+    if imaging is None and tilt_ranges_deg is None and carried is not None:
         imaging = carried
         if imaging.has_transfer and getattr(X, "_box_size", volumes.shape[1]) != volumes.shape[1]:
             raise ValueError(
@@ -115,6 +122,12 @@ def given_imaging(
     if volumes.shape[1:3] == (1, 1):
         raise ValueError("Rows that are no volumes have no imaging. Set volume_shape.")
     return imaging.broadcast(len(volumes))
+
+
+def _axes_of(geometry: Any) -> dict[str, Any]:
+    if geometry is None:
+        return {}
+    return {"tilt_axes": geometry.tilt_axis, "beams": geometry.beam}
 
 
 def imaging_to_fit(
@@ -160,31 +173,33 @@ def imaging_to_fit(
         stated = tuple(ranges[given.index == np.bincount(given.index[rows]).argmax()][0].tolist())
         rows = rows[(ranges[rows] == stated).all(axis=1)]
     own, likelier = likelier_geometry(np.asarray(volumes[rows[:_MOST_IMAGED]]), stated)
-    warn_of_geometry(own, likelier)
-    if likelier is None:
+    # Ranges that are given one by one are not changed.
+    is_used = likelier is not None and (given is None or likelier[:2] != own[:2])
+    warn_of_geometry(own, likelier, is_used=is_used)
+    if likelier is None or not is_used:
         return given, own
-    axes: dict[str, Any] = {"tilt_axes": likelier.tilt_axis, "beams": likelier.beam}
-    if given is None:
-        return Imaging(likelier.tilt_range_deg, **axes).broadcast(len(volumes)), likelier
-    if likelier[:2] == own[:2]:
-        # Ranges that are given one by one are not changed.
-        return given, own
-    return Imaging(tilt_ranges_deg, **axes).broadcast(len(volumes)), likelier
+    tilts = likelier.tilt_range_deg if given is None else tilt_ranges_deg
+    return Imaging(tilts, **_axes_of(likelier)).broadcast(len(volumes)), likelier
 
 
-def warn_of_geometry(stated: TiltGeometry, likelier: TiltGeometry | None) -> None:
+def warn_of_geometry(
+    stated: TiltGeometry, likelier: TiltGeometry | None, *, is_used: bool = True
+) -> None:
     """Warn if another tilt axis or range is likelier than the stated one."""
     if likelier is None:
         return
+    used = (
+        "References are fitted with these (tilt_geometry_)"
+        if is_used
+        else "References are fitted with the ranges that are given for each volume"
+    )
     low, high = likelier.tilt_range_deg
     if likelier[:2] == stated[:2] and low >= stated.tilt_range_deg[0]:
         given = stated.tilt_range_deg
         warnings.warn(
             f"The labeled volumes have next to no power at tilts below {low:.0f} and above "
             f"{high:.0f} degrees, although the tilt range is given as ({given[0]:g}, "
-            f"{given[1]:g}). References are fitted with ({low:.0f}, {high:.0f}) (tilt_geometry_), "
-            "unless ranges are given for each volume. Set tilt_range_deg to the tilts that were "
-            "measured.",
+            f"{given[1]:g}). {used}. Set tilt_range_deg to the tilts that were measured.",
             ImagingWarning,
             stacklevel=2,
         )
@@ -193,9 +208,9 @@ def warn_of_geometry(stated: TiltGeometry, likelier: TiltGeometry | None) -> Non
         f"The labeled volumes have {stated.missing_power:.2f} times the power within the missing "
         "wedge (tilt axis y, beam z) that they have outside, where there should be next to none. "
         f"With tilt axis {likelier.tilt_axis}, beam {likelier.beam} and tilts from {low:g} to "
-        f"{high:g} degrees it is {likelier.missing_power:.2f}, which is likelier, and what "
-        "references are fitted with (tilt_geometry_). State it by imaging=Imaging((low, high), "
-        "tilt_axes=..., beams=...), or correct tilt_range_deg.",
+        f"{high:g} degrees it is {likelier.missing_power:.2f}, which is likelier. {used}. State "
+        "them by imaging=Imaging((low, high), tilt_axes=..., beams=...), or correct "
+        "tilt_range_deg.",
         ImagingWarning,
         stacklevel=2,
     )

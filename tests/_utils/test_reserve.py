@@ -32,6 +32,17 @@ def test_what_is_not_written_is_given_back(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_was_reserved_and_is_gone_is_made_again(tmp_path):
+    """By a user who removes hidden files, say, while hours of work go on."""
+    with reservations():
+        reserve(tmp_path / "a.star", overwrite=False)
+        (reserved,) = tmp_path.iterdir()
+        reserved.unlink()
+        with atomic_path(tmp_path / "a.star", overwrite=False) as temporary:
+            temporary.write_text("whole")
+    assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == [("a.star", "whole")]
+
+
 def test_room_for_a_folder_is_given_back_once_it_is_begun(tmp_path):
     with reservations():
         reserve(tmp_path / "boxes", overwrite=False, n_bytes=10_000, is_folder=True)

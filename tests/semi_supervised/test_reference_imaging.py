@@ -189,7 +189,7 @@ def test_another_tilt_axis_is_used():
     right = MultiReferenceClassifier(**QUICK).fit(X, hidden)
     assert right.tilt_geometry_.tilt_axis == "y"
     turned = np.rot90(X, axes=(2, 3))
-    with pytest.warns(ImagingWarning, match="what references are fitted with"):
+    with pytest.warns(ImagingWarning, match="References are fitted with these"):
         clf = MultiReferenceClassifier(**QUICK).fit(turned, hidden)
     assert (clf.tilt_geometry_.tilt_axis, clf.tilt_geometry_.beam) == ("x", "z")
     assert (clf.transduction_ == y).mean() >= (right.transduction_ == y).mean() - 0.02
@@ -197,11 +197,15 @@ def test_another_tilt_axis_is_used():
     # Stated, there is nothing to warn of.
     stated = MultiReferenceClassifier(**QUICK).fit(turned, hidden, imaging=Imaging(tilt_axes="x"))
     np.testing.assert_array_equal(stated.references_, clf.references_)
+    each = np.tile([-60, 60], (60, 1))
     with pytest.warns(ImagingWarning, match="tilt axis x"):
-        ranges = MultiReferenceClassifier(**QUICK).fit(
-            turned, hidden, tilt_ranges_deg=np.tile([-60, 60], (60, 1))
-        )
+        ranges = MultiReferenceClassifier(**QUICK).fit(turned, hidden, tilt_ranges_deg=each)
     np.testing.assert_array_equal(ranges.references_, clf.references_)
+    # Axes that were found are those of the volumes to predict.
+    expected = clf.predict_proba(turned)
+    for one in (clf, ranges):
+        found = one.predict_proba(turned, tilt_ranges_deg=each)
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_fewer_tilts_are_used():
