@@ -38,7 +38,14 @@ from _methods import METHODS, Task
 from _paper_numbers import FRACTIONS, THRESHOLD
 from _paper_report import draw, render
 from _protocols import keep_labels, take_validation
-from _results import append_rows, ends_in_order, environment, missing_keys, read_rows
+from _results import (
+    append_rows,
+    ends_in_order,
+    environment,
+    keys_to_do,
+    missing_keys,
+    read_rows,
+)
 from joblib import Parallel, delayed
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 from sklearn.pipeline import Pipeline
@@ -249,8 +256,9 @@ def run(options):
         if not batch or left <= 0:
             print(f"{len(todo)} rows left out: the time is over; run again to go on", flush=True)
             return
-        for row in parallel(delayed(run_one)(options, *wanted[key]) for key in batch):
-            append_rows(options.results, [row])
+        work = (wanted[key] for key in keys_to_do(options.results, KEY, batch))
+        for row in parallel(delayed(run_one)(options, *task) for task in work):
+            append_rows(options.results, [row], KEY)
             method, seconds = row["method"], row["fit_seconds"]
             longest[method] = max(longest.get(method, 0), float(seconds))
             print(*(row[name] for name in KEY), row["accuracy"], f"{seconds} s", flush=True)

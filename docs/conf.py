@@ -76,6 +76,7 @@ sphinx_gallery_conf = {
     "reference_url": {"sksubtomo": None},
     "image_scrapers": ("matplotlib",),
     "matplotlib_animations": False,
+    "capture_repr": ("_repr_html_",),
     "plot_gallery": "True",
     "remove_config_comments": True,
     "show_memory": False,
@@ -116,3 +117,20 @@ html_sidebars = {"index": [], "404": [], "glossary": [], "install": [], "trust":
 html_context = {"default_mode": "auto"}
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
+
+#: Methods by which estimators tell their base what to train; the developers' pages describe them.
+HOOKS = {"network_inputs", "plan", "prepare", "record", "resolve_settings", "start_from"}
+HOOKS |= {"trains_decoder", "uses", "is_semi_supervised"}
+ESTIMATORS = ("base", "decomposition", "neural_network", "semi_supervised")
+
+
+def skip_hooks(app, what, name, obj, skip, options):
+    """Leave hooks, and scikit-learn's request setters, out of the pages of estimators."""
+    package = (getattr(obj, "__module__", "") or "").removeprefix("sksubtomo.").split(".")[0]
+    is_hook = name in HOOKS and (package in ESTIMATORS or not callable(obj))
+    return True if is_hook or (name.startswith("set_") and name.endswith("_request")) else None
+
+
+def setup(app):
+    """Connect what this file defines."""
+    app.connect("autodoc-skip-member", skip_hooks)

@@ -9,6 +9,7 @@ __all__ = [
     "LabelAgreementWarning",
     "OutOfMemoryWarning",
     "PrecisionWarning",
+    "RecordedStepWarning",
     "SuspiciousLabelWarning",
     "VolumeShapeWarning",
 ]

@@ -101,9 +101,8 @@ def test_walk_through_cleans_candidates(tmp_path):
     for names in (["TS_001", "TS_002"], ["TS_002"]):
         before, after = (figures(table, truth, names) for table in (candidates, clean))
         assert 0.2 < before.precision < 0.3
-        assert after.precision >= 0.75
+        assert after.precision >= 0.8
         assert after.recall > 0.9 * before.recall
-    assert (tmp_path / "clean_averages/class001.mrc").exists()
 
 
 def figures(found, truth, names):

@@ -28,7 +28,11 @@ from functools import lru_cache
 from itertools import product
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
@@ -61,6 +65,12 @@ METHODS = {
     "figures, references": (False, {}),
 }
 KINDS = ("random", "particles")
+TITLES = {
+    "dog": "Blobs",
+    "true": "True template",
+    "truncated": "Truncated template",
+    "wrong_pixel": "Template 4 % off",
+}
 FIGURES = ("average_precision", "precision_at_0.90", "precision_at_0.95", "ece")
 
 
@@ -186,6 +196,38 @@ def render(path):
     return write_markdown(path, lines)
 
 
+def draw(path):
+    """Draw precision against recall from the curves beside the CSV file, if there are any."""
+    rows = read_rows(path.with_name(f"{path.stem}_curves.csv"))
+    specimens = list(dict.fromkeys(row["specimen"] for row in rows))
+    if not rows:
+        return
+    figure, axes = plt.subplots(
+        len(specimens),
+        len(SOURCES),
+        figsize=(3 * len(SOURCES), 3 * len(specimens)),
+        squeeze=False,
+        layout="constrained",
+        sharex=True,
+        sharey=True,
+    )
+    for (specimen, source), ax in zip(product(specimens, SOURCES), axes.flat, strict=True):
+        ax.set(title=f"{TITLES[source]}, {specimen}", xlim=(0, 1.02), ylim=(0, 1.02))
+        for method in METHODS:
+            own = [r for r in rows if (r["specimen"], r["source"]) == (specimen, source)]
+            own = [r for r in own if r["method"] == method]
+            if own:
+                truth = [int(r["is_true"]) for r in own]
+                scores = [float(r["probability"]) for r in own]
+                precisions, recalls, _ = precision_recall_curve(truth, scores)
+                ax.step(recalls, precisions, where="post", label=method)
+    axes[0, 0].legend(fontsize="small", loc="lower left")
+    figure.supxlabel("recall")
+    figure.supylabel("precision")
+    figure.savefig(path.with_suffix(".png"), dpi=110)
+    plt.close(figure)
+
+
 @ends_in_order
 def main():
     parser = make_parser(__doc__, "cleaning", seeds=[0, 1, 2])
@@ -214,6 +256,7 @@ def main():
         append_rows(options.results, [row])
         print(*key, row["average_precision"], row["precision_at_0.90"], flush=True)
     print(render(options.results))
+    draw(options.results)
 
 
 if __name__ == "__main__":

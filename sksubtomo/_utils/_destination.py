@@ -17,6 +17,8 @@ _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _OF_OUTPUT = {*_NO_ROOM, errno.EROFS}
 _NO_PERMISSION = {errno.EACCES, errno.EPERM}
 _KINDS = {
+    stat.S_IFREG: "a file",
+    stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a named pipe",
     stat.S_IFSOCK: "a socket",
     stat.S_IFCHR: "a device",
@@ -78,8 +80,9 @@ def check_file(path: str | os.PathLike[str], *, overwrite: bool) -> Path:
         if stat.S_ISDIR(mode):
             raise IsADirectoryError(f"{path} is a folder. Name a file in it.")
         if not stat.S_ISREG(mode):
-            kind = _KINDS.get(stat.S_IFMT(mode), "no ordinary file")
-            raise OSError(f"{path} is {kind}, which cannot be replaced whole. Name another file.")
+            raise OSError(
+                f"{path} is {kind_of(path)}, which cannot be replaced whole. Name another file."
+            )
         if not overwrite:
             raise FileExistsError(f"{path} exists. Choose another name, or pass overwrite=True.")
         # Replacing it takes no permission but the folder's.
@@ -143,6 +146,15 @@ def check_room(path: str | os.PathLike[str], folder: Path, n_bytes: int) -> None
         )
         error.errno = errno.ENOSPC
         raise error
+
+
+def kind_of(path: str | os.PathLike[str]) -> str | None:
+    """Return what there is under a name, links followed, such as "a file"; None if nothing."""
+    try:
+        mode = _mode(Path(path))
+    except OSError:
+        return None  # a name that is too long, or links in a circle
+    return None if mode is None else _KINDS.get(stat.S_IFMT(mode), "something else")
 
 
 def existing_folder(folder: Path) -> Path:

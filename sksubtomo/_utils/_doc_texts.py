@@ -4,6 +4,11 @@ from __future__ import annotations
 
 #: Parameters, without their indentation. {default} is that of the constructor or function at hand.
 PARAMETERS = """\
+tilt_ranges_deg : array-like of shape (n_samples, 2), optional
+    Lowest and highest tilt of each volume in degrees, instead of ``tilt_range_deg``.
+imaging : Imaging, optional
+    Tilts, axes and contrast transfer of each volume, see :class:`~sksubtomo.fourier.Imaging`; by
+    default that of a stack that carries it.
 network : str or network settings, default={default}
     Architecture. :class:`~sksubtomo.networks.Liu2019`, :class:`~sksubtomo.networks.ResNet` or
     :class:`~sksubtomo.networks.MONAINet`, which have its sizes; or, for one with default sizes,
@@ -147,6 +152,17 @@ Parameters
 ----------
 X : array-like of shape (n_samples, d, d, d) or (n_samples, n_voxels)
     Volumes of the shape that the estimator was fitted on.
+""",
+    "imaged_cubes": """\
+Parameters
+----------
+X : array-like of shape (n_samples, d, d, d) or (n_samples, n_voxels)
+    Volumes of the shape that the estimator was fitted on.
+tilt_ranges_deg : array-like of shape (n_samples, 2), optional
+    Lowest and highest tilt of each volume in degrees, instead of ``tilt_range_deg``.
+imaging : Imaging, optional
+    Tilts, axes and contrast transfer of each volume, see :class:`~sksubtomo.fourier.Imaging`; by
+    default that of a stack that carries it, else that of all volumes of :meth:`fit`.
 """,
     "rows": """\
 Parameters

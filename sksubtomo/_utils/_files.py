@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sksubtomo._utils._destination import check_file, check_folder, output_errors
+from sksubtomo._utils._destination import check_file, check_folder, kind_of, output_errors
 from sksubtomo._utils._interrupts import about_to_publish, uninterrupted
 from sksubtomo._utils._messages import shorten
 from sksubtomo._utils._publish import (
@@ -153,6 +153,21 @@ def _is_unpublished(target: Path) -> bool:
         return False
     above = os.path.realpath(target.parent)
     return any(above == one or above.startswith(one + os.sep) for one in _unpublished)
+
+
+def check_is_file(path: Path, what: str = "file") -> None:
+    """Check that a file to be read is one: reading a pipe or a device need not end.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none, or it is a folder, a pipe, a device or a socket, which is said.
+    """
+    kind = kind_of(path)
+    if kind is None:
+        raise FileNotFoundError(f"There is no {what} {path}.")
+    if kind != "a file":
+        raise FileNotFoundError(f"{path} is {kind}, and no file.")
 
 
 class BoundedFile:

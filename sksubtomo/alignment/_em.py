@@ -18,6 +18,7 @@ from sksubtomo.alignment._annealing import (
     class_log_bias,
     mean_perplexity,
 )
+from sksubtomo.alignment._contrast import choose_contrast
 from sksubtomo.alignment._expectation import Expectation, expectation, posterior_sums
 from sksubtomo.alignment._proportions import (
     class_evidence,
@@ -92,6 +93,10 @@ class MultiReferenceEM:
         half of its iterations.
     groups : sequence of Rotation, optional
         Point group of each class, see :class:`Symmetrizer`.
+    kinds : Tensor of shape (n,) of int, optional
+        The kind of imaging of each volume, see :func:`expectation`.
+    mixed_contrast : bool, default=False
+        Whether to multiply volumes by -1 that are likelier so, before stages and at the end.
     report : callable, optional
         Called with every entry of the history.
     device : str, default="cpu"
@@ -104,6 +109,8 @@ class MultiReferenceEM:
     best, compared
         Best pose (n, n_references) of the last comparison, and with which references volumes were
         compared in it (n, n_references), None for all.
+    contrast
+        What each volume was multiplied by, (n,).
     log_likelihood : float
         Of a volume on average, relative to noise alone, under the final references.
     history : list of dict
@@ -128,6 +135,8 @@ class MultiReferenceEM:
         label_weight: float = 6.0,
         held_back: NDArray[np.bool_] | None = None,
         groups: Sequence[Rotation] | None = None,
+        kinds: torch.Tensor | None = None,
+        mixed_contrast: bool = False,
         report: Callable[[dict[str, Any]], None] = lambda entry: None,
         device: str = "cpu",
     ) -> None:
@@ -135,7 +144,7 @@ class MultiReferenceEM:
         self.symmetrizer: Symmetrizer | None = None
         if groups is not None and any(len(group) > 1 for group in groups):
             self.symmetrizer = Symmetrizer([groups[k] for k in owner])
-        self.coefficients, self.noise = coefficients, noise
+        self.coefficients, self.noise, self.kinds = coefficients, noise, kinds
         self.prior, self.pseudo_counts = prior, pseudo_counts
         self.n_frozen, self.perplexity, self.label_weight = n_frozen, perplexity, label_weight
         self.labeled = torch.from_numpy(targets >= 0)
@@ -158,9 +167,10 @@ class MultiReferenceEM:
         self.temperature: float | None = None
         self.last: LastStep | None = None
         self.trust: float | None = None
-        self.maps = maps
+        self.maps, self.mixed_contrast = maps, mixed_contrast
+        self.contrast = torch.ones(len(targets))
         finest = stages[-1][0]
-        power = shell_power(finest, coefficients)
+        power = shell_power(finest, coefficients, noise, kinds)
         signal = finest.signal_power(power, self.noise)
         counts = torch.from_numpy(n_averaged).float()
         self.variance = finest.map_variance(counts, self.noise, signal)
@@ -179,7 +189,7 @@ class MultiReferenceEM:
         poses, finest = self.stages[stage][0], self.stages[-1][0]
         compared = torch.from_numpy(finest.radii <= poses.radii.max())
         data = self.coefficients if compared.all() else self.coefficients[:, compared]
-        return data, shell_power(poses, data)
+        return data, shell_power(poses, data, self.noise, self.kinds)
 
     def run(self, keep: Callable[[], None] = lambda: None) -> None:
         """Do the iterations left; then compare all volumes once more with the final references.
@@ -194,6 +204,7 @@ class MultiReferenceEM:
         """
         done = len(self.history)
         for stage, (poses, n_iter) in enumerate(self.stages):
+            choose_contrast(self, poses)
             data, power = self.data_in(stage)
             for _ in range(done, n_iter):
                 check_interrupt()
@@ -203,6 +214,8 @@ class MultiReferenceEM:
                 self.report(self.history[-1])
                 keep()
             done = max(done - n_iter, 0)
+        choose_contrast(self, poses)
+        data, _ = self.data_in(len(self.stages) - 1)
         pairs = self._pairs(margin=_NEGLIGIBLE_LOG_AT_END)
         if pairs is not None:
             # They are asked whether they agree with their labels.
@@ -264,6 +277,7 @@ class MultiReferenceEM:
             variance=self.variance[:, :n_shells],
             pairs=pairs,
             keep_poses=keep_poses,
+            kinds=self.kinds,
             device=self.device,
         )
         compared = result.log_evidence
@@ -374,9 +388,11 @@ class MultiReferenceEM:
         shares: torch.Tensor,
     ) -> None:
         noise = self.noise[: len(power)]
-        sums, weights = posterior_sums(poses, data, noise, result, shares)
+        sums, weights = posterior_sums(poses, data, noise, result, shares, self.kinds)
         white = noise[poses.shells].rsqrt()
-        grids, counts = poses.accumulate(sums * white, weights, white.square()), weights.sum(dim=1)
+        grids = poses.accumulate(sums * white, weights, white.square())
+        # Of volumes with gains, weights are no counts.
+        counts = weights.sum(dim=1) if weights.ndim == 2 else shares.sum(dim=0)
         self.last = LastStep(poses, data, power, noise, result, shares, grids, counts)
         signal = poses.signal_power(power, noise)
         solved, counts = self.solve(

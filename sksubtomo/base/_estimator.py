@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_consistent_length
 
 from sksubtomo._torch import distributed_training, draw_seeds, holding_precision
 from sksubtomo._utils._allocator import keeping_freed_memory
+from sksubtomo._utils._answers import check_answers
 from sksubtomo._utils._callbacks import CallbackSupportMixin, FitTasks
 from sksubtomo._utils._checkpoint import CheckpointPart, opened
 from sksubtomo._utils._doc_link import DocLinkMixin
@@ -379,7 +380,10 @@ class BaseVolumeEstimator(
     def _forward(self, method: str, inputs: Any) -> NDArray[np.float32]:
         """Apply a method of the network to validated volumes, or to latent codes."""
         with keeping_freed_memory():
-            return collect(self._forward_batches(method, inputs), len(inputs))
+            answers = collect(self._forward_batches(method, inputs), len(inputs))
+        if np.ndim(inputs) == 4:  # not latent codes, which have no scale
+            check_answers(type(self).__name__, answers, inputs, self.scale_)
+        return answers
 
     def _forward_batches(self, method: str, inputs: Any) -> Iterator[NDArray[np.float32]]:
         inputs = self.network_inputs(inputs)

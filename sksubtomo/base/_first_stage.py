@@ -57,7 +57,7 @@ def fitted_first_stage(stage: Any, X: Any, checkpoint: CheckpointPart | None = N
     """Return the stage itself if it is fitted, else a clone fitted to `X`; None stays None."""
     if stage is None or hasattr(stage, "net_"):
         return stage
-    return fit_with_part(clone(stage), X, None, {}, checkpoint, "first stage")
+    return fit_with_part(clone(stage), X, None, {}, checkpoint, "pre-training")
 
 
 def code_length(stage: Any) -> int:

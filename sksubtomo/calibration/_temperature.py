@@ -14,6 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import indexable
 
+from sksubtomo._utils._answers import check_probabilities
 from sksubtomo._utils._delegation import inner_has
 from sksubtomo._utils._docs import documented
 from sksubtomo._utils._labels import check_labels, encode_labels
@@ -183,6 +184,7 @@ class TemperatureScaledClassifier(BaseHeldOutClassifier):
             probabilities = respond_out_of_fold(
                 fitted, X, y, folds, _probabilities, self.n_jobs, routed
             )
+        check_probabilities(type(fitted).__name__, probabilities)
         targets, _ = encode_labels(y[rows], fitted.classes_)
         self.temperature_ = fit_temperature(to_logits(probabilities), targets)
         self._record(fitted)
@@ -230,7 +232,9 @@ class TemperatureScaledClassifier(BaseHeldOutClassifier):
         return super().decision_function(X, **params) / self.temperature_
 
     def _scaled_logits(self, X: Any, params: Mapping[str, Any]) -> NDArray[np.float64]:
-        return to_logits(self._ask("predict_proba", X, params)) / self.temperature_
+        probabilities = self._ask("predict_proba", X, params)
+        check_probabilities(type(self.estimator_).__name__, probabilities)
+        return to_logits(probabilities) / self.temperature_
 
 
 def _probabilities(fitted: Any, X_train: Any, y_train: NDArray, X: Any) -> NDArray:

@@ -15,6 +15,7 @@ from sksubtomo.cli._options import logger
 if TYPE_CHECKING:
     from sklearn.utils import Bunch
 
+    from sksubtomo.cli._sanity import Sanity
     from sksubtomo.io import ParticleTable, SubtomogramStack
 
 #: Columns with the score of a picker, by the programs that write them.
@@ -162,13 +163,23 @@ def columns_of(particles: ParticleTable, names: list[str] | None, rows: NDArray[
     return particles.table[checked].iloc[rows].astype(float)
 
 
-def tell_contributions(classifier: Any) -> None:
-    """Say what each kind of evidence adds, by labels that were left out."""
-    gained = classifier.contributions_
+def check_candidates(sanity: Sanity, classifier: Any) -> None:
+    """Say what each kind of evidence adds, and warn if labels left out are not told apart."""
+    left_out, gained = classifier.out_of_fold_, classifier.contributions_
     if not gained:
         return
     parts = ", ".join(f"{name} {value:+.3f}" for name, value in gained.items())
-    logger.info("Log loss of left-out labels without: %s (positive is useful).", parts)
+    logger.info("Log loss of left-out labels rises without: %s (positive is useful).", parts)
+    targets = np.searchsorted(classifier.classes_, left_out.labels)
+    share = np.bincount(targets) / len(targets)
+    own = left_out.probabilities[np.arange(len(targets)), targets]
+    loss, chance = (-np.log(np.maximum(p, 1e-12)).mean() for p in (own, share[targets]))
+    if loss >= chance:
+        sanity.warn(
+            "Labels that were left out are told apart no better than by their frequency (log loss "
+            "%.3f, chance %.3f). Do not use the predictions before you looked at them; label more.",
+            *(loss, chance),
+        )
 
 
 def positive_label(options: argparse.Namespace) -> int:
@@ -259,3 +270,55 @@ def check_no_checkpoint(options: argparse.Namespace) -> None:
             "--method candidates writes no checkpoints: leave --checkpoint out, or choose another "
             "--method."
         )
+
+
+def without_duplicates(
+    rows: NDArray[np.intp],
+    coordinates: NDArray[np.float64],
+    names: NDArray,
+    probabilities: NDArray[np.float64],
+    distance: float,
+) -> NDArray[np.intp]:
+    """Return rows without those that have a more probable one nearby, and tell how many go.
+
+    The most probable particle is kept, and takes those nearby away; then the next one that is
+    left, and so on.
+
+    Parameters
+    ----------
+    rows : ndarray of int
+        Rows to choose among, rising.
+    coordinates : ndarray of shape (n_particles, 3)
+        Centers z, y, x in voxels.
+    names : ndarray of shape (n_particles,) of str
+        Tomograms.
+    probabilities : ndarray of shape (n_particles,)
+        Of the class that a particle is kept for.
+    distance : float
+        Particles nearer than this, in voxels, are one.
+
+    Returns
+    -------
+    rows : ndarray of int
+        Rising.
+    """
+    from scipy.spatial import cKDTree
+
+    kept = np.ones(len(rows), dtype=bool)
+    for name in np.unique(names[rows]):
+        own = np.flatnonzero(names[rows] == name)
+        neighbors = cKDTree(coordinates[rows[own]]).query_ball_point(
+            # The distance itself is far enough.
+            coordinates[rows[own]],
+            np.nextafter(distance, 0),
+        )
+        for k in np.argsort(-probabilities[rows[own]], kind="stable"):
+            if kept[own[k]]:
+                kept[own[[one for one in neighbors[k] if one != k]]] = False
+    if not kept.all():
+        logger.info(
+            "%s left out: a more probable one is nearer than %g voxels.",
+            plural(int((~kept).sum()), "particle"),
+            distance,
+        )
+    return rows[kept]

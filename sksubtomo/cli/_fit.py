@@ -20,10 +20,10 @@ from sksubtomo.cli._box_statistics import box_statistics
 from sksubtomo.cli._candidates import (
     BACKGROUND,
     add_candidate_options,
+    check_candidates,
     check_no_checkpoint,
     columns_of,
     score_columns,
-    tell_contributions,
 )
 from sksubtomo.cli._checkpoint import (
     add_checkpoint,
@@ -32,6 +32,7 @@ from sksubtomo.cli._checkpoint import (
     opened_checkpoint,
 )
 from sksubtomo.cli._labels import UNLABELED, add_labels, particle_labels
+from sksubtomo.cli._masks import add_mask, outside_mask
 from sksubtomo.cli._method_options import (
     LEAST_AGREEMENT,
     add_methods,
@@ -108,6 +109,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1; default: auto")
     group.add_argument("--random-state", type=int, default=0, metavar="SEED", help="default: 0")
     group.add_argument("--j", type=positive_int, metavar="N", help="threads")
+    add_mask(group)
     add_checkpoint(group)
     add_strict(group)
     add_averages(parser)
@@ -139,8 +141,7 @@ def run(options: argparse.Namespace) -> int:
     check_no_checkpoint(options)
     check_views(options, int(counts.sum()))
     check_classes(options, known)
-    classifier = make_classifier(options, int(counts.sum()))
-    n_bytes = model_bytes(classifier, options, len(data.stack), len(known))
+    n_bytes = model_bytes(options, len(data.stack), counts)
     check_output(options.output, overwrite=options.overwrite, in_job=in_job, n_bytes=n_bytes)
     n_bytes = averages_bytes(options.box_size, len(known))
     averages_folder(options, method_class(options), n_bytes=n_bytes)
@@ -155,9 +156,7 @@ def run(options: argparse.Namespace) -> int:
     if options.method == "candidates":
         data = data._replace(columns=columns_of(particles, scores, data.rows))
     with opened_checkpoint(options) as checkpoint:
-        classifier = _fitted(
-            sanity, options, classifier, data, y, checkpoint, may_change=may_change
-        )
+        classifier = _fitted(sanity, options, data, y, checkpoint, may_change=may_change)
         reported = _write(sanity, options, classifier, data, y, particles, located)
     _tell(classifier, options)
     return max(data.code, try_report(reported, options, sanity.found))
@@ -174,7 +173,8 @@ def _write(
 ) -> Reported:
     """Write the model, and class averages if asked for; return what a report is on."""
     folder = averages_folder(options, classifier[-1])
-    _check_fit(sanity, classifier, data.stack, y, data.columns)
+    candidates = options.method == "candidates"
+    _check_fit(sanity, classifier, data.stack, y, candidates=candidates)
     averages = None if folder is None else _averages(classifier, data)
     sanity.enforce()
     overwrite, size = options.overwrite, data.voxel_size
@@ -194,6 +194,7 @@ def _write(
         *(model, particles, located.names, located.files, data.rows, data.stack, size, y),
         probabilities=_probabilities(classifier, data),
         averages=averages,
+        is_fit=True,
     )
 
 
@@ -242,7 +243,6 @@ def _count_labels(
 def _fitted(
     sanity: Sanity,
     options: argparse.Namespace,
-    classifier: Any,
     data: Boxes,
     y: NDArray[np.int64],
     checkpoint: CheckpointPart | None,
@@ -253,6 +253,8 @@ def _fitted(
 
     A class that is everything else has no structure of its own to refer to.
     """
+    n_labels = int((y != UNLABELED).sum())
+    classifier = make_classifier(options, n_labels)
     if not may_change:
         with sanity.listening():
             return fit_by_name(classifier, data.stack, y, checkpoint, "fit", data.columns)
@@ -264,20 +266,20 @@ def _fitted(
     change_method(sanity, options, of_labels)
     # Before the network is trained.
     sanity.enforce()
-    classifier = make_classifier(options, int((y != UNLABELED).sum()))
+    classifier = make_classifier(options, n_labels)
     with sanity.listening():
         fit_by_name(classifier, data.stack, y, checkpoint, "fit")
     return classifier
 
 
 def _check_fit(
-    sanity: Sanity, classifier: Any, stack: Any, y: NDArray[np.int64], columns: Any
+    sanity: Sanity, classifier: Any, stack: Any, y: NDArray[np.int64], *, candidates: bool
 ) -> None:
-    check_agreement(sanity, classifier, stack, y, columns)
-    if hasattr(classifier[-1], "contributions_"):
-        tell_contributions(classifier[-1])
-    else:
-        check_history(sanity, classifier[-1].history_)
+    if candidates:
+        check_candidates(sanity, classifier[-1])
+        return
+    check_agreement(sanity, classifier, stack, y)
+    check_history(sanity, classifier[-1].history_)
 
 
 def _averages(classifier: Any, data: Boxes) -> Bunch:
@@ -318,7 +320,8 @@ def _stack(
     for name, other in others.items():
         outcomes.fail(name, other)
     order = sorted(set(files) - set(others))
-    rows = np.flatnonzero(np.isin(names, order))
+    outside = outside_mask(options, names, particles.coordinates, files)
+    rows = np.flatnonzero(np.isin(names, order) & ~outside)
     stack = SubtomogramStack(
         [files[name] for name in order],
         particles.coordinates[rows],

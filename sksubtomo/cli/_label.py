@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 EPILOG = (
     "Labels are on the disk before the page says so: FOLDER/journal.jsonl has every click, "
     "FOLDER/labels.star the labeled candidates, for 'fit --labels FOLDER/labels.star'. The same "
-    "command goes on where the last session was. The page is for this machine only, under an "
+    "command goes on where the last session was. The page is for this computer only, under an "
     "address that nobody can guess; from another one, use the SSH tunnel that is shown."
 )
 _INTERRUPTED_BY_KEYBOARD = 130

@@ -10,6 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sksubtomo._utils._messages import plural
+from sksubtomo.cli._found import (
+    Found,
+    check_input,
+    classify_particles,
+    predicted_averages,
+    reported_predictions,
+)
 from sksubtomo.cli._labels import add_labels, particle_labels
 from sksubtomo.cli._model import load_model
 from sksubtomo.cli._options import (
@@ -21,13 +28,6 @@ from sksubtomo.cli._options import (
     read_table,
 )
 from sksubtomo.cli._outcomes import Outcomes
-from sksubtomo.cli._predict import (
-    Found,
-    check_input,
-    classify_particles,
-    predicted_averages,
-    reported_predictions,
-)
 from sksubtomo.cli._report_file import check_report, write_report
 from sksubtomo.cli._sanity import Sanity, add_strict
 from sksubtomo.cli._tomograms import locate_tomograms

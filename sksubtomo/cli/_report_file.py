@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sksubtomo._utils._messages import shorten
+from sksubtomo.cli._candidates import score_columns
 from sksubtomo.cli._model import Model
 from sksubtomo.cli._options import OK, PARTIAL, check_output, logger
 from sksubtomo.cli._provenance import provenance_lines
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from sklearn.utils import Bunch
 
     from sksubtomo.io import ParticleTable
-
-_SCORES = "rlnAutopickFigureOfMerit"
 
 
 class Reported(NamedTuple):
@@ -48,6 +47,8 @@ class Reported(NamedTuple):
         Of these particles; None predicts them.
     averages : Bunch or None
         As of ``class_averages``.
+    is_fit : bool, default=False
+        Whether the classifier was fitted to these particles.
     """
 
     model: Model
@@ -60,6 +61,7 @@ class Reported(NamedTuple):
     y: NDArray[np.int64] | None
     probabilities: NDArray[np.float64] | None
     averages: Bunch | None
+    is_fit: bool = False
 
 
 def add_report(parser: argparse.ArgumentParser) -> None:
@@ -121,10 +123,11 @@ def write_report(
         reported.stack,
         reported.y,
         y_proba=reported.probabilities,
+        held_out_proba=_held_out(reported),
         tomogram_names=reported.names[rows],
         coordinates=reported.particles.coordinates[rows],
         tomograms=reported.files,
-        picker_scores=_picker_scores(table, rows),
+        picker_scores=_picker_scores(reported),
         averages=reported.averages,
         poses=_poses(reported),
         voxel_size_angstrom=reported.voxel_size,
@@ -154,10 +157,25 @@ def try_report(reported: Reported, options: argparse.Namespace, warnings: Sequen
     return OK
 
 
-def _picker_scores(table: Any, rows: NDArray[np.intp]) -> NDArray[np.float64] | None:
-    if _SCORES not in table:
+def _picker_scores(reported: Reported) -> NDArray[np.float64] | None:
+    names = score_columns(reported.particles, None)
+    if not names:
         return None
-    return table[_SCORES].to_numpy(dtype=np.float64)[rows]
+    return reported.particles.table[names[0]].to_numpy(dtype=np.float64)[reported.rows]
+
+
+def _held_out(reported: Reported) -> NDArray[np.float64] | None:
+    """Return probabilities of labeled particles that the fit left out, if it did so of all."""
+    if reported.y is None or not reported.is_fit:
+        return None
+    classifier = reported.model.classifier
+    left_out = getattr(classifier[-1], "out_of_fold_", None)
+    labeled = np.flatnonzero(reported.y > 0)
+    if left_out is None or not np.isin(labeled, left_out.rows).all():
+        return None
+    held_out = np.full((len(reported.y), len(classifier.classes_)), np.nan)
+    held_out[left_out.rows] = left_out.probabilities
+    return held_out
 
 
 def _poses(reported: Reported) -> dict[str, Any] | None:

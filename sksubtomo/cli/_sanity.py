@@ -189,14 +189,10 @@ def check_boxes_inside(
         )
 
 
-def check_agreement(
-    sanity: Sanity, classifier: Any, stack: Any, y: NDArray[np.int64], columns: Any = None
-) -> None:
+def check_agreement(sanity: Sanity, classifier: Any, stack: Any, y: NDArray[np.int64]) -> None:
     """Say how many labeled particles get their own label; of a good model, nearly all."""
     labeled = np.flatnonzero(y != _UNLABELED)
-    given = {} if columns is None else {"covariates": columns.iloc[labeled]}
-    predicted = classifier.predict(stack[labeled], **given)
-    agreement = float((predicted == y[labeled]).mean())
+    agreement = float((classifier.predict(stack[labeled]) == y[labeled]).mean())
     if agreement >= _LEAST_AGREEMENT:
         logger.info("%.0f %% of the labeled particles get their own label.", 100 * agreement)
         return

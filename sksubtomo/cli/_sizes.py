@@ -5,6 +5,12 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from sksubtomo.cli._methods import make_classifier
+from sksubtomo.cli._options import logger
+
 _HEADER_BYTES = 1024
 _VOXEL_BYTES = 4
 # Weights, and the two moments of the optimizer.
@@ -41,20 +47,25 @@ def tomograms_bytes(shape: tuple[int, int, int], n_tilts: int, n_tomograms: int)
     return n_tomograms * _VOXEL_BYTES * (2 * depth + n_tilts) * height * width
 
 
-def model_bytes(classifier: Any, options: argparse.Namespace, n_boxes: int, n_classes: int) -> int:
+def model_bytes(options: argparse.Namespace, n_boxes: int, counts: NDArray[np.int64]) -> int:
     """Return the size of the file of a model that is still to be fitted.
 
     Parameters
     ----------
-    classifier : Pipeline
-        As of :func:`make_classifier`.
     options : Namespace
         Of ``fit``.
     n_boxes : int
         That it will be fitted to.
-    n_classes : int
-        Among their labels.
+    counts : ndarray of shape (n_classes,)
+        Labels of each class.
     """
+    # Without its messages, which come when it is fitted.
+    logger.disabled = True
+    try:
+        classifier = make_classifier(options, int(counts.sum()))
+    finally:
+        logger.disabled = False
+    n_classes = len(counts)
     last = classifier[-1]
     if options.method == "candidates":
         return last.cv * (_REST_OF_REFERENCES + 2 * n_classes * _VOXEL_BYTES * options.box_size**3)

@@ -73,6 +73,7 @@ def make_copick_points(
     Returns
     -------
     points : ParticleTable
+        Particles in the form of copick.
 
     Raises
     ------

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sksubtomo._utils._files import check_is_file
 from sksubtomo._utils._messages import shorten
 from sksubtomo.exceptions import FileFormatError
 from sksubtomo.io._dialects import TILT_SERIES_PIXEL
@@ -110,8 +111,7 @@ def read_tomograms(path: Path) -> dict[str, Tomogram]:
     FileFormatError
         If it is no table of tomograms.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file {path}.")
+    check_is_file(path)
     tables = [
         table
         for table in map(as_table, read_blocks(path).values())

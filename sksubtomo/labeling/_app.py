@@ -50,7 +50,7 @@ def make_app(
     host_names : collection of str, default=("localhost",)
         Names by which the page may be reached, besides addresses.
     only_loopback : bool, default=True
-        Whether addresses have to be of this machine.
+        Whether addresses have to be of this computer.
 
     Returns
     -------

@@ -32,7 +32,7 @@ class Guard:
 
     The token is the first part of the path, and is taken off. The host has to be an address, which
     no DNS server can point elsewhere, or one of `host_names`: another site whose name is made to
-    resolve to this machine (DNS rebinding) sends its own name.
+    resolve to this computer (DNS rebinding) sends its own name.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class Guard:
     host_names : collection of str
         Names by which the page may be reached, in lower case.
     only_loopback : bool, default=True
-        Whether addresses have to be of this machine.
+        Whether addresses have to be of this computer.
     """
 
     def __init__(

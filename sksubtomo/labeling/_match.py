@@ -23,9 +23,13 @@ def match_labels(
 
     Parameters
     ----------
-    coordinates, label_coordinates : ndarray of shape (n, 3)
+    coordinates : ndarray of shape (n_particles, 3)
         Centers z, y, x in voxels.
-    names, label_names : ndarray of shape (n,) of str
+    names : ndarray of shape (n_particles,) of str
+        Tomograms.
+    label_coordinates : ndarray of shape (n_labels, 3)
+        Centers z, y, x in voxels.
+    label_names : ndarray of shape (n_labels,) of str
         Tomograms.
     numbers : ndarray of shape (n_labels,) of int
         Class numbers.

@@ -35,7 +35,7 @@ def serve(
     session : LabelingSession
         What is labeled.
     host : str, default="127.0.0.1"
-        Address to listen on. Anything but this machine's own lets others on the network in who
+        Address to listen on. Anything but this computer's own lets others on the network in who
         have the token, unencrypted, and is warned of.
     port : int, default=0
         Port; 0 takes a free one.
@@ -59,14 +59,11 @@ def serve(
     is_loopback = _is_loopback(host)
     names = {"localhost"} if is_loopback else {"localhost", host.lower(), *_own_names()}
     app = make_app(session, token, host_names=names, only_loopback=is_loopback)
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as listening:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
+    with listen(host, port) as listening:
         port = listening.getsockname()[1]
         if not is_loopback:
             logger.warning(
-                "--host %s: whoever can reach this machine over the network and sees the address "
+                "--host %s: whoever can reach this computer over the network and sees the address "
                 "below can label, and nothing is encrypted. An SSH tunnel is safe.",
                 host,
             )
@@ -83,6 +80,20 @@ def serve(
             session.stop()
 
 
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that is bound to an address."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio turns off the delay of small packets only where the protocol is named: 40 ms an image.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
 def _addresses(host: str, port: int, token: str, *, is_loopback: bool) -> list[str]:
     shown = f"[{host}]" if ":" in host else host
     if host in ("0.0.0.0", "::"):
@@ -90,7 +101,7 @@ def _addresses(host: str, port: int, token: str, *, is_loopback: bool) -> list[s
     lines = [f"Label at http://{shown}:{port}/{token}/ (end with Ctrl-C)."]
     if is_loopback:
         lines.append(
-            "From another machine: ssh -N -L "
+            "From another computer: ssh -N -L "
             f"{port}:{shown}:{port} {_user()}@{socket.gethostname()}, then open the address there."
         )
     return lines

@@ -174,6 +174,7 @@ class LabelingSession(CandidateLabels):
         Returns
         -------
         session : LabelingSession
+            Keeps its labels in the folder.
 
         Raises
         ------
@@ -228,6 +229,7 @@ class LabelingSession(CandidateLabels):
         Returns
         -------
         rows : ndarray of int
+            Candidates to label next, the most useful first.
 
         Raises
         ------
@@ -263,6 +265,7 @@ class LabelingSession(CandidateLabels):
         Returns
         -------
         self : LabelingSession
+            The same session.
         """
         return self._do("Reading boxes", self._prepare, background=background)
 
@@ -277,6 +280,7 @@ class LabelingSession(CandidateLabels):
         Returns
         -------
         self : LabelingSession
+            The same session.
 
         Raises
         ------
@@ -321,7 +325,18 @@ class LabelingSession(CandidateLabels):
         self._work.stop()
 
     def boxes(self, rows: ArrayLike) -> NDArray[np.float32]:
-        """Return the boxes of some candidates."""
+        """Return the boxes of some candidates.
+
+        Parameters
+        ----------
+        rows : array-like of int
+            Rows of the candidates.
+
+        Returns
+        -------
+        boxes : ndarray of shape (n_rows, depth, height, width) of float32
+            Volumes, axes z, y, x.
+        """
         with self._reading:
             return np.asarray(self.volumes[np.asarray(rows)], dtype=np.float32)
 
@@ -344,6 +359,10 @@ class LabelingSession(CandidateLabels):
         return np.union1d(self._drawn(), np.flatnonzero(self.labels > 0))
 
     def _prepare(self, report: Any) -> None:
+        # Half a second that the first queue would wait for.
+        import sklearn.cluster
+        import sklearn.linear_model  # noqa: F401
+
         if self._features is None:
             edges = (1, *np.shape(self.volumes)[1:])
             n_features = radial_features(np.zeros(edges, dtype=np.float32)).shape[1]

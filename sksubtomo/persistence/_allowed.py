@@ -56,7 +56,8 @@ ESTIMATORS: dict[str, tuple[str, ...]] = {
 }
 #: Objects inside of estimators, made of their state alone.
 PARTS: dict[str, tuple[str, ...]] = {
-    "sksubtomo.alignment": ("IdentityPose", "PoseGrid"),
+    "sksubtomo.alignment": ("Gains", "IdentityPose", "PoseGrid"),
+    "sksubtomo.fourier": ("Imaging",),
 }
 _PACKAGES = {
     f"{package}.{name}": package

@@ -13,7 +13,7 @@ import sklearn
 from sklearn.exceptions import InconsistentVersionWarning
 
 from sksubtomo._utils._archive import Archive, write_archive
-from sksubtomo._utils._files import atomic_path, errors_of_damage
+from sksubtomo._utils._files import atomic_path, check_is_file, errors_of_damage
 from sksubtomo._utils._values import PLAIN
 from sksubtomo.exceptions import FileFormatError
 from sksubtomo.persistence._decode import Decoder
@@ -207,8 +207,7 @@ def is_pickle(path: str | os.PathLike[str]) -> bool:
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[Archive, dict[str, Any]]]:
     """Yield an archive and its document in the present schema; name the file in all errors."""
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no model {path}.")
+    check_is_file(path, "model")
     if is_pickle(path):
         raise FileFormatError(
             f"{path} is a pickle, which can run any code when it is loaded. If you trust whoever "

@@ -86,4 +86,6 @@ def bar_length(width_voxels: int, voxel_size_angstrom: float) -> float:
     """Return a round length of a scale bar, in angstrom, of about a third of an image."""
     third = width_voxels * voxel_size_angstrom / 3
     power = 10.0 ** np.floor(np.log10(third))
-    return float(power * max(step for step in (1, 2, 5) if step * power <= third))
+    # None is left where the power itself was rounded up.
+    steps = [step for step in (1, 2, 5) if step * power <= third]
+    return float(power * max(steps, default=1))

@@ -7,7 +7,7 @@ import importlib
 import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sksubtomo._utils._sklearn import safe_indexing
 from sksubtomo._utils._steps import input_of_last_step, last_step, targets_among
@@ -118,6 +118,9 @@ class LatentMapDisplay:
         check_is_fitted(estimator)
         classes, n_total = np.asarray(estimator.classes_), len(X)
         targets = targets_among(y, classes, n_total)
+        check_consistent_length(np.empty(n_total), y_proba, tomogram_names)
+        if not max_samples >= 1:
+            raise ValueError(f"max_samples={max_samples!r} must be 1 or more.")
         rows = np.arange(n_total)
         if n_total > max_samples:
             drawn = check_random_state(random_state).permutation(n_total)[:max_samples]

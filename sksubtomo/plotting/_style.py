@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sksubtomo._utils._class_names import name_of_class
 from sksubtomo._utils._messages import shorten
 
 #: Width of a column of a journal.
@@ -101,19 +102,5 @@ def plain_text(text: object, limit: int = 40) -> str:
 
 
 def class_name(label: Any, class_names: Any) -> str:
-    """Return what a class is called: by a mapping or sequence, else its label.
-
-    Raises
-    ------
-    ValueError
-        If `class_names` does not name it.
-    """
-    if class_names is None:
-        return plain_text(label)
-    try:
-        return plain_text(class_names[label])
-    except (KeyError, IndexError, TypeError) as error:
-        raise ValueError(
-            f"class_names has no name for the class {label!r}. Give a mapping of every class to "
-            "its name."
-        ) from error
+    """Return what a class is called, for a plot; see :func:`name_of_class`."""
+    return plain_text(name_of_class(label, class_names))

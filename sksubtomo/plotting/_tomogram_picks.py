@@ -115,6 +115,8 @@ class TomogramPicksDisplay:
                 f"box_size={box_size!r} and n_slices={n_slices!r} must be positive, and "
                 f"smoothing={smoothing!r} not negative."
             )
+        if not np.isfinite(coordinates).all():
+            raise ValueError("coordinates holds NaN or infinity. Leave such particles out.")
         check_consistent_length(coordinates, y_pred)
         if isinstance(tomogram, (str, os.PathLike)):
             tomogram = open_volume(tomogram)

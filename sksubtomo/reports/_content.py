@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
+from sksubtomo._utils._class_names import name_of_class
 from sksubtomo._utils._labels import decode_labels
 from sksubtomo._utils._messages import shorten
-from sksubtomo._utils._steps import owner_of
+from sksubtomo._utils._steps import owner_of, targets_among
 
 _SUM_TOLERANCE = 1e-3
 
@@ -166,10 +167,71 @@ def check_names(class_names: Any, classes: NDArray) -> list[str]:
     ValueError
         If one has none.
     """
-    names = []
-    for label in classes.tolist():
-        try:
-            names.append(shorten(label if class_names is None else class_names[label], 60))
-        except (KeyError, IndexError, TypeError) as error:
-            raise ValueError(f"class_names has no name for the class {label!r}.") from error
-    return names
+    return [shorten(name_of_class(label, class_names), 60) for label in classes.tolist()]
+
+
+def _position(pos_label: Any, classes: Any) -> int:
+    known = classes.tolist()
+    if pos_label is None:
+        return 0
+    if pos_label not in known:
+        raise ValueError(f"pos_label={pos_label!r} is none of the classes {known}.")
+    return known.index(pos_label)
+
+
+def make_content(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    *,
+    y_proba: Any,
+    held_out_proba: Any,
+    tomogram_names: Any,
+    coordinates: Any,
+    picker_scores: Any,
+    pos_label: Any,
+    threshold: float,
+    averages: Any,
+    poses: Any,
+    class_names: Any,
+    tomograms: Any,
+    voxel_size_angstrom: float | None,
+) -> Content:
+    """Check what :func:`make_report` is given, and predict what is not.
+
+    Raises
+    ------
+    NotFittedError, TypeError, ValueError
+        As :func:`make_report`, before anything is predicted.
+    """
+    classes = check_estimator(estimator)
+    n, shape = len(X), (len(X), len(classes))
+    if not n:
+        raise ValueError("There are no particles to report on.")
+    check_rows(
+        n, y=y, tomogram_names=tomogram_names, coordinates=coordinates, picker_scores=picker_scores
+    )
+    targets = targets_among(y, classes, n)
+    if held_out_proba is not None:
+        labeled = np.flatnonzero(targets >= 0)
+        held_out_proba = check_proba(held_out_proba, shape, "held_out_proba", labeled)
+    names, positive = check_names(class_names, classes), _position(pos_label, classes)
+    if not 0 <= threshold <= 1:
+        raise ValueError(f"threshold={threshold!r} must be a probability, from 0 to 1.")
+    if averages is not None and poses is None:
+        poses = averages.get("poses")
+    given_names = [""] * n if tomogram_names is None else [str(name) for name in tomogram_names]
+    proba = estimator.predict_proba(X) if y_proba is None else y_proba
+    return Content(
+        *(estimator, X, classes, check_proba(proba, shape, "y_proba"), targets, held_out_proba),
+        tomogram_names=np.array(given_names),
+        coordinates=None if coordinates is None else np.asarray(coordinates, dtype=float),
+        tomograms={} if tomograms is None else tomograms,
+        picker_scores=None if picker_scores is None else np.asarray(picker_scores, dtype=float),
+        positive=positive,
+        threshold=threshold,
+        averages=averages,
+        poses=poses,
+        voxel_size_angstrom=voxel_size_angstrom,
+        names=names,
+    )

@@ -53,13 +53,17 @@ class NotApplicable(Exception):
 
 def make_figures(content: Content) -> tuple[list[Figure], dict[str, str]]:
     """Return the figures that apply, and why others do not."""
+    import matplotlib.pyplot as plt
+
     figures: list[Figure] = []
     left_out: dict[str, str] = {}
-    for title, make in _FIGURES.items():
-        try:
-            figures += make(title, content)
-        except NotApplicable as reason:
-            left_out[title] = str(reason)
+    # They are for the page, and not for a window.
+    with plt.ioff():
+        for title, make in _FIGURES.items():
+            try:
+                figures += make(title, content)
+            except NotApplicable as reason:
+                left_out[title] = str(reason)
     return figures, left_out
 
 

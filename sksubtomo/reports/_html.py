@@ -22,7 +22,7 @@ _HEIGHT_PIXELS = 700
 class HTMLReport:
     """A self-contained HTML page: it asks for nothing from elsewhere.
 
-    Made by :func:`make_report`. A notebook shows it as the value of a cell.
+    Made by :func:`sksubtomo.reports.make_report`. A notebook shows it as the value of a cell.
 
     Parameters
     ----------

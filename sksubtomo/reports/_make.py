@@ -4,19 +4,9 @@ from __future__ import annotations
 
 import datetime
 import warnings as warnings_module
-from typing import Any
-
-import numpy as np
 
 from sksubtomo._utils._messages import plural, shorten
-from sksubtomo._utils._steps import targets_among
-from sksubtomo.reports._content import (
-    Content,
-    check_estimator,
-    check_names,
-    check_proba,
-    check_rows,
-)
+from sksubtomo.reports._content import Content, make_content
 from sksubtomo.reports._figures import make_figures
 from sksubtomo.reports._html import check_installed, render
 from sksubtomo.reports._tables import (
@@ -136,43 +126,22 @@ def make_report(
     'Classification of subtomograms'
     """
     check_installed()
-    classes = check_estimator(estimator)
-    n, shape = len(X), (len(X), len(classes))
-    if not n:
-        raise ValueError("There are no particles to report on.")
-    check_rows(
-        n, y=y, tomogram_names=tomogram_names, coordinates=coordinates, picker_scores=picker_scores
-    )
-    targets = targets_among(y, classes, n)
-    labeled = np.flatnonzero(targets >= 0)
-    if held_out_proba is not None:
-        held_out_proba = check_proba(held_out_proba, shape, "held_out_proba", labeled)
-    names = check_names(class_names, classes)
-    positive = _position(pos_label, classes)
-    if not 0 <= threshold <= 1:
-        raise ValueError(f"threshold={threshold!r} must be a probability, from 0 to 1.")
-    if averages is not None and poses is None:
-        poses = averages.get("poses")
     with warnings_module.catch_warnings(record=True) as caught:
         warnings_module.simplefilter("always")
-        proba = estimator.predict_proba(X) if y_proba is None else y_proba
-        content = Content(
-            estimator=estimator,
-            X=X,
-            classes=classes,
-            proba=check_proba(proba, shape, "y_proba"),
-            targets=targets,
-            held_out=held_out_proba,
-            tomogram_names=np.full(n, "") if tomogram_names is None else _text(tomogram_names),
-            coordinates=None if coordinates is None else np.asarray(coordinates, dtype=float),
-            tomograms={} if tomograms is None else tomograms,
-            picker_scores=None if picker_scores is None else np.asarray(picker_scores, dtype=float),
-            positive=positive,
+        content = make_content(
+            *(estimator, X, y),
+            y_proba=y_proba,
+            held_out_proba=held_out_proba,
+            tomogram_names=tomogram_names,
+            coordinates=coordinates,
+            tomograms=tomograms,
+            picker_scores=picker_scores,
+            pos_label=pos_label,
             threshold=threshold,
             averages=averages,
             poses=poses,
             voxel_size_angstrom=voxel_size_angstrom,
-            names=names,
+            class_names=class_names,
         )
         figures, left_out = make_figures(content)
     for one in caught:
@@ -192,19 +161,6 @@ def make_report(
             "provenance": {"Written": _now(), **origin(provenance or {})},
         },
     )
-
-
-def _position(pos_label: Any, classes: Any) -> int:
-    known = classes.tolist()
-    if pos_label is None:
-        return 0
-    if pos_label not in known:
-        raise ValueError(f"pos_label={pos_label!r} is none of the classes {known}.")
-    return known.index(pos_label)
-
-
-def _text(names: Any) -> Any:
-    return np.array([str(name) for name in names])
 
 
 def _lead(content: Content) -> str:

@@ -133,7 +133,7 @@ def _particles(
 
 
 def parameters(estimator: Any) -> dict[str, dict[str, str]]:
-    """Return the parameters of every step, those that are not default first."""
+    """Return the parameters of every step, by its name."""
     steps = estimator.steps if isinstance(estimator, Pipeline) else [("", estimator)]
     told = {}
     for number, (_, step) in enumerate(steps, start=1):

@@ -13,7 +13,8 @@ _USUAL_SHARE = 0.98
 _FEWEST_PARTICLES = 20
 # Of labels, for figures of accuracy.
 _FEW_LABELS = 50
-_CONTRADICTED = 0.9
+# Probability of the prediction less that of the label.
+_CLEAR = 0.8
 
 
 def doubtful_labels(content: Content) -> np.ndarray:
@@ -21,7 +22,7 @@ def doubtful_labels(content: Content) -> np.ndarray:
     rows = content.labeled
     proba = content.judged[rows]
     of_label = proba[np.arange(len(rows)), content.targets[rows]]
-    doubtful = proba.max(axis=1) - of_label >= _CONTRADICTED - (1 - _CONTRADICTED)
+    doubtful = proba.max(axis=1) - of_label >= _CLEAR
     order = np.argsort(of_label[doubtful], kind="stable")
     return rows[doubtful][order]
 

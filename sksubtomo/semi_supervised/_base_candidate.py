@@ -21,6 +21,7 @@ from sksubtomo.semi_supervised._candidate_columns import (
     Columns,
     check_covariates,
     check_same_columns,
+    check_same_offsets,
     check_tomograms,
     offsets_of,
 )
@@ -52,6 +53,7 @@ class BaseCandidateClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
         columns = check_covariates(covariates, len(volumes))
         check_same_columns(columns, self.covariate_names_, self._n_covariates)
         names = check_tomograms(tomograms, len(volumes))
+        check_same_offsets(names, self._offsets)
         raw = self._relative(self._raw(volumes, columns), names)
         static = (raw - self._location) / self._scale * self._width
         learned = learned_features(

@@ -207,8 +207,8 @@ class CandidateClassifier(BaseCandidateClassifier):
 
         Returns
         -------
-        self : object
-            The fitted estimator.
+        self : CandidateClassifier
+            The fitted classifier.
 
         Raises
         ------
@@ -288,6 +288,11 @@ class CandidateClassifier(BaseCandidateClassifier):
     def _template(self) -> MultiReferenceClassifier | None:
         """Return the settings of references, None where they are switched off."""
         if not isinstance(self.references, str):
+            if self.references is not None and self.references.estimator is not None:
+                raise ValueError(
+                    "references has an estimator of its own, but begins with the class "
+                    "probabilities that columns and figures give. Set references__estimator=None."
+                )
             return self.references
         if len(set(self.volume_shape_)) > 1 or self.volume_shape_[0] < _LEAST_EDGE:
             return None

@@ -75,6 +75,25 @@ def check_tomograms(tomograms: Any, n_samples: int) -> NDArray | None:
     return names.astype(str)
 
 
+def check_same_offsets(names: NDArray | None, offsets: dict[str, NDArray[np.float64]]) -> None:
+    """Refuse tomograms where the fit had none, and the other way round.
+
+    Raises
+    ------
+    ValueError
+        If so: features would be relative to something else.
+    """
+    if names is None and offsets:
+        raise ValueError(
+            "CandidateClassifier was fitted with tomograms=, relative to whose medians candidates "
+            "are judged. Pass the tomogram of each candidate."
+        )
+    if names is not None and not offsets:
+        raise ValueError(
+            "CandidateClassifier was fitted without tomograms=. Leave them out, or fit with them."
+        )
+
+
 def offsets_of(
     features: NDArray[np.float64], tomograms: NDArray, center: NDArray[np.float64]
 ) -> dict[str, NDArray[np.float64]]:

@@ -19,10 +19,11 @@ from sksubtomo._utils._labels import (
     check_enough_classes,
     decode_labels,
     encode_labels,
+    is_text,
 )
 from sksubtomo._utils._sklearn import safe_indexing
 from sksubtomo.alignment import class_evidence, log_spectrum_ratio
-from sksubtomo.exceptions import LabelAgreementWarning
+from sksubtomo.exceptions import ImagingWarning, LabelAgreementWarning
 from sksubtomo.metrics import operating_point
 from sksubtomo.semi_supervised._multi_reference import MultiReferenceClassifier
 from sksubtomo.semi_supervised._stacking import (
@@ -109,6 +110,11 @@ def encode_candidates(
             f"{name} learns what is no particle from unlabeled candidates, of which there are "
             "none: all are labeled as particles."
         )
+    if isinstance(background, str) != is_text(classes):
+        raise ValueError(
+            f"background={background!r} must be of the kind of the labels in y, such as "
+            f"{classes.tolist()[0]!r}."
+        )
     targets, both = encode_labels(y, np.sort(np.array([classes[0], background])))
     return targets, both, int(targets.max())
 
@@ -154,7 +160,14 @@ def learn(
             given = _with_background(given, proba, task)
         if template is not None:
             learned.references.append(
-                fit_references(template, task.volumes, given, task.classes, proba)
+                fit_references(
+                    template,
+                    task.volumes,
+                    given,
+                    task.classes,
+                    proba,
+                    is_first=not learned.references,
+                )
             )
         if network is not None:
             labels = decode_labels(given, task.classes)
@@ -250,17 +263,21 @@ def fit_references(
     targets: NDArray[np.int64],
     classes: NDArray,
     initial: NDArray[np.float64] | None,
+    *,
+    is_first: bool,
 ) -> MultiReferenceClassifier:
     """Fit references that begin with class probabilities of all candidates, where there are any.
 
     What is no particle has no structure of its own, so that references seldom agree with labels;
-    that is no reason for a warning here.
+    that is no reason for a warning here. Others are those of all volumes: the first fit says them.
     """
     given = clone(template).set_params(classes=classes)
     if initial is not None:
         given.set_params(estimator=GivenProbabilities(classes, initial))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LabelAgreementWarning)
+        if not is_first:
+            warnings.simplefilter("ignore", ImagingWarning)
         fitted = given.fit(volumes, decode_labels(targets, classes))
     # They are as many as the candidates of the fit, and have done their work.
     fitted.estimator = fitted.estimator_ = None
@@ -273,11 +290,11 @@ def reference_features(fitted: MultiReferenceClassifier, volumes: Any) -> NDArra
     Of shape (n, n_classes): ratios of each class to the first one, then how much better the best
     reference explains a volume than a Gaussian field with the volume's own power in every shell.
     """
-    coefficients = fitted._coefficients(volumes)
-    evidence = fitted._compare(coefficients).log_evidence
-    classes = class_evidence(evidence, fitted._owner).double().numpy()
+    result, _, measured = fitted._compared(volumes, None, None)
+    classes = class_evidence(result.log_evidence, fitted._owner).double().numpy()
     noise = torch.tensor(fitted.noise_power_)
-    spectrum = log_spectrum_ratio(fitted._finest, coefficients, noise).double().numpy()
+    poses, coefficients, kinds, _ = measured
+    spectrum = log_spectrum_ratio(poses, coefficients, noise, kinds).double().numpy()
     explained = logsumexp(classes, axis=1) - np.log(classes.shape[1]) - spectrum
     return np.column_stack([classes[:, 1:] - classes[:, :1], explained])
 

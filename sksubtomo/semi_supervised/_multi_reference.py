@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.utils import Bunch
 from sklearn.utils.metadata_routing import MetadataRouter
 
 from sksubtomo._torch import holding_precision, resolve_device
@@ -18,7 +19,7 @@ from sksubtomo._utils._checkpoint import CheckpointPart, opened
 from sksubtomo._utils._docs import documented
 from sksubtomo._utils._near_misses import warning_once
 from sksubtomo._utils._params import NumberInterval
-from sksubtomo._utils._routing import routed_params, same_methods
+from sksubtomo._utils._routing import routed_params, same_methods, wanted_by
 from sksubtomo._utils._settings import HasSettings, checked, store_parameters
 from sksubtomo._utils._sklearn import HasMethods, StrOptions, fit_context
 from sksubtomo._utils._volumes import check_volumes, unchanged_on_error
@@ -33,19 +34,25 @@ from sksubtomo.alignment import (
     initialized_em,
     measure_noise,
 )
-from sksubtomo.fourier import check_tilt_range
+from sksubtomo.fourier import Imaging, check_tilt_range
 from sksubtomo.semi_supervised._base_reference import BaseReferenceClassifier
 from sksubtomo.semi_supervised._em_record import EMRecord
 from sksubtomo.semi_supervised._reference_checks import (
     best_initialization,
-    check_imaging,
+    check_fit_memory,
+    contrast_of_references,
     encode_targets,
     fit_initial_proba,
+    fit_of_one_contrast,
     fit_progress,
     reporter,
     score_moments,
-    warn_of_inverted_references,
     warn_of_labels,
+)
+from sksubtomo.semi_supervised._reference_imaging import (
+    MeasuredVolumes,
+    given_imaging,
+    imaging_to_fit,
 )
 from sksubtomo.semi_supervised._reference_settings import (
     begin_checkpoint,
@@ -141,6 +148,12 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         60; NaN where no class has another volume. Near 1 for a good fit. A fit below 0.95 warns.
     transduction_ : ndarray of shape (n_samples,)
         Labels of all volumes of :meth:`fit`: those given, else the most probable.
+    tilt_geometry_ : Bunch or None
+        ``tilt_axis``, ``beam`` and ``tilt_range_deg`` of references, where `imaging` does not give
+        them: those stated, unless others are clearly likelier on the labeled volumes.
+    contrast_ : ndarray of shape (n_samples,)
+        What each volume of :meth:`fit` was multiplied by: -1 where it has inverted contrast, else
+        1. If any has, predictions compare volumes of both signs.
     poses_ : Bunch
         Most likely pose of the grid of each volume of :meth:`fit`, see :meth:`align`.
     log_likelihood_ : float
@@ -238,7 +251,7 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
 
     @fit_context(prefer_skip_nested_validation=False)
     @warning_once()
-    def fit(self, X, y, *, checkpoint=None, **params):
+    def fit(self, X, y, *, tilt_ranges_deg=None, imaging=None, checkpoint=None, **params):
         """Fit references to volumes and their labels, where known.
 
         Parameters
@@ -248,20 +261,20 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         y : array-like of shape (n_samples,)
             Labels, integers or strings. -1 is unlabeled; with strings also ``None`` and
             ``"unlabeled"``.
+        %(tilt_ranges_deg)s
+        %(imaging)s
         %(checkpoint)s
         **params : dict
             Metadata for ``fit`` of `estimator`, where scikit-learn's metadata routing is enabled.
 
-        Returns
-        -------
-        self : object
-            The fitted estimator.
+        %(fitted_self)s
 
         Raises
         ------
-        ValueError
+        ValueError, MemoryError
             If `X` or `y` is malformed, boxes are no cubes, no volume or only one class is labeled,
-            a parameter does not fit the data, or `checkpoint` is of another fit; before any work.
+            a parameter does not fit the data, memory would not do, or `checkpoint` is of another
+            fit; before any work.
 
         Warns
         -----
@@ -269,33 +282,50 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
             If ``label_agreement_`` is below 0.95.
         ImagingWarning
             If labeled volumes have other tilts than stated, some have inverted contrast, or
-            `references_init` has.
+            `references_init` has. The likelier tilts and signs are used.
         """
         with unchanged_on_error(self), opened(checkpoint) as kept:
-            return self._fit(X, y, params, kept)
+            return self._fit(X, y, tilt_ranges_deg, imaging, params, kept)
 
     def _fit(
-        self, X: Any, y: Any, params: Mapping[str, Any], checkpoint: CheckpointPart | None
+        self,
+        X: Any,
+        y: Any,
+        tilt_ranges_deg: Any,
+        imaging: Imaging | None,
+        params: Mapping[str, Any],
+        checkpoint: CheckpointPart | None,
     ) -> MultiReferenceClassifier:
         device = resolve_device(self.device, needs_float64=True)
         torch.empty(0, device=device)  # one that does not exist fails here, not after work
         check_tilt_range(self.tilt_range_deg)
         annealing = checked(Annealing() if self.annealing is None else self.annealing)
         stages = check_stages(annealing.stages, annealing.n_frozen_iter)
+        params = {**params, **wanted_by(self.estimator, "fit", tilt_ranges_deg=tilt_ranges_deg)}
         routed = routed_params(self, "fit", params)["estimator"]["fit"]
         volumes = check_volumes(self, X, volume_shape=self.volume_shape, reset=True)
         check_cubes(type(self).__name__, self.volume_shape_)
         targets, classes = encode_targets(type(self).__name__, y, self.classes, len(volumes))
         settings = em_settings(self, targets, classes, annealing, stages)
+        check_fit_memory(self, stages, targets, len(classes))
+        given = given_imaging(X, volumes, tilt_ranges_deg, imaging)
         rng = stream_of(self.random_state, checkpoint)
-        begin_checkpoint(checkpoint, self, volumes, targets, classes)
-        check_imaging(volumes, targets, self.tilt_range_deg)
-        poses = poses_of_stages(self, stages, settings["groups"])
-        coefficients = all_coefficients(poses[-1], volumes)
+        begin_checkpoint(checkpoint, self, volumes, targets, classes, given)
+        imaging, geometry = imaging_to_fit(
+            volumes, targets, self.tilt_range_deg, tilt_ranges_deg, given
+        )
+        kinds = None if imaging is None else torch.from_numpy(imaging.index)
+        poses = poses_of_stages(self, stages, settings["groups"], imaging)
+        coefficients = all_coefficients(poses[-1], volumes, kinds)
         # float64: a float32 cannot hold the square of a large unit.
         scale = float(coefficients.abs().double().square().mean().sqrt()) or 1.0
         noise = measure_noise(
-            poses[-1], volumes, self.noise, self.tilt_range_deg, self.mask_radius_voxels
+            poses[-1],
+            volumes,
+            self.noise,
+            self.tilt_range_deg,
+            self.mask_radius_voxels,
+            imaging,
         )
         estimator, initial_proba = fit_initial_proba(
             self.estimator, X, y, classes, routed, checkpoint
@@ -310,21 +340,27 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
             rng=rng,
             noise=torch.from_numpy(noise / scale**2).float(),
             initial_proba=initial_proba,
+            kinds=kinds,
             device=device,
             **settings,
         )
         n_init = self.n_init if (targets < 0).any() else 1
-        given = settings["references"] is not None
-        begin = partial(warn_of_inverted_references, targets) if given else None
-        with (
-            keeping_freed_memory(),
-            holding_precision("float32", device),
-            fit_progress(stages, n_init, shown=bool(self.verbose)) as bar,
-        ):
-            initialize = partial(initialize, report=reporter(bar))
-            record = None if checkpoint is None else EMRecord(checkpoint, rng, bar.update)
-            em, check = best_initialization(initialize, n_init, begin, record)
+        begun = settings["references"] is not None
+        start = partial(contrast_of_references, targets) if begun else None
+
+        def fit(*, again: bool = False) -> tuple[MultiReferenceEM, LabelCheck]:
+            with fit_progress(stages, n_init, shown=bool(self.verbose)) as bar:
+                made = partial(initialize, report=reporter(bar), mixed_contrast=again)
+                # Done again, a fit is the same, so that it need not be kept.
+                kept = None if again else checkpoint
+                record = None if kept is None else EMRecord(kept, rng, bar.update)
+                return best_initialization(made, n_init, start, record)
+
+        with keeping_freed_memory(), holding_precision("float32", device):
+            em, check, contrast = fit_of_one_contrast(fit, coefficients)
         self.estimator_, self.classes_ = estimator, classes
+        self._imaging, self.contrast_ = imaging, contrast
+        self.tilt_geometry_ = None if geometry is None else Bunch(**geometry._asdict())
         self._record(em, scale)
         self._record_check(check, targets)
         return self
@@ -350,10 +386,11 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         self.noise_power_ = em.noise.numpy().astype(np.float64) * scale**2
         self.class_log_prior_ = em.log_prior().double().numpy()
         self.transduction_ = self.classes_[em.labels.numpy()]
-        self.poses_ = self._poses_of(*final_poses(em))
+        self.poses_ = self._poses_of(*final_poses(em), self.contrast_)
         self.log_likelihood_ = em.log_likelihood
         self.history_, self.n_iter_ = em.history, len(em.history)
-        scores = self._raw_scores(em.evidence, em.coefficients, em.noise)
+        measured = MeasuredVolumes(self._finest, em.coefficients, em.kinds, self._imaging)
+        scores = self._raw_scores(em.evidence, measured, em.noise)
         moments = score_moments(scores, em.labels.numpy(), em.n_classes)
         self._score_location, self._score_scale = moments
 

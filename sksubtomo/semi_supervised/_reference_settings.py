@@ -21,6 +21,7 @@ from sksubtomo.alignment import (
     frozen_iterations,
     stage_poses,
 )
+from sksubtomo.fourier import Imaging
 from sksubtomo.semi_supervised._reference_checks import check_references_init
 
 #: Parameters without an effect, and those that are described otherwise.
@@ -59,7 +60,10 @@ def em_settings(
 
 
 def poses_of_stages(
-    estimator: Any, stages: list[Stage], groups: list[Rotation] | None
+    estimator: Any,
+    stages: list[Stage],
+    groups: list[Rotation] | None,
+    imaging: Imaging | None = None,
 ) -> list[Poses]:
     """Return the grids of poses of all stages, for maps as fine as the finest asks for."""
     given = {
@@ -67,6 +71,7 @@ def poses_of_stages(
         "max_shift": float(estimator.max_shift_voxels),
         "tilt_range_deg": estimator.tilt_range_deg,
         "mask_radius": estimator.mask_radius_voxels,
+        "imaging": imaging,
         "symmetric": groups is not None and any(len(group) > 1 for group in groups),
     }
     return [stage_poses(stage, estimator.volume_shape_, **given) for stage in stages]
@@ -78,6 +83,7 @@ def begin_checkpoint(
     volumes: Any,
     targets: NDArray[np.int64],
     classes: NDArray,
+    imaging: Imaging | None = None,
 ) -> None:
     """Compare a fit with the one that a checkpoint is of; begin a new one.
 
@@ -93,7 +99,8 @@ def begin_checkpoint(
         {
             **fit_fingerprints(estimator, volumes, targets, classes, _LEFT_OUT),
             **{f"annealing__{k}": fingerprint(v) for k, v in annealing.get_params().items()},
-            "device": resolve_device(estimator.device),
+            "device": resolve_device(estimator.device, needs_float64=True),
+            **({} if imaging is None else {"imaging": fingerprint(imaging.description)}),
         }
     )
 

@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.semi_supervised import SelfTrainingClassifier as _SelfTrainingClassifier
 from sklearn.utils import indexable
 
+from sksubtomo._utils._answers import check_probabilities
 from sksubtomo._utils._checkpoint import CheckpointPart, opened
 from sksubtomo._utils._docs import documented
 from sksubtomo._utils._fingerprints import fit_fingerprints
@@ -225,4 +226,6 @@ class _OnRows(ClassifierMixin, BaseEstimator):
         return self
 
     def predict_proba(self, X: NDArray) -> NDArray:
-        return self.estimator.predict_proba(safe_indexing(self.volumes, X[:, 0]))
+        probabilities = self.estimator.predict_proba(safe_indexing(self.volumes, X[:, 0]))
+        check_probabilities(type(self.estimator).__name__, probabilities)
+        return probabilities

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from sksubtomo._utils._files import check_is_file
 from sksubtomo.exceptions import FileFormatError
 
 # Taken off a free amino acid or nucleotide when it is linked to its neighbors.
@@ -151,8 +152,7 @@ def read_atoms(path: str | os.PathLike[str], *, assembly: str | None = "1") -> A
     """
     gemmi = import_gemmi()
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file {path}.")
+    check_is_file(path)
     try:
         structure = gemmi.read_structure(str(path))
     except (RuntimeError, ValueError, OSError) as error:

@@ -107,7 +107,7 @@ def net_state(net: VolumeNet) -> dict[str, Any]:
 
 
 def training_state(net: VolumeNet) -> dict[str, Any]:
-    """Return what the training of a net changes, for :func:`load_training_state`.
+    """Return what the training of a net changes, for ``load_training_state``.
 
     Parameters
     ----------

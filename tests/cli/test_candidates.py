@@ -1,11 +1,14 @@
 """Candidates on the command line: score columns, clicks on particles only, operating points."""
 
+import re
+
 import numpy as np
 import pytest
 
 from sksubtomo.cli import main
+from sksubtomo.cli._candidates import without_duplicates
 from sksubtomo.cli._model import load_model
-from sksubtomo.io import read_particles, write_particles
+from sksubtomo.io import read_particles, write_mrc, write_particles
 
 
 def write(project, labels=True, **columns):
@@ -49,7 +52,7 @@ def test_a_score_makes_candidates_the_default(project, fit, predict, capsys):
     said = capsys.readouterr().err
     assert "Method candidates" in said
     assert "rlnAutopickFigureOfMerit" in said
-    assert "Log loss of left-out labels without: covariates" in said
+    assert "Log loss of left-out labels rises without: covariates" in said
     model = load_model(project / "model.sksubtomo")
     assert model.classifier[-1].covariate_names_ == ["rlnAutopickFigureOfMerit"]
     assert model.provenance["method"] == "candidates"
@@ -121,3 +124,78 @@ def test_columns_of_the_fit_are_needed(project, fit, predict, capsys):
     predict()
     assert "no such column" in capsys.readouterr().err
     assert not (project / "out.star").exists()
+
+
+# --- Masks ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lamella(project):
+    """A mask of the upper half of all tomograms, where half of the particles are."""
+    mask = np.zeros((28, 44, 44), np.float32)
+    mask[:14] = 1
+    write_mrc(project / "lamella.mrc", mask, 10.0)
+    return project / "lamella.mrc"
+
+
+def test_particles_outside_of_a_mask_are_left_out(project, fit, predict, lamella, capsys):
+    write(project, rlnLCCmax=noisy)
+    assert fit("--mask", str(lamella)) == 0
+    said = capsys.readouterr().err
+    assert "18 of 36 particles are outside of --mask and left out: rows 10, 11" in said
+    assert load_model(project / "model.sksubtomo").provenance["n_boxes"] == 18
+    assert predict("--mask", f"TS_2={lamella}") == 0
+    found = read_particles(project / "out.star")
+    outside = (found.tomogram_names == "TS_2") & (found.coordinates[:, 0] > 14)
+    assert (found.class_numbers[outside] == 0).all()
+    assert (found.class_numbers[~outside] > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda path: [f"TS_9={path}"], "TS_9=.*tomograms are TS_1, TS_2"),
+        (lambda path: [f"TS_1={path}", str(path)], "give one mask for all"),
+        (lambda path: [str(path.with_name("no.mrc"))], "no.mrc"),
+        (lambda path: written(path, (28, 44, 22), 1), r"shape \(28, 44, 22\).*has \(28, 44, 44\)"),
+        (lambda path: written(path, (28, 44, 44), 0), "covers nothing"),
+    ],
+)
+def test_refused_masks(project, fit, lamella, capsys, spoil, message):
+    write(project)
+    assert fit("--mask", *spoil(lamella), "--dry-run") == 1
+    assert re.search(message, capsys.readouterr().err)
+
+
+def written(path, shape, value):
+    write_mrc(path, np.full(shape, value, np.float32), 10.0, overwrite=True)
+    return [str(path)]
+
+
+# --- Duplicates ----------------------------------------------------------------------------------
+
+
+def test_the_more_probable_of_near_ones_is_kept():
+    coordinates = np.array([[0, 0, 0], [0, 0, 3], [0, 0, 6], [0, 0, 3], [0, 0, 9]], float)
+    names = np.array(["a", "a", "a", "b", "a"])
+    # The second takes the first and the third away, which then cannot take the last.
+    probabilities = np.array([0.7, 0.9, 0.8, 0.1, 0.2])
+    rows = without_duplicates(np.arange(5), coordinates, names, probabilities, 3.1)
+    assert rows.tolist() == [1, 3, 4]
+    assert len(without_duplicates(np.arange(5), coordinates, names, probabilities, 3.0)) == 5
+    rows = without_duplicates(np.array([0, 2]), coordinates, names, probabilities, 7.0)
+    assert rows.tolist() == [2]
+
+
+def test_min_distance_needs_kept_classes(project, fit, predict, capsys):
+    write(project, rlnLCCmax=noisy)
+    assert fit("--quiet") == 0
+    assert predict("--min-distance", "5") == 1
+    assert "give --keep" in capsys.readouterr().err
+    assert predict("--min-distance", "15", "--keep", "1", "2") == 0
+    kept = read_particles(project / "out.star")
+    assert len(kept) < 36
+    for name in ("TS_1", "TS_2"):
+        places = kept.coordinates[kept.tomogram_names == name]
+        distances = np.linalg.norm(places[:, np.newaxis] - places, axis=2)
+        assert distances[~np.eye(len(places), dtype=bool)].min() >= 15

@@ -134,3 +134,17 @@ def test_references_report_averages_and_orientations(project):
         page = checked((project / name).read_text("utf-8"))
         assert "no gold standard" in page.text
         assert "of these particles" in page.text
+
+
+@pytest.mark.slow
+def test_candidates_are_judged_by_labels_that_were_left_out(project):
+    particles = read_particles(project / "particles.star")
+    particles.table["rlnAutopickFigureOfMerit"] = np.linspace(0, 1, 36)
+    write_particles(project / "scored.star", particles, class_numbers=particles.class_numbers)
+    arguments = ["--tomograms", f"{project}/tomograms", "--particles", f"{project}/scored.star"]
+    model = ["--box-size", "12", "--output", f"{project}/model.sksubtomo"]
+    fit = ["fit", *arguments, *model, "--method", "candidates", "--quiet"]
+    assert main([*fit, "--report", f"{project}/fit.html"]) == 0
+    page = checked((project / "fit.html").read_text("utf-8"))
+    assert "did not learn from the label" in page.text
+    assert "The score of the picker is beside." in page.text

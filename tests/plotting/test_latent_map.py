@@ -103,6 +103,11 @@ def test_bad_input(sorter, graded):
         display.plot(color_by="label")
     with pytest.raises(ValueError, match="must be 'pca', 'umap' or have fit_transform"):
         LatentMapDisplay.from_estimator(sorter, graded, reducer="tsne")
+    for change in ({"tomogram_names": ["a"] * 11}, {"y_proba": np.ones((11, 2)) / 2}):
+        with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+            LatentMapDisplay.from_estimator(sorter, graded, **change)
+    with pytest.raises(ValueError, match="max_samples=0 must be 1 or more"):
+        LatentMapDisplay.from_estimator(sorter, graded, max_samples=0)
     with pytest.raises(ValueError, match="predicted has 2 rows"):
         LatentMapDisplay(np.zeros((3, 2)), classes=[1], predicted=[0, 0], probabilities=[1, 1, 1])
 

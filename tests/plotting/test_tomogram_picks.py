@@ -89,6 +89,7 @@ def test_slices_thicker_than_the_tomogram(tomogram):
     [
         ({"coordinates": [[1, 2]]}, "centers \\(n_particles, 3\\)"),
         ({"coordinates": np.zeros((0, 3)), "y_pred": []}, "centers \\(n_particles, 3\\)"),
+        ({"coordinates": COORDINATES * np.nan}, "coordinates holds NaN"),
         ({"y_pred": [1]}, "inconsistent numbers"),
         ({"tomogram": np.zeros((3, 3))}, "three axes"),
         ({"tomogram": np.full((20, 16, 40), np.nan)}, "NaN or infinity"),

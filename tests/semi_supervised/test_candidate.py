@@ -20,7 +20,6 @@ from sksubtomo.preprocessing import VolumeNormalizer
 from sksubtomo.semi_supervised import (
     CandidateClassifier,
     MultiReferenceClassifier,
-    SelfTrainingClassifier,
 )
 from sksubtomo.semi_supervised._box_features import box_features
 from sksubtomo.semi_supervised._stacking import (
@@ -173,9 +172,9 @@ def test_references_see_no_label_of_their_part(data, monkeypatch):
     X, _, hidden, _ = data
     seen = []
 
-    def recorded(template, volumes, given, classes, proba):
+    def recorded(template, volumes, given, *rest, **options):
         seen.append(given)
-        return fit(template, volumes, given, classes, proba)
+        return fit(template, volumes, given, *rest, **options)
 
     fit = parts.fit_references
     monkeypatch.setattr(parts, "fit_references", recorded)
@@ -255,6 +254,16 @@ def test_refused_labels(data, labels, background, message):
         quick(background=background).fit(X, labels(y))
 
 
+def test_refused_parameters(data):
+    X, _, hidden, score = data
+    words = np.where(hidden == 1, "particle", "unlabeled")
+    with pytest.raises(ValueError, match="background=0 must be of the kind"):
+        quick(background=0).fit(X, words)
+    own = MultiReferenceClassifier(LogisticRegression())
+    with pytest.raises(ValueError, match="references__estimator=None"):
+        quick(references=own).fit(X, hidden, covariates=score)
+
+
 def test_one_label_of_a_class_leaves_references_out(data):
     X, y, _, score = data
     one = np.full(200, -1)
@@ -330,6 +339,10 @@ def test_offsets_of_tomograms_are_taken_off(data):
     np.testing.assert_allclose(one, known[:1])
     with pytest.raises(ValueError, match="tomograms has the shape"):
         with_names.predict(X, covariates=shifted, tomograms=names[:3])
+    with pytest.raises(ValueError, match="fitted with tomograms="):
+        with_names.predict(X, covariates=shifted)
+    with pytest.raises(ValueError, match="fitted without tomograms="):
+        without.predict(X, covariates=shifted, tomograms=names)
 
 
 # --- scikit-learn --------------------------------------------------------------------------------
@@ -379,7 +392,6 @@ def test_same_seed_same_bits(data):
 def test_model_file(data, tmp_path):
     X, _, hidden, score = data
     references = MultiReferenceClassifier(annealing=QUICK, class_prior=None)
-    network = SelfTrainingClassifier(LogisticRegression())
     flat = X.reshape(len(X), -1)
     model = quick(references=references, volume_shape=12)
     names = np.array(["a", "b"])[np.arange(200) % 2]
@@ -389,7 +401,6 @@ def test_model_file(data, tmp_path):
     given = {"covariates": score, "tomograms": names}
     assert np.array_equal(loaded.predict_proba(flat, **given), fitted.predict_proba(flat, **given))
     assert loaded.contributions_ == fitted.contributions_
-    assert network is not None
 
 
 def test_boxes_that_are_no_cubes(data):
