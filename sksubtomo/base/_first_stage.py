@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sksubtomo._utils._checkpoint import CheckpointPart
 from sksubtomo._utils._delegation import unfrozen
+from sksubtomo._utils._fit_with_part import fit_with_part
 from sksubtomo._utils._volumes import Shape3d
 from sksubtomo.base._settings import resolve
 
@@ -56,8 +57,7 @@ def fitted_first_stage(stage: Any, X: Any, checkpoint: CheckpointPart | None = N
     """Return the stage itself if it is fitted, else a clone fitted to `X`; None stays None."""
     if stage is None or hasattr(stage, "net_"):
         return stage
-    own = None if checkpoint is None else checkpoint.part("pre-training")
-    return clone(stage).fit(X, checkpoint=own)
+    return fit_with_part(clone(stage), X, None, {}, checkpoint, "pre-training")
 
 
 def code_length(stage: Any) -> int:
