@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
+from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import MetadataRouter
 
@@ -20,22 +21,20 @@ from sksubtomo._utils._docs import documented
 from sksubtomo._utils._near_misses import warning_once
 from sksubtomo._utils._params import NumberInterval
 from sksubtomo._utils._routing import routed_params, same_methods
-from sksubtomo._utils._settings import HasSettings, checked, store_parameters
+from sksubtomo._utils._settings import HasSettings, Settings, checked, store_parameters
 from sksubtomo._utils._sklearn import HasMethods, StrOptions, fit_context
 from sksubtomo._utils._volumes import check_volumes, unchanged_on_error
 from sksubtomo.alignment import (
     Annealing,
+    ClassPrior,
     LabelCheck,
     MultiReferenceEM,
     Poses,
     Stage,
     all_coefficients,
-    check_class_prior,
     check_cubes,
     check_stages,
-    check_symmetry,
     final_poses,
-    frozen_iterations,
     initialized_em,
     measure_noise,
     stage_poses,
@@ -45,7 +44,6 @@ from sksubtomo.semi_supervised._base_reference import BaseReferenceClassifier
 from sksubtomo.semi_supervised._reference_checks import (
     best_initialization,
     check_imaging,
-    check_references_init,
     encode_targets,
     fit_initial_proba,
     fit_progress,
@@ -54,6 +52,7 @@ from sksubtomo.semi_supervised._reference_checks import (
     warn_of_inverted_references,
     warn_of_labels,
 )
+from sksubtomo.semi_supervised._reference_settings import em_settings, resolved_prior
 
 
 @documented
@@ -99,13 +98,14 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         "white" takes the power of frequencies beyond those compared. "shells" takes the spectrum of
         the box outside of the mask, as noise in tomograms is colored. "auto" is "shells" where that
         border has clearly colored noise, else "white".
-    class_prior : {"estimated", "uniform", "labels"}, array-like or None, default="estimated"
+    class_prior : str, array-like, ClassPrior or None, default="estimated"
         Class proportions among unlabeled volumes; an array has one of each class, in the order of
         ``classes_``. While references take shape, a bias for each class makes the posteriors have
         these proportions. "estimated" estimates them from labels and posteriors together; labels
         count the more, the less references agree with labels left out of them. "uniform" is for
         classes that are equally frequent, "labels" for labels that were drawn at random. None is
-        no constraint.
+        no constraint. A :class:`~sksubtomo.alignment.ClassPrior` can add a class, without a
+        reference, of volumes that show none of the structures.
     symmetry : str or dict, default="C1"
         :func:`~sksubtomo.geometry.point_group` of all classes, such as "D7", or a dict of class to
         point group. References are averages over it, in the frame of its axes.
@@ -194,7 +194,7 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
     (2, 16, 16, 16)
     """
 
-    _settings_names: ClassVar[tuple[str, ...]] = ("annealing",)
+    _settings_names: ClassVar[tuple[str, ...]] = ("annealing", "class_prior")
     _defaults: ClassVar[Mapping[str, type[Annealing]]] = {"annealing": Annealing}
     _parameter_constraints: ClassVar[dict[str, list]] = {
         "estimator": [HasMethods(["fit", "predict_proba"]), None],
@@ -206,7 +206,12 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         "n_references": [NumberInterval(Integral, 1, None, closed="left")],
         "references_init": ["array-like", Mapping, None],
         "noise": [StrOptions({"auto", "white", "shells"})],
-        "class_prior": [StrOptions({"estimated", "uniform", "labels"}), "array-like", None],
+        "class_prior": [
+            StrOptions({"estimated", "uniform", "labels"}),
+            "array-like",
+            ClassPrior,
+            None,
+        ],
         "symmetry": [str, dict],
         "classes": ["array-like", None],
         "volume_shape": [None, NumberInterval(Integral, 1, None, closed="left"), "array-like"],
@@ -236,6 +241,11 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         verbose=0,
     ):
         store_parameters(self, locals())
+
+    def _make_settings(self, name: str, wanted: Iterable[str]) -> Settings:
+        if name == "class_prior":
+            return clone(resolved_prior(self.class_prior))
+        return super()._make_settings(name, wanted)
 
     @fit_context(prefer_skip_nested_validation=False)
     @warning_once()
@@ -283,8 +293,11 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         routed = routed_params(self, "fit", params)["estimator"]["fit"]
         volumes = check_volumes(self, X, volume_shape=self.volume_shape, reset=True)
         check_cubes(type(self).__name__, self.volume_shape_)
-        targets, classes = encode_targets(type(self).__name__, y, self.classes, len(volumes))
-        settings = self._settings(targets, classes, annealing, stages)
+        prior = resolved_prior(self.class_prior)
+        targets, classes = encode_targets(
+            type(self).__name__, y, self.classes, len(volumes), prior.background
+        )
+        settings = em_settings(self, targets, classes, annealing, prior)
         rng = check_random_state(self.random_state)
         check_imaging(volumes, targets, self.tilt_range_deg)
         poses = self._poses(stages, settings["groups"])
@@ -319,38 +332,10 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
             initialize = partial(initialize, report=reporter(bar))
             em, check = best_initialization(initialize, n_init, begin)
         self.estimator_, self.classes_ = estimator, classes
+        self._background = em.background
         self._record(em, scale)
         self._record_check(check, targets)
         return self
-
-    def _settings(
-        self,
-        targets: NDArray[np.int64],
-        classes: NDArray,
-        annealing: Annealing,
-        stages: list[Stage],
-    ) -> dict[str, Any]:
-        """Return parameters of the EM that do not need the volumes; refuse those that are bad."""
-        n_classes, perplexity = len(classes), annealing.class_perplexity
-        references = check_references_init(
-            self.references_init, classes, self.n_references, self.volume_shape_
-        )
-        begun = references is not None and self.estimator is None
-        estimated = isinstance(self.class_prior, str) and self.class_prior == "estimated"
-        n_labels = np.bincount(targets[targets >= 0], minlength=n_classes)
-        groups = check_symmetry(self.symmetry, classes)
-        return {
-            "n_references": int(self.n_references),
-            "references": references,
-            # A line of voxels has one pose.
-            "groups": None if self.volume_shape_[:2] == (1, 1) else groups,
-            "prior": check_class_prior(self.class_prior, targets, classes),
-            "pseudo_counts": np.maximum(n_labels, 0.5) if estimated else None,
-            "perplexity": n_classes ** (2 / 3) if perplexity is None else float(perplexity),
-            "n_frozen": frozen_iterations(
-                annealing.n_frozen_iter, stages, targets, n_classes, begun=begun
-            ),
-        }
 
     def _poses(self, stages: list[Stage], groups: list[Rotation] | None) -> list[Poses]:
         """Return the grids of poses of all stages, for maps as fine as the finest asks for."""
@@ -384,11 +369,14 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         self.noise_power_ = em.noise.numpy().astype(np.float64) * scale**2
         self.class_log_prior_ = em.log_prior().double().numpy()
         self.transduction_ = self.classes_[em.labels.numpy()]
-        self.poses_ = self._poses_of(*final_poses(em))
+        self.poses_ = self._poses_of(*final_poses(em), em.labels.numpy())
         self.log_likelihood_ = em.log_likelihood
         self.history_, self.n_iter_ = em.history, len(em.history)
-        scores = self._raw_scores(em.evidence, em.coefficients, em.noise)
-        moments = score_moments(scores, em.labels.numpy(), em.n_classes)
+        labels = em.labels.numpy()
+        # A labeled volume keeps its class, so that some are not of the background.
+        known = np.isin(labels, em.owner)
+        scores = self._raw_scores(em.evidence, em.coefficients, em.noise)[known]
+        moments = score_moments(scores, labels[known], em.n_classes)
         self._score_location, self._score_scale = moments
 
     def _record_check(self, check: LabelCheck, targets: NDArray[np.int64]) -> None:

@@ -498,12 +498,12 @@ def test_filtered_volumes_have_no_noise_to_measure(data):
 def test_classes_without_a_label_begin_apart():
     codes = np.array([0, 0, -1, -1, -1])
     rng = np.random.RandomState(0)
-    rows = starting_rows(codes, None, 4, rng)
+    rows = starting_rows(codes, None, np.arange(4), rng)
     assert rows[0] in (0, 1)
     assert len(set(rows[1:])) == 3
     assert set(rows[1:]) == {2, 3, 4}
     seeds = np.array([[0.1, 0.9], [0, 1], [0.7, 0.3], [0.6, 0.4], [0.9, 0.1]])
-    assert starting_rows(codes, seeds, 2, rng)[1] == 3  # not the labeled ones
+    assert starting_rows(codes, seeds, np.arange(2), rng)[1] == 3  # not the labeled ones
 
 
 # --- Complications of real data ------------------------------------------------------------------
