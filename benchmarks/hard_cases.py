@@ -101,6 +101,7 @@ METHODS = {
     "two_references": Method("References, two a class", with_params(n_references=2)),
     "every_label": Method("References, every label given", references, every_label=True),
     "background": Method("References and a background", with_params(class_prior=BACKGROUND)),
+    "wide_shifts": Method("References, shifts up to 4", with_params(max_shift_voxels=4.0)),
     "three_inits": Method("References, three initializations", with_params(n_init=3)),
     "white": Method("References, white noise", with_params(noise="white")),
     "shells": Method("References, noise by shell", with_params(noise="shells")),

@@ -3,9 +3,9 @@
     python benchmarks/relion.py                                   # 600 volumes, 15 minutes
     python benchmarks/relion.py --sets easy --healpix-order 2 --n-iter 25
 
-The volumes are made as those of ``hard_cases.py`` without a complication. One row for every (set, seed,
-method) goes to the CSV file as soon as it is there, and rows that are there are not computed again.
-At the end, a table (Markdown) is rendered beside the CSV file.
+The volumes are made as those of ``hard_cases.py`` without a complication. One row for every (set,
+seed, method) goes to the CSV file as soon as it is there, and rows that are there are not computed
+again. At the end, a table (Markdown) is rendered beside the CSV file.
 
 - ``class3d``: RELION gets the subtomograms, normalized as it asks and with bright particles; the
   exact contrast transfer and missing wedge as its CTF volumes; the true maps, which it low-passes

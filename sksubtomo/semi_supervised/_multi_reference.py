@@ -51,8 +51,9 @@ from sksubtomo.semi_supervised._reference_checks import (
     score_moments,
     warn_of_inverted_references,
     warn_of_labels,
+    warn_of_shifts,
 )
-from sksubtomo.semi_supervised._reference_settings import em_settings, resolved_prior
+from sksubtomo.semi_supervised._reference_settings import em_settings, resolved_prior, wider_poses
 
 
 @documented
@@ -278,8 +279,8 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         LabelAgreementWarning
             If ``label_agreement_`` is below 0.95.
         ImagingWarning
-            If labeled volumes have other tilts than stated, some have inverted contrast, or
-            `references_init` has.
+            If labeled volumes have other tilts than stated or are shifted farther than
+            `max_shift_voxels`, some have inverted contrast, or `references_init` has.
         """
         with unchanged_on_error(self):
             return self._fit(X, y, params)
@@ -331,6 +332,7 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         ):
             initialize = partial(initialize, report=reporter(bar))
             em, check = best_initialization(initialize, n_init, begin)
+            warn_of_shifts(em, wider_poses(self, em, stages), float(self.max_shift_voxels))
         self.estimator_, self.classes_ = estimator, classes
         self._background = em.background
         self._record(em, scale)

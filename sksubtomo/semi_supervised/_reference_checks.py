@@ -18,8 +18,10 @@ from sksubtomo._utils._progress import Progress
 from sksubtomo.alignment import (
     LabelCheck,
     MultiReferenceEM,
+    PoseGrid,
     Stage,
     TiltGeometry,
+    expectation,
     leave_one_out,
     likelier_geometry,
     likelier_inverted,
@@ -30,6 +32,12 @@ from sksubtomo.exceptions import ImagingWarning, InvertedContrastWarning, LabelA
 _LEAST_AGREEMENT = 0.95
 # Labeled volumes whose power spectrum is looked at.
 _MOST_IMAGED = 100
+# Labeled volumes whose shifts are looked at; how far beyond the largest one, in voxels, is clearly
+# beyond, and the fraction of them for which that is no chance.
+_MOST_SHIFTED = 30
+_CLEAR_SHIFT = 1.5
+_FRACTION_BEYOND = 0.2
+_LEAST_BEYOND = 4
 # Rows that a message names.
 _MOST_NAMED = 10
 # A class with fewer volumes has median and spread of all; so many count for it in any case.
@@ -251,6 +259,48 @@ def warn_of_inverted_references(targets: NDArray[np.int64], em: MultiReferenceEM
             "The labeled volumes are clearly likelier with references_init of inverted contrast. "
             "Multiply the maps by -1: particles are dark in volumes whose contrast was not "
             "inverted, and bright in density maps.",
+            ImagingWarning,
+            stacklevel=2,
+        )
+
+
+def warn_of_shifts(em: MultiReferenceEM, wide: PoseGrid | None, max_shift: float) -> None:
+    """Warn if many labeled volumes are likelier farther off the center than was searched.
+
+    Parameters
+    ----------
+    em : MultiReferenceEM
+        After its run.
+    wide : PoseGrid or None
+        With larger shifts, at the resolution of a stage; None is not to look.
+    max_shift : float
+        Largest shift along an axis that was searched, in voxels.
+    """
+    if wide is None:
+        return
+    rows = np.flatnonzero(em.labeled.numpy() & np.isin(em.labels, em.owner))
+    rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), _MOST_SHIFTED)).astype(int)]
+    compared = torch.from_numpy(em.stages[-1][0].radii <= wide.radii.max())
+    n_shells = int(wide.shells.max()) + 1
+    found = expectation(
+        wide,
+        em.coefficients[torch.from_numpy(rows)][:, compared],
+        em.maps,
+        em.noise[:n_shells],
+        variance=em.variance[:, :n_shells],
+        pairs=(em.known[rows] > 0)[:, em.owner],
+        keep_poses=False,
+        device=em.device,
+    )
+    likeliest = found.log_evidence.argmax(dim=1, keepdim=True)
+    shift = found.best.gather(1, likeliest)[:, 0].numpy() // len(wide.rotations)
+    farthest = np.abs(wide.shifts[shift]).max(axis=1)
+    beyond = farthest > max_shift + _CLEAR_SHIFT
+    if beyond.sum() >= _LEAST_BEYOND and beyond.mean() > _FRACTION_BEYOND:
+        warnings.warn(
+            f"{beyond.sum()} of {len(rows)} labeled volumes are likelier farther off the center of "
+            f"their boxes than max_shift_voxels={max_shift:g}, up to about {farthest.max():g} "
+            "voxels. Center the boxes on the particles, or raise max_shift_voxels.",
             ImagingWarning,
             stacklevel=2,
         )

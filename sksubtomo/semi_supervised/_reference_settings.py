@@ -11,12 +11,19 @@ from sksubtomo._utils._settings import checked
 from sksubtomo.alignment import (
     Annealing,
     ClassPrior,
+    MultiReferenceEM,
+    PoseGrid,
+    Stage,
     check_class_prior,
     check_stages,
     check_symmetry,
     frozen_iterations,
+    stage_poses,
 )
 from sksubtomo.semi_supervised._reference_checks import check_references_init
+
+# Shifts are looked for so much farther off, in voxels.
+_WIDER = 2.0
 
 if TYPE_CHECKING:
     from sksubtomo.semi_supervised._multi_reference import MultiReferenceClassifier
@@ -68,3 +75,25 @@ def em_settings(
 
 def _index(classes: NDArray, label: Any) -> int:
     return int(np.flatnonzero(classes == label)[0])
+
+
+def wider_poses(
+    clf: MultiReferenceClassifier, em: MultiReferenceEM, stages: list[Stage]
+) -> PoseGrid | None:
+    """Return the poses before the last stage, with twice the shifts; None if there are none."""
+    (own, _), stage = em.stages[-2:][0], stages[-2:][0]
+    if not isinstance(own, PoseGrid) or len(own.shifts) < 2:
+        return None
+    largest = float(clf.max_shift_voxels)
+    step = 2 * largest / (round(len(own.shifts) ** (1 / 3)) - 1)
+    n_steps = round(max(largest, _WIDER) / step) + round(largest / step)
+    wide = stage_poses(
+        (stage[0], stage[1], 2 * n_steps + 1, 1),
+        clf.volume_shape_,
+        finest=em.stages[-1][0].inner_size / 2,
+        max_shift=n_steps * step,
+        tilt_range_deg=clf.tilt_range_deg,
+        mask_radius=clf.mask_radius_voxels,
+    )
+    assert isinstance(wide, PoseGrid)
+    return wide

@@ -706,3 +706,26 @@ def test_bad_given_references_are_refused(data, given, message):
     X, _, hidden = data
     with pytest.raises(ValueError, match=message):
         MultiReferenceClassifier(**QUICK, references_init=given).fit(X, hidden)
+
+
+def test_shifts_beyond_the_largest_are_named():
+    X, y = simulate(60, noise=0.2, seed=3)
+    far = np.stack([np.roll(x, 3 * (-1) ** k, axis=k % 3) for k, x in enumerate(X)])
+    hidden = np.where(np.arange(60) < 24, y, -1)
+    maps = np.stack([molecule(k) for k in range(3)])
+    clf = MultiReferenceClassifier(
+        **{**QUICK, "annealing": Annealing(stages=((4.0, 45.0, 3, 1),))}, references_init=maps
+    )
+
+    def is_named(X):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            clf.fit(X, hidden)
+        return any("raise max_shift_voxels" in str(warning.message) for warning in caught)
+
+    assert is_named(far)
+    assert not is_named(X)
+    clf.set_params(max_shift_voxels=3.0)
+    assert not is_named(far)
+    clf.set_params(max_shift_voxels=0.0)
+    assert not is_named(X)
