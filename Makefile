@@ -2,13 +2,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+DOCS_STAMP := .venv/.installed-docs
 OLDEST_BIN := .venv-oldest/bin
 OLDEST_STAMP := .venv-oldest/.installed
 # One compute thread a process: the tests run in two processes, and more threads would fight over
 # the cores. SCIPY_ARRAY_API lets scikit-learn's estimator checks run in full.
 TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 SCIPY_ARRAY_API=1
 
-.PHONY: install demo test test-isa test-oldest lint format clean
+.PHONY: install demo test test-isa test-oldest docs dist gpu lint format clean
 
 install: $(STAMP)
 
@@ -22,6 +23,10 @@ endef
 
 $(STAMP): pyproject.toml constraints.txt
 	$(call build,.venv,constraints.txt,dev)
+
+$(DOCS_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
+	touch $@
 
 $(OLDEST_STAMP): pyproject.toml constraints-oldest.txt
 	$(call build,.venv-oldest,constraints-oldest.txt,test)
@@ -49,15 +54,37 @@ test-isa: $(STAMP)
 test-oldest: $(OLDEST_STAMP)
 	$(TEST_ENV) $(OLDEST_BIN)/python -m pytest -n 2 -m "not slow and not network"
 
+# On a machine with a CUDA device, in a quarter of an hour: what only runs there, how fast it is, and
+# the paper's tables. Rows go to benchmarks/results as they come; what is there is not done again.
+gpu: $(STAMP)
+	$(BIN)/python -m pytest -m gpu
+	$(BIN)/python benchmarks/performance/run.py --device cuda --minutes 6
+	$(BIN)/python benchmarks/paper_tables.py --set real --device cuda --minutes 5
+
+# The site, with warnings as errors, into docs/_build/html. Examples whose text has not changed are
+# not run again.
+docs: $(DOCS_STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx --fail-on-warning --keep-going -b html docs docs/_build/html
+	$(BIN)/python docs/_ext/check_links.py docs/_build/html
+
+# The sdist and the wheel, installed into new environments and tried there; DIST_EXTRAS= leaves the
+# extras out.
+DIST_EXTRAS ?= data zarr plot monai distributed accelerate
+dist: $(STAMP)
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/python .ci/check_dist.py dist --extras $(DIST_EXTRAS)
+
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+	$(BIN)/codespell
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv .venv-oldest demo_output .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-oldest docs/_build docs/auto_examples docs/results docs/api/sksubtomo.*.rst demo_output .pytest_cache .mypy_cache .ruff_cache

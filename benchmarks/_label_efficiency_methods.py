@@ -21,7 +21,7 @@ from sksubtomo.semi_supervised import (
 )
 from sksubtomo.training import Training
 
-# One thread a fit; as many steps for every network that sees copies.
+# One thread a fit; as many steps for every network on augmented views.
 STEPS = {"max_epochs": 10, "batch_size": 32, "early_stopping": False, "learning_rate": 4e-3}
 TRAINING = {
     "training__optimizer": "adamw",
@@ -154,18 +154,18 @@ def supervised(seed):
 
 #: What can be compared.
 METHODS = {
-    "recommended": Method("References, the likeliest of three starts (recommended)", recommended),
-    "one_start": Method("References, one start", one_start),
-    "seeded": Method("References, one start, begun by the network on copies", seeded),
-    "not_annealed": Method("References, one start, classes not annealed", not_annealed),
-    "free_shares": Method("References, one start, shares of classes free", free_shares),
+    "recommended": Method("References, best of three initializations (recommended)", recommended),
+    "one_start": Method("References, one initialization", one_start),
+    "seeded": Method("References, one initialization, from the network on views", seeded),
+    "not_annealed": Method("References, one initialization, annealing disabled", not_annealed),
+    "free_shares": Method("References, one initialization, class proportions free", free_shares),
     "labeled_only": Method("References, labeled volumes only", labeled_only),
     "network_on_copies": Method(
-        "Network on rotated copies, 16 voxels, labeled only", network_on_copies
+        "Network on augmented views, 16 voxels, labeled only", network_on_copies
     ),
-    "fix_match": Method("FixMatch, same network and copies", fix_match),
-    "mean_teacher": Method("Mean Teacher, same network and copies", mean_teacher),
-    "joint_on_copies": Method("Joint, same network and copies, all terms", joint_on_copies),
+    "fix_match": Method("FixMatch, same network and views", fix_match),
+    "mean_teacher": Method("Mean Teacher, same network and views", mean_teacher),
+    "joint_on_copies": Method("Joint, same network and views, all terms", joint_on_copies),
     "contrastive": Method("Contrastive codes, label spreading", contrastive),
     "joint": Method("The paper's joint network", joint),
     "joint_binned": Method("The paper's joint network, 16 voxels", joint_binned),

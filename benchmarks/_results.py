@@ -16,7 +16,11 @@ import skorch
 import torch
 
 import sksubtomo
+from sksubtomo._utils._file_lock import locked
 from sksubtomo._utils._interrupts import watching
+
+# For another run that is writing its rows.
+_SECONDS_TO_WAIT = 60.0
 
 
 def ends_in_order(main):
@@ -94,13 +98,39 @@ def read_rows(path):
         return []
     text = path.read_bytes()
     if text and not text.endswith(b"\n"):
-        text = text[: text.rfind(b"\n") + 1]
-        path.write_bytes(text)
+        # Another run may be about to write the rest of it.
+        with _locked(path):
+            text = _without_incomplete_line(path)
     return list(csv.DictReader(text.decode().splitlines()))
 
 
-def append_rows(path, rows):
+def _locked(path):
+    return locked(path, seconds=_SECONDS_TO_WAIT)
+
+
+def _without_incomplete_line(path):
+    """Return what is in a file, after removing an incomplete last line from it."""
+    text = path.read_bytes()
+    whole = text[: text.rfind(b"\n") + 1]
+    if len(whole) < len(text):
+        os.truncate(path, len(whole))
+    return whole
+
+
+def append_rows(path, rows, key=None):
     """Append rows, all or none, and a header if the file is new; wait until they are on the disk.
+
+    Two runs at once do not come between each other.
+
+    Parameters
+    ----------
+    path : path-like
+        The CSV file.
+    rows : list of dict
+        All with the same columns.
+    key : sequence of str, optional
+        Columns by which rows are known. What is in the file already, from another run at the same
+        time, is not written again.
 
     Raises
     ------
@@ -109,21 +139,27 @@ def append_rows(path, rows):
     """
     path, columns = Path(path), list(rows[0])
     path.parent.mkdir(parents=True, exist_ok=True)
-    read_rows(path)  # removes an incomplete last line
-    new = not path.exists() or not path.stat().st_size
-    if not new:
-        with open(path, newline="") as file:
-            header = next(csv.reader(file))
-        if header != columns:
+    with _locked(path):
+        text = _without_incomplete_line(path).decode() if path.exists() else ""
+        header = next(csv.reader(text.splitlines()), None)
+        if header not in (None, columns):
             raise SystemExit(f"{path} has other columns: {sorted(set(header) ^ set(columns))}.")
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    if new:
-        writer.writeheader()
-    writer.writerows(rows)
-    with open(path, "ab", buffering=0) as file:
-        file.write(text.getvalue().encode())  # all at once, or an interrupt could come between rows
-        os.fsync(file.fileno())
+        added = io.StringIO(newline="")
+        writer = csv.DictWriter(added, columns, lineterminator="\n")
+        writer.writerows(rows)
+        lines = list(csv.reader(added.getvalue().splitlines()))
+        if key is not None:
+            # As text, as it is in the file.
+            places = [columns.index(column) for column in key]
+            done = {tuple(row[column] for column in key) for row in read_rows(path)}
+            lines = [line for line in lines if tuple(line[k] for k in places) not in done]
+        if header is None and lines:
+            lines.insert(0, columns)
+        added = io.StringIO(newline="")
+        csv.writer(added, lineterminator="\n").writerows(lines)
+        with open(path, "ab", buffering=0) as file:
+            file.write(added.getvalue().encode())  # all at once: nothing comes between rows
+            os.fsync(file.fileno())
 
 
 def missing_keys(path, columns, keys):
@@ -139,6 +175,13 @@ def missing_keys(path, columns, keys):
         raise SystemExit(f"{path} is no table of this script. Name another --results.")
     done = {tuple(row[column] for column in columns) for row in rows}
     return [key for key in keys if tuple(map(str, key)) not in done]
+
+
+def keys_to_do(path, columns, keys):
+    """Yield keys of :func:`missing_keys`, leaving out those that another run has done meanwhile."""
+    for key in missing_keys(path, columns, keys):
+        if missing_keys(path, columns, [key]):
+            yield key
 
 
 def mean_and_spread(values):

@@ -33,9 +33,9 @@ from _results import (
     append_rows,
     ends_in_order,
     environment,
+    keys_to_do,
     markdown_table,
     mean_and_spread,
-    missing_keys,
     read_rows,
     write_markdown,
 )
@@ -49,6 +49,7 @@ from sksubtomo.picking import TemplateMatchingPicker
 from sksubtomo.preprocessing import VolumeNormalizer
 from sksubtomo.semi_supervised import AutoencodingClassifier
 
+KEY = ("data", "seed", "method")
 ROOT = Path(__file__).resolve().parents[1]
 REAL = ("13pf_MT", "14pf_MT")
 BOX = 28
@@ -294,8 +295,8 @@ def main():
         for method in METHODS[data]
         if method in (options.methods or METHODS[data])
     ]
-    for data, seed, method in missing_keys(options.results, ("data", "seed", "method"), wanted):
-        append_rows(options.results, [run_one(data, method, seed, options.epochs)])
+    for data, seed, method in keys_to_do(options.results, KEY, wanted):
+        append_rows(options.results, [run_one(data, method, seed, options.epochs)], KEY)
         print(data, method, seed, flush=True)
     print(render(options.results))
 

@@ -29,6 +29,7 @@ from _results import (
     append_rows,
     ends_in_order,
     environment,
+    keys_to_do,
     markdown_table,
     mean_and_spread,
     missing_keys,
@@ -246,8 +247,8 @@ def main():
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             classes = make_tables(folder, task, seed)
-            for key in missing:
-                append_rows(options.results, [run_one(folder, *key, classes)])
+            for key in keys_to_do(options.results, KEY, missing):
+                append_rows(options.results, [run_one(folder, *key, classes)], KEY)
                 print(*key, flush=True)
     print(render(options.results))
 

@@ -30,10 +30,12 @@ import numpy as np
 from _arguments import make_parser, positive
 from _data import data_name, load
 from _methods import DEFAULT, METHODS, Task
+from _protocols import keep_labels, take_validation
 from _results import (
     append_rows,
     ends_in_order,
     environment,
+    keys_to_do,
     markdown_table,
     mean_and_spread,
     missing_keys,
@@ -42,10 +44,7 @@ from _results import (
 )
 from joblib import Parallel, delayed
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
-from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline
-
-from sksubtomo.model_selection import mask_labels
 
 CLASSES = ["apoferritin", "beta_galactosidase", "groel", "ribosome_70s"]
 PROTOCOLS = ["honest", "paper", "fixed"]
@@ -84,24 +83,6 @@ def parse_arguments(arguments=None):
     if options.n_train is None and options.data == "made" and options.particles is None:
         options.n_train = 480
     return options
-
-
-def take_validation(X, y, seed):
-    """Take a tenth of the volumes, labeled ones, to validate on."""
-    labeled, unlabeled = np.flatnonzero(y != -1), np.flatnonzero(y == -1)
-    train, held = train_test_split(
-        labeled, test_size=round(0.1 * len(y)), stratify=y[labeled], random_state=seed
-    )
-    train = np.concatenate([train, unlabeled])
-    return X[train], y[train], X[held], y[held]
-
-
-def keep_labels(y, n_labels, seed):
-    """Hide all but so many labels."""
-    n_known = int((y != -1).sum())
-    if n_labels > n_known:
-        raise SystemExit(f"{n_labels} labels are wanted, but the data have {n_known}.")
-    return mask_labels(y, labeled_fraction=n_labels / n_known, random_state=seed)
 
 
 def run_one(options, method, fraction, protocol, seed):
@@ -168,8 +149,9 @@ def run(options):
     todo = missing_keys(options.results, KEY, wanted)
     print(f"{len(todo)} of {len(wanted)} rows to compute")
     parallel = Parallel(n_jobs=options.jobs, return_as="generator_unordered")
-    for row in parallel(delayed(run_one)(options, *wanted[key]) for key in todo):
-        append_rows(options.results, [row])
+    tasks = (wanted[key] for key in keys_to_do(options.results, KEY, todo))
+    for row in parallel(delayed(run_one)(options, *task) for task in tasks):
+        append_rows(options.results, [row], KEY)
         print(*(row[name] for name in KEY[5:]), row["accuracy"], f"{row['fit_seconds']} s")
 
 

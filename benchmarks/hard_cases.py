@@ -201,7 +201,7 @@ def run(options):
     keys = [key for key in asked if is_possible(*key[:2])]
     for key in missing_keys(options.results, KEY, keys):
         row = run_one(options, *key)
-        append_rows(options.results, [row])
+        append_rows(options.results, [row], KEY)
         print(*key, row["balanced_accuracy"], f"{row['fit_cpu_seconds']} s", flush=True)
 
 

@@ -36,8 +36,8 @@ SIGNALS = {"SIGINT": 130, "SIGTERM": 143}
 PROBLEMS = ("exit_code", "files", "trace", "processes")
 
 
-def make_project(folder):
-    """Make tomograms of noise with two kinds of blobs, a table of them, and a model."""
+def make_project(folder, fits=("fit", "fit-references")):
+    """Make tomograms of noise with two kinds of blobs, a table of them, and models."""
     rng = np.random.default_rng(0)
     (folder / "tomograms").mkdir()
     grid = [(z, y, x) for z in (8, 20) for y in (8, 22, 36) for x in (8, 22, 36)]
@@ -52,9 +52,10 @@ def make_project(folder):
         write_mrc(folder / f"tomograms/{name}.mrc", tomogram, 10.0)
     table = make_particle_table(np.tile(np.array(grid, float), (3, 1)), tomogram_names=names)
     write_particles(folder / "particles.star", table, class_numbers=np.array(classes))
-    for command, more in (("fit", ["--epochs", "3"]), ("fit-references", ["--no-averages"])):
+    more = {"fit": ["--epochs", "3"], "fit-references": ["--no-averages"]}
+    for command in fits:
         given = arguments(folder, command, folder / f"{command}.sksubtomo")
-        subprocess.run([*RUN, *given, *more], check=True, stderr=subprocess.DEVNULL)
+        subprocess.run([*RUN, *given, *more[command]], check=True, stderr=subprocess.DEVNULL)
 
 
 def arguments(folder, command, output):

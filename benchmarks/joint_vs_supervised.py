@@ -9,49 +9,34 @@ are there are not computed again. Means and standard deviations are rendered to
 ``joint_vs_supervised.md`` beside it.
 """
 
-import importlib.util
 from itertools import product
-from pathlib import Path
 
+import _demo
 import numpy as np
 from _arguments import make_parser
 from _results import (
     append_rows,
     ends_in_order,
     environment,
+    keys_to_do,
     markdown_table,
     mean_and_spread,
-    missing_keys,
     read_rows,
     write_markdown,
 )
 from live_code import simulate, split
 
-ROOT = Path(__file__).resolve().parents[1]
+KEY = ("data", "seed")
 
 
-def load_demo():
-    """Import the example that ``make demo`` runs."""
-    path = ROOT / "docs/examples/plot_autoencoding_classifier.py"
-    spec = importlib.util.spec_from_file_location("demo", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def demo_data(demo, seed):
-    """Return volumes and labels to train on, and those to test on, of the demo."""
-    return demo.make_data(seed)[:4]
-
-
-def microscope_data(demo, seed):
+def microscope_data(seed):
     """Return volumes and labels to train on, and those to test on, of the simulated microscope."""
     X, _, y = simulate(0.5, seed)
     train, test, given = split(y, seed)
     return X[train], given, X[test], y[test]
 
 
-DATA = {"demo": demo_data, "microscope": microscope_data}
+DATA = {"demo": _demo.make_data, "microscope": microscope_data}
 
 
 def render(path):
@@ -74,15 +59,14 @@ def main(arguments=None):
     parser = make_parser(__doc__, "joint_vs_supervised", seeds=[0, 1, 2])
     parser.add_argument("--data", nargs="+", choices=DATA, default=[*DATA])
     options = parser.parse_args(arguments)
-    demo = load_demo()
     wanted = product(options.data, options.seeds)
-    for name, seed in missing_keys(options.results, ["data", "seed"], wanted):
-        _, rows = demo.compare(*DATA[name](demo, seed), random_state=seed)
+    for name, seed in keys_to_do(options.results, KEY, wanted):
+        rows = _demo.compare(*DATA[name](seed), random_state=seed)
         rounded = [
             {k: round(v, 4) if isinstance(v, float) else v for k, v in r.items()} for r in rows
         ]
         key = {"data": name, "seed": seed}
-        append_rows(options.results, [{**key, **row, **environment()} for row in rounded])
+        append_rows(options.results, [{**key, **row, **environment()} for row in rounded], KEY)
     print(render(options.results))
 
 

@@ -31,9 +31,9 @@ from _results import (
     append_rows,
     ends_in_order,
     environment,
+    keys_to_do,
     markdown_table,
     mean_and_spread,
-    missing_keys,
     read_rows,
     write_markdown,
 )
@@ -117,10 +117,10 @@ def run(options):
         for seed, (snr, labels), method in product(options.seeds, CONDITIONS, options.methods)
         if snr in (options.snr or [snr]) and labels in (options.labels or [labels])
     ]
-    for key in missing_keys(options.results, KEY, wanted):
+    for key in keys_to_do(options.results, KEY, wanted):
         seed, snr, labels, method, _ = key
         row = run_one(options, snr, labels, method, seed)
-        append_rows(options.results, [row])
+        append_rows(options.results, [row], KEY)
         print(*key, row["accuracy"], f"{row['fit_seconds']} s", flush=True)
 
 

@@ -22,8 +22,8 @@ from _results import (
     append_rows,
     ends_in_order,
     environment,
+    keys_to_do,
     markdown_table,
-    missing_keys,
     read_rows,
     write_markdown,
 )
@@ -181,8 +181,8 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     wanted = product(options.sparsity, options.protocols, options.seeds, options.snrs)
     keys = [(sparsity, protocol, snr, seed) for sparsity, protocol, seed, snr in wanted]
-    for key in missing_keys(options.results, KEYS, keys):
-        append_rows(options.results, [run_one(*key)])
+    for key in keys_to_do(options.results, KEYS, keys):
+        append_rows(options.results, [run_one(*key)], KEYS)
         print(*key, flush=True)
     print(render(options.results))
 

@@ -15,9 +15,9 @@ from _results import (
     append_rows,
     ends_in_order,
     environment,
+    keys_to_do,
     markdown_table,
     mean_and_spread,
-    missing_keys,
     read_rows,
     write_markdown,
 )
@@ -31,6 +31,7 @@ from sksubtomo.picking import (
 )
 from sksubtomo.simulate import COMPLEXES
 
+KEY = ("snr", "seed", "picker")
 VOXEL = 13.0
 TARGET = "proteasome_20s_pa26"
 TOLERANCE = 65.0
@@ -113,8 +114,8 @@ def main():
     parser.add_argument("--snr", type=float, nargs="+", default=[0.03, 0.1, 0.5])
     options = parser.parse_args()
     wanted = product(options.snr, options.seeds, PICKERS)
-    for snr, seed, picker in missing_keys(options.results, ("snr", "seed", "picker"), wanted):
-        append_rows(options.results, [run_one(snr, seed, picker)])
+    for snr, seed, picker in keys_to_do(options.results, KEY, wanted):
+        append_rows(options.results, [run_one(snr, seed, picker)], KEY)
         print(picker, snr, seed, flush=True)
     print(render(options.results))
 

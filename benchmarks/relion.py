@@ -197,7 +197,7 @@ def run(options):
             ]
             for key in missing_keys(options.results, KEY, wanted):
                 row = run_one(options, *key[:3])
-                append_rows(options.results, [row])
+                append_rows(options.results, [row], KEY)
                 print(*key[:3], row["matched_accuracy"], row["cpu_seconds"], "s", flush=True)
 
 

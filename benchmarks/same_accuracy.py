@@ -20,9 +20,9 @@ from _results import (
     append_rows,
     ends_in_order,
     environment,
+    keys_to_do,
     markdown_table,
     mean_and_spread,
-    missing_keys,
     read_rows,
     write_markdown,
 )
@@ -34,6 +34,7 @@ from sksubtomo.networks import _convolution, _liu2019
 from sksubtomo.preprocessing import VolumeNormalizer
 from sksubtomo.semi_supervised import AutoencodingClassifier
 
+KEY = ("seed", "way")
 WAYS = {"fast": "float32", "plain": "float32", "bfloat16": "bfloat16"}
 
 
@@ -116,8 +117,8 @@ def main(arguments=None):
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=["fast", "plain"])
     options = parser.parse_args(arguments)
     wanted = product(options.seeds, options.ways)
-    for seed, way in missing_keys(options.results, ("seed", "way"), wanted):
-        append_rows(options.results, [run_one(seed, way)])
+    for seed, way in keys_to_do(options.results, KEY, wanted):
+        append_rows(options.results, [run_one(seed, way)], KEY)
         print(way, seed, flush=True)
     print(render(options.results))
 

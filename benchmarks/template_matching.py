@@ -13,12 +13,20 @@ import time
 from itertools import product
 from pathlib import Path
 
-from _results import append_rows, ends_in_order, environment, mean_and_spread, read_rows
+from _results import (
+    append_rows,
+    ends_in_order,
+    environment,
+    keys_to_do,
+    mean_and_spread,
+    read_rows,
+)
 
 from sksubtomo.datasets import load_density, make_tomogram
 from sksubtomo.picking import TemplateMatchingPicker, evaluate_picks
 
 RESULTS = Path(__file__).parent / "results/template_matching.csv"
+KEY = ("template", "search", "snr", "seed")
 VOXEL = 13.0
 CLASSES = ["proteasome_20s_pa26", "ubid", "groel", "glutamine_synthetase"]
 #: Point group and angular step of the templates.
@@ -109,13 +117,12 @@ def main():
     parser.add_argument("--seeds", type=int, nargs="+", default=[100, 101, 110, 111, 112])
     parser.add_argument("--results", type=Path, default=RESULTS, help="the CSV file")
     options = parser.parse_args()
-    keys = ("template", "search", "snr", "seed")
-    done = {tuple(row[name] for name in keys) for row in read_rows(options.results)}
-    for seed, snr, template, search in product(options.seeds, options.snr, TEMPLATES, SEARCHES):
-        if (template, search, str(snr), str(seed)) not in done:
-            row = run_one(template, search, snr, seed)
-            append_rows(options.results, [row])
-            print(*list(row.values())[:12], flush=True)
+    tasks = product(options.seeds, options.snr, TEMPLATES, SEARCHES)
+    wanted = [(template, search, snr, seed) for seed, snr, template, search in tasks]
+    for key in keys_to_do(options.results, KEY, wanted):
+        row = run_one(*key)
+        append_rows(options.results, [row], KEY)
+        print(*list(row.values())[:12], flush=True)
     print(render(options.results))
 
 

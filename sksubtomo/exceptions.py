@@ -1,6 +1,7 @@
 """Errors and warnings that a caller may want to catch by name."""
 
 __all__ = [
+    "CheckpointWarning",
     "DeadCodeWarning",
     "FileFormatError",
     "ImagingWarning",
@@ -8,9 +9,14 @@ __all__ = [
     "LabelAgreementWarning",
     "OutOfMemoryWarning",
     "PrecisionWarning",
+    "RecordedStepWarning",
     "SuspiciousLabelWarning",
     "VolumeShapeWarning",
 ]
+
+
+class CheckpointWarning(UserWarning):
+    """A checkpoint cannot be written for now; the fit goes on without."""
 
 
 class DeadCodeWarning(UserWarning):
@@ -52,6 +58,10 @@ class OutOfMemoryWarning(UserWarning):
 
 class PrecisionWarning(UserWarning):
     """Reduced precision computes wrongly on this hardware, and float32 is used instead."""
+
+
+class RecordedStepWarning(UserWarning):
+    """A training on a GPU goes on without CUDA graphs, because a recorded step is not right."""
 
 
 class SuspiciousLabelWarning(UserWarning):

@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 from sklearn.semi_supervised import LabelSpreading
 
 from sksubtomo.augmentation import WedgeAwareRotations
@@ -22,6 +23,7 @@ from sksubtomo.preprocessing import (
 )
 from sksubtomo.semi_supervised import (
     AutoencodingClassifier,
+    CandidateClassifier,
     FineTunedClassifier,
     FixMatchClassifier,
     MeanTeacherClassifier,
@@ -77,12 +79,15 @@ ESTIMATORS = {
     "VolumeNormalizer": VolumeNormalizer(),
 }
 META_ESTIMATORS = {
+    "CandidateClassifier",
     "MultiReferenceClassifier",
     "RejectingClassifier",
     "SelfTrainingClassifier",
     "TemperatureScaledClassifier",
     "WithUnlabeled",
 }
+# It has columns of its own, and hands no metadata on.
+ROUTING_META_ESTIMATORS = META_ESTIMATORS - {"CandidateClassifier"}
 VOLUME_CLASSIFIERS = {name: e for name, e in ESTIMATORS.items() if is_classifier(e)}
 NETWORKS = {name: e for name, e in ESTIMATORS.items() if isinstance(e, BaseVolumeEstimator)}
 
@@ -106,6 +111,15 @@ def never(fitted, X):
 FLOAT32 = {**QUICK, "precision": "float32"}
 # By the class, and by what is inside.
 METAS = {
+    ("CandidateClassifier", "statistics"): CandidateClassifier(references=None, random_state=0),
+    ("CandidateClassifier", "references"): CandidateClassifier(
+        MultiReferenceClassifier(random_state=0), statistics=False, random_state=0
+    ),
+    ("CandidateClassifier", "logistic"): CandidateClassifier(
+        None,
+        SelfTrainingClassifier(make_pipeline(VolumeFlattener(), LogisticRegression())),
+        random_state=0,
+    ),
     ("MultiReferenceClassifier", "nothing"): MultiReferenceClassifier(random_state=0),
     ("MultiReferenceClassifier", "spreading"): MultiReferenceClassifier(
         LabelSpreading(), random_state=0

@@ -5,6 +5,7 @@ scikit-learn's own ``test_common.py`` applies these checks to its estimators.
 
 import re
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_checks, estimator_html_repr
 
+from sksubtomo._utils._doc_link import DOCUMENTATION_URL
 from sksubtomo.decomposition import Autoencoder
 from sksubtomo.networks import Liu2019
 from sksubtomo.preprocessing import (
@@ -26,6 +28,8 @@ from sksubtomo.preprocessing import (
     VolumeFlattener,
     VolumeNormalizer,
 )
+
+API_INDEX = Path(__file__).resolve().parents[1] / "docs/api/index.rst"
 
 CHECKS = ["check_dataframe_column_names_consistency", "check_param_validation"]
 CHECKS_OF_TRANSFORMERS = [
@@ -287,12 +291,15 @@ def test_names_of_columns_do_not_outlive_the_next_fit(name, frame, mostly_hidden
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
-def test_no_link_to_pages_that_there_are_not(name, mostly_hidden):
+def test_links_are_to_pages_of_the_api_reference(name, mostly_hidden):
     estimator = brief(ESTIMATORS[name])
     assert estimator._doc_link_module == "sksubtomo"
+    listed = re.findall(r"^   (sksubtomo\.\S+)", API_INDEX.read_text(), re.M)
     for page in (
         estimator_html_repr(estimator),
         estimator_html_repr(estimator.fit(*mostly_hidden)),
     ):
         assert name in page
-        assert not re.findall('href="[^"]*"', page)
+        links = re.findall(rf'href="{DOCUMENTATION_URL}/[^/"]+/api/([^"]*)\.html[^"]*"', page)
+        assert f"sksubtomo.{type(estimator).__module__.split('.')[1]}.{name}" in links
+        assert set(links) <= set(listed)

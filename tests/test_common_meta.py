@@ -33,7 +33,7 @@ EXTRA_TRANSFORMER_CHECKS = [
 ]
 # Half a minute each; references are also checked alone.
 SLOW = [key for key in METAS if key[1] == "network"]
-SLOW += [("MultiReferenceClassifier", "spreading")]
+SLOW += [("MultiReferenceClassifier", "spreading"), ("CandidateClassifier", "references")]
 METAS_TO_CHECK = [
     pytest.param(key, marks=[pytest.mark.slow, pytest.mark.timeout(600)] if key in SLOW else [])
     for key in METAS

@@ -14,11 +14,13 @@ ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 # Extras for users of the package; the others are for its developers.
-FOR_USERS = ("data", "zarr", "monai", "plot", "distributed", "accelerate")
+FOR_USERS = ("data", "zarr", "monai", "plot", "report", "label", "distributed", "accelerate")
 # Not imported, but needed by what is, and older releases are not safe.
 ONLY_FLOORS = {"numcodecs"}
 # Import names that are not the name of the distribution.
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "array_api_strict": "array-api-strict"}
+DISTRIBUTIONS["jinja2"] = "Jinja2"
+DISTRIBUTIONS |= {"axe_core_python": "axe-core-python"}
 # make test-oldest keeps the PyTorch that CI has; CONTRIBUTING.md says how its floor is tested.
 TESTED_VERSION = ("torch",)
 
@@ -119,7 +121,7 @@ def test_imports_of_tests_and_scripts_are_declared(folder):
     files = python_files(folder)
     own = {"sksubtomo", *(path.stem for path in files), *(path.parent.name for path in files)}
     declared = requirements(PROJECT["dependencies"])
-    for extra in (*FOR_USERS, "test"):
+    for extra in (*FOR_USERS, "test", *(["docs"] if folder in ("docs", "tests") else [])):
         declared |= requirements(EXTRAS[extra])
     missing = {each.distribution for path in files for each in imports_of(path, own)}
     assert missing <= set(declared)
@@ -128,7 +130,7 @@ def test_imports_of_tests_and_scripts_are_declared(folder):
 def test_the_test_extra_brings_every_optional_dependency():
     (own,) = [line for line in EXTRAS["test"] if line.startswith(PROJECT["name"])]
     assert own == f"{PROJECT['name']}[{','.join(FOR_USERS)}]"
-    assert set(EXTRAS) == {*FOR_USERS, "test", "lint", "dev"}
+    assert set(EXTRAS) == {*FOR_USERS, "test", "lint", "docs", "dev"}
 
 
 def test_oldest_constraints_are_the_declared_floors():
@@ -176,9 +178,11 @@ for module in pkgutil.walk_packages(sksubtomo.__path__, "sksubtomo."):
     importlib.import_module(module.name)
 
 from sksubtomo.io import make_particle_table, read_particles, read_volume, write_mrc
+from sksubtomo.labeling import make_app
 from sksubtomo.networks import AutoencodingNetwork, Liu2019
 from sksubtomo.parallel import use_dask
 from sksubtomo.plotting import ReconstructionDisplay
+from sksubtomo.reports import make_report
 from sksubtomo.semi_supervised import AutoencodingClassifier
 from sksubtomo.simulate import read_atoms
 from sksubtomo.training import Training
@@ -218,6 +222,8 @@ needs = {{
     "zarr": [lambda: read_volume("a.zarr")],
     "monai": [lambda: AutoencodingNetwork((8, 8, 8), 2, network="monai:resnet10")],
     "plot": [lambda: ReconstructionDisplay(X[:1], X[:1]).plot()],
+    "report": [lambda: make_report(AutoencodingClassifier(**small).fit(X, y), X)],
+    "label": [lambda: make_app(None, "token")],
     "distributed": [enter_dask],
     "accelerate": [
         lambda: AutoencodingClassifier(**small, training=Training(accelerate=True)).fit(X, y)
@@ -237,7 +243,7 @@ print(sorted(needs))
 
 def test_works_without_extras_and_names_the_one_that_is_missing(tmp_path):
     names = {name for extra in FOR_USERS for name in requirements(EXTRAS[extra])}
-    code = WITHOUT_EXTRAS.format(blocked=sorted(names))
+    code = WITHOUT_EXTRAS.format(blocked=sorted(name.lower() for name in names))
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", code], cwd=tmp_path, capture_output=True, text=True
     )

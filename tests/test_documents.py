@@ -7,6 +7,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -54,15 +55,29 @@ def commands_of(text, pattern):
     return [" ".join(line.split()) for line in lines if line.strip()]
 
 
+BASH_IN_PAGES = r"^\.\. code-block:: bash\n\n((?:   [^\n]*\n|\n)+)"
+
+
 def commands_of_cleaning():
     guide = (ROOT / "docs/user_guide/cleaning.rst").read_text()
-    return commands_of(guide, r"^\.\. code-block:: bash\n\n((?:   [^\n]*\n|\n)+)")
+    return commands_of(guide, BASH_IN_PAGES)
 
 
-def test_commands_of_the_readme_are_those_of_the_guide():
-    commands = commands_of((ROOT / "README.md").read_text(), r"^```bash\n(.*?)```")
-    assert len(commands) == 6
-    assert set(commands) <= set(commands_of_cleaning())
+def test_commands_of_readme_and_start_page_are_those_of_the_guide():
+    for name, pattern in (("README.md", r"^```bash\n(.*?)```"), ("docs/index.rst", BASH_IN_PAGES)):
+        commands = commands_of((ROOT / name).read_text(), pattern)
+        assert len(commands) == 6, name
+        assert set(commands) <= set(commands_of_cleaning()), name
+
+
+@pytest.mark.slow
+def test_python_of_the_start_page_runs():
+    page = (ROOT / "docs/index.rst").read_text()
+    (code,) = re.findall(r"^\.\. code-block:: python\n\n((?:   [^\n]*\n|\n)+)", page, re.MULTILINE)
+    names = {}
+    exec(compile(textwrap.dedent(code), "index.rst", "exec"), names)
+    hidden = names["y"] == -1
+    assert names["clf"].score(names["data"].X[hidden], names["data"].y[hidden]) >= 0.9
 
 
 @pytest.mark.slow
@@ -86,9 +101,8 @@ def test_walk_through_cleans_candidates(tmp_path):
     for names in (["TS_001", "TS_002"], ["TS_002"]):
         before, after = (figures(table, truth, names) for table in (candidates, clean))
         assert 0.2 < before.precision < 0.3
-        assert after.precision >= 0.75
+        assert after.precision >= 0.8
         assert after.recall > 0.9 * before.recall
-    assert (tmp_path / "clean_averages/class001.mrc").exists()
 
 
 def figures(found, truth, names):
@@ -115,7 +129,8 @@ def public_names():
 
 
 def test_api_page_names_everything_that_is_public():
-    listed = re.findall(r"^   (sksubtomo\.\S+)", (ROOT / "docs/api/index.rst").read_text(), re.M)
+    page = (ROOT / "docs/api/index.rst").read_text()
+    listed = re.findall(r"^(?:   |\.\. py:data:: )(sksubtomo\.\S+)", page, re.M)
     assert sorted(listed) == sorted(public_names())
     changelog = (ROOT / "CHANGELOG.md").read_text()
     for name in ("AutoencodingClassifier", "SemiSupervisedSplit", "make_subtomograms"):

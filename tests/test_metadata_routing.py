@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import sklearn
-from estimators import META_ESTIMATORS, METAS
+from estimators import METAS, ROUTING_META_ESTIMATORS
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import VotingClassifier
@@ -122,7 +122,7 @@ def requesting(names=KNOWN, value=True):
     return Recorder().set_fit_request(**dict.fromkeys(names, value))
 
 
-@pytest.fixture(params=sorted(META_ESTIMATORS))
+@pytest.fixture(params=sorted(ROUTING_META_ESTIMATORS))
 def make(request, data):
     """Function that puts a classifier into another one."""
     return metas(data)[request.param]

@@ -1,21 +1,14 @@
 """
-Is 0.9 nine in ten? And what of complexes without a class?
-==========================================================
+Trust a probability, and find volumes of no known class
+=======================================================
 
-A network learns four complexes from a few labels each. Its probabilities are compared with how
-often it is right, before and after one temperature has scaled them, which is chosen by
-cross-validation over the same labels. Then it is shown complexes that it has no class for: how many
-are found out, if one in twenty volumes of the known classes may be lost?
-
-    python docs/examples/plot_calibration.py
+Networks are overconfident: of the volumes to which they give a probability of 0.9, fewer than nine
+in ten are right. :class:`~sksubtomo.calibration.TemperatureScaledClassifier` corrects this with one
+number, chosen by cross-validation on the labeled volumes. And every classifier has to choose one of
+its classes, also for a complex that it has never seen:
+:class:`~sksubtomo.calibration.RejectingClassifier` answers -1 for those, at a stated loss of known
+ones.
 """
-
-import argparse
-from pathlib import Path
-
-import matplotlib as mpl
-
-mpl.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -25,101 +18,103 @@ from sklearn.metrics import roc_auc_score
 from sksubtomo.calibration import RejectingClassifier, TemperatureScaledClassifier
 from sksubtomo.datasets import make_subtomograms
 from sksubtomo.metrics import expected_calibration_error, reliability_curve
+from sksubtomo.model_selection import mask_labels
 from sksubtomo.networks import Liu2019
 from sksubtomo.neural_network import CNNClassifier
+from sksubtomo.plotting import add_scale_bar
 from sksubtomo.preprocessing import VolumeNormalizer
-
-KNOWN = ["apoferritin", "groel", "p97", "ribosome_70s"]
-UNKNOWN = ["beta_galactosidase", "glutamine_synthetase"]
+from sksubtomo.semi_supervised import MultiReferenceClassifier
 
 
-def make_volumes(n_samples, classes, snr, random_state):
+def simulate(n_samples, classes, random_state, **params):
     """Return normalized volumes and labels."""
     X, y = make_subtomograms(
-        n_samples,
-        classes=classes,
-        box_size=12,
-        voxel_size_angstrom=27.0,
-        snr=snr,
-        return_X_y=True,
-        random_state=random_state,
+        n_samples, classes=classes, return_X_y=True, random_state=random_state, **params
     )
     return VolumeNormalizer().fit_transform(X), y
 
 
-def draw_reliability(ax, probabilities, y):
-    ax.plot([0.25, 1], [0.25, 1], color="grey", linestyle=":")
-    for name, p in probabilities.items():
-        curve = reliability_curve(y, p, n_bins=10)
-        error = expected_calibration_error(y, p)
-        print(f"{name}: expected calibration error {error:.3f}")
-        ax.plot(curve.confidence, curve.accuracy, marker="o", label=f"{name}, error {error:.2f}")
-    ax.set(xlabel="confidence", ylabel="accuracy", title="Test volumes of known classes")
-    ax.legend()
+# %%
+# Probabilities
+# -------------
+#
+# A network is trained on 160 labeled volumes of four complexes. Its reliability diagram shows, in
+# bins of confidence (the highest probability of a volume), the accuracy; the dotted line is where
+# they agree.
 
+names = ["apoferritin", "groel", "p97", "ribosome_70s"]
+params = {"box_size": 12, "voxel_size_angstrom": 27.0, "snr": 1.0}
+X, y = simulate(160, names, 0, **params)
+X_test, y_test = simulate(500, names, 1, **params)
+network = CNNClassifier(
+    network=Liu2019(n_filters=16),
+    learning_rate=1e-3,
+    batch_size=16,
+    max_epochs=40,
+    early_stopping=False,
+    random_state=0,
+)
+scaled = TemperatureScaledClassifier(network, cv=3).fit(X, y)
+print(f"temperature {scaled.temperature_:.2f}")
 
-def draw_scores(ax, rejecting, X_known, X_unknown):
-    """Draw the scores of known and unknown complexes; print how many are rejected."""
-    known, unknown = rejecting.score_samples(X_known), rejecting.score_samples(X_unknown)
-    is_known = np.repeat([1, 0], [len(known), len(unknown)])
-    area = roc_auc_score(is_known, np.concatenate([known, unknown]))
-    print(
-        f"{rejecting.method}: rejects {np.mean(known < rejecting.offset_):.1%} of the known "
-        f"complexes and {np.mean(unknown < rejecting.offset_):.1%} of the unknown; "
-        f"area under the ROC curve {area:.3f}"
-    )
-    bins = np.linspace(*np.quantile(np.concatenate([known, unknown]), [0.005, 0.995]), 40)
-    for scores, name in ((known, "known"), (unknown, "unknown")):
-        ax.hist(scores, bins, density=True, alpha=0.6, label=name)
-    ax.axvline(rejecting.offset_, color="black", linestyle="--", label="threshold")
-    ax.set(xlabel=f"score, {rejecting.method}", yticks=[], title=f"AUC {area:.2f}")
+figure, ax = plt.subplots(figsize=(4.6, 4.2), layout="constrained")
+ax.plot([1 / 4, 1], [1 / 4, 1], color="gray", linestyle=":")
+for name, classifier, style in (
+    ("network", scaled.estimator_, {"color": "tab:orange", "marker": "s"}),
+    ("after temperature scaling", scaled, {"color": "tab:blue", "marker": "o"}),
+):
+    probabilities = classifier.predict_proba(X_test)
+    curve = reliability_curve(y_test, probabilities, n_bins=8)
+    error = expected_calibration_error(y_test, probabilities)
+    ax.plot(curve.confidence, curve.accuracy, label=f"{name}\nerror {error:.2f}", **style)
+ax.set(xlabel="confidence", ylabel="accuracy on test volumes", title="Reliability diagram")
+ax.legend(loc="upper left")
 
+# %%
+# Volumes of no known class
+# -------------------------
+#
+# References of three complexes, fitted from five labels each, meet two complexes that they have no
+# class for. ``method="likelihood"`` scores how well the best reference explains a volume. The
+# threshold is set on held-out known volumes such that 5 % of them are lost.
 
-def main():
-    parser = argparse.ArgumentParser(description="Calibrate a network, and let it reject.")
-    parser.add_argument("--labels", type=int, default=160)
-    parser.add_argument("--test-volumes", type=int, default=800)
-    parser.add_argument("--epochs", type=int, default=40)
-    parser.add_argument("--snr", type=float, default=2.0)
-    parser.add_argument("--random-state", type=int, default=0)
-    parser.add_argument("--output", type=Path, default=Path("docs/examples/output"))
-    args = parser.parse_args()
-    args.output.mkdir(parents=True, exist_ok=True)
+known = ["glutamine_synthetase", "groel", "ribosome_70s"]
+unknown = ["proteasome_20s", "aspartate_transcarbamoylase"]
+params = {"kind": "single_particle", "box_size": 18, "voxel_size_angstrom": 18.0, "snr": 0.2}
 
-    seed = args.random_state
-    X, y = make_volumes(args.labels, KNOWN, args.snr, seed)
-    X_test, y_test = make_volumes(args.test_volumes, KNOWN, args.snr, seed + 1)
-    X_unknown, _ = make_volumes(args.test_volumes // 2, UNKNOWN, args.snr, seed + 2)
-    cnn = CNNClassifier(
-        learning_rate=1e-3,
-        max_epochs=args.epochs,
-        batch_size=16,
-        early_stopping=False,
-        network=Liu2019(n_filters=16),
-        random_state=seed,
-    )
+X, y = simulate(150, known, 2, **params)
+y = mask_labels(y, n_per_class=5, random_state=0)
+references = MultiReferenceClassifier(random_state=0).fit(X, y)
 
-    figure, axes = plt.subplots(1, 4, figsize=(15, 3.5), layout="constrained")
-    scaled = TemperatureScaledClassifier(cnn).fit(X, y)
-    print(f"temperature {scaled.temperature_:.2f}, accuracy {scaled.score(X_test, y_test):.3f}")
-    probabilities = {
-        "network": scaled.estimator_.predict_proba(X_test),
-        "scaled": scaled.predict_proba(X_test),
-    }
-    draw_reliability(axes[0], probabilities, y_test)
+X_held, y_held = simulate(100, known, 3, **params)
+rejecting = RejectingClassifier(FrozenEstimator(references), method="likelihood")
+rejecting.fit(X_held, y_held)
 
-    # The threshold comes from volumes that the network has not learned from.
-    X_new, y_new = make_volumes(args.labels, KNOWN, args.snr, seed + 3)
-    frozen = FrozenEstimator(scaled.estimator_)
-    for ax, method in zip(axes[1:], ["max_probability", "energy", "mahalanobis"], strict=True):
-        draw_scores(
-            ax, RejectingClassifier(frozen, method=method).fit(X_new, y_new), X_test, X_unknown
-        )
-    axes[1].legend()
-    path = args.output / "calibration.png"
-    figure.savefig(path, dpi=150, bbox_inches="tight")
-    print(f"See {path}")
+scores = {}
+for name, classes in {"known": known, "unknown": unknown}.items():
+    X_new, _ = simulate(150, classes, 4, **params)
+    scores[name] = rejecting.score_samples(X_new)
+    print(f"{name}: {np.mean(scores[name] < rejecting.offset_):.0%} rejected")
+is_known = np.repeat([1, 0], [len(scores["known"]), len(scores["unknown"])])
+area = roc_auc_score(is_known, np.concatenate([*scores.values()]))
+print(f"area under the ROC curve {area:.3f}")
 
+# %%
+# The distributions of the scores, and the three unknown volumes of the lowest score.
 
-if __name__ == "__main__":
-    main()
+figure = plt.figure(figsize=(10, 3.6), layout="constrained")
+left, right = figure.subfigures(1, 2, width_ratios=(1.2, 1))
+ax = left.subplots()
+low, high = np.quantile(np.concatenate([*scores.values()]), [0.01, 0.99])
+bins = np.linspace(low, high, 36)
+for (name, values), color in zip(scores.items(), ("tab:blue", "tab:orange"), strict=True):
+    ax.hist(np.clip(values, low, high), bins, color=color, alpha=0.65, label=f"{name} complexes")
+ax.axvline(rejecting.offset_, color="black", linestyle="--", label="threshold")
+ax.set(xlabel="score of the best reference", ylabel="volumes")
+ax.legend()
+lowest = np.argsort(scores["unknown"])[:3]
+right.suptitle("Unknown complexes with the lowest scores", fontsize=10)
+for ax, volume in zip(right.subplots(1, 3), X_new[lowest], strict=True):
+    ax.imshow(volume[len(volume) // 2], cmap="gray", interpolation="bicubic")
+    ax.set(xticks=[], yticks=[])
+add_scale_bar(right.axes[0], 18.0, 100)

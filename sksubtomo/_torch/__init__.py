@@ -1,6 +1,6 @@
 """How PyTorch computes: device, precision, seeds, several processes; no volumes."""
 
-from sksubtomo._torch._device import resolve_device
+from sksubtomo._torch._device import release_memory, resolve_device, synchronize
 from sksubtomo._torch._distributed import (
     average_gradients,
     distributed_training,
@@ -19,12 +19,16 @@ from sksubtomo._torch._precision import (
     preferred_precision,
     resolve_precision,
 )
+from sksubtomo._torch._recording import CudaRecording, PlainRecording, Recording
 from sksubtomo._torch._seeding import PartSeeds, draw_seeds, seeded_cpu
 
 __all__ = [
     "PRECISIONS",
     "PRODUCT_FLAGS",
+    "CudaRecording",
     "PartSeeds",
+    "PlainRecording",
+    "Recording",
     "average_gradients",
     "computing_in",
     "distributed_training",
@@ -35,9 +39,11 @@ __all__ = [
     "of_first_process",
     "preferred_precision",
     "process_index",
+    "release_memory",
     "resolve_device",
     "resolve_precision",
     "seeded_cpu",
     "shortest_convolved_edge",
     "sum_over_processes",
+    "synchronize",
 ]

@@ -64,7 +64,7 @@ def resolve_precision(precision: str, device: str, *, shortest_edge: int | None 
 
 
 def preferred_precision(precision: str, device: str) -> str:
-    """Return the precision that :func:`resolve_precision` returns if nothing speaks against it."""
+    """Return the precision to use unless the network or the device rules it out."""
     if precision in ("float32", "bfloat16"):
         return precision
     has_units = torch.device(device).type == "cuda" and _has_tensor_cores(device)

@@ -16,11 +16,16 @@ from sksubtomo.exceptions import PrecisionWarning
 # Factors are representable in bfloat16, so that products are exact and only sums and results are
 # rounded: by up to 2^-9 of a value for bfloat16, 2^-12 for TF32 where sums are kept in float32.
 # Some kernels add partial sums in the precision of the result, for which there is room.
-_TOLERANCES = {"bfloat16": 2.0**-6, "tf32": 2.0**-9}
+# Of other processors' float32, sums may be in another order.
+_TOLERANCES = {"bfloat16": 2.0**-6, "tf32": 2.0**-9, "float32": 2.0**-15}
 _LAYOUTS = (torch.contiguous_format, torch.channels_last_3d)
 
+ADVICE = (
+    f"PyTorch {torch.__version__} or its libraries have an error here; another release may not."
+)
+
 _LOCK = threading.Lock()
-_PASSED: dict[tuple[str, str], bool] = {}
+_FOUND: dict[tuple[str, str], str | None] = {}
 
 
 class _Layer(NamedTuple):
@@ -33,7 +38,7 @@ class _Layer(NamedTuple):
 
 
 def passes_self_test(precision: str, device: str) -> bool:
-    """Tell whether layers in a reduced precision give what they give in float32.
+    """Tell whether layers on a device give what they give on the CPU in float32.
 
     Forward and backward passes of the layers that networks are made of are compared, in both
     memory layouts. It takes milliseconds, and is done once per process, device and precision.
@@ -43,10 +48,11 @@ def passes_self_test(precision: str, device: str) -> bool:
 
     Parameters
     ----------
-    precision : {"tf32", "bfloat16"}
-        Of the layers.
+    precision : {"tf32", "bfloat16", "float32"}
+        Of the layers. On Apple's GPU, transforms and interpolations are compared, too, and what
+        PyTorch cannot do there counts as wrong.
     device : str
-        "cpu", "cuda" or "cuda:1".
+        "cpu", "cuda", "cuda:1" or "mps".
 
     Warns
     -----
@@ -56,19 +62,32 @@ def passes_self_test(precision: str, device: str) -> bool:
     name = str(torch.empty(0, device=device).device)  # "cuda" is one of several
     if precision == "tf32" and PRODUCT_FLAGS.holds_float32(torch.device(name).type):
         return False  # nor would there be TF32 as long as another thread needs float32
+    is_first = (precision, name) not in _FOUND
+    problem = known_mismatch(precision, name)
+    if problem is not None and is_first:
+        instead = "on the CPU" if precision == "float32" else "in float32"
+        message = f"{problem}: computing {instead} instead. {ADVICE}"
+        warnings.warn(message, PrecisionWarning, stacklevel=2)
+    return problem is None
+
+
+def known_mismatch(precision: str, name: str) -> str | None:
+    """Return what is wrong on a device, a clause, or None; found out once per process.
+
+    Parameters
+    ----------
+    precision : {"tf32", "bfloat16", "float32"}
+        Of the layers.
+    name : str
+        Device with its index, "cpu", "cuda:0" or "mps:0".
+    """
     with _LOCK:
-        if (precision, name) not in _PASSED:
+        if (precision, name) not in _FOUND:
             mismatch = find_mismatch(precision, name)
-            _PASSED[precision, name] = mismatch is None
             if mismatch is not None:
-                warnings.warn(
-                    f"On {name}, {mismatch} in {precision}: computing in float32 instead. "
-                    f"PyTorch {torch.__version__} or its libraries have an error here; another "
-                    "release may not.",
-                    PrecisionWarning,
-                    stacklevel=2,
-                )
-        return _PASSED[precision, name]
+                mismatch = f"On {name}, {mismatch} in {precision}"
+            _FOUND[precision, name] = mismatch
+        return _FOUND[precision, name]
 
 
 @torch.inference_mode(False)
@@ -83,22 +102,29 @@ def find_mismatch(precision: str, device: str) -> str | None:
     device : str
         "cpu" or "cuda:0".
     """
+    found: list[torch.Tensor]
     tolerance, kind = _TOLERANCES[precision], torch.device(device).type
     for layer in _layers(kind):
-        for layout in _LAYOUTS if len(layer.input_shape) == 5 else _LAYOUTS[:1]:
+        has_layouts = len(layer.input_shape) == 5 and kind != "mps"
+        for layout in _LAYOUTS if has_layouts else _LAYOUTS[:1]:
             with PRODUCT_FLAGS.hold(tf32=False, device_type="cpu"):
                 expected = _results(layer, layout, "cpu", "float32")
-            with PRODUCT_FLAGS.hold(tf32=precision == "tf32", device_type=kind):
-                found = _results(layer, layout, device, precision)
+            try:
+                with PRODUCT_FLAGS.hold(tf32=precision == "tf32", device_type=kind):
+                    found = _results(layer, layout, device, precision)
+            except (NotImplementedError, RuntimeError, TypeError) as error:
+                if kind != "mps":
+                    raise
+                return f"a {layer.name} is not possible ({str(error).splitlines()[0]})"
             for what, one, other in zip(
                 ("the result", "the gradient of the input", "the gradient of the weights"),
                 found,
                 expected,
                 strict=True,
             ):
-                error = float((one - other).abs().max() / other.abs().max())
-                if not error <= tolerance:  # also for NaN
-                    return f"{what} of a {layer.name} is off by {error:.2g} of its largest value"
+                distance = float((one - other).abs().max() / other.abs().max())
+                if not distance <= tolerance:  # also for NaN
+                    return f"{what} of a {layer.name} is off by {distance:.2g} of its largest value"
     return None
 
 
@@ -125,6 +151,31 @@ def _layers(device_type: str) -> Iterator[_Layer]:
         for edge in (1, 2):
             shape = (2, 32, edge, edge, edge)
             yield _Layer(f"convolution of maps of {shape[2:]}", convolve, shape, (32, 32, 3, 3, 3))
+    if device_type == "mps":
+        yield from _other_operations()
+
+
+def _other_operations() -> Iterator[_Layer]:
+    """What networks and views compute beside products."""
+
+    def normalize(maps: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        return F.batch_norm(maps, None, None, weight, training=True)
+
+    def pool(maps: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        return F.max_pool3d(F.relu(maps + weight), 2)
+
+    def filter_maps(maps: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        spectrum = torch.fft.rfftn(maps, dim=(2, 3, 4))
+        return torch.fft.irfftn(spectrum * weight, s=maps.shape[2:], dim=(2, 3, 4))
+
+    def interpolate(maps: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        return F.grid_sample(maps, torch.tanh(weight), align_corners=True)
+
+    maps = (2, 3, 8, 8, 8)
+    yield _Layer("batch normalization", normalize, maps, (3,))
+    yield _Layer("max-pooling", pool, maps, (3, 1, 1, 1))
+    yield _Layer("Fourier transform", filter_maps, maps, (8, 8, 5))
+    yield _Layer("trilinear interpolation", interpolate, maps, (2, 4, 4, 4, 3))
 
 
 def _results(layer: _Layer, layout: Any, device: str, precision: str) -> list[torch.Tensor]:

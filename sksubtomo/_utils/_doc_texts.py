@@ -4,6 +4,11 @@ from __future__ import annotations
 
 #: Parameters, without their indentation. {default} is that of the constructor or function at hand.
 PARAMETERS = """\
+tilt_ranges_deg : array-like of shape (n_samples, 2), optional
+    Lowest and highest tilt of each volume in degrees, instead of ``tilt_range_deg``.
+imaging : Imaging, optional
+    Tilts, axes and contrast transfer of each volume, see :class:`~sksubtomo.fourier.Imaging`; by
+    default that of a stack that carries it.
 network : str or network settings, default={default}
     Architecture. :class:`~sksubtomo.networks.Liu2019`, :class:`~sksubtomo.networks.ResNet` or
     :class:`~sksubtomo.networks.MONAINet`, which have its sizes; or, for one with default sizes,
@@ -30,7 +35,7 @@ warm_start : bool, default={default}
 volume_shape : int or (int, int, int), default={default}
     Box in voxels, z, y, x, of flat rows. Without it, a flat row is read as one line of voxels.
 device : str, default={default}
-    "cpu", "cuda", "cuda:1"...; "auto" takes a GPU if there is one.
+    "cpu", "cuda", "cuda:1", "mps"...; "auto" takes a GPU if there is one that computes right.
 precision : {{"auto", "float32", "tf32", "bfloat16"}}, default={default}
     Of the products in the network's layers; weights, losses, probabilities and results are
     float32. "auto" is float32 on CPUs and bfloat16 on GPUs from Ampere on. Reduced precision is
@@ -126,7 +131,7 @@ transduction_ : ndarray of shape (n_samples,)
 offset_, scale_ : float
     The two numbers of ``standardize`` in `training`.
 history_ : list of dict
-feature_names_in_ : ndarray of shape (n_features_in_,)
+feature_names_in_ : ndarray of shape (n_features,)
     Names of the columns, if `X` was a data frame that has some.
 box_size_ : tuple of int
     Box in voxels, z, y, x, of what :meth:`transform` returns.
@@ -147,6 +152,17 @@ Parameters
 ----------
 X : array-like of shape (n_samples, d, d, d) or (n_samples, n_voxels)
     Volumes of the shape that the estimator was fitted on.
+""",
+    "imaged_cubes": """\
+Parameters
+----------
+X : array-like of shape (n_samples, d, d, d) or (n_samples, n_voxels)
+    Volumes of the shape that the estimator was fitted on.
+tilt_ranges_deg : array-like of shape (n_samples, 2), optional
+    Lowest and highest tilt of each volume in degrees, instead of ``tilt_range_deg``.
+imaging : Imaging, optional
+    Tilts, axes and contrast transfer of each volume, see :class:`~sksubtomo.fourier.Imaging`; by
+    default that of a stack that carries it, else that of all volumes of :meth:`fit`.
 """,
     "rows": """\
 Parameters
@@ -176,6 +192,12 @@ Returns
 -------
 self : object
     The fitted estimator.
+""",
+    "checkpoint": """\
+checkpoint : path-like or Checkpoint, optional
+    File that keeps what was done, about every two minutes and when the fit is interrupted. The same
+    fit, run again with it, goes on from there and ends with the same bits; the file is then
+    removed. :class:`~sksubtomo.persistence.Checkpoint` has the settings.
 """,
     "fitted_self": """\
 Returns

@@ -1,4 +1,4 @@
-"""Writing files whole or not at all."""
+"""Writing files whole or not at all, and reading files that may be damaged."""
 
 from __future__ import annotations
 
@@ -11,14 +11,35 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from sksubtomo._utils._destination import check_file, check_folder, kind_of, output_errors
 from sksubtomo._utils._interrupts import about_to_publish, uninterrupted
 from sksubtomo._utils._messages import shorten
+from sksubtomo._utils._publish import (
+    exchange,
+    keep_permissions,
+    link_new,
+    make_above,
+    move_new,
+    remove_if_empty,
+    sync,
+    sync_all,
+)
+from sksubtomo._utils._reserve import release, taken_over
+from sksubtomo._utils._temporary import Temporary, remove_leftovers
 from sksubtomo.exceptions import FileFormatError
+
+# Folders being written, which are made safe as a whole before they come into their place.
+_unpublished: set[str] = set()
+# Where this process has looked for what killed runs left.
+_tidied: set[str] = set()
 
 
 @contextmanager
 def atomic_path(path: str | os.PathLike[str], *, overwrite: bool) -> Iterator[Path]:
     """Yield a temporary path to write to, which becomes `path` if all goes well.
+
+    The path is that of an empty file. What it becomes is on the disk, not only in the memory of the
+    system, before it appears. A link is followed, and permissions of what is replaced are kept.
 
     Parameters
     ----------
@@ -30,22 +51,35 @@ def atomic_path(path: str | os.PathLike[str], *, overwrite: bool) -> Iterator[Pa
     Raises
     ------
     FileExistsError
-        If there is a file and `overwrite` is False.
-    FileNotFoundError
-        If there is no such folder.
+        If there is a file and `overwrite` is False, even one that has appeared meanwhile.
+    FileNotFoundError, IsADirectoryError, PermissionError, OSError
+        If it cannot be written, or the disk is full; the message names the file.
     """
     path = Path(path)
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} exists. Choose another name, or pass overwrite=True.")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"There is no folder {path.parent} to write {path.name} to.")
-    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}{path.suffix}")
+    target = check_file(path, overwrite=overwrite)
+    is_part = _is_unpublished(target)
+    temporary = taken_over(target)
+    if temporary is None:
+        with output_errors(path, always=True):
+            if not is_part:
+                _tidy(target.parent)
+            temporary = Temporary(target, locked=not is_part)
     try:
-        yield temporary
-        about_to_publish(path)
-        os.replace(temporary, path)
+        with output_errors(path):
+            yield temporary.path
+        with output_errors(path, always=True):
+            keep_permissions(target, temporary.path)
+            if not is_part:
+                sync(temporary.path)
+            about_to_publish(path)
+            if overwrite:
+                os.replace(temporary.path, target)
+            else:
+                link_new(temporary.path, target, path)
+            if not is_part:
+                sync(target.parent)
     finally:
-        temporary.unlink(missing_ok=True)
+        temporary.close()
 
 
 @contextmanager
@@ -64,35 +98,76 @@ def atomic_folder(path: str | os.PathLike[str], *, overwrite: bool = False) -> I
     ------
     FileExistsError
         If it is there already and `overwrite` is False.
+    NotADirectoryError, PermissionError, OSError
+        If it cannot be made, or the disk is full; the message names the folder.
     """
     path = Path(path)
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} exists. Choose another name, or remove it.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    former = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    target = check_folder(path, overwrite=overwrite)
+    is_part = _is_unpublished(target)
+    made: list[Path] = []
+    former = target.with_name(f".sksubtomo-{uuid.uuid4().hex}")
     try:
-        temporary.mkdir()
-        yield temporary
-        about_to_publish(path)
-        with uninterrupted():
-            _exchange(temporary, path, former)
+        with output_errors(path, always=True):
+            make_above(target.parent, made)
+            if not is_part:
+                _tidy(target.parent)
+            release(target)
+            temporary = Temporary(target, is_folder=True, locked=not is_part)
+        inside = os.path.realpath(temporary.path)
+        _unpublished.add(inside)
+        try:
+            with output_errors(path, within=temporary.path):
+                yield temporary.path
+            with output_errors(path, always=True):
+                if not is_part:
+                    sync_all(temporary.path)
+                about_to_publish(path)
+                with uninterrupted():
+                    if overwrite and target.exists():
+                        exchange(temporary.path, target, former)
+                    else:
+                        move_new(temporary.path, target, path)
+                if not is_part:
+                    sync(target.parent)
+            made.clear()
+        finally:
+            _unpublished.discard(inside)
+            temporary.close()
+            shutil.rmtree(former, ignore_errors=True)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(former, ignore_errors=True)
+        for folder in made:
+            remove_if_empty(folder)
 
 
-def _exchange(new: Path, path: Path, former: Path) -> None:
-    """Move a folder into its place, and what was there out of it."""
-    # A folder that is not empty cannot be replaced in one step.
-    if path.exists():
-        path.replace(former)
-    try:
-        new.replace(path)
-    except BaseException:
-        if former.exists():
-            former.replace(path)
-        raise
+def _tidy(folder: Path) -> None:
+    """Remove what killed runs left in a folder, the first time that something is written there."""
+    key = os.path.realpath(folder)
+    if key not in _tidied:
+        _tidied.add(key)
+        remove_leftovers(folder)
+
+
+def _is_unpublished(target: Path) -> bool:
+    """Tell whether a file or folder is within one that is being written."""
+    if not _unpublished:
+        return False
+    above = os.path.realpath(target.parent)
+    return any(above == one or above.startswith(one + os.sep) for one in _unpublished)
+
+
+def check_is_file(path: Path, what: str = "file") -> None:
+    """Check that a file to be read is one: reading a pipe or a device need not end.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none, or it is a folder, a pipe, a device or a socket, which is said.
+    """
+    kind = kind_of(path)
+    if kind is None:
+        raise FileNotFoundError(f"There is no {what} {path}.")
+    if kind != "a file":
+        raise FileNotFoundError(f"{path} is {kind}, and no file.")
 
 
 class BoundedFile:

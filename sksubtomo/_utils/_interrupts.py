@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -111,6 +111,7 @@ def _is_importing(frame: FrameType | None) -> bool:
 
 
 _watch: _Watch | None = None
+_has_published = False
 
 
 def check_interrupt() -> None:
@@ -128,9 +129,15 @@ def about_to_publish(path: str | os.PathLike[str]) -> None:
     If it is the output of the command line, this is the last moment to end without it; from here on
     requests to end are ignored, so that the exit code says truly whether the output is there.
     """
+    global _has_published
     if _watch is not None and _watch.output == os.path.abspath(path):
         _watch.check()
-        _watch.is_done = True
+        _watch.is_done = _has_published = True
+
+
+def has_published() -> bool:
+    """Tell whether the output of the command line has come into its place, or is about to."""
+    return _has_published
 
 
 @contextmanager
@@ -147,10 +154,32 @@ def uninterrupted() -> Iterator[None]:
 
 
 @contextmanager
+def ending_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM raise :class:`Interrupted` inside, and end the process once that has come out.
+
+    So what is inside can be put away, and the process ends as it would have. Where somebody else
+    handles the signal, or in another thread than the main one, it does nothing.
+    """
+    default = signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    if not default or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    try:
+        with watching(None, signals=[signal.SIGTERM]):
+            yield
+    except Interrupted as request:
+        if request.exit_code == 128 + signal.SIGTERM:
+            os.kill(os.getpid(), signal.SIGTERM)
+        raise
+
+
+@contextmanager
 def watching(
-    output: Path | None, asked_for: Callable[[], Interrupted | None] = lambda: None
+    output: Path | None,
+    asked_for: Callable[[], Interrupted | None] = lambda: None,
+    signals: Sequence[int] = (signal.SIGINT, signal.SIGTERM),
 ) -> Iterator[None]:
-    """Turn SIGINT and SIGTERM into :class:`Interrupted` inside, which is a KeyboardInterrupt.
+    """Turn signals into :class:`Interrupted` inside, which is a KeyboardInterrupt.
 
     Parameters
     ----------
@@ -159,14 +188,17 @@ def watching(
     asked_for : callable, optional
         Returns the exception to raise if the end is asked for by other means, else None. It is
         called about once a second by :func:`check_interrupt`.
+    signals : sequence of int, default=(SIGINT, SIGTERM)
+        Which.
     """
-    global _watch
+    global _watch, _has_published
     before, _watch = _watch, _Watch(output, asked_for)
+    _has_published = False
     handlers: dict[int, Any] = {}
     try:
         # Only the main thread may set handlers.
         if threading.current_thread() is threading.main_thread():
-            for one in (signal.SIGINT, signal.SIGTERM):
+            for one in signals:
                 handlers[one] = signal.signal(one, _watch.handle)
         yield
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 from sklearn.base import ClassifierMixin
@@ -48,6 +49,37 @@ class LabeledClassifierMixin(ClassifierMixin):
         """
         check_is_fitted(self)
         return score_labeled(self.predict, self._rows_to_score(X), y, sample_weight)
+
+    def generate_report(self, X: Any, y: Any = None, **options: Any) -> Any:
+        """Return a report on predictions for volumes, as one HTML page.
+
+        It shows parameters, boxes by class and probability, the training and, with labels, what is
+        right; suspicious results come first. It needs the packages of ``sksubtomo[report]``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, depth, height, width)
+            Volumes, as :meth:`predict` takes them.
+        y : array-like of shape (n_samples,), optional
+            Labels, -1 where unknown.
+        **options : dict
+            As of :func:`sksubtomo.reports.make_report`, which also reports on pipelines: names of
+            tomograms and classes, coordinates, probabilities that are known already.
+
+        Returns
+        -------
+        report : HTMLReport
+            With ``save_as_html`` and ``open_in_browser``; a notebook shows it.
+
+        Raises
+        ------
+        ImportError
+            If a package is not installed.
+        ValueError
+            If lengths do not match.
+        """
+        # By name: reports know the classifiers, not the other way round.
+        return importlib.import_module("sksubtomo.reports").make_report(self, X, y, **options)
 
     def _rows_to_score(self, X: Any) -> Any:
         """Return something that rows can be taken of."""

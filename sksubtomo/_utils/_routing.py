@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sklearn import get_config
-from sklearn.utils.metadata_routing import MethodMapping, process_routing
+from sklearn.utils.metadata_routing import MethodMapping, get_routing_for_object, process_routing
 
 
 def same_methods(methods: Iterable[str]) -> MethodMapping:
@@ -20,6 +20,25 @@ def same_methods(methods: Iterable[str]) -> MethodMapping:
 def routing_is_enabled() -> bool:
     """Tell whether scikit-learn routes metadata."""
     return bool(get_config()["enable_metadata_routing"])
+
+
+def wanted_by(estimator: Any, method: str, **given: Any) -> dict[str, Any]:
+    """Return the metadata, of those that an estimator itself uses, that its part asks for, too.
+
+    Parameters
+    ----------
+    estimator : estimator or None
+        The part.
+    method : str
+        Its method, such as "fit".
+    **given
+        Metadata by name; None is left out.
+    """
+    given = {name: value for name, value in given.items() if value is not None}
+    if not given or estimator is None or not routing_is_enabled():
+        return {}
+    consumed = get_routing_for_object(estimator).consumes(method, given)
+    return {name: given[name] for name in consumed}
 
 
 def routed_params(owner: Any, method: str, params: Mapping[str, Any]) -> Any:

@@ -2,9 +2,13 @@
 
 from sksubtomo.alignment._agreement import LabelCheck, leave_one_out
 from sksubtomo.alignment._annealing import annealed_responsibilities, class_log_bias
+from sksubtomo.alignment._contrast import either_contrast
 from sksubtomo.alignment._em import MultiReferenceEM
+from sksubtomo.alignment._em_state import em_state, load_em_state
 from sksubtomo.alignment._expectation import Expectation, expectation, posterior_sums
 from sksubtomo.alignment._final_poses import final_poses
+from sksubtomo.alignment._frequencies import measured_frequencies, shift_grid
+from sksubtomo.alignment._gains import Gains
 from sksubtomo.alignment._half_sets import HalfSetAverager, HalfSets
 from sksubtomo.alignment._identity_pose import IdentityPose
 from sksubtomo.alignment._imaging import TiltGeometry, likelier_geometry
@@ -16,8 +20,9 @@ from sksubtomo.alignment._initial_maps import (
     likelier_inverted,
     starting_rows,
 )
+from sksubtomo.alignment._memory import check_memory
 from sksubtomo.alignment._noise import measure_noise
-from sksubtomo.alignment._pose_grid import PoseGrid, measured_frequencies, shift_grid
+from sksubtomo.alignment._pose_grid import PoseGrid
 from sksubtomo.alignment._proportions import (
     class_evidence,
     estimate_proportions,
@@ -49,6 +54,7 @@ __all__ = [
     "Annealing",
     "ClassPrior",
     "Expectation",
+    "Gains",
     "HalfSetAverager",
     "HalfSets",
     "IdentityPose",
@@ -63,10 +69,13 @@ __all__ = [
     "annealed_responsibilities",
     "check_class_prior",
     "check_cubes",
+    "check_memory",
     "check_stages",
     "check_symmetry",
     "class_evidence",
     "class_log_bias",
+    "either_contrast",
+    "em_state",
     "estimate_proportions",
     "expectation",
     "filtered_volumes",
@@ -79,6 +88,7 @@ __all__ = [
     "leave_one_out",
     "likelier_geometry",
     "likelier_inverted",
+    "load_em_state",
     "log_spectrum_ratio",
     "measure_noise",
     "measured_frequencies",

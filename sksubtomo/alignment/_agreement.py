@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from sksubtomo.alignment._expectation import expectation
+from sksubtomo.alignment._gains import check_kinds
 from sksubtomo.alignment._spectra import Poses
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 # Labeled volumes that are left out, one at a time, at most; and so many of them at once.
 _MOST_ROWS = 60
-_ROWS_AT_ONCE = 16
+MOST_ROWS_AT_ONCE = 16
 # Inverted contrast has to be more likely by this, in natural logarithms.
 _CLEAR_LOG = 3.0
 # A reference of fewer other volumes says nothing of the one that is left out.
@@ -79,7 +80,7 @@ def leave_one_out(
         return LabelCheck(empty, empty, empty.astype(bool))
     rows = rows_to_leave_out(em.labeled)
     known = em.known.argmax(dim=1)[rows]
-    blocks = zip(rows.split(_ROWS_AT_ONCE), known.split(_ROWS_AT_ONCE), strict=True)
+    blocks = zip(rows.split(MOST_ROWS_AT_ONCE), known.split(MOST_ROWS_AT_ONCE), strict=True)
     own = torch.cat([_own_evidence(em, em.last, poses, data, *block) for block in blocks])
     evidence = em.class_evidence()[rows]
     if em.background is not None:
@@ -110,7 +111,7 @@ def _own_evidence(
     """
     # One entry for each row and reference of its class.
     place, reference = (em.owner == targets[:, np.newaxis]).nonzero().T
-    own = [_contribution(last, *pair) for pair in zip(rows[place], reference, strict=True)]
+    own = [_contribution(em, last, *pair) for pair in zip(rows[place], reference, strict=True)]
     counts = last.counts[reference] - torch.stack([count for _, count in own])
     some = (counts >= _LEAST_VOLUMES).nonzero()[:, 0]
     both = torch.full((len(rows), 2), torch.nan)
@@ -135,6 +136,7 @@ def _own_evidence(
         keep_poses=False,
         # Of so few volumes, a search saves no time.
         coverage=1.0,
+        kinds=None if em.kinds is None else em.kinds[rows].repeat(2),
         device=em.device,
     ).log_evidence
     evidence = evidence.logsumexp(dim=1).view(2, -1).T
@@ -143,16 +145,21 @@ def _own_evidence(
 
 
 def _contribution(
-    last: LastStep, row: torch.Tensor, reference: torch.Tensor
+    em: MultiReferenceEM, last: LastStep, row: torch.Tensor, reference: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return what a volume added to the grids of a reference, and how much it counted."""
     assert last.result.posterior is not None
-    rows, targets, poses, weights = last.result.posterior
+    rows, targets, poses, probabilities = last.result.posterior
     mine = ((rows == row) & (targets == reference)).nonzero()[:, 0]
     shift, rotation = np.divmod(poses[mine].numpy(), len(last.poses.rotations))
-    weight = weights[mine] * last.shares[row, reference]
+    weight = probabilities[mine] * last.shares[row, reference]
     precision = 1 / last.noise[last.poses.shells]
-    moved = last.poses.unshift_each(last.data[row].expand(len(mine), -1), torch.from_numpy(shift))
+    data, weights = last.data[row].expand(len(mine), -1), weight
+    if last.poses.gains is not None:
+        kinds = check_kinds(last.poses, em.kinds, len(last.data))
+        gain = last.poses.gains.values[kinds[row]]
+        data, weights = data * gain, weight[:, np.newaxis] * gain.square()
+    moved = last.poses.unshift_each(data, torch.from_numpy(shift))
     sums = moved * precision * weight[:, np.newaxis]
-    grids = last.poses.accumulate(sums[np.newaxis], weight[np.newaxis], precision, rotation)
+    grids = last.poses.accumulate(sums[np.newaxis], weights[np.newaxis], precision, rotation)
     return grids[0], weight.sum()

@@ -18,6 +18,7 @@ from sksubtomo.alignment._annealing import (
     class_log_bias,
     mean_perplexity,
 )
+from sksubtomo.alignment._contrast import choose_contrast
 from sksubtomo.alignment._expectation import Expectation, expectation, posterior_sums
 from sksubtomo.alignment._proportions import (
     class_evidence,
@@ -95,6 +96,10 @@ class MultiReferenceEM:
         :func:`~sksubtomo.alignment.log_spectrum_ratio`.
     groups : sequence of Rotation, optional
         Point group of each class, see :class:`Symmetrizer`.
+    kinds : Tensor of shape (n,) of int, optional
+        The kind of imaging of each volume, see :func:`expectation`.
+    mixed_contrast : bool, default=False
+        Whether to multiply volumes by -1 that are likelier so, before stages and at the end.
     report : callable, optional
         Called with every entry of the history.
     device : str, default="cpu"
@@ -107,6 +112,8 @@ class MultiReferenceEM:
     best, compared
         Best pose (n, n_references) of the last comparison, and with which references volumes were
         compared in it (n, n_references), None for all.
+    contrast
+        What each volume was multiplied by, (n,).
     log_likelihood : float
         Of a volume on average, relative to noise alone, under the final references.
     history : list of dict
@@ -132,6 +139,8 @@ class MultiReferenceEM:
         held_back: NDArray[np.bool_] | None = None,
         background: int | None = None,
         groups: Sequence[Rotation] | None = None,
+        kinds: torch.Tensor | None = None,
+        mixed_contrast: bool = False,
         report: Callable[[dict[str, Any]], None] = lambda entry: None,
         device: str = "cpu",
     ) -> None:
@@ -139,7 +148,7 @@ class MultiReferenceEM:
         self.symmetrizer: Symmetrizer | None = None
         if groups is not None and any(len(group) > 1 for group in groups):
             self.symmetrizer = Symmetrizer([groups[k] for k in owner])
-        self.coefficients, self.noise = coefficients, noise
+        self.coefficients, self.noise, self.kinds = coefficients, noise, kinds
         self.prior, self.pseudo_counts = prior, pseudo_counts
         self.n_frozen, self.perplexity, self.label_weight = n_frozen, perplexity, label_weight
         self.labeled = torch.from_numpy(targets >= 0)
@@ -164,9 +173,10 @@ class MultiReferenceEM:
         self.temperature: float | None = None
         self.last: LastStep | None = None
         self.trust: float | None = None
-        self.maps = maps
+        self.maps, self.mixed_contrast = maps, mixed_contrast
+        self.contrast = torch.ones(len(targets))
         finest = stages[-1][0]
-        power = shell_power(finest, coefficients)
+        power = shell_power(finest, coefficients, noise, kinds)
         signal = finest.signal_power(power, self.noise)
         counts = torch.from_numpy(n_averaged).float()
         self.variance = finest.map_variance(counts, self.noise, signal)
@@ -180,25 +190,39 @@ class MultiReferenceEM:
         adjusted = log_proba.softmax(dim=1)
         return torch.where(self.labeled[:, np.newaxis], self.known, adjusted)
 
-    def run(self) -> None:
-        """Iterate; then compare all volumes once more with the final references.
+    def data_in(self, stage: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the coefficients that a stage compares, and their power by shell."""
+        poses, finest = self.stages[stage][0], self.stages[-1][0]
+        compared = torch.from_numpy(finest.radii <= poses.radii.max())
+        data = self.coefficients if compared.all() else self.coefficients[:, compared]
+        return data, shell_power(poses, data, self.noise, self.kinds)
+
+    def run(self, keep: Callable[[], None] = lambda: None) -> None:
+        """Do the iterations left; then compare all volumes once more with the final references.
 
         A fixed prior is imposed while references take shape, not on the last comparison: volumes
         drawn with the prior's probabilities do not have exactly its proportions.
+
+        Parameters
+        ----------
+        keep : callable, optional
+            Called after every iteration.
         """
-        finest = self.stages[-1][0]
+        done = len(self.history)
         for stage, (poses, n_iter) in enumerate(self.stages):
-            compared = torch.from_numpy(finest.radii <= poses.radii.max())
-            data = self.coefficients if compared.all() else self.coefficients[:, compared]
-            power = shell_power(poses, data)
-            if self.background is not None:
-                self.field = log_spectrum_ratio(poses, data, self.noise[: len(power)])
-            for _ in range(n_iter):
+            choose_contrast(self, poses)
+            data, power = self.data_in(stage)
+            self.field = self._field(poses, data)
+            for _ in range(done, n_iter):
                 check_interrupt()
                 began = time.perf_counter()
                 self._iterate(poses, data, power, self._perplexity_in(stage))
                 self.history[-1]["seconds"] = time.perf_counter() - began
                 self.report(self.history[-1])
+                keep()
+            done = max(done - n_iter, 0)
+        choose_contrast(self, poses)
+        data, _ = self.data_in(len(self.stages) - 1)
         pairs = self._pairs(margin=_NEGLIGIBLE_LOG_AT_END)
         if pairs is not None:
             # They are asked whether they agree with their labels.
@@ -213,6 +237,13 @@ class MultiReferenceEM:
         total = torch.where(self.labeled, given, joint.logsumexp(dim=1))
         self.log_likelihood = float(total.double().mean())
         self.labels = torch.where(self.labeled, self.known.argmax(dim=1), joint.argmax(dim=1))
+
+    def _field(self, poses: Poses, data: torch.Tensor) -> torch.Tensor | None:
+        """Return the log evidence of the background, if there is one."""
+        if self.background is None:
+            return None
+        noise = self.noise[: int(poses.shells.max()) + 1]
+        return log_spectrum_ratio(poses, data, noise, self.kinds)
 
     def class_evidence(self) -> torch.Tensor:
         """Return the log evidence of every volume and class, from the last comparisons."""
@@ -263,6 +294,7 @@ class MultiReferenceEM:
             variance=self.variance[:, :n_shells],
             pairs=pairs,
             keep_poses=keep_poses,
+            kinds=self.kinds,
             device=self.device,
         )
         compared = result.log_evidence
@@ -376,9 +408,11 @@ class MultiReferenceEM:
         shares: torch.Tensor,
     ) -> None:
         noise = self.noise[: len(power)]
-        sums, weights = posterior_sums(poses, data, noise, result, shares)
+        sums, weights = posterior_sums(poses, data, noise, result, shares, self.kinds)
         white = noise[poses.shells].rsqrt()
-        grids, counts = poses.accumulate(sums * white, weights, white.square()), weights.sum(dim=1)
+        grids = poses.accumulate(sums * white, weights, white.square())
+        # Of volumes with gains, weights are no counts.
+        counts = weights.sum(dim=1) if weights.ndim == 2 else shares.sum(dim=0)
         self.last = LastStep(poses, data, power, noise, result, shares, grids, counts)
         signal = poses.signal_power(power, noise)
         solved, counts = self.solve(

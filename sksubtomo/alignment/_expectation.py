@@ -8,7 +8,14 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from sksubtomo.alignment._search import PoseScores, Templates, all_scores, subspace_search
+from sksubtomo.alignment._gains import check_kinds
+from sksubtomo.alignment._search import (
+    Halves,
+    PoseScores,
+    Templates,
+    all_scores,
+    subspace_search,
+)
 from sksubtomo.alignment._spectra import Poses
 
 # Values that are held at once, a bound on memory; most volumes in a chunk; and poses that are added
@@ -25,6 +32,8 @@ _NEGLIGIBLE_POSE = 1e-3
 _MOST_POSES = 256
 _FEWEST_POSES = 16
 _MOST_ENTRIES = 2**24
+# Squares of templates are kept for all kinds of imaging up to so many values.
+_MOST_HALVES = 2**25
 _NEGLIGIBLE_SHARE = 1e-4
 # Less than this below the best, a pose adds nothing to a float32, and its exponential would be
 # subnormal, which takes a CPU ten times as long.
@@ -70,6 +79,7 @@ def expectation(
     pairs: torch.Tensor | None = None,
     keep_poses: bool = True,
     coverage: float = _COVERAGE,
+    kinds: torch.Tensor | None = None,
     device: str = "cpu",
 ) -> Expectation:
     """Compare volumes with all poses of all maps.
@@ -99,6 +109,9 @@ def expectation(
         Share of the posterior of a volume and a class that the poses compared in full have, as
         judged by all poses in the leading principal components of the templates. The others take no
         part. 1 compares all poses in full.
+    kinds : Tensor of shape (n,) of int, optional
+        Which of the kinds of imaging of `poses` each volume has; needed where there are several. A
+        volume has coefficients of 0 where it measures nothing.
     device : str, default="cpu"
         Where to compare.
 
@@ -107,7 +120,9 @@ def expectation(
     result : Expectation
         On the CPU.
     """
+    kinds = None if poses.gains is None else check_kinds(poses, kinds, len(coefficients))
     templates = _templates(poses, maps, noise, variance, device)
+    measured = _Measured(poses, templates, kinds)
     search = subspace_search(poses, templates, coverage)
     n_references, n_rotations = templates.half.shape
     evidence = torch.full((len(coefficients), n_references), -torch.inf)
@@ -120,16 +135,16 @@ def expectation(
     most = min(_MOST_POSES, max(_FEWEST_POSES, _MOST_ENTRIES // max(1, evidence.numel())))
     for rows, asked in _chunks(len(coefficients), pairs, size):
         own = coefficients[rows].to(device)
+        matched, halves, log_known = measured.of(own, rows)
         if search is None:
-            found = all_scores(poses, templates, own, asked)
+            found = all_scores(poses, templates, matched, asked, halves)
         else:
-            found = search.scores(own, asked)
+            found = search.scores(matched, asked, halves)
         log, pose, relative = _summary(found, len(rows) * n_references, n_rotations)
         # The normal density whose variance is that of the noise and of the map. Shifts are phases,
         # which leave the power as it is.
         power = (poses.unshifted(own) * templates.white).square()
-        known = templates.known
-        density = (power @ (1 - known).T + known.log().sum(dim=1)) / 2
+        density = (power @ (1 - templates.known).T + log_known) / 2
         evidence[rows] = (log.view(density.shape) + density - np.log(n_rotations * n_shifts)).cpu()
         best[rows] = pose.view(density.shape).cpu()
         if keep_poses:
@@ -149,11 +164,52 @@ def _templates(
     white = noise[poses.shells].rsqrt()
     whitened = (poses.templates(maps) * white).to(device)
     variance = torch.zeros(len(maps), len(noise)) if variance is None else variance
-    known = noise[: variance.shape[1]] / (noise[: variance.shape[1]] + variance)
-    known = known[:, poses.shells].to(device)
+    variance, power = variance[:, poses.shells], noise[poses.shells]
+    if poses.gains is not None:
+        # Errors of maps are measured with the gains as well.
+        level = poses.gains.level.tile(2)
+        whitened, variance = whitened * level.to(device), variance * level.square()
+    known = (power / (power + variance)).to(device)
     weighted = whitened * known[:, np.newaxis]
     half = (whitened * weighted).sum(2) / 2
     return Templates(whitened, weighted, half, known, white.to(device))
+
+
+class _Measured:
+    """What volumes measure of templates, which is the same for all that were imaged alike.
+
+    Templates are compared as they are: gains go with the volumes, so that it hardly matters
+    how many kinds of imaging there are.
+    """
+
+    def __init__(self, poses: Poses, templates: Templates, kinds: torch.Tensor | None) -> None:
+        self._kinds, self._log_known = kinds, templates.known.log()
+        if kinds is None:
+            return
+        assert poses.gains is not None
+        self._gains = poses.gains.relative.to(templates.half.device)
+        square = templates.whitened * templates.weighted
+        self._square = square.unflatten(-1, (2, -1)).sum(dim=-2)
+        self._log_known = self._log_known.unflatten(-1, (2, -1)).sum(dim=-2)
+        few = len(self._gains) * templates.half.numel() <= _MOST_HALVES
+        self._all = self._halves(self._gains) if few else None
+
+    def _halves(self, gains: torch.Tensor) -> torch.Tensor:
+        return torch.einsum("crf,gf->gcr", self._square, gains.square()) / 2
+
+    def of(
+        self, own: torch.Tensor, rows: torch.Tensor
+    ) -> tuple[torch.Tensor, Halves | None, torch.Tensor]:
+        """Return volumes times their gains, halves of squares, and sums of ``log(known)``."""
+        if self._kinds is None:
+            return own, None, self._log_known.sum(dim=1)
+        kind = self._kinds[rows].to(own.device)
+        gains = self._gains[kind]
+        log_known = (gains != 0).float() @ self._log_known.T
+        if self._all is not None:
+            return own * gains, Halves(self._all, kind), log_known
+        used, place = kind.unique(return_inverse=True)
+        return own * gains, Halves(self._halves(self._gains[used]), place), log_known
 
 
 def _summary(
@@ -219,6 +275,7 @@ def posterior_sums(
     noise: torch.Tensor,
     result: Expectation,
     responsibilities: torch.Tensor,
+    kinds: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Add up volumes by class and rotation, their shifts undone.
 
@@ -230,17 +287,22 @@ def posterior_sums(
         The E step's.
     responsibilities : Tensor of shape (n, n_classes)
         Posterior of the classes.
+    kinds : Tensor of shape (n,) of int, optional
+        That of the E step.
 
     Returns
     -------
     sums : Tensor of shape (n_classes, n_rotations, n_values)
-        Whitened coefficients times their probability.
-    weights : Tensor of shape (n_classes, n_rotations)
-        The probability itself.
+        Whitened coefficients times their probability and their gain.
+    weights : Tensor of shape (n_classes, n_rotations) or (n_classes, n_rotations, n_frequencies)
+        The probability itself; with gains, times their squares.
     """
     n_classes, n_rotations, n_values = result.templates.shape
     assert result.posterior is not None
-    weights = torch.zeros(n_classes * n_rotations)
+    gains = None if poses.gains is None else poses.gains.values
+    kinds = None if gains is None else check_kinds(poses, kinds, len(coefficients))
+    shape = (n_classes, n_rotations) if gains is None else (n_classes, n_rotations, n_values // 2)
+    weights = torch.zeros(n_classes * n_rotations, *shape[2:])
     sums = torch.zeros(n_classes * n_rotations, n_values)
     white = noise[poses.shells].rsqrt()
     columns = zip(*(column.split(_ENTRIES_PER_CHUNK) for column in result.posterior), strict=True)
@@ -250,7 +312,13 @@ def posterior_sums(
         rows, targets, weight = rows[kept], targets[kept], (weight * share)[kept]
         shift, rotation = pose[kept] // n_rotations, pose[kept] % n_rotations
         group = targets * n_rotations + rotation
-        weights.index_add_(0, group, weight)
-        values = poses.unshift_each(coefficients[rows], shift) * white
+        data = coefficients[rows]
+        if gains is None or kinds is None:
+            weights.index_add_(0, group, weight)
+        else:
+            gain = gains[kinds[rows]]
+            data = data * gain
+            weights.index_add_(0, group, gain.square() * weight[:, np.newaxis])
+        values = poses.unshift_each(data, shift) * white
         sums.index_add_(0, group, values * weight[:, np.newaxis])
-    return sums.view(n_classes, n_rotations, n_values), weights.view(n_classes, n_rotations)
+    return sums.view(n_classes, n_rotations, n_values), weights.view(shape)

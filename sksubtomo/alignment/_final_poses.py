@@ -40,6 +40,7 @@ def final_poses(em: MultiReferenceEM) -> tuple[NDArray[np.intp], NDArray[np.int6
                 em.noise,
                 variance=em.variance[:, : int(finest.shells.max()) + 1],
                 keep_poses=False,
+                kinds=None if em.kinds is None else em.kinds[lost],
                 device=em.device,
             )
             evidence[lost], best[lost] = again.log_evidence, again.best

@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from sksubtomo._utils._interrupts import check_interrupt
 from sksubtomo.alignment._pose_grid import PoseGrid
+from sksubtomo.fourier import Imaging
 
 # Coefficients that are brought into the frame of the references at once, a bound on memory.
 _VALUES_PER_BLOCK = 2**20
@@ -36,7 +37,7 @@ class HalfSetAverager:
 
     Volumes of a reference go to the first and the second half by turns. Every frequency of an
     average is divided by how many volumes measured it, and not filtered. Averages are masked by a
-    sphere, see :func:`soft_sphere`.
+    sphere with a soft edge.
 
     Parameters
     ----------
@@ -46,6 +47,9 @@ class HalfSetAverager:
         How many averages.
     tilt_range_deg : float or (float, float), default=60
         Measured tilts.
+    imaging : Imaging, optional
+        Of volumes that differ in it, instead of `tilt_range_deg`. With contrast transfer, sums are
+        divided by the sum of its squares.
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class HalfSetAverager:
         box_size: int,
         n_references: int,
         tilt_range_deg: Any = 60.0,
+        imaging: Imaging | None = None,
     ) -> None:
         edge = 2 * (box_size // 2)
         self._grid = PoseGrid(
@@ -64,6 +69,7 @@ class HalfSetAverager:
             tilt_range_deg=tilt_range_deg,
             # None: averages get a mask with a softer edge.
             mask_radius=float(box_size),
+            imaging=imaging,
         )
         self._sphere = soft_sphere(box_size)
         self._grids: dict[tuple[int, int], torch.Tensor] = {}
@@ -76,6 +82,7 @@ class HalfSetAverager:
         which: NDArray[np.intp],
         rotations: Rotation,
         shifts: NDArray[np.float64],
+        kinds: NDArray[np.intp] | None = None,
     ) -> None:
         """Add volumes.
 
@@ -89,7 +96,10 @@ class HalfSetAverager:
             A stack of n, which take the reference to the volume.
         shifts : ndarray of shape (n, 3)
             z, y, x in voxels.
+        kinds : ndarray of shape (n,) of int, optional
+            The kind of imaging of each.
         """
+        kinds = np.zeros(len(volumes), int) if kinds is None else kinds
         size = max(1, _VALUES_PER_BLOCK // len(self._grid.frequencies))
         for k in np.unique(which[which >= 0]).tolist():
             members = np.flatnonzero(which == k)
@@ -100,7 +110,7 @@ class HalfSetAverager:
                 for start in range(0, len(rows), size):
                     check_interrupt()
                     part = rows[start : start + size]
-                    self._add((half, k), volumes[part], rotations[part], shifts[part])
+                    self._add((half, k), volumes[part], rotations[part], shifts[part], kinds[part])
 
     def _add(
         self,
@@ -108,10 +118,15 @@ class HalfSetAverager:
         volumes: NDArray[np.float32],
         rotations: Rotation,
         shifts: NDArray[np.float64],
+        kinds: NDArray[np.intp],
     ) -> None:
         coefficients = self._grid.coefficients(volumes)
         values = self._grid.unshift_by(coefficients, shifts)
-        stacked = torch.stack([values.real, values.imag, torch.ones(values.shape)])
+        counts = torch.ones(values.shape)
+        if self._grid.gains is not None:
+            gains = self._grid.gains.values[torch.from_numpy(kinds)]
+            values, counts = values * gains, gains.square()
+        stacked = torch.stack([values.real, values.imag, counts])
         added = self._grid.adjoint_at(stacked, rotations)
         self._grids[key] = self._grids[key] + added if key in self._grids else added
 

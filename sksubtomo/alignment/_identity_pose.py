@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -21,6 +22,9 @@ class IdentityPose:
     volume_shape : (int, int, int)
         Shape of a row as a volume.
     """
+
+    #: Lines have no imaging.
+    gains: ClassVar[None] = None
 
     def __init__(self, volume_shape: tuple[int, int, int]) -> None:
         self._shape = volume_shape

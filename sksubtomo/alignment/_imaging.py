@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from sksubtomo.fourier import check_tilt_range, missing_wedge_mask
+from sksubtomo.fourier import check_tilt_axes, check_tilt_range, missing_wedge_mask
 
 # Power in the missing wedge, relative to that elsewhere, which is no leakage; and how much less it
 # is in another direction that is clearly likelier.
@@ -70,21 +70,28 @@ def likelier_geometry(
         ranges.append((-highest, -lowest))
     found = []
     for tilt_axis, beam in [("y", "z"), *permutations("zyx", 2)]:
-        (third,) = set("zyx") - {tilt_axis, beam}
-        order = tuple("zyx".index(axis) for axis in (beam, tilt_axis, third))
         for tilts in ranges:
-            missing = inside & ~_full_wedge(len(power), tilts)
+            missing = inside & ~_full_wedge(len(power), tilts, tilt_axis, beam)
             # Of a complete range, nothing is missing.
-            mean = power.transpose(order)[missing].mean() if missing.any() else 0.0
+            mean = power[missing].mean() if missing.any() else 0.0
             found.append(TiltGeometry(tilt_axis, beam, tilts, float(mean)))
     stated, best = found[0], min(found, key=lambda one: one.missing_power)
     clear = best.missing_power < _CLEARLY_LESS * stated.missing_power
-    if stated.missing_power > _MUCH_POWER and clear:
-        return stated, best
-    narrower = _powered_tilts(power, (lowest, highest))
-    if narrower == (lowest, highest):
-        return stated, None
-    return stated, stated._replace(tilt_range_deg=narrower)
+    if not (stated.missing_power > _MUCH_POWER and clear):
+        best = stated
+    turned = _turned(power, best.tilt_axis, best.beam)
+    best = best._replace(tilt_range_deg=_powered_tilts(turned, best.tilt_range_deg))
+    return stated, None if best == stated else best
+
+
+def _turned(power: NDArray[np.float64], tilt_axis: str, beam: str) -> NDArray[np.float64]:
+    """Return power with the beam along z and the tilt axis along y."""
+    axis, direction = check_tilt_axes(tilt_axis, beam)
+    third = np.cross(axis, direction)
+    order = [2 - int(np.abs(unit).argmax()) for unit in (direction, axis, third)]
+    turned = power.transpose(order)
+    # A frequency of the other sign is at the other end of the axis.
+    return turned if third.sum() > 0 else turned[:, :, -np.arange(len(power))]
 
 
 def _powered_tilts(
@@ -134,9 +141,11 @@ def _relative_power(volumes: NDArray[np.float32]) -> tuple[NDArray, NDArray[np.b
     return power / np.maximum(means, np.finfo(float).tiny)[shell], inside
 
 
-def _full_wedge(size: int, tilt_range_deg: tuple[float, float]) -> NDArray[np.bool_]:
+def _full_wedge(
+    size: int, tilt_range_deg: tuple[float, float], tilt_axis: str, beam: str
+) -> NDArray[np.bool_]:
     """Return the measured frequencies in the layout of ``fftn``."""
-    half = missing_wedge_mask((size,) * 3, tilt_range_deg)
+    half = missing_wedge_mask((size,) * 3, tilt_range_deg, tilt_axis=tilt_axis, beam=beam)
     index = np.arange(size)
     full = np.empty((size,) * 3, dtype=bool)
     full[:, :, : half.shape[2]] = half

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sksubtomo.alignment._agreement import rows_to_leave_out
 from sksubtomo.alignment._em import MultiReferenceEM
 from sksubtomo.alignment._expectation import expectation
+from sksubtomo.alignment._gains import check_kinds
 from sksubtomo.alignment._spectra import Poses, shell_power
 
 # Volumes that each average is begun with, of which the best is kept, and iterations.
@@ -26,7 +27,11 @@ _LEAST_GAIN = 0.05
 
 
 def filtered_volumes(
-    poses: Poses, coefficients: torch.Tensor, rows: NDArray[np.intp], noise: torch.Tensor
+    poses: Poses,
+    coefficients: torch.Tensor,
+    rows: NDArray[np.intp],
+    noise: torch.Tensor,
+    kinds: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Return single volumes as maps, filtered by Wiener.
 
@@ -40,14 +45,21 @@ def filtered_volumes(
         Which to take.
     noise : Tensor of shape (n_shells,)
         Noise power of a real coefficient, by shell.
+    kinds : Tensor of shape (n,) of int, optional
+        The kind of imaging of each volume, see :func:`expectation`.
 
     Returns
     -------
     maps : Tensor of shape (n_references, ...)
     """
-    power = shell_power(poses, coefficients)
-    gain = (1 - noise[: len(power)] / power.clamp_min(1e-12)).clamp_min(_LEAST_GAIN)
-    return poses.to_maps(coefficients[rows] * gain[poses.shells[: len(poses.radii)]])
+    power = shell_power(poses, coefficients, noise, kinds)
+    shells = poses.shells[: len(poses.radii)]
+    gain = (1 - noise[: len(power)] / power.clamp_min(1e-12)).clamp_min(_LEAST_GAIN)[shells]
+    if poses.gains is not None:
+        own = poses.gains.values[check_kinds(poses, kinds, len(coefficients))[rows]]
+        # With signal and noise of 1, and the gain h: h s / (h**2 s + 1 - s).
+        gain = own * gain / (own.square() * gain + 1 - gain)
+    return poses.to_maps(coefficients[rows] * gain)
 
 
 def labeled_averages(
@@ -58,6 +70,7 @@ def labeled_averages(
     owner: NDArray[np.int64],
     noise: torch.Tensor,
     device: str = "cpu",
+    kinds: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Return averages of the labeled volumes of each class, aligned with one another.
 
@@ -80,6 +93,8 @@ def labeled_averages(
         Noise power of a real coefficient, by shell.
     device : str, default="cpu"
         Where to compare.
+    kinds : Tensor of shape (n,) of int, optional
+        The kind of imaging of each volume, see :func:`expectation`.
 
     Returns
     -------
@@ -89,7 +104,7 @@ def labeled_averages(
     # A class without a reference takes no part.
     classes, owner = np.unique(owner, return_inverse=True)
     owners = torch.from_numpy(owner)
-    maps = filtered_volumes(poses, coefficients, starts[0], noise)
+    maps = filtered_volumes(poses, coefficients, starts[0], noise, kinds)
     labeled = np.flatnonzero(np.isin(targets, classes))
     own, codes = coefficients[labeled], torch.from_numpy(np.searchsorted(classes, targets[labeled]))
     counts = np.bincount(codes, minlength=owner.max() + 1) / np.bincount(owner)
@@ -99,11 +114,12 @@ def labeled_averages(
             [(poses, _N_ITER)],
             own,
             codes.numpy(),
-            maps=filtered_volumes(poses, coefficients, rows, noise),
+            maps=filtered_volumes(poses, coefficients, rows, noise, kinds),
             owner=owner,
             n_averaged=np.ones(len(owner)),
             noise=noise[: int(poses.shells.max()) + 1],
             n_frozen=_N_ITER,
+            kinds=None if kinds is None else kinds[labeled],
             device=device,
         )
         em.run()
@@ -120,6 +136,7 @@ def given_maps(
     coefficients: torch.Tensor,
     references: NDArray[np.float32],
     noise: torch.Tensor,
+    kinds: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Return given references as maps, with the power that volumes have above noise on average.
 
@@ -135,6 +152,8 @@ def given_maps(
         In any unit, of the contrast that the volumes have.
     noise : Tensor of shape (n_shells,)
         Noise power of a real coefficient, by shell.
+    kinds : Tensor of shape (n,) of int, optional
+        The kind of imaging of each volume, see :func:`expectation`.
 
     Returns
     -------
@@ -154,7 +173,7 @@ def given_maps(
             f"references_init has no power in the frequencies compared for the references "
             f"{empty.nonzero()[:, 0].tolist()}: are they constant, or high-pass filtered?"
         )
-    signal = poses.signal_power(shell_power(poses, coefficients), noise)
+    signal = poses.signal_power(shell_power(poses, coefficients, noise, kinds), noise)
     count = torch.bincount(poses.shells).double()
     factor = (count @ signal.double()) / (count @ shell_power(poses, own).double())
     return poses.from_references(references) * float(factor.sqrt())
@@ -168,6 +187,7 @@ def likelier_inverted(
     owner: NDArray[np.int64],
     noise: torch.Tensor,
     device: str = "cpu",
+    kinds: torch.Tensor | None = None,
 ) -> bool:
     """Return whether labeled volumes are clearly likelier with the contrast of references inverted.
 
@@ -187,6 +207,8 @@ def likelier_inverted(
         Noise power of a real coefficient, by shell.
     device : str, default="cpu"
         Where to compare.
+    kinds : Tensor of shape (n,) of int, optional
+        The kind of imaging of each volume, see :func:`expectation`.
     """
     rows = rows_to_leave_out(torch.from_numpy(targets >= 0))
     data = coefficients[rows]
@@ -198,6 +220,7 @@ def likelier_inverted(
         noise[: int(poses.shells.max()) + 1],
         pairs=own.repeat(2, 1),
         keep_poses=False,
+        kinds=None if kinds is None else kinds[rows].repeat(2),
         device=device,
     ).log_evidence
     given, inverted = evidence.logsumexp(dim=1).view(2, -1)
@@ -285,7 +308,7 @@ def initialized_em(
     background = settings.get("background")
     classes = np.array([k for k in range(n_classes) if k != background])
     owner = np.repeat(classes, n_references)
-    initial_proba = settings.get("initial_proba")
+    initial_proba, kinds = settings.get("initial_proba"), settings.get("kinds")
     attempts = range(_N_STARTS if references is None else 0)
     starts = [starting_rows(targets, initial_proba, classes, rng, n_references) for _ in attempts]
     held_back = None
@@ -295,11 +318,11 @@ def initialized_em(
     if references is None:
         data = coefficients[:, torch.from_numpy(finest.radii <= coarse.radii.max())]
         device = settings.get("device", "cpu")
-        maps = labeled_averages(coarse, data, targets, starts, owner, noise, device)
+        maps = labeled_averages(coarse, data, targets, starts, owner, noise, device, kinds)
         n_labels = np.bincount(targets[targets >= 0], minlength=n_classes)
         n_averaged = np.maximum(n_labels[owner] / n_references, 1.0)
     else:
-        maps = given_maps(finest, coefficients, references, noise)
+        maps = given_maps(finest, coefficients, references, noise, kinds)
         # As good as averages of all volumes.
         n_averaged = np.full(len(owner), len(targets) / len(owner))
     return MultiReferenceEM(

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from sksubtomo.alignment._pose_grid import PoseGrid, measured_frequencies
+from sksubtomo.alignment._frequencies import measured_frequencies
+from sksubtomo.alignment._pose_grid import PoseGrid
 from sksubtomo.alignment._spectra import Poses
 from sksubtomo.alignment._stages import volume_blocks
+from sksubtomo.fourier import Imaging
 
 # Fraction of the power within the ball that white noise has to leave outside, at least.
 _LEAST_BACKGROUND = 1e-3
@@ -34,6 +35,7 @@ def measure_noise(
     kind: str,
     tilt_range_deg: Any,
     mask_radius: float | None = None,
+    imaging: Imaging | None = None,
 ) -> NDArray[np.float64]:
     """Return the noise power of a real coefficient, by shell, in the units of the volumes.
 
@@ -55,6 +57,9 @@ def measure_noise(
         Measured tilts.
     mask_radius : float, optional
         Radius of the particle in voxels; by default that of the largest sphere in the box.
+    imaging : Imaging, optional
+        Of the volumes, instead of `tilt_range_deg`. Noise is not measured where they
+        measure nothing.
 
     Returns
     -------
@@ -74,13 +79,18 @@ def measure_noise(
     rows = np.arange(len(volumes))
     if len(rows) > _MOST_VOLUMES:
         rows = np.linspace(0, len(rows) - 1, _MOST_VOLUMES).astype(int)
-    frequencies, index = measured_frequencies(poses.box_size, poses.box_size // 2, tilt_range_deg)
-    radii = np.linalg.norm(frequencies, axis=1)
+    imaging = Imaging(tilt_range_deg) if imaging is None else imaging
+    imaging = imaging.broadcast(len(volumes))[rows]
+    ball, index = measured_frequencies(poses.box_size, poses.box_size // 2, 90.0)
+    gains = imaging.gains((poses.box_size,) * 3, index)
+    some = (gains[imaging.index] != 0).any(axis=0)
+    radii = np.linalg.norm(ball[some], axis=1)
     weight = None if kind == "white" else _border(poses.box_size, mask_radius)
     if weight is not None and kind == "auto" and weight.mean() < _LEAST_BORDER:
         weight = None
     _check_border(weight, mask_radius)
-    total, border = (power[index] for power in _mean_squares(volumes, rows, weight))
+    measured = _Measured(index[some], gains[:, some] != 0, imaging.index)
+    total, border = _mean_squares(volumes, rows, weight, measured)
     near = radii <= poses.radii.max()
     far = radii > (poses.radii.max() + radii.max()) / 2
     if not far.any():
@@ -186,27 +196,45 @@ def _check_border(weight: NDArray[np.float32] | None, mask_radius: float | None)
     )
 
 
-def _mean_squares(
-    volumes: Any, rows: NDArray[np.intp], weight: NDArray[np.float32] | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return mean squares of real coefficients, of the whole volumes and of their borders.
+class _Measured(NamedTuple):
+    """Which frequencies volumes measure.
 
-    Flat, in the order of ``rfftn``.
+    ``places`` (n_frequencies,): in the flat layout of ``rfftn``. ``masks`` (n_kinds,
+    n_frequencies), and ``kind`` (n,) of each volume.
     """
-    size = math.prod(volumes.shape[1:-1]) * (volumes.shape[-1] // 2 + 1)
-    total, border = np.zeros(size), np.zeros(size)
+
+    places: NDArray[np.intp]
+    masks: NDArray[np.bool_]
+    kind: NDArray[np.intp]
+
+
+def _mean_squares(
+    volumes: Any, rows: NDArray[np.intp], weight: NDArray[np.float32] | None, measured: _Measured
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean squares of real coefficients, of the whole volumes and of their borders."""
+    total, border = np.zeros((2, len(measured.places)))
+    start = 0
     for block in volume_blocks(volumes, rows):
-        total += _sum_of_squares(block)
+        kind = measured.kind[start : start + len(block)]
+        start += len(block)
+        total += _sum_of_squares(block, kind, measured)
         if weight is not None:
             mean = (block * weight).sum(axis=(1, 2, 3), keepdims=True) / weight.sum()
-            border += _sum_of_squares((block - mean) * weight) / np.square(weight).mean()
+            outside = (block - mean) * weight
+            border += _sum_of_squares(outside, kind, measured) / np.square(weight).mean()
     # Half the square of a complex coefficient is in each of its parts.
-    return total / len(rows) / 2, border / len(rows) / 2
+    number = 2 * np.bincount(measured.kind, minlength=len(measured.masks)) @ measured.masks
+    return total / number, border / number
 
 
-def _sum_of_squares(block: NDArray[np.float32]) -> NDArray[np.float64]:
+def _sum_of_squares(
+    block: NDArray[np.float32], kind: NDArray[np.intp], measured: _Measured
+) -> NDArray[np.float64]:
     """Return sums over volumes of squares, such that white noise has twice its variance."""
+    total = np.zeros(len(measured.places))
     # One by one, so that a spectrum stays in the cache.
-    spectra = (fft.rfftn(volume).ravel() for volume in block)
-    squares = (np.square(s.real, dtype=float) + np.square(s.imag, dtype=float) for s in spectra)
-    return sum(squares, np.zeros(1)) * (2 / block[0].size)
+    for volume, own in zip(block, kind, strict=True):
+        spectrum = fft.rfftn(volume).ravel()[measured.places]
+        squares = np.square(spectrum.real, dtype=float) + np.square(spectrum.imag, dtype=float)
+        total += squares * measured.masks[own]
+    return total * (2 / block[0].size)

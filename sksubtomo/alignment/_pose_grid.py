@@ -9,6 +9,7 @@ reference's frame.
 
 from __future__ import annotations
 
+import copy
 from functools import cached_property
 from typing import Any
 
@@ -20,62 +21,16 @@ from scipy.signal import resample
 from scipy.spatial.transform import Rotation
 from torch.nn import functional
 
+from sksubtomo.alignment._frequencies import measured_frequencies
+from sksubtomo.alignment._gains import Gains, gains_of
 from sksubtomo.alignment._interpolation import TrilinearSampling
-from sksubtomo.fourier import fourier_crop, missing_wedge_mask
+from sksubtomo.fourier import Imaging, fourier_crop
 
 # Samples of a spectrum per frequency of the box, for trilinear interpolation.
 _OVERSAMPLING = 2
 _AXES = (-3, -2, -1)
 # Signal power is not taken to be below this share of the noise.
 _LEAST_SIGNAL = 1e-3
-
-
-def measured_frequencies(
-    box_size: int, n_shells: float, tilt_range_deg: Any
-) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
-    """Return the measured frequencies of a half space within a ball, without the origin.
-
-    Parameters
-    ----------
-    box_size : int
-        Edge of the volumes in voxels.
-    n_shells : float
-        Radius of the ball in cycles per box; shorter frequencies are inside.
-    tilt_range_deg : float or (float, float)
-        See :func:`sksubtomo.fourier.missing_wedge_mask`.
-
-    Returns
-    -------
-    frequencies : ndarray of shape (n, 3) of int
-        ``kx, ky, kz`` in cycles per box; one of every pair k, -k.
-    index : ndarray of shape (n,) of int
-        Where they are in the flat result of ``scipy.fft.rfftn`` over z, y, x.
-    """
-    mask = missing_wedge_mask((box_size,) * 3, tilt_range_deg)
-    edge = fft.fftfreq(box_size, 1 / box_size).round().astype(np.int64)
-    kz, ky, kx = np.meshgrid(edge, edge, np.arange(mask.shape[2]), indexing="ij")
-    half = (kx > 0) | ((kx == 0) & ((ky > 0) | ((ky == 0) & (kz > 0))))
-    inside = half & mask & (kx**2 + ky**2 + kz**2 < n_shells**2)
-    return np.stack([kx[inside], ky[inside], kz[inside]], axis=1), np.flatnonzero(inside)
-
-
-def shift_grid(max_shift: float, n_steps: int) -> NDArray[np.float64]:
-    """Return a cube of shifts about 0, evenly spaced.
-
-    Parameters
-    ----------
-    max_shift : float
-        Largest shift along an axis.
-    n_steps : int
-        Shifts along an axis; 1 is no shift.
-
-    Returns
-    -------
-    shifts : ndarray of shape (n_steps**3, 3)
-        z, y, x.
-    """
-    steps = np.linspace(-max_shift, max_shift, n_steps) if n_steps > 1 else np.zeros(1)
-    return np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
 
 
 class PoseGrid:
@@ -100,6 +55,14 @@ class PoseGrid:
         Lowest and highest tilt in degrees.
     mask_radius : float, optional
         Radius in voxels of the volumes where maps have fallen to 0; by default the largest.
+    imaging : Imaging, optional
+        Of volumes that differ in it, instead of `tilt_range_deg`. Frequencies are those that any of
+        them measures.
+
+    Attributes
+    ----------
+    gains : Gains or None
+        How much each kind of `imaging` measures; None where all volumes measure all.
     """
 
     def __init__(
@@ -112,19 +75,67 @@ class PoseGrid:
         shifts: NDArray[np.float64],
         tilt_range_deg: Any = 60.0,
         mask_radius: float | None = None,
+        imaging: Imaging | None = None,
     ) -> None:
-        self.box_size, self.inner_size = box_size, inner_size
+        self.box_size, self.inner_size, self._n_shells = box_size, inner_size, n_shells
         self.rotations, self.shifts = rotations, shifts
-        self.frequencies, _ = measured_frequencies(box_size, n_shells, tilt_range_deg)
-        self.radii = np.linalg.norm(self.frequencies, axis=1)
-        ball, _ = measured_frequencies(box_size, n_shells, 90.0)
-        #: Fraction of the frequencies in the ball that one volume measures.
-        self.coverage = len(self.frequencies) / len(ball)
+        imaging = Imaging(tilt_range_deg) if imaging is None else imaging
+        ball, values = self._gains_in_ball(imaging)
+        measured = (values != 0).any(axis=0)
+        self._set_frequencies(ball[measured])
+        #: Fraction of the frequencies in the ball that are measured, or a mean by shell.
+        self.coverage: float | torch.Tensor = len(self.frequencies) / len(ball)
+        shells = self.shells[: len(self.radii)].numpy()
+        self.gains = gains_of(imaging, values[:, measured], shells, self.coverage)
+        if self.gains is not None:
+            self.coverage = self.gains.coverage
+        self._build_mask(mask_radius)
+
+    def _gains_in_ball(self, imaging: Imaging) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return all frequencies of the ball, and the gains of imaging there."""
+        ball, index = measured_frequencies(self.box_size, self._n_shells, 90.0)
+        return ball, imaging.gains((self.box_size,) * 3, index)
+
+    def _set_frequencies(self, frequencies: NDArray[np.int64]) -> None:
+        self.frequencies = frequencies
+        self.radii = np.linalg.norm(frequencies, axis=1)
         #: Shell of every real coefficient.
         self.shells = torch.from_numpy(np.tile(self.radii.round().astype(np.int64), 2))
-        phases = np.exp(2j * np.pi / box_size * (shifts[:, ::-1] @ self.frequencies.T))
+        phases = np.exp(2j * np.pi / self.box_size * (self.shifts[:, ::-1] @ frequencies.T))
         self._phases = torch.from_numpy(phases.astype(np.complex64))
-        self._build_mask(mask_radius)
+
+    def with_imaging(self, imaging: Imaging) -> PoseGrid:
+        """Return the grid for volumes that were imaged in another way.
+
+        Parameters
+        ----------
+        imaging : Imaging
+            Of these volumes.
+
+        Returns
+        -------
+        poses : PoseGrid
+            With the same frequencies, if they measure no others, else with all of the ball. Levels
+            of gains, by which errors of maps are weighed, stay those of this grid.
+        """
+        other = copy.copy(self)
+        ball, values = self._gains_in_ball(imaging)
+        codes = np.array([1, 2**20, 2**40])
+        own = np.isin(ball @ codes, self.frequencies @ codes)
+        if (values[:, ~own] != 0).any():
+            other.__dict__.pop("_sampling", None)
+            other._set_frequencies(ball)
+            own = np.ones(len(ball), dtype=bool)
+        values = values[:, own]
+        if self.gains is None and (values == 1).all():
+            return other
+        level, coverage = torch.ones(len(other.radii)), torch.as_tensor(self.coverage)
+        if self.gains is not None:
+            by_shell = torch.ones(int(other.shells.max()) + 1)
+            by_shell[self.shells[: len(self.radii)]] = self.gains.level
+            level = by_shell[other.shells[: len(other.radii)]]
+        other.gains = Gains(torch.from_numpy(values), level, coverage)
+        return other
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is large and follows from the rest."""
@@ -276,9 +287,9 @@ class PoseGrid:
         Parameters
         ----------
         sums : Tensor of shape (n_classes, n_rotations, 2 n_frequencies)
-            Sums of unshifted coefficients times their precision.
-        weights : Tensor of shape (n_classes, n_rotations)
-            How many volumes, in sums of probabilities.
+            Sums of unshifted coefficients times their gain and their precision.
+        weights : Tensor of shape (n_classes, n_rotations) or (..., n_frequencies)
+            How many volumes, in sums of probabilities; times squares of their gains.
         precision : Tensor of shape (2 n_frequencies,)
             Inverse noise power.
         among : ndarray of int, optional
@@ -291,7 +302,7 @@ class PoseGrid:
             precision of both.
         """
         one = precision[: len(self.frequencies)]
-        counts = (weights[..., np.newaxis] * one)[:, np.newaxis]
+        counts = ((weights if weights.ndim == 3 else weights[..., np.newaxis]) * one)[:, np.newaxis]
         values = torch.cat([sums.unflatten(-1, (2, -1)).movedim(-2, 1), counts], dim=1)
         return self._sampling.adjoint(values.flatten(0, 1), among).unflatten(0, (len(sums), 3))
 

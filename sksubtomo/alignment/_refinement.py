@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from sksubtomo.alignment._gains import check_kinds
 from sksubtomo.alignment._pose_grid import PoseGrid
 
 # The search ends when a step is shorter than this.
@@ -26,6 +27,7 @@ def refine_poses(
     noise: torch.Tensor,
     rotations: Rotation,
     shifts: NDArray[np.float64],
+    kinds: torch.Tensor | None = None,
 ) -> tuple[Rotation, NDArray[np.float64]]:
     """Improve poses by a pattern search from the grid's best ones.
 
@@ -48,6 +50,8 @@ def refine_poses(
         A stack of n.
     shifts : ndarray of shape (n, 3)
         z, y, x in voxels.
+    kinds : Tensor of shape (n,) of int, optional
+        The kind of imaging of each volume, see :func:`expectation`.
 
     Returns
     -------
@@ -56,10 +60,13 @@ def refine_poses(
     shifts : ndarray of shape (n, 3)
         z, y, x in voxels. No volume is less likely than before.
     """
+    gains = poses.gains
+    kinds = kinds if gains is None else check_kinds(poses, kinds, len(coefficients))
     found_rotations, found_shifts = rotations.as_quat().copy(), shifts.copy()
     for start in range(0, len(coefficients), _ROWS_PER_BLOCK):
         rows = slice(start, start + _ROWS_PER_BLOCK)
-        search = _Search(poses, coefficients[rows], maps, which[rows], noise)
+        own = None if gains is None or kinds is None else gains.values[kinds[rows]]
+        search = _Search(poses, coefficients[rows], maps, which[rows], noise, own)
         found, found_shifts[rows] = search.run(rotations[rows], shifts[rows])
         found_rotations[rows] = found.as_quat()
     return Rotation.from_quat(found_rotations), found_shifts
@@ -75,7 +82,9 @@ class _Search:
         maps: torch.Tensor,
         which: NDArray[np.intp],
         noise: torch.Tensor,
+        gains: torch.Tensor | None,
     ) -> None:
+        self.gains = gains
         self.poses, self.coefficients, self.maps, self.which = poses, coefficients, maps, which
         self.precision = 1 / noise[poses.shells[: len(poses.radii)]]
 
@@ -103,7 +112,8 @@ class _Search:
         return Rotation.from_quat(quaternions), shifts
 
     def _templates(self, rotations: Rotation) -> torch.Tensor:
-        return self.poses.templates_at(self.maps, self.which, rotations)
+        templates = self.poses.templates_at(self.maps, self.which, rotations)
+        return templates if self.gains is None else templates * self.gains
 
     def _log_likelihood(
         self, templates: torch.Tensor, shifts: NDArray[np.float64]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
 from sksubtomo.alignment._pose_grid import PoseGrid
@@ -37,7 +38,8 @@ _VALUES_ON_GPU = 2**26
 class Templates(NamedTuple):
     """References in all rotations of a grid.
 
-    ``whitened`` (n_references, n_rotations, n_values): over the standard deviation of the noise.
+    ``whitened`` (n_references, n_rotations, n_values): over the standard deviation of the noise,
+    times the level of the gains.
     ``weighted``: the same, times ``known``. ``half`` (n_references, n_rotations): half of the
     scalar products of both. ``known`` (n_references, n_values): noise power over that of noise and
     of the reference's error. ``white`` (n_values,): one over the standard deviation of the noise.
@@ -48,6 +50,28 @@ class Templates(NamedTuple):
     half: torch.Tensor
     known: torch.Tensor
     white: torch.Tensor
+
+
+class Halves(NamedTuple):
+    """Half of the squares of templates, as volumes of each kind of imaging measure them.
+
+    ``values`` (n_kinds, n_references, n_rotations); ``kind`` (n,): of each volume of a chunk, None
+    where there is but one.
+    """
+
+    values: torch.Tensor
+    kind: torch.Tensor | None
+
+    def of(self, rows: torch.Tensor, reference: int) -> torch.Tensor:
+        """Return those of volumes and a reference, (n_rows or 1, n_rotations)."""
+        if self.kind is None:
+            return self.values[:, reference]
+        return self.values[self.kind[rows], reference]
+
+    def at(self, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+        """Return those of volumes and templates, counted through, (n,)."""
+        flat = self.values.flatten(1)
+        return flat[0, columns] if self.kind is None else flat[self.kind[rows], columns]
 
 
 class PoseScores(NamedTuple):
@@ -63,7 +87,11 @@ class PoseScores(NamedTuple):
 
 
 def all_scores(
-    poses: Poses, templates: Templates, coefficients: torch.Tensor, asked: torch.Tensor | None
+    poses: Poses,
+    templates: Templates,
+    coefficients: torch.Tensor,
+    asked: torch.Tensor | None,
+    halves: Halves | None = None,
 ) -> PoseScores:
     """Score all poses.
 
@@ -74,10 +102,13 @@ def all_scores(
     templates : Templates
         References in these rotations.
     coefficients : Tensor of shape (n, n_frequencies)
-        Of a chunk of volumes.
+        Of a chunk of volumes, times their gains.
     asked : Tensor of shape (n, n_references) of bool or None
         Which pairs to score, on the CPU; None is all.
+    halves : Halves, optional
+        Of volumes with gains; by default those of `templates`.
     """
+    halves = Halves(templates.half[np.newaxis], None) if halves is None else halves
     n_references, n_rotations = templates.half.shape
     values = poses.unshift(coefficients * templates.white[: coefficients.shape[1]])
     n, n_shifts, _ = values.shape
@@ -85,7 +116,7 @@ def all_scores(
     for k in range(n_references):
         own = _rows_of(asked, k, values.device, n)
         product = templates.weighted[k] @ values[own].flatten(0, 1).T
-        product = product.view(n_rotations, -1, n_shifts) - templates.half[k, :, None, None]
+        product = product.view(n_rotations, -1, n_shifts) - halves.of(own, k).T[..., np.newaxis]
         scores[own, k] = product.transpose(0, 1)
     pairs = torch.arange(n * n_references, device=values.device)
     if asked is not None:
@@ -136,14 +167,20 @@ class SubspaceSearch:
         # What noise adds outside of the subspace has this standard deviation.
         self._deviation = outside.mean(dim=1).sqrt()
 
-    def scores(self, coefficients: torch.Tensor, asked: torch.Tensor | None) -> PoseScores:
+    def scores(
+        self,
+        coefficients: torch.Tensor,
+        asked: torch.Tensor | None,
+        halves: Halves | None = None,
+    ) -> PoseScores:
         """Score candidates; see :func:`all_scores`."""
+        halves = Halves(self.templates.half[np.newaxis], None) if halves is None else halves
         n_references, n_rotations = self.templates.half.shape
         whitened = coefficients * self.templates.white[: coefficients.shape[1]]
         parts = self.poses.unshifted(whitened)
         low = (parts @ self._basis).view(len(parts), len(self.poses.shifts), self._rank)
         rows = [_rows_of(asked, k, low.device, len(low)) for k in range(n_references)]
-        peaks = torch.cat([self._peaks(low, own, k) for k, own in enumerate(rows)])
+        peaks = torch.cat([self._peaks(low, own, k, halves) for k, own in enumerate(rows)])
         row = torch.cat(rows)
         counts = torch.tensor([len(own) for own in rows])
         reference = torch.arange(n_references).repeat_interleave(counts).to(low.device)
@@ -152,10 +189,10 @@ class SubspaceSearch:
         order = row[place].argsort(stable=True)
         row, reference, rotation = row[place[order]], reference[place[order]], rotation[order]
         values = self.poses.unshift(whitened)
-        scores = self._exact(values, row, reference * n_rotations + rotation)
+        scores = self._exact(values, row, reference * n_rotations + rotation, halves)
         return PoseScores(row * n_references + reference, rotation, scores)
 
-    def _peaks(self, low: torch.Tensor, rows: torch.Tensor, k: int) -> torch.Tensor:
+    def _peaks(self, low: torch.Tensor, rows: torch.Tensor, k: int, halves: Halves) -> torch.Tensor:
         """Return the best score of every rotation of a reference within the subspace."""
         n_rotations, n_shifts = len(self._low[k]), low.shape[1]
         peaks = low.new_empty(len(rows), n_rotations)
@@ -163,7 +200,7 @@ class SubspaceSearch:
         for start in range(0, len(rows), size):
             product = low[rows[start : start + size]].flatten(0, 1) @ self._low[k].T
             torch.amax(product.view(-1, n_shifts, n_rotations), 1, out=peaks[start : start + size])
-        return peaks.sub_(self.templates.half[k])
+        return peaks.sub_(halves.of(rows, k))
 
     def _candidates(self, peaks: torch.Tensor, deviation: torch.Tensor) -> torch.Tensor:
         """Return which rotations are candidates, as a mask of the shape of their best scores.
@@ -183,7 +220,9 @@ class SubspaceSearch:
             margin[enough] = tried
         return below <= margin.clamp_min(-math.log(self._uncovered)) + _DEVIATIONS * deviation
 
-    def _exact(self, values: torch.Tensor, row: torch.Tensor, column: torch.Tensor) -> torch.Tensor:
+    def _exact(
+        self, values: torch.Tensor, row: torch.Tensor, column: torch.Tensor, halves: Halves
+    ) -> torch.Tensor:
         """Score templates in all shifts of the volume of each, (n_candidates, n_shifts)."""
         n, n_shifts, n_values = values.shape
         count = torch.bincount(row, minlength=n)
@@ -196,7 +235,7 @@ class SubspaceSearch:
         which[slot] = column
         blocks = self.templates.weighted.flatten(0, 1)[which].view(-1, _BLOCK, n_values)
         product = torch.bmm(blocks, values[block_row].transpose(1, 2)).view(-1, n_shifts)
-        return product[slot].sub_(self.templates.half.flatten()[column, None])
+        return product[slot].sub_(halves.at(row, column)[:, np.newaxis])
 
 
 def subspace_search(poses: Poses, templates: Templates, coverage: float) -> SubspaceSearch | None:

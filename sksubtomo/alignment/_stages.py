@@ -11,9 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sksubtomo.alignment._frequencies import shift_grid
+from sksubtomo.alignment._gains import check_kinds
 from sksubtomo.alignment._identity_pose import IdentityPose
-from sksubtomo.alignment._pose_grid import PoseGrid, shift_grid
+from sksubtomo.alignment._pose_grid import PoseGrid
 from sksubtomo.alignment._spectra import Poses
+from sksubtomo.fourier import Imaging
 from sksubtomo.geometry import rotation_grid
 
 #: Shells, angular step in degrees, shifts along an axis or "auto", iterations.
@@ -200,7 +203,7 @@ def check_cubes(name: str, shape: tuple[int, int, int]) -> None:
         )
 
 
-def all_coefficients(poses: Poses, volumes: Any) -> torch.Tensor:
+def all_coefficients(poses: Poses, volumes: Any, kinds: torch.Tensor | None = None) -> torch.Tensor:
     """Return coefficients of volumes that are read block by block.
 
     Parameters
@@ -209,11 +212,16 @@ def all_coefficients(poses: Poses, volumes: Any) -> torch.Tensor:
         Which coefficients.
     volumes : array-like of shape (n, d, h, w)
         In memory, or a lazy stack.
+    kinds : Tensor of shape (n,) of int, optional
+        The kind of imaging of each volume, see :func:`expectation`.
 
     Returns
     -------
     coefficients : Tensor of shape (n, n_frequencies)
+        0 where a volume measures nothing.
     """
+    if poses.gains is not None:
+        kinds = check_kinds(poses, kinds, len(volumes))
     # Not put together from blocks, which would take twice the memory.
     coefficients, start = None, 0
     for block in volume_blocks(volumes):
@@ -221,6 +229,9 @@ def all_coefficients(poses: Poses, volumes: Any) -> torch.Tensor:
         if coefficients is None:
             coefficients = own.new_empty(len(volumes), own.shape[1])
         coefficients[start : start + len(own)] = own
+        if poses.gains is not None and kinds is not None:
+            measured = poses.gains.values[kinds[start : start + len(own)]] != 0
+            coefficients[start : start + len(own)] *= measured
         start += len(own)
     assert coefficients is not None
     return coefficients
@@ -252,6 +263,7 @@ def stage_poses(
     tilt_range_deg: Any,
     mask_radius: float | None,
     symmetric: bool = False,
+    imaging: Imaging | None = None,
 ) -> Poses:
     """Return the grid of poses of a stage.
 
@@ -267,6 +279,8 @@ def stage_poses(
         See :class:`PoseGrid`; lengths in voxels.
     symmetric : bool, default=False
         Whether a reference has a point group.
+    imaging : Imaging, optional
+        See :class:`PoseGrid`.
     """
     if volume_shape[:2] == (1, 1):
         return IdentityPose(volume_shape)
@@ -283,4 +297,5 @@ def stage_poses(
         shifts=shift_grid(max_shift, n_shifts if max_shift else 1),
         tilt_range_deg=tilt_range_deg,
         mask_radius=mask_radius,
+        imaging=imaging,
     )

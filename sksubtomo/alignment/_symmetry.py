@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
+from sksubtomo._utils._rotations import exact_rotation
 from sksubtomo.geometry import point_group, rotate_volume, rotation_grid
 
 # Of the search for the axes of a map: step of the grid, and when its refinement ends, in degrees;
@@ -75,6 +76,19 @@ class Symmetrizer:
     def orders(self) -> torch.Tensor:
         """Number of rotations in the group of each reference: so often is each volume seen."""
         return torch.tensor([float(len(group)) for group in self._groups])
+
+    def state(self) -> dict[str, Any]:
+        """Return which axes were found, and those that were last, as plain values."""
+        frames = {str(k): (one.rotation.as_quat(), one.shift) for k, one in self._frames.items()}
+        return {"found": sorted(self._found), "frames": frames}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take over what :meth:`state` told."""
+        self._found = {int(k) for k in state["found"]}
+        self._frames = {
+            int(k): Frame(exact_rotation(quaternion), shift)
+            for k, (quaternion, shift) in state["frames"].items()
+        }
 
     def find_axes(self, maps: torch.Tensor) -> None:
         """Search the axes of references that have not been in the frame of their group.

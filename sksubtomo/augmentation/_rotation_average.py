@@ -1,4 +1,4 @@
-"""Averaging what a function says of rotated copies of volumes."""
+"""Test-time augmentation: predictions averaged over rotated views."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def average_over_rotations(
     oversampling: int = 2,
     outside: Outside = "wrap",
 ) -> torch.Tensor:
-    """Average what a function says of rotated copies of volumes, their wedge cut afterwards.
+    """Average predictions over rotated views of volumes, whose wedge is cut afterwards.
 
     Every volume is rotated by the same random rotations, so a volume's result does not depend on
     the batch it is in, given a generator of the same seed for each batch. The average has the

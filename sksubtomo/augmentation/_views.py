@@ -1,4 +1,4 @@
-"""Random copies of subtomograms as the microscope could have recorded them.
+"""Augmented views of subtomograms, as the microscope could have recorded them.
 
 A rotated specimen, not a rotated recording: the missing wedge belongs to the laboratory, so
 volumes are rotated first and the wedge is cut afterwards. Nothing here reflects a volume; proteins

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.validation import check_array
+from sklearn.utils.validation import check_array, check_consistent_length
 
-from sksubtomo._utils._volumes import check_volume_shape
+from sksubtomo._utils._volumes import check_volume_shape, check_volumes
 from sksubtomo.training import FitSettings, Plan
 
 
@@ -74,6 +74,30 @@ def check_use_of_tilt_ranges(settings: FitSettings, plan: Plan, X_val: Any) -> N
             "tilt_ranges_deg are those of X; X_val has none. Let validation_fraction take a part "
             "of X instead."
         )
+
+
+def check_validation(
+    estimator: Any, plan: Plan, X_val: Any, y_val: Any
+) -> tuple[Any, NDArray[np.int64]] | None:
+    """Return what early stopping is to watch, volumes and class indices; None of no such volumes.
+
+    Raises
+    ------
+    ValueError
+        If nobody would watch it, or it does not go with what the estimator is fitted to.
+    """
+    if X_val is None and y_val is None:
+        return None
+    if X_val is None or not estimator.early_stopping:
+        raise ValueError(
+            "X_val and y_val are for early stopping: pass X_val with y_val, and set "
+            "early_stopping=True."
+        )
+    X_val = check_volumes(estimator, X_val, reset=False, input_name="X_val")
+    check_number(type(estimator).__name__, X_val, estimator.fewest_volumes, "X_val")
+    if y_val is not None:
+        check_consistent_length(X_val, y_val)
+    return X_val, estimator.encode_validation(y_val, len(X_val), plan)
 
 
 def check_tilt_ranges(tilt_ranges_deg: Any, n_volumes: int) -> NDArray[np.float64]:

@@ -35,7 +35,7 @@ class EncodingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
         Returns
         -------
-        codes : ndarray of shape (n_samples, latent_dim) of float32
+        latents : ndarray of shape (n_samples, latent_dim) of float32
             As :meth:`transform` gives them.
 
         Raises
@@ -55,7 +55,7 @@ class EncodingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
         Returns
         -------
-        codes : ndarray of shape (n_samples, latent_dim) of float32
+        latents : ndarray of shape (n_samples, latent_dim) of float32
             The output of the encoder. Variational and contrastive ones are of either sign, others
             are not negative.
         """
@@ -63,7 +63,7 @@ class EncodingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         return self._forward("encode", check_volumes(self, X, reset=False))
 
     def __sklearn_tags__(self):
-        """Return the tags: codes are float32."""
+        """Return the tags: latent codes are float32."""
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags

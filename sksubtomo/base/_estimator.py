@@ -16,19 +16,23 @@ from sklearn.utils.validation import check_consistent_length
 
 from sksubtomo._torch import distributed_training, draw_seeds, holding_precision
 from sksubtomo._utils._allocator import keeping_freed_memory
+from sksubtomo._utils._answers import check_answers
 from sksubtomo._utils._callbacks import CallbackSupportMixin, FitTasks
+from sksubtomo._utils._checkpoint import CheckpointPart, opened
 from sksubtomo._utils._doc_link import DocLinkMixin
 from sksubtomo._utils._docs import documented
 from sksubtomo._utils._labels import UNLABELED
 from sksubtomo._utils._settings import HasSettings, store_parameters
 from sksubtomo._utils._sklearn import fit_context
 from sksubtomo._utils._volumes import check_volumes
+from sksubtomo.base._checkpoint import begin_checkpoint, seeds_of
 from sksubtomo.base._checks import (
     check_cubes,
     check_number,
     check_same_shape,
     check_tilt_ranges,
     check_use_of_tilt_ranges,
+    check_validation,
 )
 from sksubtomo.base._data import FitData, make_dataset
 from sksubtomo.base._settings import (
@@ -43,6 +47,7 @@ from sksubtomo.base._undone import undone_on_error
 from sksubtomo.training import (
     FitSettings,
     Plan,
+    TrainingRecord,
     VolumeDataset,
     VolumeNet,
     collect,
@@ -113,7 +118,7 @@ class BaseVolumeEstimator(
         store_parameters(self, locals())
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, *, X_val=None, y_val=None, tilt_ranges_deg=None):
+    def fit(self, X, y=None, *, X_val=None, y_val=None, tilt_ranges_deg=None, checkpoint=None):
         """Fit to volumes and their labels, where known.
 
         Parameters
@@ -129,14 +134,15 @@ class BaseVolumeEstimator(
         tilt_ranges_deg : array-like of shape (n_samples, 2), optional
             Lowest and highest tilt of each volume of `X` in degrees, instead of one
             ``tilt_range_deg`` for all in ``augmentation``; in training, not in prediction.
+        %(checkpoint)s
 
         %(fitted_self)s
 
         Raises
         ------
         ValueError
-            If `X` or `y` is malformed, no volume or only one class is labeled, or the box is
-            too small for the network; before any training.
+            If `X` or `y` is malformed, no volume or only one class is labeled, the box is too
+            small for the network, or `checkpoint` is of another fit; before any training.
         KeyboardInterrupt
             If the training is interrupted, as by Ctrl-C. The estimator is what it was before,
             unless ``keep_interrupted`` of ``training`` is True: then the training ends with the
@@ -148,7 +154,7 @@ class BaseVolumeEstimator(
             If there is a code that is the same for all volumes, or a reconstruction.
         """
         resume = self.warm_start and hasattr(self, "net_")
-        with undone_on_error(self):
+        with undone_on_error(self), opened(checkpoint) as kept:
             settings = self.resolve_settings()
             with distributed_training(settings.training.accelerate, self.device):
                 data, plan = self._check(settings, X, y, resume=resume)
@@ -156,9 +162,11 @@ class BaseVolumeEstimator(
                     check_use_of_tilt_ranges(settings, plan, X_val)
                     ranges = check_tilt_ranges(tilt_ranges_deg, len(data.X))
                     data = data._replace(tilt_ranges_deg=ranges)
-                data = data._replace(validation=self._check_validation(plan, X_val, y_val))
+                data = data._replace(validation=check_validation(self, plan, X_val, y_val))
+                if kept is not None:
+                    begin_checkpoint(kept, self, settings, data, resume=resume)
                 tasks = FitTasks(self, settings.max_epochs, "epoch", X=X, y=y)
-                self._train(settings, plan, data, resume=resume, tasks=tasks)
+                self._train(settings, plan, data, resume=resume, tasks=tasks, checkpoint=kept)
                 self.conclude(data.X, data.targets)
                 remedy = getattr(self.net_.criterion_, "dead_code_remedy", "")
                 warn_of_dead_code(kept_epoch(self.net_), remedy, stacklevel=4)
@@ -233,11 +241,19 @@ class BaseVolumeEstimator(
             If settings do not go together.
         """
 
-    def network_inputs(self, volumes: Any, *, beginning: bool = False) -> Any:
+    def network_inputs(
+        self, volumes: Any, *, beginning: bool = False, checkpoint: CheckpointPart | None = None
+    ) -> Any:
         """Return what the network is given for volumes; `beginning`, a new net is to be made."""
         return volumes
 
-    def prepare(self, inputs: Any, rows: NDArray[np.intp], settings: FitSettings) -> None:
+    def prepare(
+        self,
+        inputs: Any,
+        rows: NDArray[np.intp],
+        settings: FitSettings,
+        checkpoint: CheckpointPart | None = None,
+    ) -> None:
         """Set what has to be there before a net is made: ``offset_`` and ``scale_``.
 
         Parameters
@@ -248,6 +264,8 @@ class BaseVolumeEstimator(
             Which of them are trained on.
         settings : FitSettings
             All settings.
+        checkpoint : CheckpointPart, optional
+            That of this fit, of which an estimator that is fitted here gets a part.
         """
         self.offset_, self.scale_ = 0.0, 1.0
         if settings.training.standardize:
@@ -302,23 +320,6 @@ class BaseVolumeEstimator(
         with torch.inference_mode(False), torch.enable_grad():
             return FitData(X, targets), self.plan(settings, targets)
 
-    def _check_validation(
-        self, plan: Plan, X_val: Any, y_val: Any
-    ) -> tuple[Any, NDArray[np.int64]] | None:
-        """Validate what early stopping is to watch."""
-        if X_val is None and y_val is None:
-            return None
-        if X_val is None or not self.early_stopping:
-            raise ValueError(
-                "X_val and y_val are for early stopping: pass X_val with y_val, and set "
-                "early_stopping=True."
-            )
-        X_val = check_volumes(self, X_val, reset=False, input_name="X_val")
-        check_number(type(self).__name__, X_val, self.fewest_volumes, "X_val")
-        if y_val is not None:
-            check_consistent_length(X_val, y_val)
-        return X_val, self.encode_validation(y_val, len(X_val), plan)
-
     # Whatever mode the caller is in: no tensor that is made here may be one of inference.
     @torch.inference_mode(False)
     @torch.enable_grad()
@@ -330,17 +331,19 @@ class BaseVolumeEstimator(
         *,
         resume: bool,
         tasks: FitTasks | None = None,
+        checkpoint: CheckpointPart | None = None,
     ) -> None:
         """Train a net, new or not; without tasks, which tell of epochs, for a single epoch."""
-        X = self.network_inputs(data.X, beginning=not resume)
+        X = self.network_inputs(data.X, beginning=not resume, checkpoint=checkpoint)
         if data.validation is not None:
             X_val, targets_val = data.validation
             data = data._replace(validation=(self.network_inputs(X_val), targets_val))
         data = data._replace(X=X)
-        init_seed, shuffle_seed, split_seed = draw_seeds(self.random_state, 3, self.device)
+        seeds = seeds_of(checkpoint, draw_seeds(self.random_state, 3, self.device))
+        init_seed, shuffle_seed, split_seed = seeds
         rows = np.flatnonzero(self.learns_from_unlabeled | (data.targets >= 0))
         if not resume:
-            self.prepare(X, rows, settings)
+            self.prepare(X, rows, settings, checkpoint)
             self._made_with = settings.fixed()
             self.net_ = make_net(plan, settings, init_seed=init_seed, shuffle_seed=shuffle_seed)
             self.start_from(self.net_)
@@ -360,6 +363,8 @@ class BaseVolumeEstimator(
             dataset.cache_on(self.net_.device)
         # Backward passes, too, need the precision that the layers compute in.
         self.net_.tasks_ = tasks
+        if checkpoint is not None:
+            self.net_.record_ = TrainingRecord(checkpoint, {"seeds": seeds})
         try:
             with (
                 keeping_freed_memory(),
@@ -367,22 +372,25 @@ class BaseVolumeEstimator(
             ):
                 self.net_.partial_fit(dataset)
         finally:
-            self.net_.tasks_ = None
+            self.net_.tasks_ = self.net_.record_ = None
         self.record(dataset)
 
     # --- Predictions ------------------------------------------------------------------------
 
     def _forward(self, method: str, inputs: Any) -> NDArray[np.float32]:
-        """Apply a method of the network to validated volumes, or to codes."""
+        """Apply a method of the network to validated volumes, or to latent codes."""
         with keeping_freed_memory():
-            return collect(self._forward_batches(method, inputs), len(inputs))
+            answers = collect(self._forward_batches(method, inputs), len(inputs))
+        if np.ndim(inputs) == 4:  # not codes, which have no scale
+            check_answers(type(self).__name__, answers, inputs, self.scale_)
+        return answers
 
     def _forward_batches(self, method: str, inputs: Any) -> Iterator[NDArray[np.float32]]:
         inputs = self.network_inputs(inputs)
         return forward_batches(
             self.net_.prediction_function(method),
             inputs,
-            # A tensor on the memory of codes, which may be read-only, would be writable.
+            # A tensor on the memory of latent codes, which may be read-only, would be writable.
             self._to_input if np.ndim(inputs) == 4 else torch.tensor,
             module=self.net_.predictor_,
             device=self.net_.device,

@@ -8,6 +8,7 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from sksubtomo._utils._checkpoint import CheckpointPart
 from sksubtomo._utils._delegation import unfrozen
 from sksubtomo._utils._volumes import Shape3d
 from sksubtomo.base._settings import resolve
@@ -16,7 +17,7 @@ from sksubtomo.base._settings import resolve
 def check_first_stage(
     name: str, given: Any, kind: type | tuple[type, ...], volume_shape: Shape3d
 ) -> None:
-    """Check the first stage before work starts.
+    """Check the pre-trained model before work starts.
 
     Parameters
     ----------
@@ -51,13 +52,16 @@ def check_first_stage(
         )
 
 
-def fitted_first_stage(stage: Any, X: Any) -> Any:
+def fitted_first_stage(stage: Any, X: Any, checkpoint: CheckpointPart | None = None) -> Any:
     """Return the stage itself if it is fitted, else a clone fitted to `X`; None stays None."""
-    return stage if stage is None or hasattr(stage, "net_") else clone(stage).fit(X)
+    if stage is None or hasattr(stage, "net_"):
+        return stage
+    own = None if checkpoint is None else checkpoint.part("pre-training")
+    return clone(stage).fit(X, checkpoint=own)
 
 
 def code_length(stage: Any) -> int:
-    """Return the length of the codes of a first stage, as it was fitted or will be."""
+    """Return the length of the latent codes of a pre-trained model, as it was fitted or will be."""
     if hasattr(stage, "net_"):
         return stage.net_.module_.latent_dim
     length = resolve(stage).latent_dim

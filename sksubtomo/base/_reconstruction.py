@@ -51,7 +51,7 @@ def _no_trained_branch(estimator: Any) -> str | None:
 )
 @documented
 class ReconstructionMixin(EncodingMixin):
-    """Codes and reconstructions, in the layout and the units of the input.
+    """Latent codes and reconstructions, in the layout and the units of the input.
 
     Mixed into a :class:`BaseVolumeEstimator` whose network has ``encode``, ``decode`` and
     ``reconstruct``.
@@ -62,12 +62,12 @@ class ReconstructionMixin(EncodingMixin):
         return True
 
     def inverse_transform(self, X):
-        """Return the volumes that codes stand for.
+        """Decode latent codes to volumes.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, latent_dim)
-            Codes, as :meth:`transform` gives them.
+            Latent codes, as :meth:`transform` gives them.
 
         Returns
         -------
@@ -78,7 +78,7 @@ class ReconstructionMixin(EncodingMixin):
         codes = check_table(X, dtype=np.float32, input_name="codes")
         if codes.shape[1] != self._n_features_out:
             raise ValueError(
-                f"Codes have {self._n_features_out} features, but X has {codes.shape[1]}."
+                f"Latent codes have {self._n_features_out} features, but X has {codes.shape[1]}."
             )
         return self._to_units(self._forward("decode", codes))
 

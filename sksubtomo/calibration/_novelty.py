@@ -12,6 +12,7 @@ from scipy.special import logsumexp
 from sklearn.covariance import ledoit_wolf_shrinkage
 from sklearn.pipeline import Pipeline
 
+from sksubtomo._utils._answers import check_probabilities
 from sksubtomo._utils._delegation import unfrozen
 from sksubtomo._utils._labels import encode_labels
 from sksubtomo._utils._sklearn import safe_indexing
@@ -147,7 +148,9 @@ def score_volumes(
                 f"array of shape {values.shape} and type {values.dtype}."
             )
     elif method == "max_probability":
-        values = fitted.predict_proba(X).max(axis=1)
+        probabilities = fitted.predict_proba(X)
+        check_probabilities(type(fitted).__name__, probabilities)
+        values = probabilities.max(axis=1)
     elif method == "energy":
         values = energy_score(fitted.decision_function(X))
     elif method == "mahalanobis":

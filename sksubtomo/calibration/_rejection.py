@@ -50,8 +50,8 @@ class RejectingClassifier(BaseHeldOutClassifier):
     method : str or callable, default="max_probability"
         How a volume is scored:
 
-        - "max_probability": the largest of ``predict_proba`` [1]_. A network may be sure of what
-          it has never seen.
+        - "max_probability": the largest of ``predict_proba`` [1]_. A network may be confident about
+          what it has never seen.
         - "energy": log-sum-exp of ``decision_function`` [2]_, which are to be unnormalized
           log-probabilities; one column x counts as (-x/2, x/2).
         - "mahalanobis": minus the squared Mahalanobis distance to the nearest of the classes'

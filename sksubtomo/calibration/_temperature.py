@@ -14,6 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import indexable
 
+from sksubtomo._utils._answers import check_probabilities
 from sksubtomo._utils._delegation import inner_has
 from sksubtomo._utils._docs import documented
 from sksubtomo._utils._labels import check_labels, encode_labels
@@ -93,7 +94,7 @@ def fit_temperature(logits: NDArray[np.float64], targets: NDArray[np.int64]) -> 
 class TemperatureScaledClassifier(BaseHeldOutClassifier):
     r"""Classifier whose probabilities are softened, or sharpened, by one temperature.
 
-    Networks are surer than they are right. Probabilities :math:`p` become
+    Networks are overconfident. Probabilities :math:`p` become
     :math:`\mathrm{softmax}(\log p / T)`, with the :math:`T` that gives labeled volumes the
     smallest negative log-likelihood [1]_, as predicted by clones that were not fitted on their
     labels. Predictions stay what they are.
@@ -114,7 +115,7 @@ class TemperatureScaledClassifier(BaseHeldOutClassifier):
 
     %(fitted_to_everything)s
     temperature_ : float
-        Above 1 for a classifier that was too sure.
+        Above 1 for an overconfident classifier.
     classes_ : ndarray of shape (n_classes,)
         Classes.
     %(fitted_held_out)s
@@ -183,6 +184,7 @@ class TemperatureScaledClassifier(BaseHeldOutClassifier):
             probabilities = respond_out_of_fold(
                 fitted, X, y, folds, _probabilities, self.n_jobs, routed
             )
+        check_probabilities(type(fitted).__name__, probabilities)
         targets, _ = encode_labels(y[rows], fitted.classes_)
         self.temperature_ = fit_temperature(to_logits(probabilities), targets)
         self._record(fitted)
@@ -230,7 +232,9 @@ class TemperatureScaledClassifier(BaseHeldOutClassifier):
         return super().decision_function(X, **params) / self.temperature_
 
     def _scaled_logits(self, X: Any, params: Mapping[str, Any]) -> NDArray[np.float64]:
-        return to_logits(self._ask("predict_proba", X, params)) / self.temperature_
+        probabilities = self._ask("predict_proba", X, params)
+        check_probabilities(type(self.estimator_).__name__, probabilities)
+        return to_logits(probabilities) / self.temperature_
 
 
 def _probabilities(fitted: Any, X_train: Any, y_train: NDArray, X: Any) -> NDArray:

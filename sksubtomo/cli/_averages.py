@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sksubtomo._utils._destination import destination
 from sksubtomo._utils._messages import plural
-from sksubtomo.cli._options import logger
+from sksubtomo.cli._options import check_output_folder, logger
 
 if TYPE_CHECKING:
     from sklearn.utils import Bunch
@@ -39,7 +40,9 @@ def add_averages(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--no-averages", action="store_true", help="write no class averages")
 
 
-def averages_folder(options: argparse.Namespace, classifier: Any = None) -> Path | None:
+def averages_folder(
+    options: argparse.Namespace, classifier: Any = None, *, n_bytes: int = 0
+) -> Path | None:
     """Return where class averages go; None where there are none.
 
     Parameters
@@ -48,6 +51,8 @@ def averages_folder(options: argparse.Namespace, classifier: Any = None) -> Path
         Of :func:`add_averages`.
     classifier : estimator, optional
         Only one by references makes them.
+    n_bytes : int, default=0
+        About how large they will be.
 
     Raises
     ------
@@ -68,6 +73,7 @@ def averages_folder(options: argparse.Namespace, classifier: Any = None) -> Path
     # A dry run does not make the folder of a job.
     if getattr(options, "o", None) is None or not options.dry_run:
         _check(folder, overwrite=options.overwrite)
+        check_output_folder(folder, overwrite=options.overwrite, n_bytes=n_bytes)
     return folder
 
 
@@ -83,6 +89,7 @@ def tell_of_old_averages(options: argparse.Namespace) -> None:
 
 
 def _check(folder: Path, *, overwrite: bool) -> None:
+    destination(folder)
     if not folder.parent.is_dir() and folder.parent != folder:
         raise FileNotFoundError(f"There is no folder {folder.parent} to write {folder.name} to.")
     if not folder.exists():

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sksubtomo._utils._messages import plural, shorten
+from sksubtomo.cli._logs import show
 from sksubtomo.cli._options import (
     OK,
     PARTIAL,
@@ -72,9 +73,9 @@ def run(options: argparse.Namespace) -> int:
         voxel_size_angstrom=options.voxel_size,
         any_class=options.any_class,
     )
-    print(f"{'class':>8} {'true':>8} {'found':>8} {'precision':>10} {'recall':>8} {'F1':>8}")
+    show(f"{'class':>8} {'true':>8} {'found':>8} {'precision':>10} {'recall':>8} {'F1':>8}")
     for name, row in scores.items():
-        print(
+        show(
             f"{name:>8} {row['n_true']:>8} {row['n_found']:>8} {row['precision']:>10.3f} "
             f"{row['recall']:>8.3f} {row['f1']:>8.3f}"
         )

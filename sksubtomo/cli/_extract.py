@@ -18,10 +18,13 @@ from sksubtomo.cli._options import (
     BORDERS,
     add_output,
     add_particles,
+    check_output_folder,
     positive_int,
     read_table,
 )
 from sksubtomo.cli._outcomes import Outcomes
+from sksubtomo.cli._sanity import file_shapes
+from sksubtomo.cli._sizes import volume_bytes
 from sksubtomo.cli._tomograms import folder_names, locate_tomograms, over_tomograms
 
 EPILOG = (
@@ -58,12 +61,13 @@ def run(options: argparse.Namespace) -> int:
     from sksubtomo._utils._files import atomic_folder
     from sksubtomo.io import write_particles
 
-    if options.output.exists():
-        raise FileExistsError(f"{options.output} exists. Choose another name.")
+    check_output_folder(options.output)
     particles = read_table(options.particles, options)
     names, files, absent = locate_tomograms(options.particles, particles, options)
     folders = folder_names(sorted(files))
     outcomes = Outcomes(options.particles, names, particles.coordinates, options.border, absent)
+    n_boxes = _n_whole(particles.coordinates, outcomes, files, options)
+    check_output_folder(options.output, n_bytes=volume_bytes(options.box_size, n_boxes))
     if options.dry_run:
         return _look(particles.coordinates, outcomes, files, options)
     images = np.full(len(particles), "", dtype=object)
@@ -92,6 +96,21 @@ def run(options: argparse.Namespace) -> int:
         plural(len(particles), "particle"),
     )
     return code
+
+
+def _n_whole(
+    coordinates: NDArray[np.float64],
+    outcomes: Outcomes,
+    files: dict[str, Path],
+    options: argparse.Namespace,
+) -> int:
+    """Return about how many boxes will be written, by their places only."""
+    n_boxes = 0
+    for name, shape in file_shapes(files, options.missing_chunks).items():
+        first = np.floor(coordinates[outcomes.rows(name)] + 0.5) - options.box_size // 2
+        inside = (first >= 0) & (first + options.box_size <= shape)
+        n_boxes += int(inside.all(axis=1).sum())
+    return n_boxes
 
 
 def _look(

@@ -17,7 +17,22 @@ from sksubtomo.cli._averages import (
     written_averages,
 )
 from sksubtomo.cli._box_statistics import box_statistics
-from sksubtomo.cli._labels import UNLABELED, match_labels, read_labels
+from sksubtomo.cli._candidates import (
+    BACKGROUND,
+    add_candidate_options,
+    check_candidates,
+    check_no_checkpoint,
+    columns_of,
+    score_columns,
+)
+from sksubtomo.cli._checkpoint import (
+    add_checkpoint,
+    check_checkpoint,
+    fit_by_name,
+    opened_checkpoint,
+)
+from sksubtomo.cli._labels import UNLABELED, add_labels, particle_labels
+from sksubtomo.cli._masks import add_mask, outside_mask
 from sksubtomo.cli._method_options import (
     LEAST_AGREEMENT,
     add_methods,
@@ -37,17 +52,16 @@ from sksubtomo.cli._model import (
 from sksubtomo.cli._model import voxel_size as stated_voxel_size
 from sksubtomo.cli._options import (
     BORDERS,
-    add_conventions,
     add_output,
     add_particles,
     check_output,
     logger,
-    positive_float,
     positive_int,
     read_table,
 )
 from sksubtomo.cli._outcomes import Outcomes
 from sksubtomo.cli._provenance import provenance
+from sksubtomo.cli._report_file import Reported, add_report, check_report, try_report
 from sksubtomo.cli._sanity import (
     Sanity,
     add_strict,
@@ -58,12 +72,14 @@ from sksubtomo.cli._sanity import (
     check_voxel_sizes,
     file_shapes,
 )
+from sksubtomo.cli._sizes import averages_bytes, model_bytes
 from sksubtomo.cli._tomograms import LocatedTomograms, locate_tomograms
 from sksubtomo.exceptions import FileFormatError, InvertedContrastWarning, LabelAgreementWarning
 
 if TYPE_CHECKING:
     from sklearn.utils import Bunch
 
+    from sksubtomo._utils._checkpoint import CheckpointPart
     from sksubtomo.io import ParticleTable
 
 EPILOG = (
@@ -76,7 +92,7 @@ JOB_OUTPUT = "model.sksubtomo"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this subcommand."""
     add_particles(parser)
-    _add_labels(parser)
+    add_labels(parser)
     group = parser.add_argument_group("boxes and training")
     group.add_argument(
         "--box-size", type=positive_int, required=True, metavar="VOXELS", help="edge of the boxes"
@@ -89,53 +105,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(drop), also named, and exit code 3 (error); default: noise",
     )
     add_methods(group)
+    add_candidate_options(group)
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1; default: auto")
     group.add_argument("--random-state", type=int, default=0, metavar="SEED", help="default: 0")
     group.add_argument("--j", type=positive_int, metavar="N", help="threads")
+    add_mask(group)
+    add_checkpoint(group)
     add_strict(group)
     add_averages(parser)
+    add_report(parser)
     add_output(parser, "model file to write, such as model.sksubtomo", required=False)
-
-
-def _add_labels(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("labels")
-    group.add_argument(
-        "--labels",
-        nargs="+",
-        metavar="[CLASS=]FILE",
-        help="tables of particles with known rlnClassNumber, or, as 1=FILE, all of class 1, such "
-        "as points clicked in napari (.csv) or TomoTwin's (.coords); each stands for the nearest "
-        "of --particles. By default, the class numbers of --particles",
-    )
-    group.add_argument(
-        "--label-tolerance",
-        type=positive_float,
-        default=3.0,
-        metavar="VOXELS",
-        help="how far a label may be from its particle; default: 3",
-    )
-    add_conventions(group, of="labels")
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the subcommand and return the exit code."""
     sanity = Sanity(options.strict)
     check_method_options(options)
-    check_output(options.output, overwrite=options.overwrite)
+    in_job = options.o is not None
+    check_output(options.output, overwrite=options.overwrite, in_job=in_job)
+    check_report(options.report, overwrite=options.overwrite)
+    check_checkpoint(options)
     particles = read_table(options.particles, options)
     located = locate_tomograms(options.particles, particles, options)
-    y = _labels(particles, located.names, located.files, options)
+    y = particle_labels(particles, located.names, located.files, options)
     data = _stack(particles, located, options, sanity)
     n_lost = int((np.delete(y, data.rows) != UNLABELED).sum())
     if n_lost:
         logger.warning("Left out with their particles: %s.", plural(n_lost, "label"))
     y = y[data.rows]
     known, counts = _count_labels(y, data, located, options)
-    check_labels(sanity, known, counts)
-    may_change = choose_method(options, len(data.stack), counts)
+    scores = score_columns(particles, options.score_column)
+    may_change = choose_method(options, len(data.stack), counts, scores)
+    if not options.positive_only:
+        check_labels(sanity, known, counts)
+    check_no_checkpoint(options)
     check_views(options, int(counts.sum()))
     check_classes(options, known)
-    averages_folder(options, method_class(options))
+    n_bytes = model_bytes(options, len(data.stack), counts)
+    check_output(options.output, overwrite=options.overwrite, in_job=in_job, n_bytes=n_bytes)
+    n_bytes = averages_bytes(options.box_size, len(known))
+    averages_folder(options, method_class(options), n_bytes=n_bytes)
     # Before the work: some of it takes hours.
     sanity.enforce()
     if options.dry_run:
@@ -144,9 +153,28 @@ def run(options: argparse.Namespace) -> int:
         import torch
 
         torch.set_num_threads(options.j)
-    classifier = _fitted(sanity, options, data.stack, y, may_change=may_change)
+    if options.method == "candidates":
+        data = data._replace(columns=columns_of(particles, scores, data.rows))
+    with opened_checkpoint(options) as checkpoint:
+        classifier = _fitted(sanity, options, data, y, checkpoint, may_change=may_change)
+        reported = _write(sanity, options, classifier, data, y, particles, located)
+    _tell(classifier, options)
+    return max(data.code, try_report(reported, options, sanity.found))
+
+
+def _write(
+    sanity: Sanity,
+    options: argparse.Namespace,
+    classifier: Any,
+    data: Boxes,
+    y: NDArray[np.int64],
+    particles: ParticleTable,
+    located: LocatedTomograms,
+) -> Reported:
+    """Write the model, and class averages if asked for; return what a report is on."""
     folder = averages_folder(options, classifier[-1])
-    _check_fit(sanity, classifier, data.stack, y)
+    candidates = options.method == "candidates"
+    _check_fit(sanity, classifier, data.stack, y, candidates=candidates)
     averages = None if folder is None else _averages(classifier, data)
     sanity.enforce()
     overwrite, size = options.overwrite, data.voxel_size
@@ -162,9 +190,27 @@ def run(options: argparse.Namespace) -> int:
         save_model(options.output, model, overwrite=overwrite)
     if folder is None:
         tell_of_old_averages(options)
+    return Reported(
+        *(model, particles, located.names, located.files, data.rows, data.stack, size, y),
+        probabilities=_probabilities(classifier, data),
+        averages=averages,
+        is_fit=True,
+    )
+
+
+def _probabilities(classifier: Any, data: Boxes) -> NDArray[np.float64] | None:
+    """Return class probabilities where they need the columns of the particles; else None."""
+    if data.columns is None:
+        return None
+    return classifier.predict_proba(data.stack, covariates=data.columns)
+
+
+def _tell(classifier: Any, options: argparse.Namespace) -> None:
+    if options.method == "candidates":
+        logger.info("%s: a model by %s.", options.output, ", ".join(classifier[-1].ingredients_))
+        return
     step = "iteration" if options.method == "references" else "epoch"
     logger.info("%s: a model after %s.", options.output, plural(int(classifier[-1].n_iter_), step))
-    return data.code
 
 
 def _count_labels(
@@ -172,10 +218,18 @@ def _count_labels(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the classes and how many labels each has; tell, and refuse fewer than two."""
     known, counts = np.unique(y[y != UNLABELED], return_counts=True)
-    if len(known) < 2:
+    options.background = None
+    if options.positive_only:
+        if len(known) != 1:
+            raise ValueError(
+                f"--positive-only is for labels of one class, of particles; there are "
+                f"{known.tolist()}. Leave it out, or the other labels."
+            )
+        options.background = BACKGROUND if known[0] != BACKGROUND else 1
+    elif len(known) < 2:
         raise ValueError(
             f"Labels of at least two classes are needed; there are {known.tolist()}. Label what is "
-            "no particle as a class of its own."
+            "no particle as a class of its own, or pass --positive-only."
         )
     logger.info(
         "%s of %s in %s; labeled: %s.",
@@ -189,8 +243,9 @@ def _count_labels(
 def _fitted(
     sanity: Sanity,
     options: argparse.Namespace,
-    stack: Any,
+    data: Boxes,
     y: NDArray[np.int64],
+    checkpoint: CheckpointPart | None,
     *,
     may_change: bool,
 ) -> Any:
@@ -202,9 +257,9 @@ def _fitted(
     classifier = make_classifier(options, n_labels)
     if not may_change:
         with sanity.listening():
-            return classifier.fit(stack, y)
+            return fit_by_name(classifier, data.stack, y, checkpoint, "fit", data.columns)
     with sanity.listening(LabelAgreementWarning, InvertedContrastWarning) as of_labels:
-        classifier.fit(stack, y)
+        fit_by_name(classifier, data.stack, y, checkpoint, "references")
     if not classifier[-1].label_agreement_ < LEAST_AGREEMENT:
         sanity.pass_on(of_labels)
         return classifier
@@ -213,11 +268,16 @@ def _fitted(
     sanity.enforce()
     classifier = make_classifier(options, n_labels)
     with sanity.listening():
-        classifier.fit(stack, y)
+        fit_by_name(classifier, data.stack, y, checkpoint, "fit")
     return classifier
 
 
-def _check_fit(sanity: Sanity, classifier: Any, stack: Any, y: NDArray[np.int64]) -> None:
+def _check_fit(
+    sanity: Sanity, classifier: Any, stack: Any, y: NDArray[np.int64], *, candidates: bool
+) -> None:
+    if candidates:
+        check_candidates(sanity, classifier[-1])
+        return
     check_agreement(sanity, classifier, stack, y)
     check_history(sanity, classifier[-1].history_)
 
@@ -232,12 +292,16 @@ def _averages(classifier: Any, data: Boxes) -> Bunch:
 
 
 class Boxes(NamedTuple):
-    """Usable boxes: a lazy stack, their rows, the one voxel size, and the exit code."""
+    """Usable boxes: a lazy stack, their rows, the one voxel size, and the exit code.
+
+    ``columns``: those of the table that candidates are judged by.
+    """
 
     stack: Any
     rows: NDArray[np.intp]
     voxel_size: float | None
     code: int
+    columns: Any = None
 
 
 def _stack(
@@ -256,7 +320,8 @@ def _stack(
     for name, other in others.items():
         outcomes.fail(name, other)
     order = sorted(set(files) - set(others))
-    rows = np.flatnonzero(np.isin(names, order))
+    outside = outside_mask(options, names, particles.coordinates, files)
+    rows = np.flatnonzero(np.isin(names, order) & ~outside)
     stack = SubtomogramStack(
         [files[name] for name in order],
         particles.coordinates[rows],
@@ -307,38 +372,3 @@ def _one_voxel_size(
         except ValueError as error:
             others[name] = error
     return most, others
-
-
-def _labels(
-    particles: ParticleTable,
-    names: NDArray,
-    files: dict[str, Path],
-    options: argparse.Namespace,
-) -> NDArray[np.int64]:
-    """Return class numbers, -1 where unknown."""
-    if options.labels is None:
-        numbers = particles.class_numbers
-        if numbers is None:
-            raise ValueError(
-                f"{options.particles} has no rlnClassNumber. Give labeled particles by --labels."
-            )
-        return np.where(numbers > 0, numbers, UNLABELED)
-    labels = read_labels(options, files)
-    # Of a tomogram that cannot be read, no particle may have a place.
-    placed = np.isfinite(particles.coordinates).all(axis=1)
-    kept = ~np.isin(labels.names, names[~placed])
-    if not kept.all():
-        logger.warning("Left out with their tomograms: %s.", plural(int((~kept).sum()), "label"))
-    y = np.full(len(names), UNLABELED)
-    try:
-        y[placed] = match_labels(
-            particles.coordinates[placed],
-            names[placed],
-            labels.coordinates[kept],
-            labels.names[kept],
-            labels.numbers[kept],
-            tolerance_voxels=options.label_tolerance,
-        )
-    except ValueError as error:
-        raise ValueError(f"{', '.join(options.labels)}: {error}") from error
-    return y

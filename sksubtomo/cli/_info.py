@@ -9,6 +9,7 @@ import numpy as np
 
 from sksubtomo._utils._files import errors_of_damage
 from sksubtomo._utils._messages import plural, shorten
+from sksubtomo.cli._logs import show
 from sksubtomo.cli._options import (
     OK,
     add_allow_pickle,
@@ -46,10 +47,10 @@ def run(options: argparse.Namespace) -> int:
             raise FileNotFoundError(f"There is no file {path}.")
         if path.is_dir() and path.suffix.lower() != ".zarr":
             raise IsADirectoryError(f"{path} is a folder. Give the files in it.")
-        print(path)
+        show(str(path))
         for line in _describe(path, options):
             # What files bring along must not steer the terminal.
-            print(f"  {''.join(c if c.isprintable() else '?' for c in line)}")
+            show(f"  {''.join(c if c.isprintable() else '?' for c in line)}")
     return OK
 
 

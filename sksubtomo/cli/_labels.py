@@ -5,14 +5,23 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sksubtomo._utils._messages import plural, shorten
-from sksubtomo.cli._options import check_decided, logger, read_table
+from sksubtomo.cli._options import (
+    add_conventions,
+    check_decided,
+    logger,
+    positive_float,
+    read_table,
+)
 from sksubtomo.cli._tomograms import locate_tomograms
+
+if TYPE_CHECKING:
+    from sksubtomo.io import ParticleTable
 
 UNLABELED = -1
 
@@ -33,6 +42,27 @@ class Labels(NamedTuple):
     coordinates: NDArray[np.float64]
     names: NDArray
     numbers: NDArray[np.int64]
+
+
+def add_labels(parser: argparse.ArgumentParser) -> None:
+    """Add the options of where labels are."""
+    group = parser.add_argument_group("labels")
+    group.add_argument(
+        "--labels",
+        nargs="+",
+        metavar="[CLASS=]FILE",
+        help="tables of particles with known rlnClassNumber, or, as 1=FILE, all of class 1, such "
+        "as points clicked in napari (.csv) or TomoTwin's (.coords); each stands for the nearest "
+        "of --particles. By default, the class numbers of --particles",
+    )
+    group.add_argument(
+        "--label-tolerance",
+        type=positive_float,
+        default=3.0,
+        metavar="VOXELS",
+        help="how far a label may be from its particle; default: 3",
+    )
+    add_conventions(group, of="labels")
 
 
 def read_labels(options: argparse.Namespace, files: dict[str, Path]) -> Labels:
@@ -111,64 +141,56 @@ def _class_number(text: str, given: str) -> int:
     return number
 
 
-def match_labels(
-    coordinates: NDArray[np.float64],
+def particle_labels(
+    particles: ParticleTable,
     names: NDArray,
-    label_coordinates: NDArray[np.float64],
-    label_names: NDArray,
-    numbers: NDArray[np.int64],
-    *,
-    tolerance_voxels: float,
+    files: dict[str, Path],
+    options: argparse.Namespace,
 ) -> NDArray[np.int64]:
-    """Give every label to the nearest particle of its tomogram.
+    """Return class numbers of particles, -1 where unknown.
 
     Parameters
     ----------
-    coordinates, label_coordinates : ndarray of shape (n, 3)
-        Centers z, y, x in voxels.
-    names, label_names : ndarray of shape (n,) of str
-        Tomograms.
-    numbers : ndarray of shape (n_labels,) of int
-        Class numbers.
-    tolerance_voxels : float
-        How far the nearest particle may be.
-
-    Returns
-    -------
-    y : ndarray of shape (n_particles,) of int
-        Class numbers, -1 where there is no label.
+    particles : ParticleTable
+        As read.
+    names : ndarray of shape (n_particles,) of str
+        Tomogram of each.
+    files : dict of str to Path
+        File of each tomogram.
+    options : Namespace
+        Of :func:`add_labels`; without ``--labels``, the table itself has to have class numbers.
 
     Raises
     ------
-    ValueError
-        If a label has no particle, or a particle two labels that differ.
+    FileNotFoundError, FileFormatError, ValueError
+        If a table cannot be read, or a label has no particle.
     """
-    from scipy.spatial import cKDTree
+    if options.labels is None:
+        numbers = particles.class_numbers
+        if numbers is None:
+            raise ValueError(
+                f"{options.particles} has no rlnClassNumber. Give labeled particles by --labels."
+            )
+        return np.where(numbers > 0, numbers, UNLABELED)
+    from sksubtomo.labeling import match_labels
 
-    y = np.full(len(coordinates), UNLABELED)
-    lost = []
-    for name in np.unique(label_names):
-        rows, marks = np.flatnonzero(names == name), np.flatnonzero(label_names == name)
-        if not len(rows):
-            lost += marks.tolist()
-            continue
-        distance, nearest = cKDTree(coordinates[rows]).query(label_coordinates[marks])
-        near = distance <= tolerance_voxels
-        lost += marks[~near].tolist()
-        for mark, row in zip(marks[near], rows[nearest[near]], strict=True):
-            if y[row] not in (UNLABELED, numbers[mark]):
-                raise ValueError(
-                    f"The particle of {name} at {coordinates[row].tolist()} (z, y, x) has labels "
-                    f"of two classes, {y[row]} and {numbers[mark]}. Remove one, or lower "
-                    "--label-tolerance."
-                )
-            y[row] = numbers[mark]
-    if lost:
-        first = f"{label_names[lost[0]]} at {label_coordinates[lost[0]].tolist()} (z, y, x)"
-        raise ValueError(
-            f"{len(lost)} of {plural(len(numbers), 'label')} {'has' if len(lost) == 1 else 'have'} "
-            f"no particle within {plural(float(tolerance_voxels), 'voxel')}; the first is in "
-            f"{first}. Add them to the particles, raise --label-tolerance, or check that both "
-            "tables count in the same voxels."
+    labels = read_labels(options, files)
+    # Of a tomogram that cannot be read, no particle may have a place.
+    placed = np.isfinite(particles.coordinates).all(axis=1)
+    kept = ~np.isin(labels.names, names[~placed])
+    if not kept.all():
+        logger.warning("Left out with their tomograms: %s.", plural(int((~kept).sum()), "label"))
+    y = np.full(len(names), UNLABELED)
+    try:
+        y[placed] = match_labels(
+            particles.coordinates[placed],
+            names[placed],
+            labels.coordinates[kept],
+            labels.names[kept],
+            labels.numbers[kept],
+            tolerance_voxels=options.label_tolerance,
+            tolerance_option="--label-tolerance",
         )
+    except ValueError as error:
+        raise ValueError(f"{', '.join(options.labels)}: {error}") from error
     return y

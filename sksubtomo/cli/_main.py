@@ -8,14 +8,14 @@ import logging
 import os
 import signal
 import sys
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from sksubtomo._utils._interrupts import has_published
 from sksubtomo._version import __version__
+from sksubtomo.cli._logs import logging_to
 from sksubtomo.cli._relion import (
     ABORTED,
     FAILURE,
@@ -31,7 +31,9 @@ from sksubtomo.cli._relion import (
 OK, FAILED, INTERRUPTED = 0, 1, 130
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_COMMANDS = ("simulate", "pick", "extract", "fit", "predict", "evaluate", "info")
+_COMMANDS = (
+    *("simulate", "pick", "extract", "label", "fit", "predict", "evaluate", "report", "info"),
+)
 _EPILOG = """\
 A session, from tomograms to clean particles:
   sksubtomo pick --template map.mrc --tomograms tomograms/ --output candidates.star
@@ -88,6 +90,8 @@ class _EndAtOnce:
             signal.signal(number, self._end)
 
     def _end(self, number: int, frame: FrameType | None) -> None:
+        if self.exit_code is None and has_published():
+            return  # too late: the process ends by itself
         if self.exit_code is None:
             self.exit_code = 128 + number
             mark(sys.argv[1:], ABORTED)
@@ -105,17 +109,32 @@ def _main(given: list[str]) -> int:
             mark(given, FAILURE)
         raise
     try:
-        with _logging(options):
-            return _run(options)
+        with logging_to(options):
+            return _printed(_run(options))
     except OSError as error:
         # The log file itself, which nothing can be logged to.
-        logging.getLogger(__name__).error("%s", error)
+        print(f"ERROR: {error}", file=sys.stderr)
+        mark(given, FAILURE)
         return FAILED
+
+
+def _printed(code: int) -> int:
+    """Return the exit code, after what was printed has left this process."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        # Python tries again as it ends; and whoever closed a pipe, as head does, wants no more.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        if not isinstance(error, BrokenPipeError):
+            logger.error("Standard output cannot be written: %s.", error.strerror)
+        return code or FAILED
+    return code
 
 
 def _run(options: argparse.Namespace) -> int:
     from sksubtomo._utils._interrupts import watching
     from sksubtomo._utils._messages import shorten
+    from sksubtomo._utils._reserve import reservations
 
     folders, output = job_folders(options), intended_output(options)
     of_job = output if getattr(options, "o", None) is not None else None
@@ -123,6 +142,7 @@ def _run(options: argparse.Namespace) -> int:
         with (
             watching(output, abort_request(folders)),
             relion_job(folders, of_job),
+            reservations(),
         ):
             resolve_output(options)
             return _command(options.command).run(options)
@@ -133,8 +153,11 @@ def _run(options: argparse.Namespace) -> int:
             "%s; %s.", str(interrupt) or "Interrupted", getattr(interrupt, "kept", "") or kept
         )
         return getattr(interrupt, "exit_code", INTERRUPTED)
-    except (ValueError, OSError, ImportError) as error:
-        logger.error("%s", shorten(error))
+    except (ValueError, OSError, ImportError, MemoryError) as error:
+        said = str(error)
+        if isinstance(error, FileExistsError):
+            said = said.replace("overwrite=True", "--overwrite")
+        logger.error("%s", shorten(said))
         logger.debug("Where it happened:", exc_info=True)
         return FAILED
 
@@ -168,48 +191,3 @@ def _parser() -> argparse.ArgumentParser:
         group.add_argument("--quiet", action="store_true", help="warnings and errors only, no bars")
         group.add_argument("--debug", action="store_true", help="also say where an error happened")
     return parser
-
-
-class _Screen(logging.StreamHandler):
-    """Writes messages above the bars of progress, which stand for the lines on a terminal."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write a message."""
-        from tqdm import tqdm
-
-        if not self.stream.isatty():
-            super().emit(record)
-        elif not getattr(record, "is_progress", False):
-            with tqdm.external_write_mode(file=self.stream):
-                super().emit(record)
-
-
-@contextmanager
-def _logging(options: argparse.Namespace) -> Iterator[None]:
-    """Send messages to the standard error stream, and to a file if asked."""
-    from sksubtomo._utils._messages import shorten
-
-    screen = _Screen()
-    screen.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
-    screen.setLevel(logging.WARNING if options.quiet else logging.NOTSET)
-    handlers: list[logging.Handler] = [screen]
-    if options.log is not None:
-        to_file = logging.FileHandler(options.log)
-        to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s: %(message)s"))
-        handlers.append(to_file)
-    level = logger.level
-    logger.setLevel(logging.DEBUG if options.debug else logging.INFO)
-    for handler in handlers:
-        logger.addHandler(handler)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("default")
-            warnings.showwarning = lambda message, *_args, **_kwargs: logger.warning(
-                "%s", shorten(message)
-            )
-            yield
-    finally:
-        logger.setLevel(level)
-        for handler in handlers:
-            logger.removeHandler(handler)
-            handler.close()

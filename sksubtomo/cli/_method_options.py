@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sksubtomo._utils._messages import plural
+from sksubtomo.cli._candidates import check_candidate_options
 from sksubtomo.cli._methods import (
     LEAST_LABELS_TO_STOP_BY,
     METHODS,
@@ -41,8 +42,9 @@ def add_methods(group: argparse._ActionsContainer) -> None:
         "--method",
         choices=METHODS,
         help="references: one map a class in all orientations, the best with few labels of rigid "
-        "complexes; the others train networks. By default, what suits the particles and the "
-        "other options, which is told with its reason",
+        "complexes; candidates: the picker's score, figures of the boxes and references together, "
+        "for particles among false positives; the others train networks. By default, what suits "
+        "the particles and the other options, which is told with its reason",
     )
     group.add_argument(
         "--preset",
@@ -122,6 +124,8 @@ def check_method_options(options: argparse.Namespace) -> None:
             unused = [*unused, "--preset paper"]
     elif method is not None:
         unused = of_references
+        if method == "candidates":
+            unused = [*of_networks, *of_references, *_given(options, ("preset",))]
     else:
         unused = []
         if of_networks and of_references:
@@ -134,6 +138,7 @@ def check_method_options(options: argparse.Namespace) -> None:
     if options.tilt_range is not None and options.tilt_range > 90:
         raise ValueError(f"--tilt-range {options.tilt_range:g} must be at most 90 degrees.")
     parse_symmetry(options)
+    check_candidate_options(options)
 
 
 def parse_symmetry(options: argparse.Namespace) -> str | dict[int, str]:
@@ -178,7 +183,12 @@ def check_classes(options: argparse.Namespace, classes: NDArray) -> None:
         raise ValueError(f"--symmetry names classes {unknown}; labels are of {classes.tolist()}.")
 
 
-def choose_method(options: argparse.Namespace, n_particles: int, counts: NDArray[np.int64]) -> bool:
+def choose_method(
+    options: argparse.Namespace,
+    n_particles: int,
+    counts: NDArray[np.int64],
+    scores: Sequence[str] = (),
+) -> bool:
     """Set the method where it is not given, by what there is, and say why.
 
     Parameters
@@ -189,6 +199,8 @@ def choose_method(options: argparse.Namespace, n_particles: int, counts: NDArray
         How many boxes there are, labeled or not.
     counts : ndarray of shape (n_classes,)
         Labels of each class.
+    scores : sequence of str, optional
+        Columns with a picker's score in the table of particles.
 
     Returns
     -------
@@ -205,6 +217,11 @@ def choose_method(options: argparse.Namespace, n_particles: int, counts: NDArray
         method, reason = "joint", f"{', '.join(of_networks)} {_be(of_networks)} for networks"
         if options.augmentation == "rotations":
             method = "supervised"
+    elif options.preset is None and _are_candidates(options, n_classes, scores):
+        method = "candidates"
+        reason = f"{labels} tell particles from false positives of a picker"
+        if scores:
+            reason += f", whose score is {', '.join(scores)}"
     elif options.preset == "paper":
         method, reason = "joint", "--preset paper is the autoencoding classifier's"
     elif options.box_size < _LEAST_BOX and not options.symmetry:
@@ -223,6 +240,14 @@ def choose_method(options: argparse.Namespace, n_particles: int, counts: NDArray
     logger.info("Method %s: %s. Others are chosen by --method.", method, reason)
     of_references = [*_given(options, _OF_REFERENCES), *_given(options, ("averages",))]
     return method == "references" and not of_references and n_labels >= _LEAST_LABELS_OF_NETWORKS
+
+
+def _are_candidates(options: argparse.Namespace, n_classes: int, scores: Sequence[str]) -> bool:
+    """Tell whether particles look like the candidates of a picker, some of which are false."""
+    if options.score_column is not None or options.positive_only:
+        return True
+    of_references = _given(options, (*_OF_REFERENCES, "averages"))
+    return bool(scores) and n_classes == 2 and not of_references
 
 
 def change_method(
@@ -256,7 +281,7 @@ def check_views(options: argparse.Namespace, n_labels: int) -> None:
     ValueError
         If a network does not learn from views, whose missing wedge it would be.
     """
-    if options.tilt_range is None or options.method == "references":
+    if options.tilt_range is None or options.method in ("references", "candidates"):
         return
     if not makes_views(options, n_labels):
         raise ValueError(

@@ -10,6 +10,7 @@ from sksubtomo.cli._options import logger
 
 METHODS = {
     "references": ("sksubtomo.semi_supervised", "MultiReferenceClassifier"),
+    "candidates": ("sksubtomo.semi_supervised", "CandidateClassifier"),
     "joint": ("sksubtomo.semi_supervised", "AutoencodingClassifier"),
     "supervised": ("sksubtomo.neural_network", "CNNClassifier"),
     "pseudo-label": ("sksubtomo.semi_supervised", "PseudoLabelClassifier"),
@@ -61,6 +62,8 @@ def make_classifier(options: argparse.Namespace, n_labels: int) -> Any:
     kind = method_class(options)
     if options.method == "references":
         return make_pipeline(VolumeNormalizer(), _references(kind, options, n_labels))
+    if options.method == "candidates":
+        return make_pipeline(VolumeNormalizer(), _candidates(kind, options))
     steps: list[Any] = [VolumeNormalizer(), _network(kind, options, n_labels)]
     if _is_of_views(options, n_labels) and options.box_size > _LARGEST_BOX:
         steps.insert(0, FourierBinner(_LARGEST_BOX))
@@ -77,6 +80,15 @@ def _references(kind: Any, options: argparse.Namespace, n_labels: int) -> Any:
         device=options.device,
         random_state=options.random_state,
         verbose=0 if options.quiet else 1,
+    )
+
+
+def _candidates(kind: Any, options: argparse.Namespace) -> Any:
+    return kind(
+        background=options.background,
+        tilt_range_deg=60.0 if options.tilt_range is None else options.tilt_range,
+        device=options.device,
+        random_state=options.random_state,
     )
 
 

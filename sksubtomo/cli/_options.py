@@ -7,6 +7,9 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sksubtomo._utils._destination import check_folder
+from sksubtomo._utils._reserve import reserve
+
 if TYPE_CHECKING:
     from sksubtomo.io import ParticleTable
 
@@ -228,17 +231,42 @@ def add_allow_pickle(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def check_output(path: Path, *, overwrite: bool) -> None:
-    """Check that a file can be written, before any work.
+def check_output(path: Path, *, overwrite: bool, in_job: bool = False, n_bytes: int = 0) -> None:
+    """Make sure, before any work, that a file can be written in the end.
+
+    Parameters
+    ----------
+    path : Path
+        The output. Its temporary file is made now, and room for it set aside.
+    overwrite : bool
+        Whether there may be one already.
+    in_job : bool, default=False
+        Whether its folder is that of a job, which a dry run does not make.
+    n_bytes : int, default=0
+        About how large it will be. May be told by another call once it is known.
 
     Raises
     ------
-    FileExistsError, FileNotFoundError
-        If it is there and must not be replaced, or its folder is not.
+    FileExistsError, FileNotFoundError, IsADirectoryError, PermissionError, OSError
+        If it cannot be written; the message says why, and what to do.
     """
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder. Name a file in it.")
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} exists. Choose another name, or pass --overwrite.")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"There is no folder {path.parent} to write {path.name} to.")
+    if in_job and not path.parent.exists():
+        check_folder(path.parent, overwrite=True)
+        return
+    reserve(path, overwrite=overwrite, n_bytes=n_bytes)
+
+
+def check_output_folder(path: Path, *, overwrite: bool = False, n_bytes: int = 0) -> None:
+    """Make sure, before any work, that a folder can be written in the end.
+
+    Parameters
+    ----------
+    path, overwrite, n_bytes :
+        As of :func:`check_output`. Folders above it may be missing.
+
+    Raises
+    ------
+    FileExistsError, NotADirectoryError, PermissionError, OSError
+        If it cannot be written; the message says why, and what to do.
+    """
+    reserve(path, overwrite=overwrite, n_bytes=n_bytes, is_folder=True)

@@ -107,7 +107,7 @@ def run(options: argparse.Namespace) -> int:
 
     if options.diameter is None and options.template is None:
         raise ValueError("Give --diameter, --template, or both.")
-    check_output(options.output, overwrite=options.overwrite)
+    check_output(options.output, overwrite=options.overwrite, in_job=options.o is not None)
     files = _by_name(options)
     voxel_size = options.voxel_size or _first_voxel_size(files)
     pickers = _pickers(options, voxel_size)

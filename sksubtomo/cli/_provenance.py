@@ -18,7 +18,9 @@ _DIGESTED = 2**20
 _UNLABELED = -1
 _LONGEST_LINE = 2000
 #: Options that say nothing about the model.
-_LEFT_OUT = {"command", "run", "quiet", "overwrite", "dry_run", "log", "allow_pickle", "o"}
+_LEFT_OUT = {"command", "run", "quiet", "overwrite", "dry_run", "log", "allow_pickle", "o"} | {
+    *("checkpoint", "checkpoint_minutes"),
+}
 
 
 def provenance(
@@ -55,7 +57,7 @@ def provenance(
         "n_boxes": len(y),
         "labels": dict(zip(known.tolist(), counts.tolist(), strict=True)),
         "tomograms": [_tomogram(name, files[name]) for name in sorted(files)],
-        "n_iter": int(last.n_iter_),
+        "n_iter": int(getattr(last, "n_iter_", 0)),
         "scores": _scores(last),
     }
 
@@ -80,7 +82,10 @@ def _scores(fitted: Any) -> dict[str, float]:
     """Return what a fit measured on labels that it did not learn from, and its last losses."""
     agreement = getattr(fitted, "label_agreement_", None)
     scores = {} if agreement is None else {"label_agreement_left_out": float(agreement)}
-    last = fitted.history_[-1] if len(fitted.history_) else {}
+    gained = getattr(fitted, "contributions_", {})
+    scores |= {f"log_loss_without_{name}": float(value) for name, value in gained.items()}
+    history = getattr(fitted, "history_", [])
+    last = history[-1] if len(history) else {}
     names = ("train_loss", "valid_loss", "log_likelihood")
     return scores | {name: float(last[name]) for name in names if name in last}
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from sksubtomo._utils._destination import check_folder, output_errors
 from sksubtomo._utils._files import atomic_path
 from sksubtomo._utils._interrupts import Interrupted
 from sksubtomo.cli._options import logger
@@ -118,27 +119,34 @@ def relion_job(folders: Sequence[Path], output: Path | None) -> Iterator[None]:
         another name, as particles_earlier.star; if it is aborted, it stays as it is.
     """
     for folder in folders:
-        folder.mkdir(parents=True, exist_ok=True)
-        for mark in (SUCCESS, FAILURE, ABORTED):
-            (folder / mark).unlink(missing_ok=True)
+        check_folder(folder, overwrite=True)
+        with output_errors(folder, always=True):
+            folder.mkdir(parents=True, exist_ok=True)
+            for mark in (SUCCESS, FAILURE, ABORTED):
+                (folder / mark).unlink(missing_ok=True)
     try:
         yield
     except KeyboardInterrupt:
         for folder in folders:
-            (folder / ABORT_NOW).unlink(missing_ok=True)
-            (folder / ABORTED).touch()
+            # What is wrong with the disk is said already, or else is not why the work ends.
+            with suppress(OSError):
+                (folder / ABORT_NOW).unlink(missing_ok=True)
+                (folder / ABORTED).touch()
         raise
     # Whatever it is, RELION waits for one of these files.
     except BaseException:
         for folder in folders:
-            # What an earlier run of the job wrote is not what this one did.
-            (folder / _NODES).unlink(missing_ok=True)
-            (folder / FAILURE).touch()
+            with suppress(OSError):
+                # What an earlier run of the job wrote is not what this one did.
+                (folder / _NODES).unlink(missing_ok=True)
+                (folder / FAILURE).touch()
         if folders and output is not None and output.is_file():
-            output.replace(output.with_stem(f"{output.stem}_earlier"))
+            with suppress(OSError):
+                output.replace(output.with_stem(f"{output.stem}_earlier"))
         raise
     for folder in folders:
-        (folder / SUCCESS).touch()
+        with output_errors(folder / SUCCESS, always=True):
+            (folder / SUCCESS).touch()
 
 
 def mark(arguments: Sequence[str], how: str) -> None:
@@ -146,8 +154,9 @@ def mark(arguments: Sequence[str], how: str) -> None:
     for option in ("--o", "--pipeline_control"):
         if option in arguments[:-1]:
             folder = Path(arguments[arguments.index(option) + 1])
-            if folder.is_dir():
-                (folder / how).touch()
+            with suppress(OSError):
+                if folder.is_dir():
+                    (folder / how).touch()
 
 
 def write_output_nodes(folder: Path, particles: Path) -> None:

@@ -42,6 +42,11 @@ class Sanity:
         self._strict = strict
         self._found: list[str] = []
 
+    @property
+    def found(self) -> list[str]:
+        """What was suspicious so far."""
+        return list(dict.fromkeys(self._found))
+
     def warn(self, message: str, *values: object) -> None:
         """Log a warning, and count it."""
         logger.warning(message, *values)

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sksubtomo.cli._options import OK, add_output, positive_float, positive_int
+from sksubtomo.cli._options import (
+    OK,
+    add_output,
+    check_output_folder,
+    positive_float,
+    positive_int,
+)
+from sksubtomo.cli._sizes import tomograms_bytes
 
 if TYPE_CHECKING:
     from sklearn.utils import Bunch
@@ -75,9 +82,11 @@ def run(options: argparse.Namespace) -> int:
     from sksubtomo._utils._progress import progress
     from sksubtomo.datasets import load_density, relion_angle_columns, save_tomogram
     from sksubtomo.io import make_particle_table, write_particles
+    from sksubtomo.simulate import TiltScheme
 
-    if options.output.exists():
-        raise FileExistsError(f"{options.output} exists. Choose another name.")
+    n_tilts = len(TiltScheme().tilts_deg)
+    n_bytes = tomograms_bytes(tuple(options.shape), n_tilts, options.n_tomograms)
+    check_output_folder(options.output, n_bytes=n_bytes)
     classes = parse_classes(options.classes)
     if options.dry_run:
         for source in classes.values():

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sksubtomo._utils._destination import is_of_output
 from sksubtomo._utils._interrupts import check_interrupt
 
 if TYPE_CHECKING:
@@ -193,4 +194,6 @@ def over_tomograms(
         except (ChildProcessError, ConnectionError):
             raise  # the workers' fault, not the tomogram's
         except (ValueError, OSError) as error:
+            if is_of_output(error):
+                raise  # no room for what is written, which no tomogram is to blame for
             failed(name, error)

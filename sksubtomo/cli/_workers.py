@@ -1,4 +1,4 @@
-"""Options that say who computes: threads, processes on this machine, or a dask cluster."""
+"""Options that say who computes: threads, processes on this computer, or a dask cluster."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def add_workers(parser: argparse.ArgumentParser) -> None:
         "--n-jobs",
         type=positive_int,
         metavar="N",
-        help="processes on this machine that share the particles of each tomogram; by default, "
+        help="processes on this computer that share the particles of each tomogram; by default, "
         "there are as many threads in each as cores are left",
     )
     where.add_argument(

@@ -14,6 +14,8 @@ from pathlib import Path
 from sklearn.datasets import get_data_home
 from tqdm.auto import tqdm
 
+from sksubtomo._utils._destination import check_folder, is_of_output, output_errors
+from sksubtomo._utils._files import atomic_path
 from sksubtomo.simulate import COMPLEXES
 
 # Compressed mmCIF, which large entries need; tried in this order.
@@ -75,7 +77,9 @@ def fetch_complexes(
     if unknown:
         raise ValueError(f"Unknown complexes {unknown}; there are {list(COMPLEXES)}.")
     folder = Path(get_data_home(data_home)) / "sksubtomo_pdb"
-    folder.mkdir(parents=True, exist_ok=True)
+    check_folder(folder, overwrite=True)
+    with output_errors(folder, always=True):
+        folder.mkdir(parents=True, exist_ok=True)
     paths = {}
     for name in tqdm(names, desc="Structures", disable=not verbose):
         entry = COMPLEXES[name].pdb_id
@@ -105,9 +109,12 @@ def _download(entry: str, path: Path, mirrors: Sequence[str]) -> None:
             _resume(address, part)
             _check_entry(part, entry)
         except (OSError, EOFError, ValueError) as error:
+            if is_of_output(error):
+                raise  # which is no mirror's fault
             refusals.append(f"{address}: {error}")
             continue
-        path.with_suffix(path.suffix + ".sha256").write_text(_sha256(part) + "\n")
+        with atomic_path(path.with_suffix(path.suffix + ".sha256"), overwrite=True) as checksum:
+            checksum.write_text(_sha256(part) + "\n")
         os.replace(part, path)
         return
     raise OSError(

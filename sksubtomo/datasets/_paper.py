@@ -63,8 +63,16 @@ def make_paper_simulated(
         Variance of the signal over variance of the noise.
     train_fraction : float, default=0.4
         Share of volumes to train on, of each class.
-    tilt_range_deg, tomogram_params, out, n_jobs, verbose
-        As of :func:`make_subtomograms`. The whole set takes 8.4 GB: keep it in a file, with `out`.
+    tilt_range_deg : float or (float, float), default=60
+        As of :func:`make_subtomograms`.
+    tomogram_params : mapping, optional
+        As of :func:`make_subtomograms`.
+    out : path-like, optional
+        File for the volumes, see :func:`make_subtomograms`. The whole set takes 8.4 GB.
+    n_jobs : int, optional
+        As of :func:`make_subtomograms`.
+    verbose : int, default=0
+        As of :func:`make_subtomograms`.
     random_state : int, RandomState instance or None, default=None
         Determines everything random.
 

@@ -14,6 +14,7 @@ from scipy.spatial.transform import Rotation
 from tqdm.auto import tqdm
 
 from sksubtomo._utils._files import atomic_path
+from sksubtomo._utils._reserve import allocate
 from sksubtomo.simulate import Microscope
 
 
@@ -67,6 +68,7 @@ def new_volumes(
         return
     with atomic_path(path, overwrite=False) as temporary:
         volumes = np.lib.format.open_memmap(temporary, "w+", np.float32, shape)
+        allocate(temporary)
         yield volumes
         volumes.flush()
 
@@ -79,8 +81,8 @@ def run_seeded(
 ) -> list[Any]:
     """Run a job for every task in threads, each with a seed of its own, whatever their number.
 
-    Threads, since SciPy and NumPy let go of the interpreter while they compute, and the array that
-    is filled is shared.
+    Threads, since SciPy and NumPy release the interpreter lock while they compute, and the array
+    that is filled is shared.
 
     Parameters
     ----------

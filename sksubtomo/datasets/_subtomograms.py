@@ -1,4 +1,4 @@
-"""Made subtomograms: quick blobs, single particles, or cut from simulated tomograms."""
+"""Simulated subtomograms: quick blobs, single particles, or cut from simulated tomograms."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from sksubtomo.simulate import COMPLEXES, Microscope
 
 _DESCR = {
     "blobs": """\
-Made subtomograms: blobs with the symmetry and size of molecular complexes, in
+Simulated subtomograms: blobs with the symmetry and size of molecular complexes, in
 uniform random orientation, shifted from the center, with white noise, signal and noise without
 the missing wedge. Not a model of the microscope: no CTF, no neighbors, no dose.""",
     "single_particle": """\

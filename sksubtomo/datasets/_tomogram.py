@@ -29,7 +29,7 @@ from sksubtomo.simulate import (
     shot_noise,
 )
 
-# Particles per cubic angstrom in a solution of one micromole per litre.
+# Particles per cubic angstrom in a solution of one micromole per liter.
 _PER_ANGSTROM3 = 6.02214e-10
 _VESICLE_MARGIN_ANGSTROM = 30.0
 
@@ -127,7 +127,7 @@ def make_tomogram(
     n_particles : int, optional
         Particles, split over the classes as evenly as can be. By default, by concentration.
     concentration_micromolar : float, default=20
-        Particles per volume that their centers may lie in, in micromole per litre; 20 is that of
+        Particles per volume that their centers may lie in, in micromole per liter; 20 is that of
         ribosomes in a crowded cell.
     shape : (int, int, int), default=(96, 256, 256)
         Voxels z, y, x.
@@ -153,6 +153,8 @@ def make_tomogram(
     Returns
     -------
     data : :class:`~sklearn.utils.Bunch`
+        The simulation, with the attributes
+
         tomogram : ndarray of `shape` of float32
             The reconstruction, axes z, y, x; dense is dark. Cut boxes with
             :func:`sksubtomo.io.extract_subtomograms`.
@@ -284,7 +286,7 @@ def _bounds(shape: Sequence[int], box_size: int) -> tuple[NDArray, NDArray]:
 def particles_per_micromolar(
     shape: Sequence[int], box_size: int, voxel_size_angstrom: float
 ) -> float:
-    """Return how many particles a concentration of one micromole per litre is.
+    """Return how many particles a concentration of one micromole per liter is.
 
     Counted over the volume that centers of boxes may lie in.
 

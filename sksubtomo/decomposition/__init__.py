@@ -1,4 +1,4 @@
-"""Codes of volumes, learned without labels."""
+"""Latent codes of volumes, learned without labels."""
 
 from sksubtomo.decomposition._autoencoder import Autoencoder
 from sksubtomo.decomposition._contrastive import ContrastiveEncoder

@@ -14,7 +14,7 @@ from sksubtomo.training import AutoencoderTraining, FitSettings, JointLoss, Plan
 
 @documented
 class Autoencoder(BaseAutoencoder):
-    r"""Convolutional autoencoder: volumes to codes and back, without labels.
+    r"""Convolutional autoencoder: volumes to latent codes and back, without labels.
 
     Encoder and decoder of :class:`~sksubtomo.semi_supervised.AutoencodingClassifier`, without its
     classifier. For a batch of :math:`n` volumes :math:`x_i` it minimizes
@@ -24,8 +24,8 @@ class Autoencoder(BaseAutoencoder):
         \frac{1}{n} \sum_i \mathrm{MSE}(x_i, \hat x_i)
         + \frac{\lambda}{n} \sum_i \lVert c_i \rVert_1
 
-    where MSE is the mean over voxels and :math:`c_i` the code. With k-means on its codes it groups
-    particles whose classes nobody knows yet [2]_.
+    where MSE is the mean over voxels and :math:`c_i` the code. With k-means on latent codes it
+    groups particles whose classes nobody knows yet [2]_.
 
     %(parameters_of_an_encoder)s
 
@@ -37,7 +37,7 @@ class Autoencoder(BaseAutoencoder):
 
     See Also
     --------
-    sksubtomo.decomposition.VariationalAutoencoder : Codes with a distribution.
+    sksubtomo.decomposition.VariationalAutoencoder : Latent codes with a distribution.
     sksubtomo.semi_supervised.FineTunedClassifier : A classifier that starts from its encoder.
 
     References

@@ -8,7 +8,7 @@ from sksubtomo.base import BaseVolumeEstimator, ReconstructionMixin
 
 @documented
 class BaseAutoencoder(ReconstructionMixin, BaseVolumeEstimator):
-    """Base of transformers that learn from volumes alone, and give them back from codes."""
+    """Base of transformers that learn from volumes alone, and reconstruct them."""
 
     def score(self, X, y=None):
         """Return minus the mean squared error of the reconstructions.
@@ -20,7 +20,7 @@ class BaseAutoencoder(ReconstructionMixin, BaseVolumeEstimator):
         Returns
         -------
         score : float
-            In the squared units of `X`; higher is better, 0 is perfect. Variational codes are
-            their means.
+            In the squared units of `X`; higher is better, 0 is perfect. Variational latent codes
+            are their means.
         """
         return -float(self.reconstruction_error(X).mean())

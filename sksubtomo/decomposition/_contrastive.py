@@ -22,12 +22,12 @@ class ContrastiveEncoder(EncodingMixin, BaseVolumeEstimator):
 
     Of every volume in a batch, two random views are made (see `augmentation`): rotated, shifted,
     the missing wedge cut afterwards. The encoder is trained to send both in the same direction, and
-    views of other volumes elsewhere [1]_. Its codes, which then depend little on orientation and
-    wedge, are for classifiers such as :class:`sklearn.semi_supervised.LabelSpreading`, or for
+    views of other volumes elsewhere [1]_. Its latent codes, which then depend little on orientation
+    and wedge, are for classifiers such as :class:`sklearn.semi_supervised.LabelSpreading`, or for
     :class:`~sksubtomo.semi_supervised.FineTunedClassifier`.
 
     The noise of a volume is rotated with it, and is as good a mark to know it by as the molecule;
-    noise and blur in `augmentation` make it a worse one. Do not count on the codes at low
+    noise and blur in `augmentation` make it a worse one. Do not count on latent codes at low
     signal-to-noise ratios before you compared them with references or a supervised network.
 
     %(parameters_of_an_encoder)s
@@ -39,7 +39,7 @@ class ContrastiveEncoder(EncodingMixin, BaseVolumeEstimator):
 
     See Also
     --------
-    Autoencoder : Codes that reconstruct.
+    Autoencoder : Latent codes that reconstruct.
 
     References
     ----------

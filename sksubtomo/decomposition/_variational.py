@@ -16,9 +16,9 @@ from sksubtomo.training import FitSettings, Plan, VariationalLoss, VariationalTr
 class VariationalAutoencoder(BaseAutoencoder):
     r"""Variational autoencoder: latent codes with a distribution, without labels (M1).
 
-    For every volume :math:`x`, the encoder gives a Gaussian :math:`q(z | x)` over codes, and the
-    decoder the mean of a Gaussian :math:`p(x | z)` over volumes. It minimizes minus the bound on
-    the likelihood,
+    For every volume :math:`x`, the encoder gives a Gaussian :math:`q(z | x)` over latent codes, and
+    the decoder the mean of a Gaussian :math:`p(x | z)` over volumes. It minimizes minus the bound
+    on the likelihood,
 
     .. math::
 
@@ -39,7 +39,7 @@ class VariationalAutoencoder(BaseAutoencoder):
 
     See Also
     --------
-    sksubtomo.decomposition.Autoencoder : Codes without a distribution.
+    sksubtomo.decomposition.Autoencoder : Latent codes without a distribution.
     sksubtomo.semi_supervised.SemiSupervisedVAEClassifier : A variational autoencoder that knows
         classes.
 

@@ -7,16 +7,20 @@ from sksubtomo.fourier._filters import (
     gaussian_low_pass,
     squared_frequencies,
 )
+from sksubtomo.fourier._imaging import Imaging
 from sksubtomo.fourier._shell_correlation import (
     ShellCorrelation,
     fourier_shell_correlation,
     fsc_resolution,
 )
-from sksubtomo.fourier._wedge import check_tilt_range, missing_wedge_mask
+from sksubtomo.fourier._tilt_series import tilt_series_weights
+from sksubtomo.fourier._wedge import check_tilt_axes, check_tilt_range, missing_wedge_mask
 
 __all__ = [
+    "Imaging",
     "ShellCorrelation",
     "apply_fourier_filter",
+    "check_tilt_axes",
     "check_tilt_range",
     "contrast_transfer",
     "electron_wavelength_angstrom",
@@ -26,4 +30,5 @@ __all__ = [
     "gaussian_low_pass",
     "missing_wedge_mask",
     "squared_frequencies",
+    "tilt_series_weights",
 ]

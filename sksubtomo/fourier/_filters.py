@@ -108,7 +108,7 @@ def fourier_crop(volumes: NDArray, box_size: Sequence[int]) -> NDArray:
 
     Returns
     -------
-    resampled : ndarray of shape (..., *box_size)
+    resampled : ndarray of shape (..., depth, height, width)
         In single precision where the input is.
 
     Raises

@@ -144,6 +144,16 @@ def angular_weights(tilts_deg: ArrayLike) -> NDArray[np.float64]:
 def check_tilts(tilts_deg: ArrayLike) -> NDArray[np.float64]:
     """Return tilts as an array.
 
+    Parameters
+    ----------
+    tilts_deg : array-like of shape (n_tilts,) or float
+        Degrees.
+
+    Returns
+    -------
+    tilts_deg : ndarray of shape (n_tilts,)
+        The same.
+
     Raises
     ------
     ValueError

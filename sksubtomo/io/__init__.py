@@ -9,6 +9,7 @@ from sksubtomo.io._new_table import make_particle_table
 from sksubtomo.io._particle_table import ParticleTable
 from sksubtomo.io._particles import read_particles
 from sksubtomo.io._pickles import read_labeled_pickle
+from sksubtomo.io._points import make_copick_points, make_napari_points
 from sksubtomo.io._shared_volumes import SharedVolumes
 from sksubtomo.io._stack import SubtomogramStack
 from sksubtomo.io._tomogram_map import read_tomogram_map
@@ -25,6 +26,8 @@ __all__ = [
     "extract_subtomograms",
     "find_tomograms",
     "list_tomograms",
+    "make_copick_points",
+    "make_napari_points",
     "make_particle_table",
     "open_volume",
     "read_labeled_pickle",

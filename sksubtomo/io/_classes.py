@@ -67,6 +67,18 @@ def check_class_column(path: Path, table: pd.DataFrame, block: str) -> None:
 def check_new_classes(numbers: ArrayLike, n_particles: int) -> NDArray[np.int64]:
     """Return class numbers to be written, after checking them.
 
+    Parameters
+    ----------
+    numbers : array-like of shape (n_particles,)
+        Class numbers.
+    n_particles : int
+        Particles of the table.
+
+    Returns
+    -------
+    numbers : ndarray of shape (n_particles,) of int64
+        The same.
+
     Raises
     ------
     ValueError

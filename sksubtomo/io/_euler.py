@@ -72,6 +72,17 @@ def relion_angles_deg(orientations: ArrayLike) -> NDArray[np.float64]:
 
 
 def relion_angle_columns(orientations: ArrayLike) -> dict[str, NDArray[np.float64]]:
-    """Return RELION's Euler angles by their labels; see :func:`relion_angles_deg`."""
+    """Return RELION's Euler angles by their labels; see :func:`relion_angles_deg`.
+
+    Parameters
+    ----------
+    orientations : array-like of shape (n_particles, 4), or Rotation
+        As of :func:`relion_angles_deg`.
+
+    Returns
+    -------
+    columns : dict of str to ndarray of shape (n_particles,)
+        Degrees by ``rlnAngleRot``, ``rlnAngleTilt`` and ``rlnAnglePsi``.
+    """
     angles = relion_angles_deg(orientations)
     return {f"rlnAngle{name}": angles[:, i] for i, name in enumerate(("Rot", "Tilt", "Psi"))}

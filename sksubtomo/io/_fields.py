@@ -25,6 +25,10 @@ _NAME_OF_DIGITS = re.compile(r" [+-]?0[0-9]")
 FRACTIONAL = re.compile(r"[.eEnN]")
 
 
+# Columns of a table, and blocks of a STAR file: far more than are in use, and read in a second.
+MOST_COLUMNS = 5000
+
+
 class Quoted(str):
     """A field that stood in quotes: text, whatever it says."""
 
@@ -83,6 +87,18 @@ def transpose(
             "put text with spaces in quotes"
         )
     return list(zip(*rows, strict=True)) if rows else [()] * width
+
+
+def check_width(width: int, number: int) -> None:
+    """Refuse a table of more columns than any has.
+
+    Raises
+    ------
+    ValueError
+        Naming the line.
+    """
+    if width > MOST_COLUMNS:
+        raise ValueError(f"line {number} has {width} columns; at most {MOST_COLUMNS} are read")
 
 
 def as_table(labels: Sequence[str], columns: Sequence[Sequence[str]]) -> pd.DataFrame:

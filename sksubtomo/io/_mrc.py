@@ -19,7 +19,7 @@ from mrcfile.utils import byte_order_from_machine_stamp, dtype_from_mode, spaceg
 from numpy.typing import ArrayLike, NDArray
 
 from sksubtomo._utils._docs import documented
-from sksubtomo._utils._files import atomic_path, errors_of_damage
+from sksubtomo._utils._files import atomic_path, check_is_file, errors_of_damage
 from sksubtomo._utils._messages import plural
 from sksubtomo.exceptions import FileFormatError
 from sksubtomo.io._raw import Layout, read_voxels
@@ -28,6 +28,8 @@ from sksubtomo.io._scale import VoxelSize, plausible_voxel_size
 _HEADER_BYTES = HEADER_DTYPE.itemsize
 # bzip2 does not shrink anything by more.
 _LARGEST_COMPRESSION = 50_000
+# Voxels of noise shrink by less, and what is this small is unpacked whatever the file has.
+_USUAL_COMPRESSION, _ALWAYS_UNPACKED = 200, 2**30
 _CHUNK_BYTES, _REST_CHUNK_BYTES = 2**24, 2**20
 # Bytes behind the voxels of a compressed file that are unpacked to reach its checksum.
 _LARGEST_REST = 2**29
@@ -155,8 +157,7 @@ def read_header(path: Path) -> MrcHeader:
     FileNotFoundError, FileFormatError
         As :func:`read_mrc`.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file {path}.")
+    check_is_file(path)
     with _damage_named(path):
         with open(path, "rb") as file:
             start = file.read(_MAP_PLACE + len(_MAP))
@@ -290,6 +291,11 @@ def _decompress(path: Path, opener: Callable[..., Any], layout: Layout) -> tuple
     No more memory is taken than the header says, and than is unpacked.
     """
     n_bytes = layout.n_voxels * layout.dtype.itemsize
+    if n_bytes > max(_ALWAYS_UNPACKED, _USUAL_COMPRESSION * path.stat().st_size):
+        raise ValueError(
+            f"it takes {n_bytes} bytes, {n_bytes // path.stat().st_size} times those of the file. "
+            "If it is meant so, unpack it by gunzip or bunzip2 and read what comes out"
+        )
     with opener(path, "rb") as stream:
         skipped = 0
         while skipped < layout.offset:
@@ -362,14 +368,18 @@ def write_mrc(
         raise ValueError(
             f"labels must be at most {_MOST_LABELS} lines of at most 80 ASCII characters."
         )
-    with (
-        atomic_path(path, overwrite=overwrite) as temporary,
-        mrcfile.new(temporary, data=array) as file,
-    ):
-        file.set_volume()
-        file.voxel_size = tuple(sizes[::-1])
-        for label in labels:
-            file.add_label(label)
+    with atomic_path(path, overwrite=overwrite) as temporary:
+        file = mrcfile.new(temporary, overwrite=True)
+        try:
+            file.set_data(array)
+            file.set_volume()
+            file.voxel_size = tuple(sizes[::-1])
+            for label in labels:
+                file.add_label(label)
+            file.flush()
+        finally:
+            # Its own close writes once more, and leaves the file open where there is no room.
+            file._iostream.close()
 
 
 def _writable(array: NDArray) -> NDArray:

@@ -46,6 +46,7 @@ def tomogram_stem(name: str | os.PathLike[str]) -> str:
     Returns
     -------
     stem : str
+        Such as ``TS_01`` of ``tomograms/TS_01.mrc.gz``.
 
     Examples
     --------

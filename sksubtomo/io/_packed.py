@@ -1,6 +1,6 @@
 """How large packed bytes become, told before they are unpacked.
 
-Codecs believe what the first bytes of a chunk say, or unpack as much as there is: a chunk of a
+Codecs trust the size in the first bytes of a chunk, or unpack as much as there is: a chunk of a
 megabyte may become gigabytes, and Blosc reads beyond a chunk that lies about its size.
 """
 

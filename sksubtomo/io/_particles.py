@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sksubtomo._utils._files import check_is_file
 from sksubtomo._utils._messages import listed
 from sksubtomo.exceptions import FileFormatError
 from sksubtomo.io._classes import check_class_column
@@ -115,8 +116,7 @@ def read_particles(
         If pandas is not installed; it comes with ``pip install 'sksubtomo[data]'``.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file {path}.")
+    check_is_file(path)
     if shifts not in (None, "apply", "ignore"):
         raise ValueError(f"shifts={shifts!r} must be 'apply' or 'ignore', or left out.")
     for name, value in (

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sksubtomo._utils._files import errors_of_damage
+from sksubtomo._utils._files import check_is_file, errors_of_damage
 from sksubtomo._utils._messages import shorten
 from sksubtomo.exceptions import FileFormatError
 from sksubtomo.io._pickle_machine import LABELS, load_arrays
@@ -53,8 +53,7 @@ def read_labeled_pickle(
         If it is no such pickle, asks for anything but arrays, or its volumes differ in shape.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file {path}.")
+    check_is_file(path)
     remedy = "Only pickles that map labels to lists of volumes are read."
     with errors_of_damage(path, "a pickle of arrays", remedy):
         content = load_arrays(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 from typing import NamedTuple
 
@@ -91,6 +92,7 @@ class RawVolume:
         self.dtype = layout.dtype
         self.shape: tuple[int, ...] = tuple(layout.shape[axis] for axis in layout.order)
         self._layout = layout
+        self._lock = threading.Lock()
         self._file = open(path, "rb", buffering=0)  # noqa: SIM115 - closed in __del__
 
     def __del__(self) -> None:
@@ -107,8 +109,16 @@ class RawVolume:
         block = np.empty((last - first, high - low, right - left), dtype=self.dtype)
         for plane, number in zip(block, range(first, last), strict=True):
             start = self._layout.offset + (number * n_rows + low) * row_bytes
-            rows = os.pread(self._file.fileno(), (high - low) * row_bytes, start)
+            rows = self._read((high - low) * row_bytes, start)
             if len(rows) < (high - low) * row_bytes:
                 raise FileFormatError(f"{self._file.name} has become shorter than its header says.")
             plane[:] = np.frombuffer(rows, self.dtype).reshape(-1, n_columns)[:, left:right]
         return block.transpose(self._layout.order)
+
+    def _read(self, n_bytes: int, start: int) -> bytes:
+        if hasattr(os, "pread"):
+            return os.pread(self._file.fileno(), n_bytes, start)
+        # Windows has no reading by position; threads share the file's own.
+        with self._lock:
+            self._file.seek(start)
+            return self._file.read(n_bytes)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sksubtomo._utils._files import check_is_file
 from sksubtomo._utils._messages import shorten
 from sksubtomo.exceptions import FileFormatError
 from sksubtomo.io._dialects import TILT_SERIES_PIXEL
@@ -72,7 +73,8 @@ def read_set(path: Path, blocks: dict[str, Any]) -> tuple[Path, str | None] | No
         return None
     if len(tables) > 1 or len(tables[0]) != 1:
         raise FileFormatError(
-            f"{path} names not one file of particles, but several or none; read them one by one."
+            f"{path} must name exactly one file of particles, but names {len(tables[0])} in "
+            f"{len(tables)} blocks. Read the tables one by one."
         )
     row = tables[0].iloc[0]
     tomograms = row.get(_TOMOGRAMS_FILE)
@@ -109,8 +111,7 @@ def read_tomograms(path: Path) -> dict[str, Tomogram]:
     FileFormatError
         If it is no table of tomograms.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file {path}.")
+    check_is_file(path)
     tables = [
         table
         for table in map(as_table, read_blocks(path).values())

@@ -11,6 +11,7 @@ from sksubtomo.io._fields import (
     Quoted,
     as_table,
     check_fields,
+    check_width,
     format_column,
     numbered_lines,
     transpose,
@@ -38,6 +39,7 @@ def read_csv(path: Path) -> pd.DataFrame:
     lines = numbered_lines(path)
     if not lines:
         raise ValueError("it is empty; the first line must name the columns")
+    check_width(lines[0][1].count(",") + 1, lines[0][0])
     numbers = [number for number, _ in lines]
     rows = [_split(line, number) for number, line in lines]
     labels = rows.pop(0)
@@ -73,6 +75,8 @@ def read_spaced(path: Path, labels: list[str] | None = None) -> pd.DataFrame:
     lines = numbered_lines(path)
     numbers = [number for number, _ in lines]
     rows = [line.split() for _, line in lines]
+    if rows:
+        check_width(len(rows[0]), numbers[0])
     if labels is None:
         labels = _dynamo_labels(len(rows[0]) if rows else None)
     return as_table(labels, transpose(rows, len(labels), numbers))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sksubtomo._utils._arrays import is_lazy
+from sksubtomo._utils._files import check_is_file
 
 
 class SharedVolumes:
@@ -95,8 +96,7 @@ class SharedVolumes:
 
 
 def _map_file(path: Path) -> NDArray:
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file {path}.")
+    check_is_file(path)
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:

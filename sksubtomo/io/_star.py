@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from sksubtomo._utils._messages import shorten
 from sksubtomo.io._fields import (
+    MOST_COLUMNS,
     Quoted,
     as_table,
     check_fields,
@@ -43,7 +44,8 @@ _NEEDS_QUOTES = re.compile(r"$|[\"'_;]|.*[\s#]|(?:data|loop|save|stop|global)_|(
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 # RELION 4 has one block for each tomogram; no program has a hundred columns.
-_MOST_BLOCKS = _MOST_LABELS = 5000
+_MOST_BLOCKS = _MOST_LABELS = MOST_COLUMNS
+_MANY_BLOCKS, _FEW_CHARACTERS = 100, 2000
 
 _LOST = "it has an empty block, two blocks of one name, or single values or a loop beside a loop"
 
@@ -68,7 +70,10 @@ def read_star(path: Path) -> dict[str, Any]:
         If it is no STAR file, a row has a field too many or too few, or it has parts that would
         be lost; the message names the line.
     """
-    return {block.name: _parse(block) for block in _blocks(read_text(path))}
+    blocks = list(_blocks(read_text(path)))
+    # Of a few rows, the quick way is the longer one, which thousands of blocks would tell.
+    few = _FEW_CHARACTERS if len(blocks) > _MANY_BLOCKS else 0
+    return {block.name: _parse(block, few) for block in blocks}
 
 
 def row_lines(path: Path, name: str) -> list[int]:
@@ -117,14 +122,16 @@ def check_star(path: Path, blocks: dict[str, Any]) -> None:
         check_fields(path, f"of the block {shorten(name, 80)!r}", table, quote, _force)
 
 
-def _parse(block: _Block) -> Any:
+def _parse(block: _Block, few: int) -> Any:
+    """Return a loop as a table, and other blocks as a dictionary; of few characters, row by row."""
     if not isinstance(block.body, str):
         values = [_split(line, block.line)[1] for line in block.body]
         pairs = zip(block.labels, values, strict=True)
         return {label: parse_value(label, value) for label, value in pairs}
-    table = parse_spaced(block.body, block.labels) if len(block.labels) > 1 else None
-    if table is not None:
-        return table
+    if len(block.labels) > 1 and len(block.body) >= few:
+        table = parse_spaced(block.body, block.labels)
+        if table is not None:
+            return table
     rows = [(number, _split(line, number)) for number, line in _rows(block)]
     numbers = [number for number, _ in rows]
     if ["loop_"] in [fields for _, fields in rows]:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from sksubtomo._utils._files import check_is_file
 from sksubtomo._utils._messages import listed, plural, shorten
 from sksubtomo.exceptions import FileFormatError
 from sksubtomo.io._kinds import check_is_text
@@ -53,8 +54,7 @@ def read_tomogram_map(
         If it is a STAR file and pandas is not installed.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file {path}.")
+    check_is_file(path)
     check_is_text(path, "a map of tomograms")
     pairs = _of_star(path) if path.suffix.lower() == ".star" else _of_text(path)
     files: dict[str, Path] = {}

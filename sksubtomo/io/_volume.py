@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from sksubtomo._utils._files import errors_of_damage
+from sksubtomo._utils._files import check_is_file, errors_of_damage
 from sksubtomo.exceptions import FileFormatError
 from sksubtomo.io._em import em_layout
 from sksubtomo.io._mrc import Volume, read_header, read_mrc, warn_odd
@@ -172,7 +172,6 @@ def check_missing_chunks(missing_chunks: str) -> str:
 
 def _existing(path: str | os.PathLike[str]) -> Path:
     path = Path(path)
-    # Reading a pipe or a device would not end.
-    if not path.is_file() and not (path.suffix.lower() == ".zarr" and path.exists()):
-        raise FileNotFoundError(f"There is no file {path}.")
+    if not (path.suffix.lower() == ".zarr" and path.is_dir()):
+        check_is_file(path)
     return path

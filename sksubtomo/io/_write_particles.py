@@ -132,6 +132,18 @@ def takes_poses(path: str | os.PathLike[str], particles: ParticleTable) -> bool:
 def writable_table(path: Path, particles: ParticleTable) -> pd.DataFrame:
     """Return a copy of the table as it is to be written to a file, after checking that it can be.
 
+    Parameters
+    ----------
+    path : Path
+        File to write; its ending says the format.
+    particles : ParticleTable
+        Particles of the table.
+
+    Returns
+    -------
+    table : DataFrame
+        A row for each particle.
+
     Raises
     ------
     ValueError

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-_LARGEST_BYTES = 2**25
+LARGEST_METADATA = 2**25
 # That keep or tell the size of what they make; what is used where is checked afterwards.
 _OF_NUMCODECS = {
     *("astype", "bitround", "blosc", "bz2", "crc32c", "delta", "fixedscaleoffset", "gzip"),
@@ -38,7 +38,7 @@ def check_metadata(key: str, content: bytes) -> None:
     ValueError
         If it is no JSON, too large, or names a codec that is not known here.
     """
-    if len(content) > _LARGEST_BYTES:
+    if len(content) > LARGEST_METADATA:
         raise ValueError(f"its {key} has {len(content)} bytes")
     if key.endswith(".zattrs"):
         return

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from sksubtomo._utils._destination import kind_of
 from sksubtomo.io._packed import check_codecs, check_unpacked, codec_name
-from sksubtomo.io._zarr_metadata import check_metadata
+from sksubtomo.io._zarr_metadata import LARGEST_METADATA, check_metadata
 
 _METADATA = (".zarray", ".zattrs", ".zgroup", ".zmetadata", "zarr.json")
 # Filters of format 2 that keep the number of values; the widest value has 8 bytes.
@@ -43,6 +44,10 @@ def checked_store(path: Path) -> Any:
             self._chunks = _PackedChunks(array)
 
         async def get(self, key: str, prototype: Any, byte_range: Any = None) -> Any:
+            largest: int | None = LARGEST_METADATA
+            if not is_metadata(key):
+                largest = None if self._chunks is None else self._chunks.largest_file
+            _check_size(path / key, key, largest)
             content = await super().get(key, prototype, byte_range)
             if content is not None and is_metadata(key):
                 check_metadata(key, content.to_bytes())
@@ -53,6 +58,21 @@ def checked_store(path: Path) -> Any:
     return CheckedStore(LocalStore(path, read_only=True))
 
 
+def _check_size(path: Path, key: str, largest: int | None) -> None:
+    """Check that a file of a Zarr is one, and not too large to be read.
+
+    Raises
+    ------
+    ValueError
+        If it is a pipe or a device, which need not end, or too large.
+    """
+    kind = kind_of(path)
+    if kind not in (None, "a file", "a folder"):
+        raise ValueError(f"its {key} is {kind}, and no file")
+    if kind == "a file" and largest is not None and path.stat().st_size > largest:
+        raise ValueError(f"its {key} has {path.stat().st_size} bytes")
+
+
 class _PackedChunks:
     """Chunks of an array as they are in its files.
 
@@ -60,6 +80,11 @@ class _PackedChunks:
     ----------
     array : zarr.Array
         Of numbers.
+
+    Attributes
+    ----------
+    largest_file : int
+        Bytes of the largest file that may hold a chunk, or a shard.
 
     Raises
     ------
@@ -90,6 +115,8 @@ class _PackedChunks:
             self._n_in_shard = math.prod(shard // chunk for shard, chunk in pairs)
             self._index_bytes = 16 * self._n_in_shard + 4 * (len(names) - 1)
             self._at_start = "start" in str(sharding.index_location)
+        # What cannot be packed grows by little.
+        self.largest_file = 2 * self._most * (self._n_in_shard or 1) + 2**20
 
     def check(self, key: str, content: bytes, byte_range: Any) -> None:
         """Check what was read of a file.

@@ -97,7 +97,13 @@ class LabeledScorer:
         return f"make_labeled_scorer({self._name})"
 
     def get_metadata_routing(self) -> Any:
-        """Return the requests of the scorer inside."""
+        """Return the requests of the scorer inside.
+
+        Returns
+        -------
+        routing : MetadataRequest
+            As scikit-learn's metadata routing wants it.
+        """
         return get_routing_for_object(self._scorer)
 
     # What TunedThresholdClassifierCV calls before scikit-learn 1.9.
@@ -261,6 +267,11 @@ def get_labeled_scorer(name: str) -> LabeledScorer:
     scorer : LabeledScorer
         To be given as ``scoring=``.
 
+    Raises
+    ------
+    ValueError
+        If the name is unknown.
+
     Warns
     -----
     UndefinedMetricWarning
@@ -268,11 +279,6 @@ def get_labeled_scorer(name: str) -> LabeledScorer:
         of the estimator; the score is NaN then, as that of scikit-learn's ``roc_auc_score``. The
         three scorers by probabilities raise a ValueError for labels that are no classes of the
         estimator.
-
-    Raises
-    ------
-    ValueError
-        If the name is unknown.
 
     Examples
     --------
@@ -282,8 +288,8 @@ def get_labeled_scorer(name: str) -> LabeledScorer:
     """
     if name not in get_labeled_scorer_names():
         raise ValueError(
-            f"There is no labeled scorer {name!r}, but {get_labeled_scorer_names()}. Use "
-            "make_labeled_scorer for any other scorer of scikit-learn."
+            f"Unknown scorer {name!r}; choose one of {get_labeled_scorer_names()}, or wrap any "
+            "other scorer of scikit-learn by make_labeled_scorer."
         )
     return make_labeled_scorer(name)
 

@@ -16,8 +16,8 @@ def is_unlabeled(y: ArrayLike) -> NDArray[np.bool_]:
     ----------
     y : array-like of shape (n_samples,)
         Numbers, where -1 is unlabeled; or strings or mixed objects, where -1,
-        ``None``, ``"unlabeled"`` and ``"-1"`` are. (NumPy turns the list
-        ``["a", -1]`` into strings, hence the last.)
+        ``None``, ``"unlabeled"`` and ``"-1"`` are; the last, because NumPy turns
+        the list ``["a", -1]`` into strings.
 
     Returns
     -------

@@ -81,5 +81,5 @@ class BaseDecoder3d(nn.Module):
         )
 
     def forward(self, code: torch.Tensor) -> torch.Tensor:
-        """Decode codes of shape (n, latent_dim) to volumes (n, 1, depth, height, width)."""
+        """Decode latent codes of shape (n, latent_dim) to volumes (n, 1, depth, height, width)."""
         return self.to_volume(self.blocks(self.from_code(code)))

@@ -74,7 +74,7 @@ class ContrastiveNetwork(nn.Module):
         return ContrastiveOutput(volumes, F.normalize(projections, dim=1))
 
     def encode(self, volumes: torch.Tensor) -> torch.Tensor:
-        """Return codes (n, latent_dim)."""
+        """Return latent codes (n, latent_dim)."""
         return self.to_code(self.features(volumes))
 
     def features(self, volumes: torch.Tensor) -> torch.Tensor:

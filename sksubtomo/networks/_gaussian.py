@@ -1,4 +1,4 @@
-"""Gaussian distributions that networks parameterise."""
+"""Gaussian distributions that networks parameterize."""
 
 from __future__ import annotations
 

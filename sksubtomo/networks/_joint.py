@@ -146,14 +146,14 @@ class AutoencodingNetwork(nn.Module):
         return self.encoder.blocks(volumes).flatten(1)
 
     def encode(self, volumes: torch.Tensor) -> torch.Tensor:
-        """Return codes (n, latent_dim)."""
+        """Return latent codes (n, latent_dim)."""
         code, _ = self.encoder(volumes)
         return code
 
     def decode(self, code: torch.Tensor) -> torch.Tensor:
-        """Return volumes (n, 1, depth, height, width) of codes (n, latent_dim)."""
+        """Return volumes (n, 1, depth, height, width) of latent codes (n, latent_dim)."""
         return self.decoder(code)
 
     def reconstruct(self, volumes: torch.Tensor) -> torch.Tensor:
-        """Return the decoded codes of volumes, of the same shape."""
+        """Return the decoded latent codes of volumes, of the same shape."""
         return self.decode(self.encode(volumes))

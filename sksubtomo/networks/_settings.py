@@ -66,7 +66,7 @@ class NetworkSettings(Settings):
         )
 
     def decoder(self, volume_shape: Shape3d, latent_dim: int) -> Any:
-        """Make a decoder, as :class:`Decoder3d`, from codes of a length to volumes of a shape."""
+        """Make a decoder, as :class:`Decoder3d`, from latent codes to volumes of a shape."""
         return self._decoder(
             volume_shape, n_blocks=self.n_blocks, n_filters=self.n_filters, latent_dim=latent_dim
         )

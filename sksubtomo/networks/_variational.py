@@ -30,9 +30,10 @@ class VariationalOutput(NamedTuple):
 class VariationalNetwork(nn.Module):
     """Variational autoencoder of volumes, M1 of Kingma et al.
 
-    The encoder, with a dense layer of `n_hidden`, gives a Gaussian over codes; the decoder turns a
-    draw from it into the mean of a Gaussian over volumes. The features that the dense layer reads
-    are centered, see :class:`CenteredLinear`; otherwise, Adam's first steps kill most of its units.
+    The encoder, with a dense layer of `n_hidden`, gives a Gaussian over latent codes; the decoder
+    turns a draw from it into the mean of a Gaussian over volumes. The features that the dense layer
+    reads are centered, see :class:`CenteredLinear`; otherwise, Adam's first steps kill most of its
+    units.
 
     Parameters
     ----------
@@ -91,15 +92,15 @@ class VariationalNetwork(nn.Module):
         return VariationalOutput(volumes, mean, log_variance, reconstruction, self.log_noise)
 
     def encode(self, volumes: torch.Tensor) -> torch.Tensor:
-        """Return the means of the codes (n, latent_dim)."""
+        """Return the means of the latent codes (n, latent_dim)."""
         return self.posterior(self.encoder(volumes)[0])[0]
 
     def decode(self, code: torch.Tensor) -> torch.Tensor:
-        """Return volumes (n, 1, depth, height, width) of codes (n, latent_dim)."""
+        """Return volumes (n, 1, depth, height, width) of latent codes (n, latent_dim)."""
         return self.decoder(code)
 
     def reconstruct(self, volumes: torch.Tensor) -> torch.Tensor:
-        """Return the decoded mean codes of volumes, of the same shape."""
+        """Return the decoded mean latent codes of volumes, of the same shape."""
         return self.decode(self.encode(volumes))
 
 
@@ -136,8 +137,8 @@ class ConditionalVariationalNetwork(nn.Module):
     noise_std : float, default=1
         Standard deviation of the voxels around the decoded mean.
     dense : bool, default=False
-        Whether to use dense layers instead of convolutions, for codes instead of volumes; then
-        `noise_std` is where a standard deviation of each entry, which is learned, begins.
+        Whether to use dense layers instead of convolutions, for latent codes instead of volumes;
+        then `noise_std` is where a standard deviation of each entry, which is learned, begins.
     network : str or NetworkSettings, default="liu2019"
         What makes encoder, decoder and classifier if not dense, see :func:`network_settings`.
 

@@ -1,4 +1,4 @@
-"""Predictions and searches on many cores and many machines, by joblib and dask."""
+"""Predictions and searches on many cores and computers, by joblib and dask."""
 
 from sksubtomo.parallel._dask import use_dask
 from sksubtomo.parallel._predict import parallel_predict

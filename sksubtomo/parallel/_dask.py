@@ -67,6 +67,11 @@ def use_dask(client: Any = None) -> Iterator[None]:
     client : distributed.Client, optional
         By default the current one, the last that was made.
 
+    Yields
+    ------
+    None
+        Within the ``with`` block, joblib uses the cluster.
+
     Raises
     ------
     ImportError

@@ -55,9 +55,9 @@ def parallel_predict(
     """Predict for many volumes with many workers, which joblib provides.
 
     `X` is cut into shards of consecutive rows, and the results are put together in order. By
-    default, workers are processes on this machine; ``joblib.parallel_config`` makes them threads or
-    those of a dask cluster, see also :func:`use_dask`. On dask, a shard whose worker dies is done
-    again by another one.
+    default, workers are processes on this computer; ``joblib.parallel_config`` makes them threads
+    or those of a dask cluster, see also :func:`use_dask`. On dask, a shard whose worker dies is
+    done again by another one.
 
     Parameters
     ----------

@@ -21,8 +21,13 @@ ESTIMATORS: dict[str, tuple[str, ...]] = {
         *("VolumeFlattener", "VolumeNormalizer"),
     ),
     "sksubtomo.semi_supervised": (
-        *("AutoencodingClassifier", "FineTunedClassifier", "FixMatchClassifier"),
-        *("MeanTeacherClassifier", "MultiReferenceClassifier", "PseudoLabelClassifier"),
+        *("AutoencodingClassifier", "CandidateClassifier", "FineTunedClassifier"),
+        *(
+            "FixMatchClassifier",
+            "MeanTeacherClassifier",
+            "MultiReferenceClassifier",
+            "PseudoLabelClassifier",
+        ),
         *("SelfTrainingClassifier", "SemiSupervisedVAEClassifier", "WithUnlabeled"),
     ),
     "sksubtomo.training": (
@@ -51,7 +56,8 @@ ESTIMATORS: dict[str, tuple[str, ...]] = {
 }
 #: Objects inside of estimators, made of their state alone.
 PARTS: dict[str, tuple[str, ...]] = {
-    "sksubtomo.alignment": ("IdentityPose", "PoseGrid"),
+    "sksubtomo.alignment": ("Gains", "IdentityPose", "PoseGrid"),
+    "sksubtomo.fourier": ("Imaging",),
 }
 _PACKAGES = {
     f"{package}.{name}": package

@@ -16,8 +16,6 @@ from sksubtomo.persistence._allowed import is_part
 _METRICS = {"euclidean", "manhattan", "chebyshev", "minkowski"}
 # Finely sampled spectra are indexed by 32 bits.
 _LARGEST_BOX, _LARGEST_MAP = 4096, 512
-# Numbers in a block of the Mersenne twister.
-_BLOCK = 624
 
 
 def check_object(name: str, made: Any) -> None:
@@ -31,21 +29,6 @@ def check_object(name: str, made: Any) -> None:
     check = _CHECKS.get(name)
     if check is not None and (is_part(name) or any(key.endswith("_") for key in vars(made))):
         check(made)
-
-
-def check_generator(state: dict[str, Any]) -> None:
-    """Check the state of one of NumPy's generators.
-
-    Raises
-    ------
-    ValueError
-        If it is of an unusual kind, or cannot be.
-    """
-    if state["bit_generator"] not in ("MT19937", "PCG64"):
-        raise ValueError(f"{state['bit_generator']!r} is no generator that model files may hold")
-    if state["bit_generator"] == "MT19937":
-        inner = state["state"]
-        _require(_is(inner["key"], np.uint32, (_BLOCK,)) and 0 <= inner["pos"] <= _BLOCK)
 
 
 def _support_vectors(made: Any) -> None:

@@ -7,34 +7,27 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import Bunch
 
+from sksubtomo._utils._random_states import check_generator
+from sksubtomo._utils._rotations import exact_rotation
 from sksubtomo._utils._sklearn import MetadataRequest
+from sksubtomo._utils._values import PLAIN, ValueDecoder
 from sksubtomo.persistence._allowed import allowed_class, is_part
-from sksubtomo.persistence._archive import check_dtype
-from sksubtomo.persistence._checks import check_generator, check_object
-from sksubtomo.persistence._encode import DEEPEST, REMADE, check_params
+from sksubtomo.persistence._checks import check_object
+from sksubtomo.persistence._encode import REMADE, check_params
 
-#: Kinds of values that are data; and those that make objects.
-PLAIN = frozenset(
-    {"array", "bunch", "dict", "float", "map", "objects", "range", "ref", "scalar", "set", "slice"}
-    | {"tuple"}
-)
+#: Kinds of values, those that make objects included.
 ALL = PLAIN | {"generator", "net", "object", "random_state", "rotation", "tensor"}
-#: Kinds that others may refer to.
-_SHARED = {"array", "net", "object", "tensor"}
 _BIT_GENERATORS = {"MT19937": np.random.MT19937, "PCG64": np.random.PCG64}
 
 
-class Decoder:
-    """Turns what :class:`Encoder` wrote into values again.
+class Decoder(ValueDecoder):
+    """Turns what :class:`Encoder` wrote into estimators and values again.
 
     Parameters
     ----------
-    read_array : callable
-        Returns the array of a number, a new one in each call.
-    n_arrays : int
-        How many there are.
+    read_array, n_arrays
+        See :class:`ValueDecoder`.
     kinds : collection of str, default=ALL
         What may be in it.
     """
@@ -42,84 +35,20 @@ class Decoder:
     def __init__(
         self, read_array: Callable[[int], NDArray], n_arrays: int, kinds: Collection[str] = ALL
     ) -> None:
-        self._read_array, self._n_arrays = read_array, n_arrays
-        self._made: dict[int, Any] = {}
-        self._read: set[int] = set()
-        makers: dict[str, Callable[[dict[str, Any], int], Any]] = {
-            "array": lambda node, _: self._array(node["array"]),
-            "bunch": lambda node, depth: Bunch(**self._named(node["bunch"], depth)),
-            "dict": self._dict,
-            "float": lambda node, _: _float(node["float"]),
+        super().__init__(read_array, n_arrays, kinds)
+
+    def _makers(self) -> dict[str, Callable[[dict[str, Any], int], Any]]:
+        return {
+            **super()._makers(),
             "generator": lambda node, depth: _generator(self.decode(node["generator"], depth)),
-            "map": lambda node, depth: self._named(node["map"], depth),
             "net": self._net,
             "object": self._object,
-            "objects": self._objects,
             "random_state": lambda node, depth: _random_state(
                 self.decode(node["random_state"], depth)
             ),
-            "range": lambda node, depth: range(*self._items(node["range"], depth)),
-            "ref": lambda node, _: self._made[node["ref"]],
-            "rotation": lambda node, depth: _rotation(self.decode(node["rotation"], depth)),
-            "scalar": lambda node, _: _scalar(node["scalar"], node["hex"]),
-            "set": lambda node, depth: set(self._items(node["set"], depth)),
-            "slice": lambda node, depth: slice(*self._items(node["slice"], depth)),
+            "rotation": lambda node, depth: exact_rotation(self.decode(node["rotation"], depth)),
             "tensor": lambda node, _: _tensor(self._array(node["tensor"])),
-            "tuple": lambda node, depth: tuple(self._items(node["tuple"], depth)),
         }
-        self._kinds = {name: makers[name] for name in kinds}
-
-    def decode(self, node: Any, depth: int = 0) -> Any:
-        """Return the value of a node of JSON.
-
-        Raises
-        ------
-        Exception
-            Whatever comes of a node that no encoder wrote; ValueError if it asks for a class that
-            model files may not hold.
-        """
-        if depth > DEEPEST:
-            raise ValueError("it is nested too deeply")
-        if isinstance(node, list):
-            return self._items(node, depth + 1)
-        if not isinstance(node, dict):
-            return node
-        kind = next(iter(node))
-        if kind not in self._kinds:
-            raise ValueError(f"it holds a {kind[:40]!r}, which is no kind of value")
-        value = self._kinds[kind](node, depth + 1)
-        if "id" in node:
-            # Tuples of tuples that refer to each other could be nested without end.
-            if kind not in _SHARED or node["id"] in self._made:
-                raise ValueError("two objects have the same number, or a value has one")
-            self._made[node["id"]] = value
-        return value
-
-    def _items(self, nodes: Any, depth: int) -> list[Any]:
-        if not isinstance(nodes, list):
-            raise ValueError("it has no list where there should be one")
-        return [self.decode(node, depth) for node in nodes]
-
-    def _named(self, nodes: Any, depth: int) -> dict[str, Any]:
-        if not isinstance(nodes, dict):
-            raise ValueError("it has no mapping where there should be one")
-        return {name: self.decode(node, depth) for name, node in nodes.items()}
-
-    def _dict(self, node: dict[str, Any], depth: int) -> dict[Any, Any]:
-        return dict(self._items(pair, depth) for pair in node["dict"])
-
-    def _array(self, number: Any) -> NDArray:
-        if type(number) is not int or not 0 <= number < self._n_arrays or number in self._read:
-            raise ValueError("it asks for an array that is not there, or twice for the same")
-        self._read.add(number)
-        return self._read_array(number)
-
-    def _objects(self, node: dict[str, Any], depth: int) -> NDArray:
-        items = self._items(node["objects"], depth)
-        array = np.empty(len(items), dtype=object)
-        for place, item in enumerate(items):
-            array[place] = item
-        return array.reshape(node["shape"])
 
     def _net(self, node: dict[str, Any], depth: int) -> Any:
         from sksubtomo.training import restored_net
@@ -205,18 +134,6 @@ def _request(owner: Any, requests: Mapping[str, Mapping[str, Any]]) -> Any:
     return made
 
 
-def _float(text: Any) -> float:
-    return {"nan": float("nan"), "inf": float("inf"), "-inf": float("-inf")}[text]
-
-
-def _scalar(dtype: Any, text: str) -> np.generic:
-    check_dtype(dtype)
-    content = bytes.fromhex(text)
-    if len(content) != np.dtype(dtype).itemsize:
-        raise ValueError("a number has another size than its type")
-    return np.frombuffer(content, dtype)[0]
-
-
 def _tensor(array: NDArray) -> Any:
     import torch
 
@@ -234,18 +151,4 @@ def _random_state(state: dict[str, Any]) -> np.random.RandomState:
     check_generator(state)
     made = np.random.RandomState(_BIT_GENERATORS[state["bit_generator"]]())
     made.set_state(state)
-    return made
-
-
-def _rotation(quaternions: NDArray) -> Any:
-    """Return rotations whose quaternions are the given bits; ``from_quat`` would normalize them."""
-    from scipy.spatial.transform import Rotation
-
-    single = quaternions.ndim == 1
-    if quaternions.dtype != np.float64 or quaternions.shape[-1:] != (4,) or quaternions.ndim > 2:
-        raise ValueError("rotations are no quaternions")
-    if not np.allclose(np.square(quaternions).sum(axis=-1), 1):
-        raise ValueError("rotations are no quaternions of length 1")
-    made = Rotation.identity() if single else Rotation.identity(len(quaternions))
-    made.__setstate__((np.atleast_2d(quaternions), single))
     return made

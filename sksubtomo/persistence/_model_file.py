@@ -12,13 +12,15 @@ from typing import Any
 import sklearn
 from sklearn.exceptions import InconsistentVersionWarning
 
-from sksubtomo._utils._files import atomic_path, errors_of_damage
+from sksubtomo._utils._archive import Archive, write_archive
+from sksubtomo._utils._files import atomic_path, check_is_file, errors_of_damage
+from sksubtomo._utils._values import PLAIN
 from sksubtomo.exceptions import FileFormatError
-from sksubtomo.persistence._archive import Archive, write_archive
-from sksubtomo.persistence._decode import PLAIN, Decoder
+from sksubtomo.persistence._decode import Decoder
 from sksubtomo.persistence._encode import Encoder
 from sksubtomo.persistence._schema import envelope, migrated
 
+_DOCUMENT = "model.json"
 _REMEDY = "Model files are what sksubtomo.save_model and `sksubtomo fit` write."
 # What pickles begin with, and the compressed ones of joblib (zlib, gzip, bz2, xz, lzma, lz4).
 _PICKLES = (
@@ -95,7 +97,7 @@ def save_model(
     if not isinstance(document["model"], dict) or "object" not in document["model"]:
         raise ValueError(f"model is a {type(model).__name__}, and no estimator.")
     with atomic_path(path, overwrite=overwrite) as temporary:
-        write_archive(temporary, document, encoder.arrays)
+        write_archive(temporary, document, encoder.arrays, name=_DOCUMENT)
 
 
 def load_model(path: str | os.PathLike[str]) -> Any:
@@ -192,6 +194,11 @@ def is_pickle(path: str | os.PathLike[str]) -> bool:
     ----------
     path : path-like
         The file.
+
+    Returns
+    -------
+    is_pickle : bool
+        False for other files, whatever they are.
     """
     with open(path, "rb") as file:
         return file.read(6).startswith(_PICKLES)
@@ -200,15 +207,14 @@ def is_pickle(path: str | os.PathLike[str]) -> bool:
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[Archive, dict[str, Any]]]:
     """Yield an archive and its document in the present schema; name the file in all errors."""
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no model {path}.")
+    check_is_file(path, "model")
     if is_pickle(path):
         raise FileFormatError(
             f"{path} is a pickle, which can run any code when it is loaded. If you trust whoever "
             "made it, load it with joblib.load, and write it again with sksubtomo.save_model; "
             "commands take --allow-pickle."
         )
-    with errors_of_damage(path, "a model file", _REMEDY), Archive(path) as archive:
+    with errors_of_damage(path, "a model file", _REMEDY), Archive(path, _DOCUMENT) as archive:
         document = migrated(archive.document)
         document["written_in_schema"] = archive.document["schema"]
         archive.document = document

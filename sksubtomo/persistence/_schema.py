@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import datetime
-import importlib.metadata
-import platform
 from collections.abc import Callable
 from typing import Any
 
+from sksubtomo._utils._versions import software_versions
 from sksubtomo._version import __version__
 
 FORMAT = "sksubtomo model"
 #: Of what is written. Raised when a reader of the last one would go wrong.
 SCHEMA = 2
-_LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "skorch")
 
 
 def envelope() -> dict[str, Any]:
     """Return what every file begins with: its kind, schema, date and software versions."""
-    versions = {name: importlib.metadata.version(name) for name in _LIBRARIES}
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     return {
         "format": FORMAT,
         "schema": SCHEMA,
         "written": now,
-        "versions": {"sksubtomo": __version__, "python": platform.python_version(), **versions},
+        "versions": software_versions(),
     }
 
 

@@ -144,7 +144,7 @@ class TemplateMatchingPicker(DocLinkMixin, BaseEstimator):
             no volume of finite numbers.
         """
         tomogram, search = self._checked(tomogram)
-        device = resolve_device(self.device)
+        device = resolve_device(self.device, needs_float64=True)
         return match_template(
             tomogram,
             search.template,
@@ -190,6 +190,7 @@ class TemplateMatchingPicker(DocLinkMixin, BaseEstimator):
         Returns
         -------
         plan : SearchPlan
+            Numbers of orientations, and the estimated time in seconds.
 
         Raises
         ------
@@ -197,7 +198,7 @@ class TemplateMatchingPicker(DocLinkMixin, BaseEstimator):
             If a parameter is out of range, or the template no cube.
         """
         self._validate_params()
-        device, exhaustive = resolve_device(self.device), not self._is_coarse()
+        device, exhaustive = resolve_device(self.device, needs_float64=True), not self._is_coarse()
         return plan_search(
             self._search(),
             shape,
@@ -225,7 +226,7 @@ class TemplateMatchingPicker(DocLinkMixin, BaseEstimator):
             )
             return self._with_orientations(peaks, best[tuple(peaks.coordinates.astype(int).T)])
         tomogram, search = self._checked(tomogram)
-        device = resolve_device(self.device)
+        device = resolve_device(self.device, needs_float64=True)
         with holding_precision("float32", device):
             places, scores, rotations = match_coarse_to_fine(
                 tomogram,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from sksubtomo.plotting._style import class_name, import_pyplot
+
 
 class ReconstructionDisplay:
     """Central slices of volumes above those of their reconstructions.
@@ -75,9 +77,9 @@ class ReconstructionDisplay:
         predicted = estimator.classes_[probabilities.argmax(axis=1)]
         titles = []
         for row, label in enumerate(predicted):
-            title = f"{_name(label, class_names)}\np = {probabilities[row].max():.2f}"
+            title = f"{class_name(label, class_names)}\np = {probabilities[row].max():.2f}"
             if y is not None and y[row] != label:
-                title += f"\n(is {_name(y[row], class_names)})"
+                title += f"\n(is {class_name(y[row], class_names)})"
             titles.append(title)
         return cls(np.asarray(X), estimator.reconstruct(X), titles=titles).plot(fig=fig)
 
@@ -101,13 +103,7 @@ class ReconstructionDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        try:
-            import matplotlib.pyplot as plt
-        except ImportError as error:
-            raise ImportError(
-                "Displays need the package matplotlib: pip install 'sksubtomo[plot]'."
-            ) from error
-
+        plt = import_pyplot()
         n_volumes = len(self.volumes)
         if fig is None:
             fig = plt.figure(figsize=(1.6 * n_volumes + 0.6, 4.1), layout="constrained")
@@ -124,7 +120,3 @@ class ReconstructionDisplay:
             ax.set_title(title, fontsize="small")
         self.figure_ = fig
         return self
-
-
-def _name(label, class_names):
-    return str(label if class_names is None else class_names[label])

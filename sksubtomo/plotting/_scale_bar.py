@@ -47,11 +47,12 @@ def add_scale_bar(ax: Any, voxel_size_angstrom: float, length_angstrom: float = 
     bar = Rectangle((x, y), length, 0.03 * (top - bottom), color="white", path_effects=outline)
     ax.add_patch(bar)
     ax.text(
-        x + length / 2,
+        x,
         y + 0.05 * (top - bottom),
         f"{length_angstrom:g} Å",
         color="white",
-        ha="center",
+        # Of a small image, the text is wider than the bar.
+        ha="left",
         va="bottom",
         fontsize="small",
         path_effects=outline,

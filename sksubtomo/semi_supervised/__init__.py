@@ -1,6 +1,7 @@
 """Classifiers that learn from labeled and unlabeled volumes together."""
 
 from sksubtomo.semi_supervised._autoencoding import AutoencodingClassifier
+from sksubtomo.semi_supervised._candidate import CandidateClassifier
 from sksubtomo.semi_supervised._fine_tuned import FineTunedClassifier
 from sksubtomo.semi_supervised._fix_match import FixMatchClassifier
 from sksubtomo.semi_supervised._mean_teacher import MeanTeacherClassifier
@@ -12,6 +13,7 @@ from sksubtomo.semi_supervised._with_unlabeled import WithUnlabeled
 
 __all__ = [
     "AutoencodingClassifier",
+    "CandidateClassifier",
     "FineTunedClassifier",
     "FixMatchClassifier",
     "MeanTeacherClassifier",

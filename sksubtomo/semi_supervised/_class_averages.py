@@ -9,7 +9,7 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import check_consistent_length
 
 from sksubtomo.alignment import HalfSetAverager, volume_blocks
-from sksubtomo.fourier import fourier_shell_correlation, fsc_resolution
+from sksubtomo.fourier import Imaging, fourier_shell_correlation, fsc_resolution
 
 _POSES = ("references", "rotations", "shifts")
 
@@ -19,7 +19,7 @@ def average_in_poses(
     poses: Bunch,
     *,
     n_references: int,
-    tilt_range_deg: Any,
+    imaging: Imaging,
     voxel_size_angstrom: float | None,
 ) -> Bunch:
     """Return averages, half maps and their correlation; see ``class_averages``.
@@ -35,11 +35,15 @@ def average_in_poses(
             f"poses has no {', '.join(lacking)}. Give what align(X) returns, or poses_."
         )
     check_consistent_length(volumes, *(poses[name] for name in _POSES))
-    averager = HalfSetAverager(volumes.shape[-1], n_references, tilt_range_deg)
+    imaging = imaging.broadcast(len(volumes))
+    signs = np.asarray(poses.get("contrast", np.ones(len(volumes))))
+    averager = HalfSetAverager(volumes.shape[-1], n_references, imaging=imaging)
     start = 0
     for block in volume_blocks(volumes):
         rows = slice(start, start + len(block))
-        averager.add(block, poses.references[rows], poses.rotations[rows], poses.shifts[rows])
+        own = poses.references[rows], poses.rotations[rows], poses.shifts[rows]
+        sign = signs[rows].astype(np.float32)[:, np.newaxis, np.newaxis, np.newaxis]
+        averager.add(block * sign, *own, imaging.index[rows])
         start += len(block)
     found = averager.finish()
     curves = [

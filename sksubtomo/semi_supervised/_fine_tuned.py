@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
+from sksubtomo._utils._checkpoint import CheckpointPart
 from sksubtomo._utils._delegation import unfrozen
 from sksubtomo._utils._docs import documented
 from sksubtomo._utils._settings import store_parameters
@@ -51,7 +52,7 @@ class FineTunedClassifier(BaseVolumeClassifier):
     Attributes
     ----------
     autoencoder_ : Autoencoder, ContrastiveEncoder or None
-        The first stage, fitted; its ``history_`` tells of it.
+        The pre-trained model; its ``history_`` tells of it.
     %(transduction_)s
     offset_, scale_ : float
         The two numbers of ``standardize``; those of the autoencoder, if there is one.
@@ -122,7 +123,7 @@ class FineTunedClassifier(BaseVolumeClassifier):
         return resolve(self, with_params("autoencoder", self.autoencoder))
 
     def plan(self, settings: FitSettings, targets: NDArray[np.int64]) -> Plan:
-        """Plan the supervised network, with the encoder of the first stage."""
+        """Plan the supervised network, with the pre-trained encoder."""
         plan = super().plan(settings, targets)
         network = settings.network
         if self.autoencoder is not None:
@@ -134,21 +135,27 @@ class FineTunedClassifier(BaseVolumeClassifier):
         plan = plan._replace(frozen="encoder.blocks" if self.freeze_encoder else None)
         if self._has_to_fit_first_stage(settings):
             plan = plan._replace(
-                no_tilt_ranges="tilt_ranges_deg are not handed on to the first stage. Fit the "
+                no_tilt_ranges="tilt_ranges_deg are not handed on to the pre-training. Fit the "
                 "autoencoder with them, and pass it fitted, in a FrozenEstimator."
             )
         return plan
 
-    def prepare(self, inputs: Any, rows: NDArray[np.intp], settings: FitSettings) -> None:
-        """Fit the first stage, if it is not, and take its scale over."""
-        self.autoencoder_ = fitted_first_stage(self._first_stage(settings), inputs)
+    def prepare(
+        self,
+        inputs: Any,
+        rows: NDArray[np.intp],
+        settings: FitSettings,
+        checkpoint: CheckpointPart | None = None,
+    ) -> None:
+        """Pre-train, unless that is done, and take the scale over."""
+        self.autoencoder_ = fitted_first_stage(self._first_stage(settings), inputs, checkpoint)
         if self.autoencoder_ is None:
-            super().prepare(inputs, rows, settings)
+            super().prepare(inputs, rows, settings, checkpoint)
         else:
             self.offset_, self.scale_ = self.autoencoder_.offset_, self.autoencoder_.scale_
 
     def start_from(self, net: VolumeNet) -> None:
-        """Take over the convolutions of the first stage."""
+        """Take over the pre-trained convolutions."""
         if self.autoencoder_ is not None:
             trained = self.autoencoder_.net_.predictor_.encoder.blocks
             net.module_.encoder.blocks.load_state_dict(trained.state_dict())
@@ -173,7 +180,7 @@ class FineTunedClassifier(BaseVolumeClassifier):
 
 
 def _network_of(stage: Any) -> NetworkSettings:
-    """Return the network that a first stage was fitted with, or will be."""
+    """Return the network of the pre-trained model, or of the one to be."""
     return stage.net_.module__network if hasattr(stage, "net_") else resolve(stage).network
 
 

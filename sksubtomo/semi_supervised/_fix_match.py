@@ -27,7 +27,7 @@ class FixMatchClassifier(BaseVolumeClassifier):
     r"""Network that has to put strongly and weakly augmented views into the same class.
 
     Of every unlabeled volume, two random views are made (see `augmentation`). The class that the
-    network gives to the first, where it is sure, is the target of the second, which is
+    network gives to the first, where it is confident, is the target of the second, which is
     changed further (``strong_augmentation`` of `training`). For a batch with labeled volumes
     :math:`S` and unlabeled volumes :math:`U` it minimizes
 
@@ -38,8 +38,8 @@ class FixMatchClassifier(BaseVolumeClassifier):
         \mathrm{CE}(\arg\max_k q_{ik}, p_i)
 
     with the class weights :math:`w`, the weight :math:`\gamma` = `consistency`, the threshold
-    :math:`t`, and the probabilities :math:`q` of the first view, aligned with the shares of the
-    given labels (ReMixMatch). The adaptive threshold is that of FreeMatch.
+    :math:`t`, and the probabilities :math:`q` of the first view, aligned with the class
+    proportions of the labels (ReMixMatch). The adaptive threshold is that of FreeMatch.
 
     Parameters
     ----------

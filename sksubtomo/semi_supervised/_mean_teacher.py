@@ -50,7 +50,7 @@ class MeanTeacherClassifier(BaseVolumeClassifier):
 
     See Also
     --------
-    FixMatchClassifier : Compares classes, where the network is sure.
+    FixMatchClassifier : Compares classes, where the network is confident.
 
     References
     ----------

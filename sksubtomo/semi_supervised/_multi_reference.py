@@ -10,17 +10,17 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 from sklearn.base import clone
-from sklearn.utils import check_random_state
+from sklearn.utils import Bunch
 from sklearn.utils.metadata_routing import MetadataRouter
 
 from sksubtomo._torch import holding_precision, resolve_device
 from sksubtomo._utils._allocator import keeping_freed_memory
+from sksubtomo._utils._checkpoint import CheckpointPart, opened
 from sksubtomo._utils._docs import documented
 from sksubtomo._utils._near_misses import warning_once
 from sksubtomo._utils._params import NumberInterval
-from sksubtomo._utils._routing import routed_params, same_methods
+from sksubtomo._utils._routing import routed_params, same_methods, wanted_by
 from sksubtomo._utils._settings import HasSettings, Settings, checked, store_parameters
 from sksubtomo._utils._sklearn import HasMethods, StrOptions, fit_context
 from sksubtomo._utils._volumes import check_volumes, unchanged_on_error
@@ -29,31 +29,41 @@ from sksubtomo.alignment import (
     ClassPrior,
     LabelCheck,
     MultiReferenceEM,
-    Poses,
-    Stage,
     all_coefficients,
     check_cubes,
     check_stages,
     final_poses,
     initialized_em,
     measure_noise,
-    stage_poses,
 )
-from sksubtomo.fourier import check_tilt_range
+from sksubtomo.fourier import Imaging, check_tilt_range
 from sksubtomo.semi_supervised._base_reference import BaseReferenceClassifier
+from sksubtomo.semi_supervised._em_record import EMRecord
 from sksubtomo.semi_supervised._reference_checks import (
     best_initialization,
-    check_imaging,
+    check_fit_memory,
+    contrast_of_references,
     encode_targets,
     fit_initial_proba,
+    fit_of_one_contrast,
     fit_progress,
     reporter,
     score_moments,
-    warn_of_inverted_references,
     warn_of_labels,
-    warn_of_shifts,
 )
-from sksubtomo.semi_supervised._reference_settings import em_settings, resolved_prior, wider_poses
+from sksubtomo.semi_supervised._reference_imaging import (
+    MeasuredVolumes,
+    given_imaging,
+    imaging_to_fit,
+)
+from sksubtomo.semi_supervised._reference_settings import (
+    begin_checkpoint,
+    em_settings,
+    poses_of_stages,
+    resolved_prior,
+    stream_of,
+)
+from sksubtomo.semi_supervised._reference_shifts import warn_of_shifts, wider_poses
 
 
 @documented
@@ -143,6 +153,12 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         60; NaN where no class has another volume. Near 1 for a good fit. A fit below 0.95 warns.
     transduction_ : ndarray of shape (n_samples,)
         Labels of all volumes of :meth:`fit`: those given, else the most probable.
+    tilt_geometry_ : Bunch or None
+        ``tilt_axis``, ``beam`` and ``tilt_range_deg`` of references, where `imaging` does not give
+        them: those stated, unless others are clearly likelier on the labeled volumes.
+    contrast_ : ndarray of shape (n_samples,)
+        What each volume of :meth:`fit` was multiplied by: -1 where it has inverted contrast, else
+        1. If any has, predictions compare volumes of both signs.
     poses_ : Bunch
         Most likely pose of the grid of each volume of :meth:`fit`, see :meth:`align`.
     log_likelihood_ : float
@@ -250,7 +266,7 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
 
     @fit_context(prefer_skip_nested_validation=False)
     @warning_once()
-    def fit(self, X, y, **params):
+    def fit(self, X, y, *, tilt_ranges_deg=None, imaging=None, checkpoint=None, **params):
         """Fit references to volumes and their labels, where known.
 
         Parameters
@@ -260,37 +276,48 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         y : array-like of shape (n_samples,)
             Labels, integers or strings. -1 is unlabeled; with strings also ``None`` and
             ``"unlabeled"``.
+        %(tilt_ranges_deg)s
+        %(imaging)s
+        %(checkpoint)s
         **params : dict
             Metadata for ``fit`` of `estimator`, where scikit-learn's metadata routing is enabled.
 
-        Returns
-        -------
-        self : object
-            The fitted estimator.
+        %(fitted_self)s
 
         Raises
         ------
-        ValueError
+        ValueError, MemoryError
             If `X` or `y` is malformed, boxes are no cubes, no volume or only one class is labeled,
-            or a parameter does not fit the data; before any work.
+            a parameter does not fit the data, memory would not do, or `checkpoint` is of another
+            fit; before any work.
 
         Warns
         -----
         LabelAgreementWarning
             If ``label_agreement_`` is below 0.95.
         ImagingWarning
-            If labeled volumes have other tilts than stated or are shifted farther than
-            `max_shift_voxels`, some have inverted contrast, or `references_init` has.
+            If labeled volumes have other tilts than stated, some have inverted contrast, or
+            `references_init` has; the likelier tilts and signs are used. Also if they are shifted
+            farther than `max_shift_voxels`.
         """
-        with unchanged_on_error(self):
-            return self._fit(X, y, params)
+        with unchanged_on_error(self), opened(checkpoint) as kept:
+            return self._fit(X, y, tilt_ranges_deg, imaging, params, kept)
 
-    def _fit(self, X: Any, y: Any, params: Mapping[str, Any]) -> MultiReferenceClassifier:
-        device = resolve_device(self.device)
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        tilt_ranges_deg: Any,
+        imaging: Imaging | None,
+        params: Mapping[str, Any],
+        checkpoint: CheckpointPart | None,
+    ) -> MultiReferenceClassifier:
+        device = resolve_device(self.device, needs_float64=True)
         torch.empty(0, device=device)  # one that does not exist fails here, not after work
         check_tilt_range(self.tilt_range_deg)
         annealing = checked(Annealing() if self.annealing is None else self.annealing)
         stages = check_stages(annealing.stages, annealing.n_frozen_iter)
+        params = {**params, **wanted_by(self.estimator, "fit", tilt_ranges_deg=tilt_ranges_deg)}
         routed = routed_params(self, "fit", params)["estimator"]["fit"]
         volumes = check_volumes(self, X, volume_shape=self.volume_shape, reset=True)
         check_cubes(type(self).__name__, self.volume_shape_)
@@ -299,16 +326,29 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
             type(self).__name__, y, self.classes, len(volumes), prior.background
         )
         settings = em_settings(self, targets, classes, annealing, prior)
-        rng = check_random_state(self.random_state)
-        check_imaging(volumes, targets, self.tilt_range_deg)
-        poses = self._poses(stages, settings["groups"])
-        coefficients = all_coefficients(poses[-1], volumes)
+        check_fit_memory(self, stages, targets, len(classes))
+        given = given_imaging(X, volumes, tilt_ranges_deg, imaging)
+        rng = stream_of(self.random_state, checkpoint)
+        begin_checkpoint(checkpoint, self, volumes, targets, classes, given)
+        imaging, geometry = imaging_to_fit(
+            volumes, targets, self.tilt_range_deg, tilt_ranges_deg, given
+        )
+        kinds = None if imaging is None else torch.from_numpy(imaging.index)
+        poses = poses_of_stages(self, stages, settings["groups"], imaging)
+        coefficients = all_coefficients(poses[-1], volumes, kinds)
         # float64: a float32 cannot hold the square of a large unit.
         scale = float(coefficients.abs().double().square().mean().sqrt()) or 1.0
         noise = measure_noise(
-            poses[-1], volumes, self.noise, self.tilt_range_deg, self.mask_radius_voxels
+            poses[-1],
+            volumes,
+            self.noise,
+            self.tilt_range_deg,
+            self.mask_radius_voxels,
+            imaging,
         )
-        estimator, initial_proba = fit_initial_proba(self.estimator, X, y, classes, routed)
+        estimator, initial_proba = fit_initial_proba(
+            self.estimator, X, y, classes, routed, checkpoint
+        )
         coefficients /= scale
         initialize = partial(
             initialized_em,
@@ -319,36 +359,32 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
             rng=rng,
             noise=torch.from_numpy(noise / scale**2).float(),
             initial_proba=initial_proba,
+            kinds=kinds,
             device=device,
             **settings,
         )
         n_init = self.n_init if (targets < 0).any() else 1
-        given = settings["references"] is not None
-        begin = partial(warn_of_inverted_references, targets) if given else None
-        with (
-            keeping_freed_memory(),
-            holding_precision("float32", device),
-            fit_progress(stages, n_init, shown=bool(self.verbose)) as bar,
-        ):
-            initialize = partial(initialize, report=reporter(bar))
-            em, check = best_initialization(initialize, n_init, begin)
-            warn_of_shifts(em, wider_poses(self, em, stages), float(self.max_shift_voxels))
-        self.estimator_, self.classes_ = estimator, classes
-        self._background = em.background
+        begun = settings["references"] is not None
+        start = partial(contrast_of_references, targets) if begun else None
+
+        def fit(*, again: bool = False) -> tuple[MultiReferenceEM, LabelCheck]:
+            with fit_progress(stages, n_init, shown=bool(self.verbose)) as bar:
+                made = partial(initialize, report=reporter(bar), mixed_contrast=again)
+                # Done again, a fit is the same, so that it need not be kept.
+                kept = None if again else checkpoint
+                record = None if kept is None else EMRecord(kept, rng, bar.update)
+                return best_initialization(made, n_init, start, record)
+
+        with keeping_freed_memory(), holding_precision("float32", device):
+            em, check, contrast = fit_of_one_contrast(fit, coefficients)
+            wide = wider_poses(self, em, stages, imaging)
+            warn_of_shifts(em, wide, float(self.max_shift_voxels))
+        self.estimator_, self.classes_, self._background = estimator, classes, em.background
+        self._imaging, self.contrast_ = imaging, contrast
+        self.tilt_geometry_ = None if geometry is None else Bunch(**geometry._asdict())
         self._record(em, scale)
         self._record_check(check, targets)
         return self
-
-    def _poses(self, stages: list[Stage], groups: list[Rotation] | None) -> list[Poses]:
-        """Return the grids of poses of all stages, for maps as fine as the finest asks for."""
-        given = {
-            "finest": max(n_shells for n_shells, *_ in stages),
-            "max_shift": float(self.max_shift_voxels),
-            "tilt_range_deg": self.tilt_range_deg,
-            "mask_radius": self.mask_radius_voxels,
-            "symmetric": groups is not None and any(len(group) > 1 for group in groups),
-        }
-        return [stage_poses(stage, self.volume_shape_, **given) for stage in stages]
 
     def get_metadata_routing(self):
         """Return which metadata go to ``estimator``.
@@ -371,13 +407,14 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         self.noise_power_ = em.noise.numpy().astype(np.float64) * scale**2
         self.class_log_prior_ = em.log_prior().double().numpy()
         self.transduction_ = self.classes_[em.labels.numpy()]
-        self.poses_ = self._poses_of(*final_poses(em), em.labels.numpy())
+        labels = em.labels.numpy()
+        self.poses_ = self._poses_of(*final_poses(em), labels, self.contrast_)
         self.log_likelihood_ = em.log_likelihood
         self.history_, self.n_iter_ = em.history, len(em.history)
-        labels = em.labels.numpy()
+        measured = MeasuredVolumes(self._finest, em.coefficients, em.kinds, self._imaging)
         # A labeled volume keeps its class, so that some are not of the background.
         known = np.isin(labels, em.owner)
-        scores = self._raw_scores(em.evidence, em.coefficients, em.noise)[known]
+        scores = self._raw_scores(em.evidence, measured, em.noise)[known]
         moments = score_moments(scores, labels[known], em.n_classes)
         self._score_location, self._score_scale = moments
 

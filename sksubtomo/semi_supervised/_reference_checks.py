@@ -13,31 +13,26 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from sksubtomo._utils._answers import check_probabilities
+from sksubtomo._utils._checkpoint import CheckpointPart
+from sksubtomo._utils._fingerprints import array_fingerprint
+from sksubtomo._utils._fit_with_part import fit_with_part
 from sksubtomo._utils._labels import check_enough_classes, encode_labels, is_text, is_unlabeled
 from sksubtomo._utils._progress import Progress
 from sksubtomo.alignment import (
     LabelCheck,
     MultiReferenceEM,
-    PoseGrid,
     Stage,
-    TiltGeometry,
-    expectation,
+    check_memory,
+    either_contrast,
     leave_one_out,
-    likelier_geometry,
     likelier_inverted,
 )
 from sksubtomo.exceptions import ImagingWarning, InvertedContrastWarning, LabelAgreementWarning
+from sksubtomo.semi_supervised._em_record import EMRecord, held_back_fraction
 
 # Agreement with the labels below which a fit is doubtful.
 _LEAST_AGREEMENT = 0.95
-# Labeled volumes whose power spectrum is looked at.
-_MOST_IMAGED = 100
-# Labeled volumes whose shifts are looked at; how far beyond the largest one, in voxels, is clearly
-# beyond, and the fraction of them for which that is no chance.
-_MOST_SHIFTED = 30
-_CLEAR_SHIFT = 1.5
-_FRACTION_BEYOND = 0.2
-_LEAST_BEYOND = 4
 # Rows that a message names.
 _MOST_NAMED = 10
 # A class with fewer volumes has median and spread of all; so many count for it in any case.
@@ -89,15 +84,39 @@ def encode_targets(
     return targets, classes
 
 
+def check_fit_memory(
+    estimator: Any, stages: list[Stage], targets: NDArray[np.int64], n_classes: int
+) -> None:
+    """Refuse a fit that takes more memory than there is; lines of voxels take little."""
+    if estimator.volume_shape_[:2] == (1, 1):
+        return
+    check_memory(
+        type(estimator).__name__,
+        stages,
+        estimator.volume_shape_[-1],
+        n_volumes=len(targets),
+        n_labeled=int((targets >= 0).sum()),
+        n_classes=n_classes,
+        n_references=int(estimator.n_references),
+        max_shift=float(estimator.max_shift_voxels),
+    )
+
+
 def fit_initial_proba(
-    estimator: Any, X: Any, y: Any, classes: NDArray, params: Mapping[str, Any]
+    estimator: Any,
+    X: Any,
+    y: Any,
+    classes: NDArray,
+    params: Mapping[str, Any],
+    checkpoint: CheckpointPart | None = None,
 ) -> tuple[Any, NDArray[np.float64] | None]:
     """Fit a classifier; return it with its probabilities in the order of the classes.
 
     Raises
     ------
     ValueError
-        If it knows classes that are not among those of the labels.
+        If it knows classes that are not among those of the labels, or a checkpoint is of a fit with
+        other probabilities.
     """
     if estimator is None:
         return None, None
@@ -105,7 +124,7 @@ def fit_initial_proba(
         check_is_fitted(estimator)
         fitted = estimator
     else:
-        fitted = clone(estimator).fit(X, y, **params)
+        fitted = fit_with_part(clone(estimator), X, y, params, checkpoint, "estimator")
     known = fitted.classes_
     unknown = known if is_text(known) != is_text(classes) else np.setdiff1d(known, classes)
     if len(unknown):
@@ -115,8 +134,13 @@ def fit_initial_proba(
             "classifier does so within SelfTrainingClassifier."
         )
     given = fitted.predict_proba(X)
+    check_probabilities(type(fitted).__name__, given)
     probabilities = np.zeros((len(given), len(classes)))
     probabilities[:, np.searchsorted(classes, known)] = given
+    if checkpoint is not None:
+        # A classifier without a seed says something else in every run.
+        told = {"predict_proba of estimator": array_fingerprint(probabilities)}
+        checkpoint.part("predict_proba").begin(told)
     return fitted, probabilities
 
 
@@ -214,111 +238,75 @@ def _spread(deviations: NDArray[np.float64]) -> float:
     return float(_DEVIATION * np.median(np.abs(deviations)))
 
 
-def check_imaging(volumes: Any, targets: NDArray[np.int64], tilt_range_deg: Any) -> None:
-    """Warn if the labeled volumes have their missing wedge elsewhere; lines have none."""
-    if volumes.shape[1:3] == (1, 1):
-        return
-    rows = np.flatnonzero(targets >= 0)[:_MOST_IMAGED]
-    warn_of_geometry(*likelier_geometry(np.asarray(volumes[rows]), tilt_range_deg))
-
-
-def warn_of_geometry(stated: TiltGeometry, likelier: TiltGeometry | None) -> None:
-    """Warn if another tilt axis or range is likelier than the stated one."""
-    if likelier is None:
-        return
-    low, high = likelier.tilt_range_deg
-    if likelier[:2] == stated[:2] and low >= stated.tilt_range_deg[0]:
-        given = stated.tilt_range_deg
-        warnings.warn(
-            f"The labeled volumes have next to no power at tilts below {low:.0f} and above "
-            f"{high:.0f} degrees, although tilt_range_deg says ({given[0]:g}, {given[1]:g}). Set "
-            f"it to the tilts that were measured, which are about ({low:.0f}, {high:.0f}).",
-            ImagingWarning,
-            stacklevel=2,
-        )
-        return
-    warnings.warn(
-        f"The labeled volumes have {stated.missing_power:.2f} times the power within the missing "
-        "wedge (tilt axis y, beam z) that they have outside, where there should be next to none. "
-        f"With tilt axis {likelier.tilt_axis}, beam {likelier.beam} and tilts from {low:g} to "
-        f"{high:g} degrees it is {likelier.missing_power:.2f}, which is likelier. Rotate the "
-        "volumes so that the tilt axis is y and the beam z (np.rot90(X, axes=(2, 3)) exchanges y "
-        "and x), or correct tilt_range_deg.",
-        ImagingWarning,
-        stacklevel=2,
-    )
-
-
-def warn_of_inverted_references(targets: NDArray[np.int64], em: MultiReferenceEM) -> None:
-    """Warn if labeled volumes are likelier with given references inverted; before iterations."""
+def contrast_of_references(targets: NDArray[np.int64], em: MultiReferenceEM) -> int:
+    """Return -1, and warn, if labeled volumes are likelier with given references inverted."""
     coarse, finest = em.stages[0][0], em.stages[-1][0]
     data = em.coefficients[:, torch.from_numpy(finest.radii <= coarse.radii.max())]
     owner = em.owner.numpy()
-    if likelier_inverted(coarse, data, targets, em.maps, owner, em.noise, em.device):
-        warnings.warn(
-            "The labeled volumes are clearly likelier with references_init of inverted contrast. "
-            "Multiply the maps by -1: particles are dark in volumes whose contrast was not "
-            "inverted, and bright in density maps.",
-            ImagingWarning,
-            stacklevel=2,
-        )
+    if not likelier_inverted(coarse, data, targets, em.maps, owner, em.noise, em.device, em.kinds):
+        return 1
+    warnings.warn(
+        "The labeled volumes are clearly likelier with references_init of inverted contrast, "
+        "which is what this fit begins with. Multiply the maps by -1: particles are dark in "
+        "volumes whose contrast was not inverted, and bright in density maps.",
+        ImagingWarning,
+        stacklevel=2,
+    )
+    return -1
 
 
-def warn_of_shifts(em: MultiReferenceEM, wide: PoseGrid | None, max_shift: float) -> None:
-    """Warn if many labeled volumes are likelier farther off the center than was searched.
+def fit_of_one_contrast(
+    fit: Callable[..., tuple[MultiReferenceEM, LabelCheck]], coefficients: torch.Tensor
+) -> tuple[MultiReferenceEM, LabelCheck, NDArray[np.int8]]:
+    """Fit references; if some labeled volumes are inverted, fit again with the signs that fit.
 
     Parameters
     ----------
-    em : MultiReferenceEM
-        After its run.
-    wide : PoseGrid or None
-        With larger shifts, at the resolution of a stage; None is not to look.
-    max_shift : float
-        Largest shift along an axis that was searched, in voxels.
+    fit : callable
+        Returns the best initialization and its check. With ``again=True``, contrast may differ.
+    coefficients : Tensor of shape (n, n_frequencies)
+        That it fits to; those of inverted volumes are multiplied by -1.
+
+    Returns
+    -------
+    em, check
+        Of the last fit.
+    contrast : ndarray of shape (n,)
+        What volumes were multiplied by.
     """
-    if wide is None:
-        return
-    rows = np.flatnonzero(em.labeled.numpy() & np.isin(em.labels, em.owner))
-    rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), _MOST_SHIFTED)).astype(int)]
-    compared = torch.from_numpy(em.stages[-1][0].radii <= wide.radii.max())
-    n_shells = int(wide.shells.max()) + 1
-    found = expectation(
-        wide,
-        em.coefficients[torch.from_numpy(rows)][:, compared],
-        em.maps,
-        em.noise[:n_shells],
-        variance=em.variance[:, :n_shells],
-        pairs=(em.known[rows] > 0)[:, em.owner],
-        keep_poses=False,
-        device=em.device,
-    )
-    likeliest = found.log_evidence.argmax(dim=1, keepdim=True)
-    shift = found.best.gather(1, likeliest)[:, 0].numpy() // len(wide.rotations)
-    farthest = np.abs(wide.shifts[shift]).max(axis=1)
-    beyond = farthest > max_shift + _CLEAR_SHIFT
-    if beyond.sum() >= _LEAST_BEYOND and beyond.mean() > _FRACTION_BEYOND:
-        warnings.warn(
-            f"{beyond.sum()} of {len(rows)} labeled volumes are likelier farther off the center of "
-            f"their boxes than max_shift_voxels={max_shift:g}, up to about {farthest.max():g} "
-            "voxels. Center the boxes on the particles, or raise max_shift_voxels.",
-            ImagingWarning,
-            stacklevel=2,
+    em, check = fit()
+    contrast = torch.ones(len(coefficients))
+    n_inverted = np.count_nonzero(check.inverted)
+    if n_inverted > 1 or n_inverted == len(check.rows) > 0:
+        finest = em.stages[-1][0], em.coefficients, em.maps, em.noise
+        _, contrast = either_contrast(
+            *finest, variance=em.variance, kinds=em.kinds, device=em.device
         )
+        coefficients *= contrast[:, np.newaxis]
+        em, check = fit(again=True)
+        contrast = contrast * em.contrast
+        warn_of_contrast(check, contrast.numpy())
+    return em, check, contrast.numpy().astype(np.int8)
+
+
+def warn_of_contrast(check: LabelCheck, contrast: NDArray) -> None:
+    """Warn that volumes have inverted contrast, and say what was made of them."""
+    inverted = check.rows[contrast[check.rows] < 0]
+    warnings.warn(
+        f"{len(inverted)} of {len(check.rows)} labeled volumes, rows {_named(inverted)}, are "
+        f"likelier with inverted contrast, and so are {np.count_nonzero(contrast < 0)} of all "
+        f"{len(contrast)} volumes. References are fitted to these times -1 (contrast_), and "
+        "predictions take the likelier sign. Multiply them by -1 if they come from another "
+        "source, which takes half of the time.",
+        InvertedContrastWarning,
+        stacklevel=2,
+    )
 
 
 def warn_of_labels(
     check: LabelCheck, agrees: NDArray[np.bool_], classes: NDArray, targets: NDArray[np.int64]
 ) -> None:
-    """Warn if references contradict the labels, or like some volumes better inverted."""
-    inverted = check.rows[check.inverted]
-    if len(inverted) > 1 or len(inverted) == len(check.rows) > 0:
-        warnings.warn(
-            f"{len(inverted)} of {len(check.rows)} labeled volumes, rows "
-            f"{_named(inverted)}, are likelier with inverted contrast. All volumes must have the "
-            "same sign of contrast: multiply those by -1, and unlabeled ones of the same origin.",
-            InvertedContrastWarning,
-            stacklevel=2,
-        )
+    """Warn if references contradict the labels."""
     if not len(agrees) or agrees.mean() >= _LEAST_AGREEMENT:
         return
     wrong = check.rows[~agrees]
@@ -341,24 +329,55 @@ def _named(values: NDArray) -> str:
 def best_initialization(
     initialize: Callable[..., MultiReferenceEM],
     n_init: int,
-    check_start: Callable[[MultiReferenceEM], None] | None = None,
+    contrast_of_start: Callable[[MultiReferenceEM], int] | None = None,
+    record: EMRecord | None = None,
 ) -> tuple[MultiReferenceEM, LabelCheck]:
     """Run initializations; return the one that agrees best with the labels, and its check.
 
-    All but the first hold half of the unlabeled volumes back; the first is checked before it runs.
+    All but the first hold half of the unlabeled volumes back.
+
+    Parameters
+    ----------
+    initialize : callable
+        Returns an EM that is ready to run; draws what it needs.
+    n_init : int
+        How many.
+    contrast_of_start : callable, optional
+        Called with the first, before it runs; returns the sign that maps begin with.
+    record : EMRecord, optional
+        What an earlier run of the same fit has done, and where to keep what this one does.
     """
-    best = None
-    for number in range(n_init):
-        em = initialize(held_back_fraction=0.5 if number else 0.0)
-        if check_start is not None and not number:
-            check_start(em)
-        em.run()
-        check = leave_one_out(em, em.stages[-1][0], em.coefficients)
-        quality = fit_quality(em, check)
-        if best is None or quality > best[0]:
-            best = quality, em, check
+    best, first, sign = None, 0, 1
+    if record is not None and record.has_begun:
+        if contrast_of_start is not None and record.number:
+            record.at("first")
+            sign = contrast_of_start(initialize(held_back_fraction=0.0))
+        em, first = record.best(initialize), record.number
+        best = None if em is None else _checked(em)
+        record.at("number")
+    for number in range(first, n_init):
+        em = initialize(held_back_fraction=held_back_fraction(number))
+        if contrast_of_start is not None and not number:
+            sign = contrast_of_start(em)
+        em.maps = sign * em.maps
+        if record is None:
+            em.run()
+        else:
+            record.run(em, number)
+        now = _checked(em)
+        is_best = best is None or now[0] > best[0]
+        best = now if is_best else best
+        if record is not None:
+            record.end(em, number, is_best=is_best)
     assert best is not None
     return best[1:]
+
+
+def _checked(
+    em: MultiReferenceEM,
+) -> tuple[tuple[float, float], MultiReferenceEM, LabelCheck]:
+    check = leave_one_out(em, em.stages[-1][0], em.coefficients)
+    return fit_quality(em, check), em, check
 
 
 def fit_quality(em: MultiReferenceEM, check: LabelCheck) -> tuple[float, float]:

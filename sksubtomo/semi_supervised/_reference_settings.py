@@ -1,18 +1,22 @@
-"""From the parameters of a classifier by references to those of its EM."""
+"""From the parameters of classification by references to those of its EM, and to a checkpoint."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+from sklearn.utils import check_random_state
 
+from sksubtomo._torch import resolve_device
+from sksubtomo._utils._checkpoint import CheckpointPart
+from sksubtomo._utils._fingerprints import array_fingerprint, fingerprint, version_fingerprints
 from sksubtomo._utils._settings import checked
 from sksubtomo.alignment import (
     Annealing,
     ClassPrior,
-    MultiReferenceEM,
-    PoseGrid,
+    Poses,
     Stage,
     check_class_prior,
     check_stages,
@@ -20,13 +24,11 @@ from sksubtomo.alignment import (
     frozen_iterations,
     stage_poses,
 )
+from sksubtomo.fourier import Imaging
 from sksubtomo.semi_supervised._reference_checks import check_references_init
 
-# Shifts are looked for so much farther off, in voxels.
-_WIDER = 2.0
-
-if TYPE_CHECKING:
-    from sksubtomo.semi_supervised._multi_reference import MultiReferenceClassifier
+#: Parameters without an effect, and those that are described otherwise.
+_LEFT_OUT = ("verbose", "device", "annealing")
 
 
 def resolved_prior(class_prior: Any) -> ClassPrior:
@@ -37,7 +39,7 @@ def resolved_prior(class_prior: Any) -> ClassPrior:
 
 
 def em_settings(
-    clf: MultiReferenceClassifier,
+    estimator: Any,
     targets: NDArray[np.int64],
     classes: NDArray,
     annealing: Annealing,
@@ -47,19 +49,19 @@ def em_settings(
     n_classes, perplexity = len(classes), annealing.class_perplexity
     structures = classes[classes != prior.background] if prior.background is not None else classes
     references = check_references_init(
-        clf.references_init, structures, clf.n_references, clf.volume_shape_
+        estimator.references_init, structures, estimator.n_references, estimator.volume_shape_
     )
-    begun = references is not None and clf.estimator is None
+    begun = references is not None and estimator.estimator is None
     proportions = prior.proportions
     estimated = isinstance(proportions, str) and proportions == "estimated"
     n_labels = np.bincount(targets[targets >= 0], minlength=n_classes)
-    groups = check_symmetry(clf.symmetry, classes)
+    groups = check_symmetry(estimator.symmetry, classes)
     return {
-        "n_references": int(clf.n_references),
+        "n_references": int(estimator.n_references),
         "references": references,
         "background": None if prior.background is None else _index(classes, prior.background),
         # A line of voxels has one pose.
-        "groups": None if clf.volume_shape_[:2] == (1, 1) else groups,
+        "groups": None if estimator.volume_shape_[:2] == (1, 1) else groups,
         "prior": check_class_prior(proportions, targets, classes),
         "pseudo_counts": np.maximum(n_labels, 0.5) if estimated else None,
         "perplexity": n_classes ** (2 / 3) if perplexity is None else float(perplexity),
@@ -77,23 +79,68 @@ def _index(classes: NDArray, label: Any) -> int:
     return int(np.flatnonzero(classes == label)[0])
 
 
-def wider_poses(
-    clf: MultiReferenceClassifier, em: MultiReferenceEM, stages: list[Stage]
-) -> PoseGrid | None:
-    """Return the poses before the last stage, with twice the shifts; None if there are none."""
-    (own, _), stage = em.stages[-2:][0], stages[-2:][0]
-    if not isinstance(own, PoseGrid) or len(own.shifts) < 2:
-        return None
-    largest = float(clf.max_shift_voxels)
-    step = 2 * largest / (round(len(own.shifts) ** (1 / 3)) - 1)
-    n_steps = round(max(largest, _WIDER) / step) + round(largest / step)
-    wide = stage_poses(
-        (stage[0], stage[1], 2 * n_steps + 1, 1),
-        clf.volume_shape_,
-        finest=em.stages[-1][0].inner_size / 2,
-        max_shift=n_steps * step,
-        tilt_range_deg=clf.tilt_range_deg,
-        mask_radius=clf.mask_radius_voxels,
+def poses_of_stages(
+    estimator: Any,
+    stages: list[Stage],
+    groups: list[Rotation] | None,
+    imaging: Imaging | None = None,
+) -> list[Poses]:
+    """Return the grids of poses of all stages, for maps as fine as the finest asks for."""
+    given = {
+        "finest": max(n_shells for n_shells, *_ in stages),
+        "max_shift": float(estimator.max_shift_voxels),
+        "tilt_range_deg": estimator.tilt_range_deg,
+        "mask_radius": estimator.mask_radius_voxels,
+        "imaging": imaging,
+        "symmetric": groups is not None and any(len(group) > 1 for group in groups),
+    }
+    return [stage_poses(stage, estimator.volume_shape_, **given) for stage in stages]
+
+
+def begin_checkpoint(
+    checkpoint: CheckpointPart | None,
+    estimator: Any,
+    volumes: Any,
+    targets: NDArray[np.int64],
+    classes: NDArray,
+    imaging: Imaging | None = None,
+) -> None:
+    """Compare a fit with the one that a checkpoint is of; begin a new one.
+
+    Raises
+    ------
+    ValueError
+        If it is another fit.
+    """
+    if checkpoint is None or not checkpoint.needs_fingerprints:
+        return
+    params = estimator.get_params(deep=False)
+    annealing = Annealing() if estimator.annealing is None else estimator.annealing
+    checkpoint.begin(
+        {
+            "kind of fit": type(estimator).__name__,
+            **{name: fingerprint(one) for name, one in params.items() if name not in _LEFT_OUT},
+            **{f"annealing__{k}": fingerprint(v) for k, v in annealing.get_params().items()},
+            "device": resolve_device(estimator.device),
+            "X": array_fingerprint(volumes),
+            "y": array_fingerprint(targets),
+            "classes": classes.tolist(),
+            **({} if imaging is None else {"imaging": fingerprint(imaging.description)}),
+            **version_fingerprints(),
+        }
     )
-    assert isinstance(wide, PoseGrid)
-    return wide
+
+
+def stream_of(random_state: Any, checkpoint: CheckpointPart | None) -> np.random.RandomState:
+    """Return what a fit draws from; with a checkpoint never NumPy's own, whose state is everyone's.
+
+    Parameters
+    ----------
+    random_state : int, RandomState instance or None
+        As a user gives it.
+    checkpoint : CheckpointPart or None
+        That of the fit.
+    """
+    if random_state is None and checkpoint is not None:
+        return np.random.RandomState()
+    return check_random_state(random_state)

@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.semi_supervised import SelfTrainingClassifier as _SelfTrainingClassifier
 from sklearn.utils import indexable
 
+from sksubtomo._utils._answers import check_probabilities
 from sksubtomo._utils._docs import documented
 from sksubtomo._utils._labels import decode_labels, encode_labels
 from sksubtomo._utils._meta_classifier import BaseMetaClassifier
@@ -36,8 +37,8 @@ class SelfTrainingClassifier(BaseMetaClassifier):
     :class:`sklearn.semi_supervised.SelfTrainingClassifier` takes tables only. Here, the classifier
     gets whatever the volumes come in: arrays of four dimensions, data frames, lazy stacks. The
     algorithm is scikit-learn's own, and on flat rows so is the result. In every iteration, the
-    classifier is fitted to the labeled volumes and those it was sure of before; it never sees the
-    rest.
+    classifier is fitted to the labeled volumes and those predicted with confidence before; it never
+    sees the rest.
 
     Parameters
     ----------
@@ -201,4 +202,6 @@ class _OnRows(ClassifierMixin, BaseEstimator):
         return self
 
     def predict_proba(self, X: NDArray) -> NDArray:
-        return self.estimator.predict_proba(safe_indexing(self.volumes, X[:, 0]))
+        probabilities = self.estimator.predict_proba(safe_indexing(self.volumes, X[:, 0]))
+        check_probabilities(type(self.estimator).__name__, probabilities)
+        return probabilities

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.frozen import FrozenEstimator
 
+from sksubtomo._utils._checkpoint import CheckpointPart
 from sksubtomo._utils._delegation import unfrozen
 from sksubtomo._utils._docs import documented
 from sksubtomo._utils._params import NumberInterval, to_plain
@@ -57,10 +58,10 @@ class SemiSupervisedVAEClassifier(BaseVolumeClassifier):
     ----------
     vae : VariationalAutoencoder or FrozenEstimator of one, optional
         By default, the model describes volumes, by convolutions (M2). With a variational
-        autoencoder it describes the autoencoder's mean codes, by dense layers (M1+M2). One that is
-        not fitted is cloned, and fitted to all volumes; a fitted one is used as it is. Where
-        estimators are cloned, as in ``GridSearchCV``, only ``FrozenEstimator(vae)`` keeps a fit.
-        Of `network`, only ``latent_dim`` has a use then, and `augmentation` none.
+        autoencoder it describes the autoencoder's mean latent codes, by dense layers (M1+M2). One
+        that is not fitted is cloned, and fitted to all volumes; a fitted one is used as it is.
+        Where estimators are cloned, as in ``GridSearchCV``, only ``FrozenEstimator(vae)`` keeps a
+        fit. Of `network`, only ``latent_dim`` has a use then, and `augmentation` none.
     alpha : float, default=0.1
         Weight of the cross-entropy. [1]_ weighs it by 0.1 N against the sum over N volumes,
         which is 0.1 against the mean.
@@ -77,7 +78,7 @@ class SemiSupervisedVAEClassifier(BaseVolumeClassifier):
 
     See Also
     --------
-    sksubtomo.decomposition.VariationalAutoencoder : M1; with a classifier on its codes.
+    sksubtomo.decomposition.VariationalAutoencoder : M1; with a classifier on its latents.
     sksubtomo.semi_supervised.AutoencodingClassifier : Reconstruction without a distribution.
 
     Notes
@@ -145,7 +146,7 @@ class SemiSupervisedVAEClassifier(BaseVolumeClassifier):
         return resolve(self, with_params("vae", self.vae))
 
     def plan(self, settings: FitSettings, targets: NDArray[np.int64]) -> Plan:
-        """Plan the conditional network, on volumes or on codes of the autoencoder."""
+        """Plan the conditional network, on volumes or on latent codes."""
         params = {
             "volume_shape": self.volume_shape_,
             "network": settings.network,
@@ -166,28 +167,30 @@ class SemiSupervisedVAEClassifier(BaseVolumeClassifier):
             settings.views(),
             no_tilt_ranges=None
             if self.vae is None
-            else "Codes are not rotated; fit the vae with tilt_ranges_deg, and pass it.",
+            else "Latent codes are not rotated; fit the vae with tilt_ranges_deg, and pass it.",
         )
 
     def _refuse_what_is_of_volumes(self, settings: FitSettings) -> None:
         name = type(self).__name__
         if settings.augmentation is not None:
             raise ValueError(
-                f"{name} has no use for augmentation with a vae, since codes are not rotated. Set "
-                "augmentation='none' here, and that of the vae."
+                f"{name} has no use for augmentation with a vae, as latent codes are not rotated. "
+                "Set augmentation='none' here, and that of the vae."
             )
         if not isinstance(settings.network, Liu2019):
             raise ValueError(
                 f"{name} has no use for network={type(settings.network).__name__}(...) with a vae, "
-                "since codes go through dense layers. Set network='liu2019' here, and that of the "
-                "vae."
+                "since latent codes go through dense layers. Set network='liu2019' here, and that "
+                "of the vae."
             )
         refuse_unused(name, "network", settings.network, ("n_blocks", "n_filters"))
 
-    def network_inputs(self, volumes: Any, *, beginning: bool = False) -> Any:
-        """Return volumes, or mean codes of the autoencoder in the form of volumes."""
+    def network_inputs(
+        self, volumes: Any, *, beginning: bool = False, checkpoint: CheckpointPart | None = None
+    ) -> Any:
+        """Return volumes, or mean latent codes of the autoencoder in the form of volumes."""
         if beginning:
-            self.vae_ = fitted_first_stage(unfrozen(self.vae), volumes)
+            self.vae_ = fitted_first_stage(unfrozen(self.vae), volumes, checkpoint)
         if self.vae_ is None:
             return volumes
         return self.vae_.transform(volumes)[:, np.newaxis, np.newaxis]

@@ -32,8 +32,9 @@ class WithUnlabeled(BaseMetaClassifier):
         supervised classifier does not within :class:`SelfTrainingClassifier`.
     unlabeled : SharedVolumes, array-like of shape (n_unlabeled, ...) or None, default=None
         Volumes to add, unlabeled, to those of :meth:`fit`: an array, a data frame with the columns
-        of `X`, or a lazy :class:`~sksubtomo.io.SubtomogramStack`. A :class:`SharedVolumes` is not
-        copied when the estimator is cloned. None adds nothing.
+        of `X`, or a lazy :class:`~sksubtomo.io.SubtomogramStack`. A
+        :class:`~sksubtomo.io.SharedVolumes` is not copied when the estimator is cloned. None adds
+        nothing.
     unlabeled_metadata : dict or None, default=None
         What :meth:`fit` is given for each labeled volume, for each of the unlabeled: for example
         ``{"tilt_ranges_deg": ...}``, of shape (n_unlabeled, 2). A ``sample_weight`` that is missing

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from sksubtomo._utils._files import check_is_file
 from sksubtomo.exceptions import FileFormatError
 
 # Taken off a free amino acid or nucleotide when it is linked to its neighbors.
@@ -36,28 +37,63 @@ class Atoms(NamedTuple):
     occupancies: NDArray[np.float64]
 
     def masses_da(self) -> NDArray[np.float64]:
-        """Return masses in dalton, of shape (n_atoms,), occupancy included."""
+        """Return masses, occupancy included.
+
+        Returns
+        -------
+        masses_da : ndarray of shape (n_atoms,)
+            In dalton.
+        """
         gemmi = import_gemmi()
         symbols, which = np.unique(self.elements, return_inverse=True)
         weights = np.array([gemmi.Element(symbol).weight for symbol in symbols])
         return weights[which] * self.occupancies
 
     def centered(self) -> Atoms:
-        """Return the atoms with their center of mass at the origin."""
+        """Return the atoms with their center of mass at the origin.
+
+        Returns
+        -------
+        atoms : Atoms
+            Shifted.
+        """
         center = np.average(self.positions_angstrom, axis=0, weights=self.masses_da())
         return self._replace(positions_angstrom=self.positions_angstrom - center)
 
     def rotated(self, rotation: Rotation) -> Atoms:
-        """Return the atoms turned about the origin."""
+        """Return the atoms rotated about the origin.
+
+        Parameters
+        ----------
+        rotation : Rotation
+            Of vectors (x, y, z).
+
+        Returns
+        -------
+        atoms : Atoms
+            Rotated.
+        """
         return self._replace(positions_angstrom=rotation.apply(self.positions_angstrom))
 
     def radius_of_gyration_angstrom(self) -> float:
-        """Return the root mean square distance from the center of mass, weighted by mass."""
+        """Return the root mean square distance from the center of mass, weighted by mass.
+
+        Returns
+        -------
+        radius : float
+            In angstrom.
+        """
         squared = (self.centered().positions_angstrom ** 2).sum(axis=1)
         return float(np.sqrt(np.average(squared, weights=self.masses_da())))
 
     def radius_angstrom(self) -> float:
-        """Return the largest distance of an atom from the center of mass."""
+        """Return the largest distance of an atom from the center of mass.
+
+        Returns
+        -------
+        radius : float
+            In angstrom.
+        """
         return float(np.linalg.norm(self.centered().positions_angstrom, axis=1).max())
 
 
@@ -116,8 +152,7 @@ def read_atoms(path: str | os.PathLike[str], *, assembly: str | None = "1") -> A
     """
     gemmi = import_gemmi()
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file {path}.")
+    check_is_file(path)
     try:
         structure = gemmi.read_structure(str(path))
     except (RuntimeError, ValueError, OSError) as error:

@@ -62,7 +62,13 @@ def scattering_factor(element: str, squared_frequency: NDArray) -> NDArray[np.fl
 
 
 def ice_potential_volt() -> float:
-    """Return the mean inner potential of amorphous ice, from the same table as the atoms'."""
+    """Return the mean inner potential of amorphous ice, from the same table as the atoms'.
+
+    Returns
+    -------
+    potential : float
+        In volt.
+    """
     zero = np.zeros(1)
     water = 2 * scattering_factor("H", zero) + scattering_factor("O", zero)
     return float(VOLT_ANGSTROM2 * _ICE_NUMBER_DENSITY * water[0])

@@ -143,7 +143,13 @@ class TiltScheme:
         return float(min(self.tilts_deg)), float(max(self.tilts_deg))
 
     def doses(self) -> NDArray[np.float64]:
-        """Return the dose of every tilt, of mean 1, of shape (n_tilts,)."""
+        """Return the dose of every tilt.
+
+        Returns
+        -------
+        doses : ndarray of shape (n_tilts,)
+            Relative, of mean 1.
+        """
         dose = np.broadcast_to(np.asarray(self.dose_per_tilt, dtype=float), len(self.tilts_deg))
         return dose / dose.mean()
 

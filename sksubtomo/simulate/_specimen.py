@@ -96,7 +96,7 @@ def embed_particles(
     positions: NDArray,
     orientations: Rotation,
 ) -> None:
-    """Add rotated copies of densities to a specimen, in place.
+    """Add rotated densities to a specimen, in place.
 
     Parameters
     ----------

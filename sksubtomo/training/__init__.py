@@ -33,9 +33,10 @@ from sksubtomo.training._method_settings import (
     VariationalTraining,
 )
 from sksubtomo.training._net import make_net
-from sksubtomo.training._net_state import net_state, restored_net
+from sksubtomo.training._net_state import net_state, restored_net, training_state
 from sksubtomo.training._plan import FitSettings, Plan, ViewPolicy
 from sksubtomo.training._pseudo_labels import PseudoLabels, choose_confident
+from sksubtomo.training._resume import TrainingRecord
 from sksubtomo.training._settings import OPTIMIZERS, Training, training_settings
 from sksubtomo.training._validation import hold_out
 from sksubtomo.training._variational_losses import (
@@ -71,6 +72,7 @@ __all__ = [
     "Reconstruction",
     "SquaredErrorConsistency",
     "Training",
+    "TrainingRecord",
     "VariationalLoss",
     "VariationalTraining",
     "ViewPolicy",
@@ -95,6 +97,7 @@ __all__ = [
     "squared_errors",
     "to_input",
     "training_settings",
+    "training_state",
     "unlabeled_cost",
     "volume_loader",
     "warn_of_dead_code",

@@ -124,13 +124,14 @@ class BestWeights(EarlyStopping):
 def kept_epoch(net: NeuralNet) -> dict[str, Any]:
     """Return the history's entry of the epoch whose weights a trained net has.
 
-    The best one if early stopping went back to it, else the last one that is complete.
+    The best one if early stopping went back to it, else the last one that is complete; empty if
+    the training was interrupted in the first epoch.
     """
     complete = [epoch for epoch in net.history if "train_loss" in epoch]
     for _, callback in net.callbacks_:
         if isinstance(callback, BestWeights):  # whose best epoch is 0 without validation
             complete = [e for e in complete if e["epoch"] == callback.best_epoch_] or complete
-    return complete[-1]
+    return complete[-1] if complete else {}
 
 
 class OneCycle(Callback):
@@ -220,7 +221,7 @@ class Tasks(Callback):
 
 
 class ProgressBar(Callback):
-    """Show progress over the epochs with the current losses; see :class:`Progress`.
+    """Show progress over the epochs with the current losses.
 
     Parameters
     ----------

@@ -38,7 +38,7 @@ def scatter(values: torch.Tensor) -> torch.Tensor:
     sums : Tensor of shape (...)
         Divided by n - 1, unbiased variances.
     """
-    n = sum_over_processes(values.new_tensor(len(values)))
+    n = sum_over_processes(values.new_full((), len(values)))
     mean = sum_over_processes(values.sum(dim=0)) / n
     return (values - mean).square().sum(dim=0)
 
@@ -57,11 +57,11 @@ def code_sums(
     volumes, reconstruction : Tensor of shape (n, ...)
         Volumes and their reconstructions.
     code : Tensor of shape (n, latent_dim)
-        Codes; of a distribution, its mean.
+        Latent codes; of a distribution, its mean.
     """
     return {
         # The degrees of freedom of all processes together are one less than the volumes.
-        "n_free": code.new_tensor(len(code) - 1 / n_processes()),
+        "n_free": code.new_full((), len(code) - 1 / n_processes()),
         "volume_scatter": scatter(volumes).mean(),
         "reconstruction_scatter": scatter(reconstruction).mean(),
         "code_scatter": scatter(code),

@@ -22,10 +22,10 @@ class Comparison(NamedTuple):
 
 @documented
 class PseudoLabelConsistency(nn.Module):
-    r"""Cross-entropy with the teacher's most probable class, where the teacher is sure.
+    r"""Cross-entropy with the teacher's most probable class, where the teacher is confident.
 
     As FixMatch, on the unlabeled rows of a batch. The teacher's probabilities are first aligned,
-    so that on average they have the shares of the given labels (ReMixMatch): :math:`\tilde p
+    so that on average they have the class proportions of the labels (ReMixMatch): :math:`\tilde p
     \propto p \, s / m`, with the shares :math:`s` and the running mean :math:`m` of the teacher's
     probabilities. With ``threshold="adaptive"`` (FreeMatch) the threshold of class :math:`k` is
     :math:`\tau \, m_k / \max_j m_j`, where :math:`\tau` is the running mean of the teacher's

@@ -50,7 +50,7 @@ class ContrastiveLoss(nn.Module):
         similarity = similarity.masked_fill(torch.eye(2 * n, dtype=torch.bool).to(z.device), -1e9)
         partner = torch.arange(2 * n, device=z.device).roll(n)
         total = F.cross_entropy(similarity, partner, reduction="sum")
-        self.sums = {"contrast": total.detach(), "n_views": total.new_tensor(n_views)}
+        self.sums = {"contrast": total.detach(), "n_views": total.new_full((), n_views)}
         # Optimizers pass over weights without a gradient, and step with one of zeros. Processes
         # that share a batch have to have gradients of the same weights.
         if not n_views and n_processes() == 1:

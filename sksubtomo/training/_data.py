@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import multiprocessing
 import sys
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, S
 from sksubtomo._torch import n_processes, process_index
 from sksubtomo._utils._batches import rows_per_block
 
+Item = TypeVar("Item")
 Batch = tuple[dict[str, torch.Tensor], torch.Tensor]
 
 # Of a device's free memory; the rest is for weights and for what a step needs.
@@ -79,7 +80,14 @@ class VolumeDataset(Dataset):
         index, n_parts = self.part
         rows = self.rows[np.asarray(indices)[index::n_parts]]
         targets = torch.from_numpy(self.targets[rows])
-        batch = {"volumes": self.read(rows), "labeled": targets >= 0}
+        if self.kept is None:
+            volumes = self.read(rows)
+        else:
+            # One copy of a few hundred bytes; volumes are gathered, and labels compared, there.
+            both = torch.stack([torch.from_numpy(rows), targets])
+            there, targets = on_device(both, self.kept.device)
+            volumes = self.kept[there]
+        batch = {"volumes": volumes, "labeled": targets >= 0}
         if self.tilt_ranges_deg is not None:
             batch["tilt_range_deg"] = torch.from_numpy(self.tilt_ranges_deg[rows])
         return batch, targets
@@ -292,21 +300,30 @@ def read_ahead(batches: Iterable[Batch], device: str) -> Generator[Batch]:
         batch = next(source, None)
         return _moved(batch, device) if is_cuda and batch is not None else batch
 
+    yield from one_ahead(read)
+
+
+def one_ahead(read: Callable[[], Item | None]) -> Generator[Item]:
+    """Yield what a function returns until that is None, called by a thread, one call ahead."""
     with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as reader:
         coming = reader.submit(read)
-        while (batch := coming.result()) is not None:
+        while (item := coming.result()) is not None:
             coming = reader.submit(read)
-            yield batch
+            yield item
 
 
 def _moved(batch: Batch, device: str) -> Batch:
     """Return a batch on a CUDA device, copied without waiting for the copy to end."""
-
-    def move(tensor: torch.Tensor) -> torch.Tensor:
-        return tensor if tensor.is_cuda else tensor.pin_memory().to(device, non_blocking=True)
-
     inputs, targets = batch
-    return {name: move(tensor) for name, tensor in inputs.items()}, move(targets)
+    names = inputs.keys() - {"tilt_range_deg"}  # of which masks are made on the CPU
+    return inputs | {n: on_device(inputs[n], device) for n in names}, on_device(targets, device)
+
+
+def on_device(tensor: torch.Tensor, device: str | torch.device) -> torch.Tensor:
+    """Return a tensor on a device; on its way to a GPU, nobody waits for the copy."""
+    if torch.device(device).type != "cuda" or tensor.is_cuda:
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def to_input(volumes: Any, offset: float, scale: float) -> torch.Tensor:
@@ -328,7 +345,7 @@ def volume_loader(
 ) -> DataLoader:
     """Return a data loader that takes whole batches from the data set as they are.
 
-    With `labeled_share` or `n_batches`, see :class:`BatchComposer`, whatever ``shuffle`` says.
+    With `labeled_share` or `n_batches`, see ``BatchComposer``, whatever ``shuffle`` says.
     Where processes share batches, a last one with less than a row for each is left out. In a
     process that cannot start others, ``num_workers`` counts as 0, which gives the same batches.
     """

@@ -5,19 +5,25 @@ from __future__ import annotations
 import itertools
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sksubtomo._torch import release_memory
 from sksubtomo._utils._batches import rows_per_batch, rows_per_block
 from sksubtomo._utils._interrupts import check_interrupt
 from sksubtomo.exceptions import OutOfMemoryWarning
+from sksubtomo.training._data import on_device, one_ahead
 
 # PyTorch has no class of its own for what its allocator for the CPU and NVIDIA's libraries raise.
-_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "STATUS_ALLOC_FAILED")
+_OUT_OF_MEMORY = (
+    *("can't allocate memory", "not enough memory", "STATUS_ALLOC_FAILED"),
+    "MPS backend out of memory",
+)
 
 
 def forward_batches(
@@ -65,16 +71,20 @@ def forward_batches(
     module.eval()
     start = 0
     while start < len(inputs):
-        check_interrupt()
-        rows = _rows_or_none(function, to_tensor(inputs[start : start + size]), size, device)
-        if rows is not None:
-            yield rows
-            start += len(rows)
-            continue
+        with closing(_read_from(start, size, inputs, to_tensor, device)) as batches:
+            for batch in batches:
+                check_interrupt()
+                rows = _rows_or_none(function, batch, size, device)
+                if rows is None:
+                    break
+                yield rows
+                start += len(rows)
+        if start >= len(inputs):
+            return
         # Outside the handler of the error, whose traceback holds on to the batch's tensors.
+        del batch
         size //= 2
-        if torch.device(device).type == "cuda":
-            torch.cuda.empty_cache()
+        release_memory(device)
         if not warned:
             warned = True
             warnings.warn(
@@ -83,6 +93,27 @@ def forward_batches(
                 OutOfMemoryWarning,
                 stacklevel=2,
             )
+
+
+def _read_from(
+    start: int, size: int, inputs: Any, to_tensor: Callable[[Any], torch.Tensor], device: str
+) -> Generator[torch.Tensor]:
+    """Yield batches from a row on; where it takes time, the next is read while one is worked on.
+
+    From arrays, for the CPU, it takes none; for a GPU, batches are copied there ahead.
+    """
+    starts = iter(range(start, len(inputs), size))
+
+    def read() -> torch.Tensor | None:
+        first = next(starts, None)
+        if first is None:
+            return None
+        return on_device(to_tensor(inputs[first : first + size]), device)
+
+    if isinstance(inputs, np.ndarray) and torch.device(device).type != "cuda":
+        yield from iter(read, None)
+    else:
+        yield from one_ahead(read)
 
 
 @torch.inference_mode()
@@ -94,7 +125,7 @@ def _rows_or_none(
     try:
         if n_rows < size:
             batch = torch.cat([batch, batch.new_zeros(size - n_rows, *batch.shape[1:])])
-        return function(batch.to(device))[:n_rows].float().cpu().numpy()
+        return function(batch)[:n_rows].float().cpu().numpy()
     except (MemoryError, RuntimeError) as error:
         if size == 1 or not _is_out_of_memory(error):
             raise

@@ -100,7 +100,8 @@ class JointLoss(nn.Module):
             + \beta \frac{\sum_{i \in S} w_{y_i} \mathrm{CE}(y_i, p_i)}{\sum_{i \in S} w_{y_i}}
             + \frac{\lambda}{n} \sum_i \lVert c_i \rVert_1 + \gamma C
 
-    with :math:`a_i = \alpha` for labeled and :math:`a_i = u` for unlabeled volumes, the codes
+    with :math:`a_i = \alpha` for labeled and :math:`a_i = u` for unlabeled volumes, the latent
+    codes
     :math:`c_i`, the class weights :math:`w`, and the mean cost :math:`C` of not being consistent
     with a teacher. Without a label in the batch the second term is
     0. Without a reconstruction, only the second term remains; without logits, only the others.
@@ -209,8 +210,8 @@ class JointLoss(nn.Module):
         """Return what early stopping compares instead of the loss, from sums over validation.
 
         That is the loss without the cross-entropy, if there are labels, but fewer than 20. The
-        cross-entropy of few labels rises as soon as the network is sure of a wrong class. It would
-        end the training, or undo it, long before the reconstruction is learned.
+        cross-entropy of few labels rises as soon as the network is confident in a wrong class. It
+        would end the training, or undo it, long before the reconstruction is learned.
 
         Returns
         -------
@@ -243,7 +244,7 @@ class JointLoss(nn.Module):
         if output.reconstruction is not None:
             errors = self._reconstruction_errors(output.volumes, output.reconstruction)
             weights = torch.where(targets >= 0, self.alpha, self.unlabeled_weight)
-            sums["n_volumes"] = errors.new_tensor(len(errors))
+            sums["n_volumes"] = errors.new_full((), len(errors))
             sums["squared_error"] = errors.sum()
             sums["weighted_error"] = (weights * errors).sum()
             assert output.code is not None

@@ -78,7 +78,8 @@ class Consistency(Settings):
     weight : float, default=0.0
         Weight of the cross-entropy of unlabeled volumes with the class that the network, its
         weights averaged if ``average_decay`` says so, gives to another view of them, where it is
-        sure; as in :class:`~sksubtomo.semi_supervised.FixMatchClassifier`. Needs ``augmentation``.
+        confident; as in :class:`~sksubtomo.semi_supervised.FixMatchClassifier`. Needs
+        ``augmentation``.
     threshold : float or "adaptive", default="adaptive"
         Probability from which a view has a say. "adaptive" follows the network's confidence, class
         by class.
@@ -218,7 +219,7 @@ class VariationalTraining(Training):
         Width of the dense layers.
     noise_std : float, default=1.0
         Standard deviation of a voxel around its mean, of standardized volumes: the smaller, the
-        more a code tells. Of codes instead of volumes, where the learning of it begins.
+        more a code tells. Of latent codes instead of volumes, where the learning of it begins.
     %(training_settings)s
     """
 

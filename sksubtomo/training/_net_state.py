@@ -102,7 +102,20 @@ def net_state(net: VolumeNet) -> dict[str, Any]:
         "options": {name: getattr(net, name) for name in _OPTIONS},
         "applied": {name: getattr(net, name) for name in _APPLIED if hasattr(net, name)},
         "views": views_state(net.views),
-        "callbacks": [callback_state(callback) for callback in _own_callbacks(net)],
+        **training_state(net),
+    }
+
+
+def training_state(net: VolumeNet) -> dict[str, Any]:
+    """Return what the training of a net changes, for ``load_training_state``.
+
+    Parameters
+    ----------
+    net : VolumeNet
+        Initialized.
+    """
+    return {
+        "callbacks": [callback_state(callback) for callback in own_callbacks(net)],
         "history": [_without_batches(epoch) for epoch in net.history],
         "weights": dict(net.module_.state_dict()),
         "average": None if net.averaged_ is None else dict(net.averaged_.state_dict()),
@@ -155,23 +168,52 @@ def restored_net(state: Mapping[str, Any]) -> VolumeNet:
     net.__dict__["ready_module"] = network
     with seeded_cpu(0):
         net.initialize()
-    _restore_network(net, state)
-    _restore_optimizer(net, state)
-    for name in _STREAMS:
-        _set_stream(getattr(net, name), state["streams"][name])
-    for callback, one in zip(_own_callbacks(net), state["callbacks"], strict=True):
-        vars(callback).update(plain(one["state"]))
+    consistency = consistency_of(state["consistency"])
+    if consistency is not None:
+        net.criterion_.consistency = consistency
+    _load_all_but_weights(net, state)
     for name, value in state["applied"].items():
         if name not in _APPLIED:
             raise ValueError(f"a net has no attribute {name}")
         setattr(net, name, value)
     net.views = ViewPolicy(**{**state["views"], **views_of(state["views"])})
-    consistency = consistency_of(state["consistency"])
+    return net
+
+
+def load_training_state(net: VolumeNet, state: Mapping[str, Any]) -> None:
+    """Bring a net to where another one of the same plan and settings was in its training.
+
+    Parameters
+    ----------
+    net : VolumeNet
+        Initialized, its settings applied.
+    state : mapping
+        From :func:`training_state`. Tensors are copied.
+
+    Raises
+    ------
+    ValueError, RuntimeError, KeyError
+        If the state is that of another network, or of none.
+    """
+    consistency = getattr(net.criterion_, "consistency", None)
+    if (consistency is None) != (state["consistency"] is None):
+        raise ValueError("running means and their loss do not go together")
     if consistency is not None:
-        net.criterion_.consistency = consistency
+        consistency.load_state_dict(dict(state["consistency"]["buffers"]), strict=True)
+    net.module_.load_state_dict(dict(state["weights"]), strict=True)
+    _load_all_but_weights(net, state)
+
+
+def _load_all_but_weights(net: VolumeNet, state: Mapping[str, Any]) -> None:
+    _restore_network(net, state)
+    _restore_optimizer(net, state)
+    for name in _STREAMS:
+        _set_stream(getattr(net, name), state["streams"][name])
+    for callback, one in zip(own_callbacks(net), state["callbacks"], strict=True):
+        vars(callback).update(plain(one["state"]))
+    net.history.clear()
     net.history.extend({"batches": [], **epoch} for epoch in state["history"])
     net.n_steps_ = int(state["n_steps"])
-    return net
 
 
 def _available(device: Any) -> str:
@@ -326,7 +368,7 @@ def _laid_out(name: str, value: torch.Tensor, parameter: nn.Parameter) -> torch.
     return torch.empty_like(parameter, requires_grad=False).copy_(value)
 
 
-def _own_callbacks(net: VolumeNet) -> list[Callback]:
+def own_callbacks(net: VolumeNet) -> list[Callback]:
     """Return the callbacks in use, without those that every net of skorch has."""
     return [one for _, one in net.callbacks_ if type(one).__module__.startswith("sksubtomo")]
 

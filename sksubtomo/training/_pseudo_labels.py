@@ -21,7 +21,7 @@ def choose_confident(
     threshold: float,
     room: NDArray[np.int64] | None = None,
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Choose the rows whose most probable class is sure enough.
+    """Choose the rows whose most probable class is probable enough.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def choose_confident(
 
 
 class PseudoLabels(Callback):
-    """Before an epoch, label the unlabeled volumes that the network is sure of.
+    """Before an epoch, label the unlabeled volumes whose prediction is confident.
 
     They join the rows to train on, and stay. The data set is to be a :class:`VolumeDataset`.
 

@@ -121,7 +121,7 @@ class VariationalLoss(nn.Module):
         """
         cost = gaussian_cost(output.volumes, output.reconstruction, output.log_noise)
         sums = {
-            "n_volumes": cost.new_tensor(len(cost)),
+            "n_volumes": cost.new_full((), len(cost)),
             "cost": cost.sum(),
             "divergence": gaussian_divergence(output.mean, output.log_variance).sum(),
             "squared_error": squared_errors(output.volumes, output.reconstruction).sum(),
@@ -196,7 +196,7 @@ class ConditionalVariationalLoss(nn.Module):
         bounds = torch.where(targets >= 0, known, unlabeled_cost(costs, output.logits))
         total, weight = labeled_cross_entropy(output.logits, targets, self.class_weight)
         sums = {
-            "n_volumes": bounds.new_tensor(len(bounds)),
+            "n_volumes": bounds.new_full((), len(bounds)),
             "bound": bounds.sum(),
             "cross_entropy": total,
             "class_weight": weight,

@@ -1,8 +1,9 @@
-"""The skorch net: random copies of volumes, averaged weights and a teacher."""
+"""The skorch net: augmented views of volumes, averaged weights and a teacher."""
 
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
@@ -21,14 +22,16 @@ from sksubtomo._torch import (
     process_index,
     resolve_precision,
     shortest_convolved_edge,
+    synchronize,
 )
 from sksubtomo._utils._callbacks import FitTasks
 from sksubtomo._utils._interrupts import check_interrupt
 from sksubtomo.augmentation import TiltRange, average_over_rotations
 from sksubtomo.networks import GaussianNoise
-from sksubtomo.training._callbacks import ProgressBar, TrainingEnd
+from sksubtomo.training._callbacks import OneCycle, ProgressBar, TrainingEnd
 from sksubtomo.training._data import read_ahead
 from sksubtomo.training._plan import FitSettings, Plan, ViewPolicy
+from sksubtomo.training._recorded_step import RecordedStep, recorded_step
 
 # What a network says of a particle whatever its orientation.
 _ABOUT_THE_PARTICLE = ("classify", "logits", "encode", "features")
@@ -49,9 +52,9 @@ class VolumeNet(NeuralNet):
         The average begins with the weights after the first step: at step t the decay is at
         most (t - 1) / (t + 9).
     view_seed : int, default=0
-        Seed of the random copies.
+        Seed of the augmented views.
     precision : {"auto", "float32", "tf32", "bfloat16"}, default="auto"
-        Of the products in the network's layers, see :func:`resolve_precision`; what it gives is
+        Of the products in the network's layers, see ``_torch.resolve_precision``; what it gives is
         float32.
     keep_interrupted : bool, default=False
         Whether a training that is interrupted, by Ctrl-C say, ends with the weights that it has. If
@@ -65,12 +68,16 @@ class VolumeNet(NeuralNet):
         The network with averaged weights.
     tasks_ : FitTasks or None
         Whom to tell of the epochs of the fit in progress.
+    record_ : TrainingRecord or None
+        What keeps the fit in progress in a checkpoint.
     """
 
     criterion_: nn.Module
     callbacks_: list[tuple[str, Any]]
+    _recorded: RecordedStep | None = None
     #: A network to take at the next initialization, instead of a new one.
     ready_module: nn.Module | None = None
+    record_: Any = None
 
     def __init__(
         self,
@@ -104,17 +111,53 @@ class VolumeNet(NeuralNet):
         interrupt, self._interrupt = self._interrupt, None
         if interrupt is not None and not self.keep_interrupted:
             raise interrupt
+        if interrupt is not None and self.record_ is not None:
+            self.record_.stay()
         return self
 
-    def fit_loop(self, X: Any, y: Any = None, **kwargs: Any) -> VolumeNet:
-        """Go through the epochs, and note an interrupt that is no callback's end of them."""
+    def fit_loop(
+        self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any
+    ) -> VolumeNet:
+        """Go through the epochs left, and note an interrupt that is no callback's end of them."""
+        epochs = self.max_epochs if epochs is None else epochs
         try:
-            return super().fit_loop(X, y, **kwargs)
+            if self.record_ is not None:
+                epochs -= self.record_.resume(self, X)
+            self._recorded = self._record_steps(len(X), epochs)
+            return super().fit_loop(X, y, epochs=epochs, **kwargs)
         except TrainingEnd:
+            if self.record_ is not None:
+                self.record_.keep(self, X, has_ended=True)
             raise
         except KeyboardInterrupt as interrupt:
             self._interrupt = interrupt
             raise
+        finally:
+            self._recorded = None  # graphs are of this training, and no part of a pickle
+
+    def _record_steps(self, n_rows: int, n_epochs: int) -> RecordedStep | None:
+        """Return how to do steps that are recorded once, where that can be."""
+        per_epoch = getattr(self, "iterator_train__n_batches", None) or math.ceil(
+            n_rows / self.batch_size
+        )
+        cycles = any(isinstance(callback, OneCycle) for _, callback in self.callbacks_)
+        changes = cycles or getattr(self.criterion_, "consistency", None) is not None
+        return recorded_step(
+            super().train_step,
+            self.views,
+            self.module_,
+            self.criterion_,
+            self.optimizer_,
+            device=self.device,
+            n_steps=per_epoch * n_epochs,
+            is_constant=not changes,
+        )
+
+    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
+        """Call the callbacks; keep the state once all of them have ended an epoch."""
+        super().notify(method_name, **cb_kwargs)
+        if method_name == "on_epoch_end" and self.record_ is not None:
+            self.record_.keep(self, cb_kwargs["dataset_train"])
 
     def initialized_instance(self, instance_or_cls: Any, kwargs: dict[str, Any]) -> Any:
         """Return an object of a class, or the network that was made before."""
@@ -125,7 +168,8 @@ class VolumeNet(NeuralNet):
         """Make the network and, beside it, the one with averaged weights."""
         super().initialize_module()
         # Channels last is the order in which kernels for the CPU and for tensor cores read.
-        self.module_.to(memory_format=torch.channels_last_3d)
+        if torch.device(self.device).type != "mps":  # whose kernels know no other than the usual
+            self.module_.to(memory_format=torch.channels_last_3d)
         # Of their parts of a batch, processes make copies of their own.
         self.generator_ = torch.Generator().manual_seed(self.view_seed + process_index())
         for part in self.module_.modules():
@@ -231,8 +275,7 @@ class VolumeNet(NeuralNet):
                 self.notify("on_batch_begin", batch=batch, training=training)
                 step = step_fn(batch, **fit_params)
                 self.notify("on_batch_end", batch=batch, training=training, **step)
-        if torch.device(self.device).type == "cuda":
-            torch.cuda.synchronize(self.device)  # once an epoch, for its duration
+        synchronize(self.device)  # once an epoch, for its duration
 
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Compute the gradients of a batch, of all its parts if processes share it."""
@@ -242,17 +285,21 @@ class VolumeNet(NeuralNet):
 
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Take a step of the optimizer, then average the weights."""
-        step = super().train_step(batch, **fit_params)
+        if self._recorded is None:
+            step = super().train_step(batch, **fit_params)
+        else:
+            step = self._recorded(to_tensor(batch, device=self.device))
         if self.averaged_ is not None:
             self._update_average()
         return step
 
     def infer(self, x: dict[str, torch.Tensor], **fit_params: Any) -> Any:
         """Run the network on views of a batch."""
-        x = to_tensor(x, device=self.device)
+        # Masks of tilt ranges are made on the CPU, in a precision that not every device has.
+        tilts = x.get("tilt_range_deg")
+        x = to_tensor({name: x[name] for name in ("volumes", "labeled")}, device=self.device)
         training = self.module_.training
         generator = self.generator_ if training else torch.Generator().manual_seed(self.view_seed)
-        tilts = x.get("tilt_range_deg")
         labeled, volumes = x["labeled"], x["volumes"]
         if self.views.n_views > 1:
             labeled = labeled.repeat(self.views.n_views)

@@ -60,7 +60,7 @@ def test_one_warning_names_the_wrong_layer(monkeypatch):
 
     layer = _self_test._Layer("dense layer", wrong, (3, 4), (5, 4))
     monkeypatch.setattr(_self_test, "_layers", lambda device_type: [layer])
-    monkeypatch.setattr(_self_test, "_PASSED", {})
+    monkeypatch.setattr(_self_test, "_FOUND", {})
     message = "On cpu, the result of a dense layer is off by 0.5 .* in bfloat16: computing in float"
     with pytest.warns(PrecisionWarning, match=message) as record:
         assert resolve_precision("bfloat16", "cpu") == "float32"

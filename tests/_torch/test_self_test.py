@@ -77,3 +77,34 @@ def test_float16_in_place_of_float32_sums_is_found(monkeypatch):
 @pytest.mark.parametrize("precision", ["tf32", "bfloat16"])
 def test_passes_on_the_gpu(precision):
     assert find_mismatch(precision, "cuda") is None
+
+
+def test_what_networks_and_views_compute_beside_products_is_right_here(monkeypatch):
+    """The layers that are tried on Apple's GPU, against themselves."""
+    layers = [*_self_test._layers("mps")]
+    assert {layer.name for layer in layers} > {"max-pooling", "Fourier transform"}
+    monkeypatch.setattr(_self_test, "_layers", lambda device_type: layers)
+    assert find_mismatch("float32", "cpu") is None
+
+
+def test_what_apples_gpu_cannot_do_is_named(monkeypatch):
+    def impossible(maps, weight):
+        raise NotImplementedError("The operator 'aten::max_pool3d' is not implemented\nmore")
+
+    layer = _self_test._Layer("max-pooling", impossible, (2, 3, 4, 4, 4), (3,))
+    monkeypatch.setattr(_self_test, "_layers", lambda device_type: [layer])
+    results = _self_test._results
+    monkeypatch.setattr(
+        _self_test,
+        "_results",
+        lambda layer, layout, device, precision: (
+            results(layer, layout, device, precision) if device == "mps:0" else []
+        ),
+    )
+    # The message comes before any tensor is made on the device.
+    monkeypatch.setattr(torch.Tensor, "to", lambda self, *args, **kwargs: self)
+    found = find_mismatch("float32", "mps:0")
+    assert (
+        found
+        == "a max-pooling is not possible (The operator 'aten::max_pool3d' is not implemented)"
+    )

@@ -13,7 +13,8 @@ def in_package(name):
     return type("Some", (DocLinkMixin, BaseEstimator), {"__module__": name})()
 
 
-def test_no_site_no_link():
+def test_no_site_no_link(monkeypatch):
+    monkeypatch.setattr(_doc_link, "DOCUMENTATION_URL", "")
     assert in_package("sksubtomo.semi_supervised._some")._get_doc_link() == ""
     assert "href=" not in estimator_html_repr(in_package("sksubtomo.base"))
 

@@ -226,9 +226,9 @@ def test_running_means_of_fix_match_go_on(mostly_hidden):
 def test_first_stages_are_to_be_fitted_with_tilt_ranges(mostly_hidden):
     X, y = mostly_hidden
     tilts = np.tile([-60.0, 60.0], (60, 1))
-    with pytest.raises(ValueError, match="first stage"):
+    with pytest.raises(ValueError, match="pre-training"):
         FineTunedClassifier(**QUICK, **COPIES).fit(X, y, tilt_ranges_deg=tilts)
-    with pytest.raises(ValueError, match="Codes are not rotated"):
+    with pytest.raises(ValueError, match="Latent codes are not rotated"):
         SemiSupervisedVAEClassifier(VariationalAutoencoder()).fit(X, y, tilt_ranges_deg=tilts)
     with pytest.raises(ValueError, match="X_val has none"):
         CNNClassifier(**QUICK, **COPIES).fit(X, y, X_val=X, y_val=y, tilt_ranges_deg=tilts)

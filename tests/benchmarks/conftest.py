@@ -15,6 +15,7 @@ def benchmark(monkeypatch):
     """Function that imports a module of the benchmarks by name; all are forgotten afterwards."""
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     monkeypatch.syspath_prepend(str(BENCHMARKS / "performance"))
+    monkeypatch.syspath_prepend(str(BENCHMARKS / "cleaning"))
     yield importlib.import_module
     for name, module in list(sys.modules.items()):
         if BENCHMARKS in Path(getattr(module, "__file__", None) or "/").parents:

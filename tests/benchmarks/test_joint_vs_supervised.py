@@ -1,5 +1,3 @@
-from types import SimpleNamespace
-
 import numpy as np
 
 
@@ -13,13 +11,13 @@ def test_every_data_set_and_seed_is_compared_once(benchmark, monkeypatch, tmp_pa
         assert {*X_train[:, 0, 0, 0]} | {*X_test[:, 0, 0, 0]} == {*range(480)}
         assert np.array_equal(X_test[:, 0, 0, 0] % 8, y_test)
         row = {"labels": 64, "volumes": 380, "epochs": 1, "accuracy": 0.5, "seconds": 1.0}
-        return None, [{"network": "joint", **row}, {"network": "supervised", **row}]
+        return [{"network": "joint", **row}, {"network": "supervised", **row}]
 
     def make_data(seed):
-        return X[:380], np.where(np.arange(380) < 40, y[:380], -1), X[380:], y[380:], None
+        return X[:380], np.where(np.arange(380) < 40, y[:380], -1), X[380:], y[380:]
 
-    demo = SimpleNamespace(compare=compare, make_data=make_data)
-    monkeypatch.setattr(script, "load_demo", lambda: demo)
+    monkeypatch.setattr(script._demo, "compare", compare)
+    monkeypatch.setitem(script.DATA, "demo", make_data)
     monkeypatch.setattr(script, "simulate", lambda snr, seed: (X, X, y))
     arguments = ["--seeds", "0", "1", "--results", str(tmp_path / "r.csv")]
     script.main(arguments)

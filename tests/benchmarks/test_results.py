@@ -1,5 +1,8 @@
 import subprocess
+import sys
+import time
 
+import numpy as np
 import pytest
 
 
@@ -81,3 +84,81 @@ def test_hardware_is_described(results):
     assert results.cpu_model()
     assert results.cpu_instructions()
     assert {"device", "threads", "torch", "date"} <= set(results.environment())
+
+
+def test_rows_that_are_there_are_not_written_again(results, path):
+    key = ("a",)
+    results.append_rows(path, [{"a": 2, "b": "again"}, {"a": 3, "b": "new"}], key)
+    results.append_rows(path, [{"a": 3, "b": "again"}], key)
+    assert [row["b"] for row in results.read_rows(path)] == ["x, y", "", "new"]
+    assert sorted(one.name for one in path.parent.iterdir()) == ["rows.csv"]
+    # Of one key, several rows may come together.
+    results.append_rows(path, [{"a": 4, "b": "one"}, {"a": 4, "b": "two"}], key)
+    assert len(results.read_rows(path)) == 5
+
+
+def test_what_another_run_has_done_meanwhile_is_left_out(results, path):
+    seen = []
+    for key in results.keys_to_do(path, ["a"], [(1,), (3,), (4,), (5,)]):
+        seen.append(key)
+        if key == (3,):
+            results.append_rows(path, [{"a": 4, "b": ""}])
+    assert seen == [(3,), (5,)]
+
+
+WRITE = """
+import importlib.util
+import sys
+import types
+
+# Long to import, and not asked for.
+sys.modules.update({name: types.ModuleType(name) for name in ("torch", "skorch", "sklearn")})
+spec = importlib.util.spec_from_file_location("_results", sys.argv[1])
+results = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(results)
+print("ready", flush=True)
+sys.stdin.readline()
+for a in range(int(sys.argv[3])):
+    for key in results.keys_to_do(sys.argv[2], ["a"], [(a,)]):
+        results.append_rows(sys.argv[2], [{"a": a, "b": "x" * 3000}], ["a"])
+"""
+
+
+def writer(results, path, n_rows):
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITE, results.__file__, str(path), str(n_rows)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout.readline() == b"ready\n"
+    return process
+
+
+@pytest.mark.slow
+def test_two_runs_at_once_write_every_row_once(results, tmp_path):
+    path = tmp_path / "rows.csv"
+    processes = [writer(results, path, 60) for _ in range(2)]
+    for process in processes:
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+    for process in processes:
+        assert process.wait(timeout=200) == 0
+    assert sorted(int(row["a"]) for row in results.read_rows(path)) == list(range(60))
+    assert [one.name for one in tmp_path.iterdir()] == ["rows.csv"]
+
+
+@pytest.mark.slow
+def test_a_killed_run_leaves_whole_rows(results, tmp_path):
+    path, rng = tmp_path / "rows.csv", np.random.default_rng(0)
+    for _ in range(5):
+        process = writer(results, path, 5000)
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        time.sleep(rng.uniform(0.05, 0.5))
+        process.kill()
+        process.wait()
+        rows = results.read_rows(path)
+        assert [int(row["a"]) for row in rows] == list(range(len(rows)))
+        assert {row["b"] for row in rows} <= {"x" * 3000}
+    results.append_rows(path, [{"a": -1, "b": ""}])
+    assert [one.name for one in tmp_path.iterdir()] == ["rows.csv"]

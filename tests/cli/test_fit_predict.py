@@ -9,7 +9,6 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
 from sksubtomo.cli import main
-from sksubtomo.cli._labels import match_labels
 from sksubtomo.cli._model import load_model
 from sksubtomo.io import read_particles, write_mrc, write_particles
 from sksubtomo.persistence import model_info, save_model
@@ -185,7 +184,7 @@ def test_points_of_copick_are_cleaned(fitted, capsys):
 
 
 def test_what_a_file_cannot_hold_is_said_before_work(fitted, capsys, monkeypatch):
-    monkeypatch.setattr("sksubtomo.cli._predict._classify", None)
+    monkeypatch.setattr("sksubtomo.cli._predict.classify_particles", None)
     assert predict(fitted, "--output", f"{fitted}/out.tbl") == 1
     assert "only a table of Dynamo" in capsys.readouterr().err
 
@@ -253,26 +252,6 @@ def test_labels_from_another_table(project, fit_arguments, capsys):
     arguments.remove("--quiet")
     assert main([*arguments, "--labels", f"{project}/labels.star", "--dry-run"]) == 0
     assert "labeled: class 1: 3, class 2: 3" in capsys.readouterr().err
-
-
-PLACES = np.array([[10.0, 10, 10], [10, 10, 20], [10, 10, 10]])
-NAMES = np.array(["a", "a", "b"])
-
-
-def labels(coordinates, names, numbers):
-    return match_labels(
-        PLACES, NAMES, np.array(coordinates), np.array(names), np.array(numbers), tolerance_voxels=3
-    ).tolist()
-
-
-def test_labels_go_to_the_nearest_particle_of_their_tomogram():
-    assert labels([[10, 11, 19.0], [9.0, 10, 10]], ["a", "b"], [2, 1]) == [-1, 2, 1]
-    with pytest.raises(ValueError, match="1 of 2 labels has no particle within 3 voxels"):
-        labels([[10, 11, 19.0], [9.0, 10, 15]], ["a", "b"], [2, 1])
-    with pytest.raises(ValueError, match="1 of 1 label has"):
-        labels([[10, 10, 10.0]], ["c"], [2])
-    with pytest.raises(ValueError, match="labels of two classes, 2 and 1"):
-        labels([[10, 10, 11.0], [10, 10, 9.0]], ["a", "a"], [2, 1])
 
 
 def test_files_that_are_no_model(project, capsys):

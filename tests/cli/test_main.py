@@ -5,7 +5,7 @@ import pytest
 
 from sksubtomo.cli import main
 
-COMMANDS = ["simulate", "pick", "extract", "fit", "predict", "evaluate", "info"]
+COMMANDS = ["simulate", "pick", "extract", "label", "fit", "predict", "evaluate", "info"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

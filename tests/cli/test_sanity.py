@@ -186,7 +186,7 @@ def test_a_strict_fit_writes_no_model_that_is_suspicious(project, fit_arguments,
 
 
 def test_a_strict_fit_ends_before_the_work(project, fit_arguments, capsys, monkeypatch):
-    monkeypatch.setattr("sksubtomo.cli._fit.make_classifier", None)
+    monkeypatch.setattr("sksubtomo.cli._fit._fitted", None)
     for name in ("TS_1", "TS_2"):
         path = project / f"tomograms/{name}.mrc"
         write_mrc(path, read_mrc(path).data, None, overwrite=True)

@@ -97,7 +97,7 @@ def test_ground_truth():
 def test_concentration():
     params = {**SMALL, "shape": (40, 120, 120)}
     data = make_tomogram(["ubid"], concentration_micromolar=20.0, random_state=0, **params)
-    free = 21 * 101 * 101 * 16.0**3 * 1e-27  # litre
+    free = 21 * 101 * 101 * 16.0**3 * 1e-27  # liter
     assert len(data.y) == round(20e-6 * free * 6.02214e23)
     assert data.concentration_micromolar == pytest.approx(20, rel=0.05)
 

@@ -122,3 +122,33 @@ def test_hermitian_on_every_shared_plane(shape, tilt_range):
     mirrored = np.roll(mask[::-1, ::-1], 1, axis=(0, 1))
     planes = [0] if shape[2] % 2 else [0, -1]
     assert np.array_equal(mask[..., planes], mirrored[..., planes])
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 8), (9, 9, 9), (6, 5, 8), (7, 4, 9)])
+@pytest.mark.parametrize("tilt_range", [60, (-20, 60), (0, 60), 90])
+def test_axes_are_turned(shape, tilt_range):
+    mask = missing_wedge_mask(shape, tilt_range)
+    np.testing.assert_array_equal(missing_wedge_mask(shape, tilt_range, tilt_axis=0.0), mask)
+    np.testing.assert_array_equal(
+        missing_wedge_mask(shape, tilt_range, tilt_axis="x"),
+        missing_wedge_mask(shape, tilt_range, tilt_axis=90.0),
+    )
+
+
+def test_mask_turns_with_the_specimen():
+    # About the beam, y goes to x, and x to -y.
+    noise = np.random.default_rng(0).normal(size=(9, 9, 9))
+    kept = apply_fourier_filter(noise, missing_wedge_mask((9, 9, 9), (-20, 60)))
+    turned = kept.transpose(0, 2, 1)[:, ::-1, :]
+    again = apply_fourier_filter(turned, missing_wedge_mask((9, 9, 9), (-20, 60), tilt_axis="x"))
+    np.testing.assert_allclose(again, turned, atol=1e-6)
+    mirrored = missing_wedge_mask((9, 9, 9), (-60, 20), tilt_axis="x")
+    assert np.abs(apply_fourier_filter(turned, mirrored) - turned).max() > 0.1
+
+
+def test_beam_is_turned():
+    mask = missing_wedge_mask((8, 8, 8), 50, tilt_axis="y", beam="x")
+    full = np.zeros((8, 8, 8), bool)
+    half = missing_wedge_mask((8, 8, 8), 50)
+    full[:, :, :5], full[:, :, 5:] = half, half[-np.arange(8)][:, -np.arange(8)][:, :, 3:0:-1]
+    np.testing.assert_array_equal(mask, full.transpose(2, 1, 0)[:, :, :5])

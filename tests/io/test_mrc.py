@@ -1,3 +1,4 @@
+import bz2
 import gzip
 import re
 import warnings
@@ -292,3 +293,22 @@ def test_voxel_sizes_that_cannot_be_meant_are_unknown(
     assert [re.search(warned or "", str(one.message)) is not None for one in caught] == (
         [True] if warned else []
     )
+
+
+@pytest.mark.parametrize(("opener", "ending"), [(gzip.open, "gz"), (bz2.open, "bz2")])
+def test_bombs_are_not_unpacked(tmp_path, opener, ending):
+    """Gigabytes of zeros in a few kilobytes; the header alone says so."""
+    write_mrc(tmp_path / "a.mrc", np.zeros((4, 4, 4), np.int8), 10.0)
+    with mrcfile.open(tmp_path / "a.mrc", "r+") as file:
+        file.header.nx = file.header.ny = file.header.mx = file.header.my = 2**15
+    # Large enough for what its header says, at the most that the codecs can do.
+    content = (tmp_path / "a.mrc").read_bytes()[:1024] + bytes(2**22)
+    path = tmp_path / f"a.mrc.{ending}"
+    with opener(path, "wb") as file:
+        file.write(content)
+    with open(path, "ab") as file:
+        file.write(bytes(200_000))
+    assert path.stat().st_size < 2**18
+    said = rf"a\.mrc\.{ending} .*unpack it by gunzip or bunzip2"
+    with pytest.raises(FileFormatError, match=said):
+        read_mrc(path)

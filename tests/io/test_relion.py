@@ -228,7 +228,7 @@ def test_tables_of_tomograms_are_checked(project):
 def test_a_set_of_several_files_is_refused(project):
     path = project / "set.star"
     path.write_text(loop("set", ["rlnTomoParticlesFile"], ["a.star"], ["b.star"]))
-    with pytest.raises(FileFormatError, match="set.star names not one file"):
+    with pytest.raises(FileFormatError, match="set.star must name exactly one file"):
         read_particles(path)
 
 

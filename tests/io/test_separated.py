@@ -5,6 +5,8 @@ from generated_tables import FLOATS, INTEGERS, TEXT_TYPE, assert_same, column, c
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from sksubtomo.exceptions import FileFormatError
+from sksubtomo.io import read_particles
 from sksubtomo.io._separated import (
     check_separated,
     read_csv,
@@ -107,3 +109,13 @@ def test_text_that_needs_quotes_is_refused_without_them(tmp_path, text):
         check_separated(tmp_path / "a.tbl", pd.DataFrame({"a": [text, text]}))
     with pytest.raises(ValueError, match="in a line, in a of the table"):
         check_separated(tmp_path / "a.csv", pd.DataFrame({"a": ["x\ny"]}))
+
+
+@pytest.mark.parametrize(("ending", "mark"), [(".csv", ","), (".tbl", " ")])
+def test_tables_of_more_columns_than_any_has_are_refused_at_once(tmp_path, ending, mark):
+    """A million columns took a minute."""
+    path = tmp_path / f"a{ending}"
+    rows = [mark.join(f"{start}{n}" for n in range(5001)) for start in "ab"]
+    path.write_text("\n".join(rows) + "\n")
+    with pytest.raises(FileFormatError, match=r"line 1 has 5001 columns; at most 5000 are read"):
+        read_particles(path)

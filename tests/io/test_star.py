@@ -321,3 +321,25 @@ def test_more_blocks_or_labels_than_any_program_writes_are_refused_at_once(tmp_p
     with pytest.raises(FileFormatError, match=rf"a\.star.*{message}"):
         read_particles(path)
     assert time.perf_counter() - start < 10
+
+
+def test_many_small_blocks_are_read_as_one_by_one(tmp_path):
+    """The quick way of long tables takes ten times as long for one row as for none."""
+    row = "1 2.5 TS_1 'two words' <NA>\n"
+    loop = "loop_\n_a\n_b\n_rlnTomoName\n_c\n_d\n"
+    n_rows = 400
+    others = "".join(f"data_{n}\n{loop}{row}\n" for n in range(200))
+    text = f"{others}data_short\n{loop}{row}\ndata_long\n{loop}{row * n_rows}"
+    (tmp_path / "a.star").write_text(text)
+    blocks = read_star(tmp_path / "a.star")
+    assert len(blocks["long"]) == n_rows
+    assert blocks["short"].equals(blocks["long"].iloc[:1])
+    assert blocks["short"].dtypes.equals(blocks["long"].dtypes)
+
+
+@pytest.mark.parametrize("n_blocks", [5001, 20_000])
+def test_more_blocks_than_are_in_use_are_refused_at_once(tmp_path, n_blocks):
+    block = "data_{}\nloop_\n_rlnCoordinateX\n_rlnCoordinateY\n1 2\n"
+    (tmp_path / "a.star").write_text("".join(block.format(n) for n in range(n_blocks)))
+    with pytest.raises(ValueError, match=f"it has {n_blocks} data blocks; at most 5000 are read"):
+        read_star(tmp_path / "a.star")

@@ -2,6 +2,8 @@ import gzip
 import json
 import os
 import pickle
+import re
+import shutil
 import tracemalloc
 
 import emfile
@@ -347,5 +349,41 @@ def test_pipes_and_devices_are_refused_without_reading(tmp_path, ending):
     device = tmp_path / f"device.{ending}"
     device.symlink_to("/dev/zero")
     for one in (path, device):
-        with pytest.raises(FileNotFoundError, match="pipe|device|zero"):
+        with pytest.raises(FileNotFoundError, match=" is a (named pipe|device), and no file"):
             readers.get(ending, read_particles)(one)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+@pytest.mark.parametrize("kind", ["a named pipe", "a device", "has 68719476736 bytes"])
+def test_pipes_devices_and_endless_files_within_a_zarr(tmp_path, version, kind):
+    whole = write_zarr(tmp_path / "whole.zarr", version=version, array={"chunks": (2, 2, 5)})
+    names = [one.relative_to(whole) for one in whole.rglob("*") if one.is_file()]
+    # The first resolution is read.
+    names = [name for name in names if name.parts[0] != "1"]
+    assert len(names) > 2
+    for number, name in enumerate(names):
+        path = tmp_path / f"{number}.zarr"
+        shutil.copytree(whole, path)
+        (path / name).unlink()
+        if kind == "a named pipe":
+            os.mkfifo(path / name)
+        elif kind == "a device":
+            (path / name).symlink_to("/dev/zero")
+        else:
+            with open(path / name, "wb") as file:
+                file.truncate(2**36)
+        said = rf"{number}\.zarr .*{re.escape(name.name)}.*{kind}"
+        with pytest.raises(FileFormatError, match=said):
+            read_volume(path)
+
+
+def test_boxes_are_read_without_reading_by_position(tmp_path, monkeypatch):
+    # Windows has no os.pread.
+    write_mrc(tmp_path / "a.mrc", VOLUME, 10.0)
+    block = (slice(1, 3), slice(0, 2), slice(2, 5))
+    expected = open_volume(tmp_path / "a.mrc")[block]
+    monkeypatch.delattr(os, "pread")
+    volume = open_volume(tmp_path / "a.mrc")
+    assert np.array_equal(volume[block], expected)
+    assert np.array_equal(volume[block], VOLUME[block])

@@ -196,7 +196,7 @@ def test_bad_input(noisy):
         with pytest.raises(ValueError, match="inconsistent numbers of samples"):
             get_labeled_scorer("accuracy")(classifier, **params)
     assert not hasattr(get_labeled_scorer("accuracy"), "other")
-    with pytest.raises(ValueError, match="no labeled scorer 'acuracy'"):
+    with pytest.raises(ValueError, match="Unknown scorer 'acuracy'"):
         get_labeled_scorer("acuracy")
     with pytest.raises(ValueError, match=r"is a metric.*make_scorer\(accuracy_score\)"):
         make_labeled_scorer(accuracy_score)

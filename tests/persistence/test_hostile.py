@@ -89,7 +89,7 @@ def test_compressed_entries_are_no_bombs(parts, path):
 def test_other_names_and_names_that_come_twice(parts, path, more):
     document, arrays = parts
     hostile_models.write(path, document, [*arrays.items(), (more, b"a")])
-    refused(path, "entries are not those of a model")
+    refused(path, "entries are not those of such a file")
 
 
 def test_entries_in_the_same_place(parts, path):

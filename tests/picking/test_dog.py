@@ -63,7 +63,7 @@ def test_parameters_and_bad_input():
     with pytest.raises(ValueError, match="'diameter_angstrom' parameter"):
         DifferenceOfGaussiansPicker(0.0, 10.0).pick(np.zeros((8, 8, 8)))
     with pytest.raises(ValueError, match="'contrast' parameter"):
-        DifferenceOfGaussiansPicker(50.0, 10.0, contrast="grey").pick(np.zeros((8, 8, 8)))
+        DifferenceOfGaussiansPicker(50.0, 10.0, contrast="gray").pick(np.zeros((8, 8, 8)))
     with pytest.raises(ValueError, match=r"one volume of numbers; this has shape \(8, 8\)"):
         picker.pick(np.zeros((8, 8)))
     with pytest.raises(ValueError, match="NaN or infinity"):

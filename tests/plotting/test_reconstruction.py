@@ -1,20 +1,9 @@
-import matplotlib as mpl
 import numpy as np
 import pytest
 
 from sksubtomo.networks import Liu2019
 from sksubtomo.plotting import ReconstructionDisplay
 from sksubtomo.semi_supervised import AutoencodingClassifier
-
-mpl.use("Agg")
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    import matplotlib.pyplot as plt
-
-    plt.close("all")
 
 
 def test_from_estimator_shows_slices_and_names(mostly_hidden, easy_volumes):

@@ -312,7 +312,7 @@ def test_code_has_feature_names(mostly_hidden):
 
 def test_inverse_transform_checks_the_code(mostly_hidden):
     clf = quick().fit(*mostly_hidden)
-    with pytest.raises(ValueError, match="Codes have 6 features, but X has 5"):
+    with pytest.raises(ValueError, match="Latent codes have 6 features, but X has 5"):
         clf.inverse_transform(np.zeros((2, 5)))
 
 

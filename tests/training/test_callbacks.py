@@ -31,6 +31,10 @@ def test_kept_epoch_is_never_a_torn_one():
     assert kept_epoch(net(history=torn))["epoch"] == 3
 
 
+def test_kept_epoch_of_a_training_interrupted_in_its_first_is_empty():
+    assert kept_epoch(net(history=[{"epoch": 1}])) == {}
+
+
 def test_history_keeps_the_figures_of_the_code_and_drops_skorchs():
     entry = {
         "epoch": 1,

@@ -1,3 +1,5 @@
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -147,3 +149,84 @@ def test_inference_mode_does_not_leak_between_batches():
         voxels_per_sample=1,
     ):
         assert not torch.is_inference_mode_enabled()
+
+
+class Lazy:
+    """Rows that are read when they are sliced, which it counts; not an array."""
+
+    def __init__(self, X):
+        self.X = X
+        self.threads = []
+
+    def __len__(self):
+        return len(self.X)
+
+    def __getitem__(self, rows):
+        self.threads.append(threading.current_thread().name)
+        return self.X[rows]
+
+
+def predict_lazily(function, lazy, **params):
+    settings = {"module": torch.nn.Identity(), "device": "cpu", "voxels_per_sample": 64**3}
+    return forward_batches(function, lazy, torch.from_numpy, **{**settings, **params})
+
+
+def test_the_next_batch_is_read_while_one_is_worked_on():
+    lazy = Lazy(np.arange(20, dtype=np.float32).reshape(20, 1))
+    came = threading.Event()
+    read = lazy.__class__.__getitem__
+
+    def counted(self, rows):
+        if len(self.threads) == 1:
+            came.set()
+        return read(self, rows)
+
+    lazy.__class__ = type("Counted", (Lazy,), {"__getitem__": counted})
+
+    def function(batch):
+        # The second batch is asked for before the first has been worked on.
+        assert came.wait(timeout=60)
+        return batch
+
+    found = np.concatenate(list(predict_lazily(function, lazy)))
+    assert np.array_equal(found, lazy.X)
+    assert all(name.startswith("read-ahead") for name in lazy.threads)
+
+
+def test_rows_read_ahead_are_read_again_in_smaller_batches():
+    lazy = Lazy(np.arange(20, dtype=np.float32).reshape(20, 1))
+
+    def function(batch):
+        if len(batch) > 1 and batch.sum() > 20:
+            raise torch.OutOfMemoryError("no memory")
+        return batch
+
+    with pytest.warns(OutOfMemoryWarning):
+        found = np.concatenate(list(predict_lazily(function, lazy)))
+    assert np.array_equal(found, lazy.X)
+
+
+def test_an_error_of_reading_is_raised_and_the_thread_ends():
+    class Broken(Lazy):
+        def __getitem__(self, rows):
+            if self.threads:
+                raise OSError("a.mrc: cannot be read")
+            return super().__getitem__(rows)
+
+    lazy = Broken(np.zeros((20, 1), np.float32))
+    with pytest.raises(OSError, match=r"a\.mrc"):
+        list(predict_lazily(lambda batch: batch, lazy))
+    assert not [t for t in threading.enumerate() if t.name.startswith("read-ahead")]
+
+
+def test_predictions_that_are_left_off_end_their_thread():
+    batches = predict_lazily(lambda batch: batch, Lazy(np.zeros((20, 1), np.float32)))
+    next(batches)
+    batches.close()
+    assert not [t for t in threading.enumerate() if t.name.startswith("read-ahead")]
+
+
+def test_arrays_on_the_cpu_need_no_thread(monkeypatch):
+    X = np.arange(20, dtype=np.float32).reshape(20, 1)
+    monkeypatch.setattr("sksubtomo.training._inference.one_ahead", None)
+    assert np.array_equal(np.concatenate(list(predict_lazily(lambda batch: batch, X))), X)

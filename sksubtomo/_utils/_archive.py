@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 
 from sksubtomo._utils._files import BoundedFile
 
-DOCUMENT = "model.json"
 # In bytes. What it becomes in memory is up to fifty times as large.
 _LARGEST_DOCUMENT = 2**24
 _NUMBERS = re.compile(r"\|b1|\|[iu]1|<[iu][248]|<f[248]|<c(8|16)|(<U|\|S)[1-9][0-9]{0,5}")
@@ -34,7 +33,9 @@ _LOCAL_HEADER, _END_RECORD = 30, 22
 _PART, _BLOCK = 2**20, 2**12
 
 
-def write_archive(path: Path, document: dict[str, Any], arrays: Sequence[NDArray]) -> None:
+def write_archive(
+    path: Path, document: dict[str, Any], arrays: Sequence[NDArray], *, name: str
+) -> None:
     """Write a document and arrays; what is written is the same for the same content.
 
     Parameters
@@ -45,6 +46,8 @@ def write_archive(path: Path, document: dict[str, Any], arrays: Sequence[NDArray
         Of JSON. The descriptions of the arrays are added to it.
     arrays : sequence of ndarray
         Of numbers or text.
+    name : str
+        Of the document within the archive, such as "model.json".
 
     Raises
     ------
@@ -59,11 +62,11 @@ def write_archive(path: Path, document: dict[str, Any], arrays: Sequence[NDArray
     text = json.dumps(described, allow_nan=False, separators=(",", ":")).encode()
     if len(text) > _LARGEST_DOCUMENT:
         raise ValueError(
-            f"The model's parameters and histories take {len(text)} bytes beside its arrays; a "
-            f"model file has room for {_LARGEST_DOCUMENT}."
+            f"Parameters and histories take {len(text)} bytes beside the arrays; {name} has room "
+            f"for {_LARGEST_DOCUMENT}."
         )
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr(zipfile.ZipInfo(DOCUMENT), text)
+        archive.writestr(zipfile.ZipInfo(name), text)
         for number, array in enumerate(entries):
             entry = zipfile.ZipInfo(_name(number))
             with archive.open(entry, "w", force_zip64=array.nbytes >= 2**31) as file:
@@ -121,6 +124,8 @@ class Archive:
     ----------
     path : Path
         The file.
+    name : str
+        Of the document within it.
 
     Attributes
     ----------
@@ -136,7 +141,8 @@ class Archive:
         ``zipfile`` may raise is for the caller to catch.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, name: str) -> None:
+        self._name = name
         self._file: BinaryIO = open(path, "rb")  # noqa: SIM115 - closed by __exit__
         try:
             self._n_bytes = os.fstat(self._file.fileno()).st_size
@@ -197,9 +203,9 @@ class Archive:
         if self._file.read(4) != b"PK\x05\x06":
             raise ValueError("something stands behind its end")
         entries = {entry.filename: entry for entry in listed}
-        expected = {DOCUMENT, *(_name(number) for number in range(len(listed) - 1))}
+        expected = {self._name, *(_name(number) for number in range(len(listed) - 1))}
         if len(entries) != len(listed) or set(entries) != expected:
-            raise ValueError("its entries are not those of a model")
+            raise ValueError("its entries are not those of such a file")
         for entry in listed:
             plain = entry.compress_type == zipfile.ZIP_STORED and not entry.flag_bits & 1
             if not plain or entry.compress_size != entry.file_size:
@@ -218,16 +224,16 @@ class Archive:
                 raise ValueError(f"{entry.filename} reaches into another entry")
 
     def _read_document(self) -> dict[str, Any]:
-        entry = self._entries[DOCUMENT]
+        entry = self._entries[self._name]
         if entry.file_size > _LARGEST_DOCUMENT:
-            raise ValueError(f"{DOCUMENT} has {entry.file_size} bytes")
+            raise ValueError(f"{self._name} has {entry.file_size} bytes")
         self._seek(entry)
         text = self._file.read(entry.file_size)
         if zlib.crc32(text) != entry.CRC:
-            raise ValueError(f"{DOCUMENT} is damaged")
+            raise ValueError(f"{self._name} is damaged")
         document = json.loads(text, object_pairs_hook=_unique, parse_constant=_refused)
         if not isinstance(document, dict):
-            raise ValueError(f"{DOCUMENT} is no mapping")
+            raise ValueError(f"{self._name} is no mapping")
         return document
 
     def _seek(self, entry: zipfile.ZipInfo) -> None:
@@ -293,9 +299,9 @@ def _n_bytes(described: dict[str, Any]) -> int:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError(f"{DOCUMENT} has a name twice")
+        raise ValueError("its document has a name twice")
     return found
 
 
 def _refused(text: str) -> None:
-    raise ValueError(f"{DOCUMENT} has {text}, which is no JSON")
+    raise ValueError(f"its document has {text}, which is no JSON")

@@ -1,0 +1,213 @@
+"""Thresholds for a stated precision or recall, and how certain labels make them."""
+
+from __future__ import annotations
+
+import math
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import beta
+from sklearn.utils import Bunch
+from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
+
+from sksubtomo._utils._labels import labeled_rows
+from sksubtomo._utils._params import NumberInterval
+from sksubtomo._utils._sklearn import validate_params
+
+# Labels that are asked for at most.
+_MOST_LABELS = 100_000
+_PROBABILITY = NumberInterval(Real, 0, 1, closed="neither")
+
+
+def binomial_interval(
+    n_successes: int, n_trials: int, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Return the Clopper-Pearson interval of a proportion; (0, 1) without a trial.
+
+    Parameters
+    ----------
+    n_successes, n_trials : int
+        Counts.
+    confidence : float, default=0.95
+        Coverage, at least.
+
+    Returns
+    -------
+    low, high : float
+        Limits.
+
+    References
+    ----------
+    Clopper & Pearson, "The use of confidence or fiducial limits illustrated in the case of the
+    binomial", Biometrika 26, 1934.
+    """
+    n_failures, tail = n_trials - n_successes, (1 - confidence) / 2
+    low = beta.ppf(tail, n_successes, n_failures + 1) if n_successes else 0.0
+    high = beta.isf(tail, n_successes + 1, n_failures) if n_failures else 1.0
+    return float(low), float(high)
+
+
+@validate_params(
+    {
+        "proba": ["array-like"],
+        "y_true": ["array-like", None],
+        "y_prob": ["array-like", None],
+        "precision": [_PROBABILITY, None],
+        "recall": [_PROBABILITY, None],
+        "pos_label": [Real, str],
+        "confidence": [_PROBABILITY],
+        "tolerance": [NumberInterval(Real, 0, 1, closed="neither")],
+    },
+    prefer_skip_nested_validation=True,
+)
+def operating_point(
+    proba,
+    y_true=None,
+    y_prob=None,
+    *,
+    precision=None,
+    recall=None,
+    pos_label=1,
+    confidence=0.95,
+    tolerance=0.1,
+):
+    """Return the threshold for a stated precision or recall, and what labels say of it.
+
+    The threshold follows from the probabilities of all candidates alone: if they are calibrated,
+    the mean probability of those kept is the precision, and their sum the number of true ones. It
+    keeps as many as it can at the stated precision, or as few at the stated recall. Labels, and
+    the probabilities that were predicted without them, judge that one threshold. Since they took
+    no part in its choice, the Clopper-Pearson interval of a single proportion holds as it is.
+
+    Parameters
+    ----------
+    proba : array-like of shape (n_candidates,)
+        Probability of each candidate of being a true particle.
+    y_true : array-like of shape (n_labels,), optional
+        Labels of some candidates, drawn at random. Hidden ones (-1) are left out.
+    y_prob : array-like of shape (n_labels,), optional
+        Their probabilities by fits that did not see their labels.
+    precision, recall : float, optional
+        What is wanted, one of them.
+    pos_label : int or str, default=1
+        Label of a true particle in `y_true`.
+    confidence : float, default=0.95
+        Of the intervals.
+    tolerance : float, default=0.1
+        Labels suffice if the lower limit of the interval is not below what is wanted by more.
+
+    Returns
+    -------
+    point : Bunch
+        ``threshold``: keep probabilities of at least this; infinite where no candidate is as
+        probable as the stated precision. ``precision`` and ``recall``, expected;
+        ``precision_interval`` and ``recall_interval``, (low, high), from the labels alone;
+        ``n_kept``, ``n_true_kept``, expected; ``n_labels_kept``; ``is_certain``, whether labels
+        suffice; ``n_more_labels``, how many more, drawn at random, would be needed if they were as
+        good as expected, None if no number would do.
+
+    Raises
+    ------
+    ValueError
+        If not one of `precision` and `recall` is given, or probabilities are out of range.
+
+    Examples
+    --------
+    >>> from sksubtomo.metrics import operating_point
+    >>> point = operating_point([0.99, 0.95, 0.9, 0.4, 0.1, 0.05], precision=0.9)
+    >>> point.threshold, point.n_kept, point.is_certain
+    (0.9, 3, False)
+    """
+    if (precision is None) == (recall is None):
+        raise ValueError("Give either precision or recall: what the threshold is to reach.")
+    proba = _check_probabilities(proba, "proba")
+    truth, judged = _check_labels(y_true, y_prob, pos_label)
+    ordered = np.sort(proba)[::-1]
+    sums = np.cumsum(ordered)
+    # Equal probabilities are kept together.
+    ends = np.append(np.flatnonzero(np.diff(ordered)), len(ordered) - 1)
+    if precision is not None:
+        good = sums[ends] / (ends + 1) >= precision
+        n_kept = int(ends[good][-1]) + 1 if good.any() else 0
+    else:
+        n_kept = int(ends[np.searchsorted(sums[ends], recall * sums[-1] - 1e-12)]) + 1
+    threshold = float(ordered[n_kept - 1]) if n_kept else math.inf
+    kept = ordered >= threshold
+    n_true = float(ordered[kept].sum())
+    expected = {
+        "precision": n_true / int(kept.sum()) if kept.any() else math.nan,
+        "recall": n_true / float(sums[-1]) if sums[-1] > 0 else math.nan,
+    }
+    above = judged >= threshold
+    n_hit = int((truth & above).sum())
+    intervals = {
+        "precision": binomial_interval(n_hit, int(above.sum()), confidence),
+        "recall": binomial_interval(n_hit, int(truth.sum()), confidence),
+    }
+    wanted, asked = ("precision", precision) if recall is None else ("recall", recall)
+    least = asked - tolerance
+    shares = {"precision": kept.mean(), "recall": proba.mean()}
+    certain = bool(intervals[wanted][0] >= least and kept.any())
+    more = (
+        0
+        if certain
+        else _labels_needed(expected[wanted], least, confidence, float(shares[wanted]), len(truth))
+    )
+    return Bunch(
+        threshold=threshold,
+        **expected,
+        precision_interval=intervals["precision"],
+        recall_interval=intervals["recall"],
+        n_kept=int(kept.sum()),
+        n_true_kept=n_true,
+        n_labels_kept=int(above.sum()),
+        is_certain=certain,
+        n_more_labels=more,
+    )
+
+
+def _labels_needed(
+    expected: float, least: float, confidence: float, share: float, n_labels: int
+) -> int | None:
+    """Return how many more labels would bring the lower limit to what is wanted, on average.
+
+    Of random labels, `share` are of candidates that the proportion is of.
+    """
+    if not (expected > least and share > 0):
+        return None
+    low, high = 1, _MOST_LABELS
+    if not _suffice(high, expected, least, confidence):
+        return None
+    while low < high:
+        middle = (low + high) // 2
+        if _suffice(middle, expected, least, confidence):
+            high = middle
+        else:
+            low = middle + 1
+    return max(1, math.ceil(low / share) - n_labels)
+
+
+def _suffice(n: int, expected: float, least: float, confidence: float) -> bool:
+    return binomial_interval(math.floor(expected * n + 1e-9), n, confidence)[0] >= least
+
+
+def _check_probabilities(values: Any, name: str) -> NDArray[np.float64]:
+    values = check_array(column_or_1d(values), ensure_2d=False, dtype=np.float64, input_name=name)
+    if (values < 0).any() or (values > 1 + 1e-6).any():
+        raise ValueError(f"{name} must hold probabilities, from 0 to 1.")
+    return values
+
+
+def _check_labels(
+    y_true: Any, y_prob: Any, pos_label: Any
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    if (y_true is None) != (y_prob is None):
+        raise ValueError("Give y_true and y_prob together, or neither.")
+    if y_true is None:
+        return np.empty(0, dtype=bool), np.empty(0)
+    y_prob = _check_probabilities(y_prob, "y_prob")
+    check_consistent_length(y_true, y_prob)
+    rows, labels = labeled_rows(y_true, known=[pos_label], input_name="y_true")
+    return labels == pos_label, y_prob[rows]

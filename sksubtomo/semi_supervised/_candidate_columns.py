@@ -1,0 +1,106 @@
+"""Columns of candidates: the picker's score and the like."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import check_array
+
+# A tomogram's own center counts half with so many candidates.
+_COMMON_CANDIDATES = 10
+
+
+class Columns(NamedTuple):
+    """Columns of candidates, and their names where they have any."""
+
+    values: NDArray[np.float64]
+    names: list[str] | None
+
+
+def check_covariates(covariates: Any, n_samples: int) -> Columns:
+    """Return the columns of candidates as numbers; none where there are none.
+
+    Raises
+    ------
+    ValueError
+        If they are no finite numbers, or not one row a candidate.
+    """
+    if covariates is None:
+        return Columns(np.empty((n_samples, 0)), None)
+    names = getattr(covariates, "columns", None)
+    if np.ndim(covariates) == 1:
+        covariates = np.asarray(covariates).reshape(-1, 1)
+    values = check_array(
+        covariates, dtype=np.float64, ensure_min_samples=0, input_name="covariates"
+    )
+    if len(values) != n_samples:
+        raise ValueError(
+            f"covariates has {len(values)} rows, but there are {n_samples} candidates in X."
+        )
+    return Columns(values, None if names is None else [str(name) for name in names])
+
+
+def check_same_columns(given: Columns, names: list[str] | None, n_columns: int) -> None:
+    """Refuse other columns than those of the fit.
+
+    Raises
+    ------
+    ValueError
+        If their number or their names differ.
+    """
+    if given.values.shape[1] != n_columns:
+        raise ValueError(
+            f"There are {given.values.shape[1]} covariates, but CandidateClassifier was fitted "
+            f"with {n_columns}. Pass the same columns as covariates=."
+        )
+    if names is not None and given.names is not None and names != given.names:
+        raise ValueError(
+            f"covariates has the columns {given.names}, but CandidateClassifier was fitted with "
+            f"{names}, in this order."
+        )
+
+
+def check_tomograms(tomograms: Any, n_samples: int) -> NDArray | None:
+    """Return the tomogram of each candidate as strings."""
+    if tomograms is None:
+        return None
+    names = np.asarray(tomograms)
+    if names.shape != (n_samples,):
+        raise ValueError(
+            f"tomograms has the shape {names.shape}, but must name one for each of the "
+            f"{n_samples} candidates in X."
+        )
+    return names.astype(str)
+
+
+def check_same_offsets(names: NDArray | None, offsets: dict[str, NDArray[np.float64]]) -> None:
+    """Refuse tomograms where the fit had none, and the other way round.
+
+    Raises
+    ------
+    ValueError
+        If so: features would be relative to something else.
+    """
+    if names is None and offsets:
+        raise ValueError(
+            "CandidateClassifier was fitted with tomograms=, relative to whose medians candidates "
+            "are judged. Pass the tomogram of each candidate."
+        )
+    if names is not None and not offsets:
+        raise ValueError(
+            "CandidateClassifier was fitted without tomograms=. Leave them out, or fit with them."
+        )
+
+
+def offsets_of(
+    features: NDArray[np.float64], tomograms: NDArray, center: NDArray[np.float64]
+) -> dict[str, NDArray[np.float64]]:
+    """Return by how much the medians of tomograms are off the common one, shrunk to it."""
+    offsets = {}
+    for name in np.unique(tomograms):
+        own = features[tomograms == name]
+        trust = len(own) / (len(own) + _COMMON_CANDIDATES)
+        offsets[str(name)] = trust * (np.median(own, axis=0) - center)
+    return offsets

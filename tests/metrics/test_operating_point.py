@@ -1,0 +1,112 @@
+"""Thresholds for a stated precision or recall, against closed forms and simulation."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from sksubtomo.metrics import operating_point
+from sksubtomo.metrics._operating_point import binomial_interval
+
+
+def test_interval_of_all_right_is_a_closed_form():
+    # With n of n, the lower limit is the (alpha / 2)th root.
+    assert binomial_interval(29, 29, 0.9)[0] == pytest.approx(0.05 ** (1 / 29), rel=1e-12)
+    assert binomial_interval(0, 0) == (0.0, 1.0)
+    assert binomial_interval(0, 5)[0] == 0.0
+
+
+@pytest.mark.parametrize("p", [0.5, 0.9, 0.97])
+def test_interval_covers(p):
+    n = 17
+    covered = sum(
+        binom.pmf(k, n, p)
+        for k in range(n + 1)
+        if np.prod(np.sign(np.subtract(p, binomial_interval(k, n)))) <= 0
+    )
+    assert covered >= 0.95
+
+
+def test_threshold_keeps_as_many_as_precision_allows():
+    proba = np.array([0.05, 0.9, 0.6, 0.99, 0.2])
+    point = operating_point(proba, precision=0.8)
+    # Means of the best 1, 2, 3, 4: 0.99, 0.945, 0.83, 0.6725.
+    assert point.threshold == 0.6
+    assert point.n_kept == 3
+    assert point.n_true_kept == pytest.approx(2.49)
+    assert point.precision == pytest.approx(0.83)
+    assert point.recall == pytest.approx(2.49 / proba.sum())
+
+
+def test_threshold_keeps_as_few_as_recall_allows():
+    point = operating_point([0.9, 0.6, 0.3, 0.2], recall=0.75)
+    assert (point.threshold, point.n_kept) == (0.6, 2)
+    assert point.recall == pytest.approx(0.75)
+    assert operating_point([0.9, 0.6, 0.3, 0.2], recall=0.76).n_kept == 3
+
+
+def test_equal_probabilities_are_kept_together():
+    assert operating_point([0.9, 0.5, 0.5, 0.5], recall=0.5).n_kept == 4
+    # All four have a mean of 0.6; the first alone is the most that 0.65 allows.
+    assert operating_point([0.9, 0.5, 0.5, 0.5], precision=0.65).n_kept == 1
+
+
+def test_unreachable_precision_keeps_nothing():
+    point = operating_point([0.3, 0.2], precision=0.9)
+    assert math.isinf(point.threshold)
+    assert point.n_kept == 0
+    assert point.n_more_labels is None
+    assert not point.is_certain
+
+
+def test_labels_judge_the_threshold():
+    proba = np.linspace(1, 0.8, 100)
+    y = np.r_[np.ones(40), np.zeros(2)]
+    point = operating_point(proba, y, np.full(42, 0.95), precision=0.85)
+    assert point.precision_interval == pytest.approx(binomial_interval(40, 42))
+    assert point.recall_interval == pytest.approx(binomial_interval(40, 40))
+    assert point.is_certain
+    assert point.n_more_labels == 0
+
+
+def test_labels_needed_suffice():
+    proba = np.concatenate([np.full(25, 0.96), np.full(75, 0.02)])
+    point = operating_point(proba, [1, 0, -1], [0.99, 0.01, 0.5], precision=0.9, tolerance=0.1)
+    assert not point.is_certain
+    # A quarter of random labels is above the threshold.
+    n_kept = math.ceil((point.n_more_labels + 2) / 4)
+    assert binomial_interval(math.floor(0.96 * n_kept), n_kept)[0] >= 0.8
+    assert binomial_interval(math.floor(0.96 * n_kept / 2), n_kept // 2)[0] < 0.8
+
+
+def test_intervals_hold_for_calibrated_probabilities():
+    rng = np.random.default_rng(0)
+    inside = []
+    for _ in range(200):
+        proba = rng.beta(0.5, 0.8, size=1000)
+        truth = rng.random(1000) < proba
+        point = operating_point(proba, truth[:60].astype(int), proba[:60], precision=0.9)
+        low, high = point.precision_interval
+        inside.append(low <= truth[proba >= point.threshold].mean() <= high)
+        assert truth[proba >= point.threshold].mean() == pytest.approx(point.precision, abs=0.06)
+    assert np.mean(inside) >= 0.95
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, "either precision or recall"),
+        ({"precision": 0.9, "recall": 0.9}, "either precision or recall"),
+        ({"precision": 1.5}, "precision"),
+        ({"precision": 0.9, "y_true": [1]}, "together"),
+    ],
+)
+def test_refusals(given, message):
+    with pytest.raises(ValueError, match=message):
+        operating_point([0.5, 0.2], **given)
+
+
+def test_probabilities_out_of_range_are_refused():
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        operating_point([0.5, 1.2], recall=0.5)
