@@ -27,7 +27,8 @@ class Page(HTMLParser):
 
 def broken_links(root):
     """Yield a line for each link to something that the site does not have."""
-    pages = {path.resolve(): Page(path) for path in sorted(root.rglob("*.html"))}
+    files = [path for path in sorted(root.rglob("*.html")) if "_static" not in path.parts]
+    pages = {path.resolve(): Page(path) for path in files}
     for path, page in pages.items():
         for link in sorted(page.links):
             if urlsplit(link).scheme or link.startswith(("//", "/")):

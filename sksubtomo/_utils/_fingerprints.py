@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -114,6 +114,40 @@ def _digest_of_text(text: str) -> str:
 def version_fingerprints() -> dict[str, str]:
     """Return the versions of the software that results depend on."""
     return {f"version of {name}": one for name, one in software_versions().items()}
+
+
+def fit_fingerprints(
+    estimator: BaseEstimator,
+    X: Any,
+    targets: NDArray[np.int64],
+    classes: NDArray,
+    left_out: Collection[str],
+) -> dict[str, Any]:
+    """Return what describes a fit: its class, parameters, data and software.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Not fitted yet.
+    X : array, lazy stack or data frame of shape (n_samples, ...)
+        Checked.
+    targets : ndarray of shape (n_samples,)
+        Class indices, -1 where unlabeled.
+    classes : ndarray of shape (n_classes,)
+        Labels of the classes.
+    left_out : collection of str
+        Parameters without an effect, and those that the caller describes.
+    """
+    params = estimator.get_params(deep=False)
+    rows = np.asarray(X) if hasattr(X, "columns") else X
+    return {
+        "kind of fit": type(estimator).__name__,
+        **{name: fingerprint(one) for name, one in params.items() if name not in left_out},
+        "X": array_fingerprint(rows),
+        "y": array_fingerprint(targets),
+        "classes": classes.tolist(),
+        **version_fingerprints(),
+    }
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -381,7 +381,7 @@ class BaseVolumeEstimator(
         """Apply a method of the network to validated volumes, or to latent codes."""
         with keeping_freed_memory():
             answers = collect(self._forward_batches(method, inputs), len(inputs))
-        if np.ndim(inputs) == 4:  # not codes, which have no scale
+        if np.ndim(inputs) == 4:  # not latent codes, which have no scale
             check_answers(type(self).__name__, answers, inputs, self.scale_)
         return answers
 

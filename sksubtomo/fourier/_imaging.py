@@ -188,6 +188,16 @@ class Imaging:
     def broadcast(self, n_volumes: int) -> Imaging:
         """Return the imaging of so many volumes.
 
+        Parameters
+        ----------
+        n_volumes : int
+            How many.
+
+        Returns
+        -------
+        imaging : Imaging
+            Its own value for each volume, or one value repeated.
+
         Raises
         ------
         ValueError

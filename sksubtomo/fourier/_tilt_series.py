@@ -41,7 +41,9 @@ def tilt_series_weights(
         Edges of the box in voxels, z, y, x.
     tilts_deg : array-like of shape (n_tilts,)
         Angles of the tilts in degrees, in any order.
-    tilt_axis, beam
+    tilt_axis : {"x", "y", "z"} or float, default="y"
+        See :func:`missing_wedge_mask`.
+    beam : {"x", "y", "z"}, default="z"
         See :func:`missing_wedge_mask`.
     thickness_voxels : float, optional
         D; by default the longest edge of the box.

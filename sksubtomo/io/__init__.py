@@ -12,6 +12,7 @@ from sksubtomo.io._pickles import read_labeled_pickle
 from sksubtomo.io._points import make_copick_points, make_napari_points
 from sksubtomo.io._shared_volumes import SharedVolumes
 from sksubtomo.io._stack import SubtomogramStack
+from sksubtomo.io._tilt_series import TiltSeries, read_tilt_series
 from sksubtomo.io._tomogram_map import read_tomogram_map
 from sksubtomo.io._volume import open_volume, read_volume, read_voxel_size
 from sksubtomo.io._write_particles import takes_poses, writable_table, write_particles
@@ -20,6 +21,7 @@ __all__ = [
     "ParticleTable",
     "SharedVolumes",
     "SubtomogramStack",
+    "TiltSeries",
     "Volume",
     "box_outcomes",
     "check_new_classes",
@@ -33,6 +35,7 @@ __all__ = [
     "read_labeled_pickle",
     "read_mrc",
     "read_particles",
+    "read_tilt_series",
     "read_tomogram_map",
     "read_volume",
     "read_voxel_size",

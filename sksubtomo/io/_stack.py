@@ -75,9 +75,14 @@ class SubtomogramStack(LazyVolumes):
         ``index`` tells which are left, ``outcomes`` and ``file_errors`` why others are not.
     missing_chunks : {"raise", "fill"}, default="raise"
         What to do about chunks of an OME-Zarr that have no file, see :func:`read_volume`.
+    imaging : Imaging, optional
+        How each row of `coordinates` was imaged, or all of them, which estimators that can use it
+        take from here. See :class:`sksubtomo.fourier.Imaging`.
 
     Attributes
     ----------
+    imaging : Imaging or None
+        That of the boxes.
     shape : (int, int, int, int)
         Particles, and edges of the boxes.
     index : ndarray of shape (n,)
@@ -125,6 +130,7 @@ class SubtomogramStack(LazyVolumes):
         normalize: bool = False,
         on_bad: str = "raise",
         missing_chunks: str = "raise",
+        imaging: Any = None,
     ) -> None:
         check_request(box_size, border, "round", on_bad)
         self._missing_chunks = check_missing_chunks(missing_chunks)
@@ -144,6 +150,12 @@ class SubtomogramStack(LazyVolumes):
             self._codes[rows] = examine(int(file), centers[rows], rows)
         self.index = np.flatnonzero(self._codes == OK)
         self.tomogram_index = which[self.index]
+        if imaging is not None and len(imaging) not in (1, len(which)):
+            raise ValueError(
+                f"imaging is that of {len(imaging)} particles, but there are {len(which)} "
+                "coordinates. Give one for each, or one for all."
+            )
+        self.imaging = _rows_of(imaging, self.index)
         self._centers = centers[self.index]
         self._steps = ()
         self._edges = (self._box_size,) * 3
@@ -159,6 +171,7 @@ class SubtomogramStack(LazyVolumes):
         normalize: bool = False,
         on_bad: str = "raise",
         missing_chunks: str = "raise",
+        imaging: Any = None,
     ) -> SubtomogramStack:
         """Make a stack of the particles of a table.
 
@@ -179,6 +192,8 @@ class SubtomogramStack(LazyVolumes):
             they are most.
         missing_chunks : {"raise", "fill"}, default="raise"
             As above.
+        imaging : Imaging, optional
+            As above, in the order of the table.
 
         Returns
         -------
@@ -212,6 +227,7 @@ class SubtomogramStack(LazyVolumes):
             normalize=normalize,
             on_bad=on_bad,
             missing_chunks=missing_chunks,
+            imaging=imaging,
         )
 
     @property
@@ -239,6 +255,7 @@ class SubtomogramStack(LazyVolumes):
         part = self._copy()
         for name in ("index", "tomogram_index", "_centers"):
             setattr(part, name, getattr(self, name)[rows])
+        part.imaging = _rows_of(self.imaging, rows)
         # Parts travel to other processes, and need not take along what is not in them.
         part._codes, part.file_errors = np.full(len(rows), OK, dtype=np.int8), {}
         return part
@@ -312,6 +329,11 @@ class SubtomogramStack(LazyVolumes):
         for step in self._steps:
             boxes = step(boxes)
         return boxes
+
+
+def _rows_of(imaging: Any, rows: NDArray[np.intp]) -> Any:
+    """Return the imaging of some particles; one that is for all stays as it is."""
+    return imaging if imaging is None or len(imaging) == 1 else imaging[rows]
 
 
 def _check_index(tomogram_index: ArrayLike, coordinates: ArrayLike, n_files: int) -> NDArray:

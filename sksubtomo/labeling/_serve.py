@@ -59,10 +59,7 @@ def serve(
     is_loopback = _is_loopback(host)
     names = {"localhost"} if is_loopback else {"localhost", host.lower(), *_own_names()}
     app = make_app(session, token, host_names=names, only_loopback=is_loopback)
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as listening:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
+    with listen(host, port) as listening:
         port = listening.getsockname()[1]
         if not is_loopback:
             logger.warning(
@@ -81,6 +78,20 @@ def serve(
             uvicorn.Server(config).run(sockets=[listening])
         finally:
             session.stop()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that is bound to an address."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio turns off the delay of small packets only where the protocol is named: 40 ms an image.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+    except OSError:
+        listening.close()
+        raise
+    return listening
 
 
 def _addresses(host: str, port: int, token: str, *, is_loopback: bool) -> list[str]:

@@ -359,6 +359,10 @@ class LabelingSession(CandidateLabels):
         return np.union1d(self._drawn(), np.flatnonzero(self.labels > 0))
 
     def _prepare(self, report: Any) -> None:
+        # Half a second that the first queue would wait for.
+        import sklearn.cluster
+        import sklearn.linear_model  # noqa: F401
+
         if self._features is None:
             edges = (1, *np.shape(self.volumes)[1:])
             n_features = radial_features(np.zeros(edges, dtype=np.float32)).shape[1]

@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 
 from sksubtomo._torch import resolve_device
 from sksubtomo._utils._checkpoint import CheckpointPart
-from sksubtomo._utils._fingerprints import array_fingerprint, fingerprint, version_fingerprints
+from sksubtomo._utils._fingerprints import fingerprint, fit_fingerprints
 from sksubtomo._utils._settings import checked
 from sksubtomo.alignment import (
     Annealing,
@@ -114,19 +114,13 @@ def begin_checkpoint(
     """
     if checkpoint is None or not checkpoint.needs_fingerprints:
         return
-    params = estimator.get_params(deep=False)
     annealing = Annealing() if estimator.annealing is None else estimator.annealing
     checkpoint.begin(
         {
-            "kind of fit": type(estimator).__name__,
-            **{name: fingerprint(one) for name, one in params.items() if name not in _LEFT_OUT},
+            **fit_fingerprints(estimator, volumes, targets, classes, _LEFT_OUT),
             **{f"annealing__{k}": fingerprint(v) for k, v in annealing.get_params().items()},
-            "device": resolve_device(estimator.device),
-            "X": array_fingerprint(volumes),
-            "y": array_fingerprint(targets),
-            "classes": classes.tolist(),
+            "device": resolve_device(estimator.device, needs_float64=True),
             **({} if imaging is None else {"imaging": fingerprint(imaging.description)}),
-            **version_fingerprints(),
         }
     )
 

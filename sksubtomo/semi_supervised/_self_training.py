@@ -13,7 +13,10 @@ from sklearn.semi_supervised import SelfTrainingClassifier as _SelfTrainingClass
 from sklearn.utils import indexable
 
 from sksubtomo._utils._answers import check_probabilities
+from sksubtomo._utils._checkpoint import CheckpointPart, opened
 from sksubtomo._utils._docs import documented
+from sksubtomo._utils._fingerprints import fit_fingerprints
+from sksubtomo._utils._fit_with_part import fit_with_part
 from sksubtomo._utils._labels import decode_labels, encode_labels
 from sksubtomo._utils._meta_classifier import BaseMetaClassifier
 from sksubtomo._utils._near_misses import warning_once
@@ -118,7 +121,7 @@ class SelfTrainingClassifier(BaseMetaClassifier):
 
     @fit_context(prefer_skip_nested_validation=False)
     @warning_once()
-    def fit(self, X, y, **params):
+    def fit(self, X, y, *, checkpoint=None, **params):
         """Fit to labeled and unlabeled volumes.
 
         Parameters
@@ -127,6 +130,9 @@ class SelfTrainingClassifier(BaseMetaClassifier):
             Volumes; or rows, which the classifier gets as rows.
         y : array-like of shape (n_samples,)
             Labels, -1 where unlabeled; for strings also ``None`` and ``"unlabeled"``.
+        %(checkpoint)s
+            The classifier's fits are gone on with if its own ``fit`` takes a checkpoint; else they
+            are done again, and give the same if it has a seed.
         **params : dict
             Metadata for the classifier, where scikit-learn's metadata routing is enabled. Of what
             has a value for each volume, it gets the values of those that it is fitted to.
@@ -139,8 +145,15 @@ class SelfTrainingClassifier(BaseMetaClassifier):
         Raises
         ------
         ValueError
-            If `y` is malformed, no volume is labeled, or `estimator` lacks ``predict_proba``.
+            If `y` is malformed, no volume is labeled, `estimator` lacks ``predict_proba``, or
+            `checkpoint` is of another fit.
         """
+        with opened(checkpoint) as kept:
+            return self._fit(X, y, params, kept)
+
+    def _fit(
+        self, X: Any, y: Any, params: Mapping[str, Any], checkpoint: CheckpointPart | None
+    ) -> SelfTrainingClassifier:
         targets, classes = encode_labels(y)
         X, targets = indexable(as_rows(X), targets)
         if not len(classes):
@@ -156,7 +169,9 @@ class SelfTrainingClassifier(BaseMetaClassifier):
                 "volumes only."
             )
         routed = routed_params(self, "fit", params)["estimator"]["fit"]
-        rows = _OnRows(clone(self.estimator), X, classes, routed)
+        if checkpoint is not None and checkpoint.needs_fingerprints:
+            checkpoint.begin(fit_fingerprints(self, X, targets, classes, ("verbose",)))
+        rows = _OnRows(clone(self.estimator), X, classes, routed, checkpoint)
         course = _SelfTrainingClassifier(
             rows,
             threshold=self.threshold,
@@ -181,12 +196,19 @@ class _OnRows(ClassifierMixin, BaseEstimator):
     """
 
     def __init__(
-        self, estimator: Any, volumes: Any, labels: NDArray, params: Mapping[str, Any]
+        self,
+        estimator: Any,
+        volumes: Any,
+        labels: NDArray,
+        params: Mapping[str, Any],
+        checkpoint: CheckpointPart | None = None,
     ) -> None:
         self.estimator = estimator
         self.volumes = volumes
         self.labels = labels
         self.params = params
+        self.checkpoint = checkpoint
+        self.n_fits = 0
 
     def __sklearn_clone__(self) -> _OnRows:
         return self  # volumes are not to be copied
@@ -194,7 +216,9 @@ class _OnRows(ClassifierMixin, BaseEstimator):
     def fit(self, X: NDArray, y: NDArray) -> _OnRows:
         rows = X[:, 0]
         params = take_rows(self.params, rows, num_samples(self.volumes))
-        self.estimator.fit(safe_indexing(self.volumes, rows), self.labels[y], **params)
+        volumes, name = safe_indexing(self.volumes, rows), f"fit {self.n_fits}"
+        fit_with_part(self.estimator, volumes, self.labels[y], params, self.checkpoint, name)
+        self.n_fits += 1
         known = self.estimator.classes_
         # A classifier may have been told of classes that have no label.
         self.labels = np.concatenate([self.labels, np.setdiff1d(known, self.labels)])

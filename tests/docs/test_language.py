@@ -33,7 +33,6 @@ FORBIDDEN = re.compile("|".join(f"\\b(?:{phrase})" for phrase in PHRASES), re.IG
 
 #: Where a phrase has another meaning, by file: what may be written there, and why.
 EXCEPTIONS = {
-    "sksubtomo/base/_first_stage.py": ("first stage", "a name in checkpoint files"),
     "sksubtomo/io/_pickle_machine.py": ("machine", "an abstract machine that runs pickles"),
     "sksubtomo/io/_pickles.py": ("machine", "an abstract machine that runs pickles"),
     "sksubtomo/io/_mrc.py": ("machine", "the machine stamp of an MRC header"),

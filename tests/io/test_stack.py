@@ -12,6 +12,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from sksubtomo.exceptions import FileFormatError
+from sksubtomo.fourier import Imaging
 from sksubtomo.io import (
     SubtomogramStack,
     extract_subtomograms,
@@ -321,3 +322,18 @@ def test_tables_name_tomograms_as_programs_do(data):
     bad = make_particle_table(coordinates + 100.0, tomogram_names=names)
     left = SubtomogramStack.from_particles(bad, paths, 8, on_bad="skip")
     assert len(left) == 0
+
+
+def test_imaging_goes_with_the_particles(tmp_path):
+    path = tmp_path / "a.mrc"
+    write_mrc(path, np.zeros((20, 20, 20), np.float32), 10.0)
+    imaging = Imaging([[-60, 60], [-40, 40], [-50, 50], [-40, 40]])
+    places = [[10, 10, 10], [1, 10, 10], [9, 9, 9], [8, 8, 8]]
+    stack = SubtomogramStack([path], places, [0] * 4, 8, border="drop", imaging=imaging)
+    assert stack.index.tolist() == [0, 2, 3]
+    assert stack.imaging.index.tolist() == [0, 2, 1]
+    assert stack[1:].map(np.negative)[[1]].imaging.index.tolist() == [1]
+    whole = SubtomogramStack([path], places, [0] * 4, 8, border="pad", imaging=Imaging(50))
+    assert len(whole[2:].imaging) == 1
+    with pytest.raises(ValueError, match="imaging is that of 4 particles, but there are 2"):
+        SubtomogramStack([path], places[:2], [0] * 2, 8, border="pad", imaging=imaging)

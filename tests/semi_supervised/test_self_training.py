@@ -18,6 +18,7 @@ from sksubtomo.networks import Liu2019
 from sksubtomo.neural_network import CNNClassifier
 from sksubtomo.preprocessing import VolumeFlattener, VolumeNormalizer
 from sksubtomo.semi_supervised import AutoencodingClassifier, SelfTrainingClassifier
+from sksubtomo.training import TrainingRecord
 
 CNN = CNNClassifier(
     learning_rate=3e-3,
@@ -319,3 +320,32 @@ def test_without_an_estimator_it_has_tags_and_is_not_fitted():
     assert not hasattr(clf, "predict_proba")
     with pytest.raises(ValueError, match="must be an object implementing 'fit' and 'predict'"):
         clf.fit(np.zeros((2, 1)), [0, 1])
+
+
+def test_a_network_inside_goes_on_from_a_checkpoint(mostly_hidden, tmp_path, monkeypatch):
+    X, y = mostly_hidden
+    network = {"network": Liu2019(n_filters=2), "max_epochs": 3, "precision": "float32"}
+    inner = CNNClassifier(**network, learning_rate=1e-2, random_state=0)
+    clf = SelfTrainingClassifier(inner, threshold=0.4, max_iter=2)
+    whole = clone(clf).fit(X, y)
+    assert whole.n_iter_ == 2
+    path, keep, kept = tmp_path / "fit.checkpoint", TrainingRecord.keep, []
+
+    def interrupted(self, *args, **kwargs):
+        keep(self, *args, **kwargs)
+        kept.append(1)
+        if len(kept) == 5:  # in the second of three fits
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(TrainingRecord, "keep", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            clone(clf).fit(X, y, checkpoint=path)
+    with pytest.raises(ValueError, match=r"threshold was 0\.4 and is 0\.5"):
+        clone(clf).set_params(threshold=0.5).fit(X, y, checkpoint=path)
+    monkeypatch.setattr(TrainingRecord, "keep", lambda *a, **k: (keep(*a, **k), kept.append(1)))
+    resumed = clone(clf).fit(X, y, checkpoint=path)
+    assert len(kept) == 5 + 4
+    assert np.array_equal(resumed.predict_proba(X), whole.predict_proba(X))
+    assert np.array_equal(resumed.labeled_iter_, whole.labeled_iter_)
+    assert list(tmp_path.iterdir()) == []
