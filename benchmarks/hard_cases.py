@@ -155,6 +155,11 @@ def balanced_accuracy(y, found):
     return float(np.mean([(found[y == label] == label).mean() for label in np.unique(y)]))
 
 
+def calibration_error(fitted, y, probabilities):
+    """Return the expected calibration error; a background is a class, but none to test on."""
+    return expected_calibration_error(y, probabilities, labels=fitted.classes_)
+
+
 def _junk_found(data, found):
     """Return the share of the junk trained on that is in the background."""
     return float((found[data.y == -1] == BACKGROUND.background).mean())
@@ -185,7 +190,7 @@ def run_one(options, name, complication, method, seed):
         "accuracy": round(float(accuracy_score(data.y[hidden], found[hidden])), 4),
         "balanced_accuracy": round(balanced_accuracy(data.y[hidden], found[hidden]), 4),
         "test_accuracy": round(float((predicted == data.y_test).mean()), 4),
-        "calibration_error": round(expected_calibration_error(data.y_test, probabilities), 4),
+        "calibration_error": round(calibration_error(fitted, data.y_test, probabilities), 4),
         **novelty(fitted, data.X_test, data.novel),
         "junk_found": "" if not (data.y == -1).any() else round(_junk_found(data, found), 4),
         "label_agreement": "" if agreement is None else round(agreement, 4),
