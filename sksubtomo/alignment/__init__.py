@@ -31,7 +31,7 @@ from sksubtomo.alignment._proportions import (
     reference_responsibilities,
 )
 from sksubtomo.alignment._refinement import refine_poses
-from sksubtomo.alignment._settings import Annealing
+from sksubtomo.alignment._settings import Annealing, ClassPrior
 from sksubtomo.alignment._spectra import (
     Poses,
     log_spectrum_ratio,
@@ -52,6 +52,7 @@ from sksubtomo.alignment._symmetry import Symmetrizer, check_symmetry
 
 __all__ = [
     "Annealing",
+    "ClassPrior",
     "Expectation",
     "Gains",
     "HalfSetAverager",

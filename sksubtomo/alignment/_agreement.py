@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from sksubtomo.alignment._expectation import expectation
 from sksubtomo.alignment._gains import check_kinds
-from sksubtomo.alignment._proportions import class_evidence
 from sksubtomo.alignment._spectra import Poses
 
 if TYPE_CHECKING:
@@ -51,7 +50,9 @@ def rows_to_leave_out(labeled: torch.Tensor) -> torch.Tensor:
     return rows
 
 
-def leave_one_out(em: MultiReferenceEM, poses: Poses, data: torch.Tensor) -> LabelCheck:
+def leave_one_out(
+    em: MultiReferenceEM, poses: Poses, data: torch.Tensor, *, background: bool = True
+) -> LabelCheck:
     """Compare labeled volumes with references of the others, and with inverted ones.
 
     A volume is a part of the reference of its class, and would agree with it even if all volumes
@@ -65,6 +66,8 @@ def leave_one_out(em: MultiReferenceEM, poses: Poses, data: torch.Tensor) -> Lab
         Those of its last comparison.
     data : Tensor of shape (n, n_frequencies)
         Coefficients, from `poses`.
+    background : bool, default=True
+        Whether the background is among the classes to predict, if there is one.
 
     Returns
     -------
@@ -79,9 +82,15 @@ def leave_one_out(em: MultiReferenceEM, poses: Poses, data: torch.Tensor) -> Lab
     known = em.known.argmax(dim=1)[rows]
     blocks = zip(rows.split(MOST_ROWS_AT_ONCE), known.split(MOST_ROWS_AT_ONCE), strict=True)
     own = torch.cat([_own_evidence(em, em.last, poses, data, *block) for block in blocks])
+    evidence = em.class_evidence()[rows]
+    if em.background is not None:
+        # It has no reference, of which a volume could be a part.
+        nothing = known == em.background
+        own[nothing] = torch.stack([evidence[nothing, em.background]] * 2, dim=1)
+        if not background:
+            own[nothing], evidence[:, em.background] = torch.nan, -torch.inf
     found = ~own.isnan().any(dim=1)
-    rows, known, own = rows[found], known[found], own[found]
-    evidence = class_evidence(em.evidence[rows], em.owner).clone()
+    rows, known, own, evidence = rows[found], known[found], own[found], evidence[found]
     evidence[torch.arange(len(rows)), known] = own[:, 0]
     predicted = (evidence + em.log_prior()).argmax(dim=1)
     inverted = own[:, 1] > own[:, 0] + _CLEAR_LOG

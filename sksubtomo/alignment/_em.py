@@ -27,7 +27,7 @@ from sksubtomo.alignment._proportions import (
     raised_proportions,
     reference_responsibilities,
 )
-from sksubtomo.alignment._spectra import Poses, shell_power
+from sksubtomo.alignment._spectra import Poses, log_spectrum_ratio, shell_power
 from sksubtomo.alignment._symmetry import Symmetrizer
 
 # A volume is not compared again with references that are this much less probable than its best
@@ -91,6 +91,9 @@ class MultiReferenceEM:
     held_back : ndarray of shape (n,) of bool, optional
         Unlabeled volumes that take no part before the last stage; of a single stage, in the first
         half of its iterations.
+    background : int, optional
+        Class that has no reference: a field of the spectrum of each volume, see
+        :func:`~sksubtomo.alignment.log_spectrum_ratio`.
     groups : sequence of Rotation, optional
         Point group of each class, see :class:`Symmetrizer`.
     kinds : Tensor of shape (n,) of int, optional
@@ -134,6 +137,7 @@ class MultiReferenceEM:
         perplexity: float = 1.0,
         label_weight: float = 6.0,
         held_back: NDArray[np.bool_] | None = None,
+        background: int | None = None,
         groups: Sequence[Rotation] | None = None,
         kinds: torch.Tensor | None = None,
         mixed_contrast: bool = False,
@@ -149,7 +153,9 @@ class MultiReferenceEM:
         self.n_frozen, self.perplexity, self.label_weight = n_frozen, perplexity, label_weight
         self.labeled = torch.from_numpy(targets >= 0)
         self.owner = torch.from_numpy(owner)
-        self.n_classes = int(owner.max()) + 1
+        self.background = background
+        self.field: torch.Tensor | None = None
+        self.n_classes = len(np.unique(owner)) + (background is not None)
         known = np.eye(self.n_classes, dtype=np.float32)[targets] * (targets >= 0)[:, np.newaxis]
         self.known = torch.from_numpy(known)
         self.initial_proba = self.known if initial_proba is None else self._adjusted(initial_proba)
@@ -206,6 +212,7 @@ class MultiReferenceEM:
         for stage, (poses, n_iter) in enumerate(self.stages):
             choose_contrast(self, poses)
             data, power = self.data_in(stage)
+            self.field = self._field(poses, data)
             for _ in range(done, n_iter):
                 check_interrupt()
                 began = time.perf_counter()
@@ -222,7 +229,7 @@ class MultiReferenceEM:
             pairs[rows_to_leave_out(self.labeled)] = True
         self.best = self._expect(poses, data, pairs, keep_poses=False).best
         self.compared = pairs
-        joint = class_evidence(self.evidence, self.owner)
+        joint = self.class_evidence()
         if self.pseudo_counts is not None:
             self.prior = self._proportions(joint[~self.labeled])
         joint = joint + self.log_prior()
@@ -231,10 +238,20 @@ class MultiReferenceEM:
         self.log_likelihood = float(total.double().mean())
         self.labels = torch.where(self.labeled, self.known.argmax(dim=1), joint.argmax(dim=1))
 
+    def _field(self, poses: Poses, data: torch.Tensor) -> torch.Tensor | None:
+        """Return the log evidence of the background, if there is one."""
+        if self.background is None:
+            return None
+        noise = self.noise[: int(poses.shells.max()) + 1]
+        return log_spectrum_ratio(poses, data, noise, self.kinds)
+
+    def class_evidence(self) -> torch.Tensor:
+        """Return the log evidence of every volume and class, from the last comparisons."""
+        return class_evidence(self.evidence, self.owner, self.field)
+
     def labeled_evidence(self) -> torch.Tensor:
         """Return the log evidence of its own class for every labeled volume."""
-        classes = class_evidence(self.evidence, self.owner)
-        return classes[self.known > 0]
+        return self.class_evidence()[self.known > 0]
 
     def log_prior(self) -> torch.Tensor:
         """Return logarithms of the class proportions, equal ones where they are free."""
@@ -290,7 +307,7 @@ class MultiReferenceEM:
         """Do one iteration; those without a perplexity keep the initial probabilities."""
         frozen = perplexity is None
         result = self._expect(poses, data, self._pairs(frozen=frozen), keep_poses=True)
-        classes = class_evidence(self.evidence, self.owner)
+        classes = self.class_evidence()
         proba, temperature = self.initial_proba, np.nan
         if perplexity is not None:
             proba, temperature = self._anneal(poses, data, classes, perplexity)
@@ -332,7 +349,7 @@ class MultiReferenceEM:
 
     def _agreement(self, poses: Poses, data: torch.Tensor) -> float:
         """Return how probably references agree with another label, by the rule of succession."""
-        check = leave_one_out(self, poses, data)
+        check = leave_one_out(self, poses, data, background=False)
         known = self.known.argmax(dim=1).numpy()[check.rows]
         n_agree = np.count_nonzero(check.predicted == known)
         return (n_agree + 1) / (len(known) + self.n_classes)
@@ -343,7 +360,10 @@ class MultiReferenceEM:
         trust = 1 / self.n_classes if self.trust is None else self.trust
         anchor = len(self.labeled) * (1 / trust - 1) ** 2
         counts = self.pseudo_counts * (1 + anchor / self.pseudo_counts.sum())
-        estimated = estimate_proportions(log_evidence, counts)
+        # Labels say little of how much there is of what nobody looked for.
+        estimated = estimate_proportions(
+            log_evidence, counts, apart=self.background, own_counts=self.pseudo_counts
+        )
         n_labels = self.known.sum(dim=0).double().numpy()
         return raised_proportions(estimated, least_proportions(n_labels))
 

@@ -20,12 +20,13 @@ def final_poses(em: MultiReferenceEM) -> tuple[NDArray[np.intp], NDArray[np.int6
     Returns
     -------
     reference : ndarray of shape (n,) of int
-        The most likely reference of each volume's class.
+        The most likely reference of each volume's class, of all classes for the background.
     pose : ndarray of shape (n,) of int
         Of the finest grid, shift first.
     """
     evidence, best = em.evidence.clone(), em.best.clone()
     own = em.owner[np.newaxis] == em.labels[:, np.newaxis]
+    own |= ~own.any(dim=1, keepdim=True)
     if em.compared is not None:
         # Evidence of an earlier iteration has no pose of the last grid, but a class may win by it.
         lost = ~(own & em.compared).any(dim=1)

@@ -101,17 +101,19 @@ def labeled_averages(
     maps : Tensor of shape (n_references, ...)
         A class with fewer than two labels a reference begins as the volume of the first attempt.
     """
+    # A class without a reference takes no part.
+    classes, owner = np.unique(owner, return_inverse=True)
     owners = torch.from_numpy(owner)
     maps = filtered_volumes(poses, coefficients, starts[0], noise, kinds)
-    labeled = np.flatnonzero(targets >= 0)
-    own, codes = coefficients[labeled], torch.from_numpy(targets[labeled])
+    labeled = np.flatnonzero(np.isin(targets, classes))
+    own, codes = coefficients[labeled], torch.from_numpy(np.searchsorted(classes, targets[labeled]))
     counts = np.bincount(codes, minlength=owner.max() + 1) / np.bincount(owner)
     likeliest = torch.full((len(counts),), -torch.inf)
     for rows in starts if (counts >= 2).any() else ():
         em = MultiReferenceEM(
             [(poses, _N_ITER)],
             own,
-            targets[labeled],
+            codes.numpy(),
             maps=filtered_volumes(poses, coefficients, rows, noise, kinds),
             owner=owner,
             n_averaged=np.ones(len(owner)),
@@ -230,7 +232,7 @@ def likelier_inverted(
 def starting_rows(
     targets: NDArray[np.int64],
     initial_proba: NDArray[np.float64] | None,
-    n_classes: int,
+    classes: NDArray[np.intp],
     rng: np.random.RandomState,
     n_references: int = 1,
 ) -> NDArray[np.intp]:
@@ -244,8 +246,8 @@ def starting_rows(
         Class indices, -1 where unlabeled.
     initial_proba : ndarray of shape (n, n_classes) or None
         Class probabilities.
-    n_classes : int
-        Number of classes.
+    classes : ndarray of int
+        Indices of the classes.
     rng : RandomState
         Draws the rows.
     n_references : int, default=1
@@ -257,7 +259,7 @@ def starting_rows(
         Those of the first class first.
     """
     rows: list[int] = []
-    for code in np.repeat(np.arange(n_classes), n_references):
+    for code in np.repeat(classes, n_references):
         own = np.setdiff1d(np.flatnonzero(targets == code), rows)
         if not len(own):
             own = np.setdiff1d(np.flatnonzero(targets < 0), rows)
@@ -303,10 +305,12 @@ def initialized_em(
     em : MultiReferenceEM
         Ready to run.
     """
-    owner = np.repeat(np.arange(n_classes), n_references)
+    background = settings.get("background")
+    classes = np.array([k for k in range(n_classes) if k != background])
+    owner = np.repeat(classes, n_references)
     initial_proba, kinds = settings.get("initial_proba"), settings.get("kinds")
     attempts = range(_N_STARTS if references is None else 0)
-    starts = [starting_rows(targets, initial_proba, n_classes, rng, n_references) for _ in attempts]
+    starts = [starting_rows(targets, initial_proba, classes, rng, n_references) for _ in attempts]
     held_back = None
     if held_back_fraction:
         held_back = (targets < 0) & (rng.uniform(size=len(targets)) < held_back_fraction)

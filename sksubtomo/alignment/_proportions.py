@@ -18,6 +18,9 @@ def estimate_proportions(
     log_evidence: torch.Tensor,
     pseudo_counts: NDArray[np.float64],
     start: NDArray[np.float64] | None = None,
+    *,
+    apart: int | None = None,
+    own_counts: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
     """Return the most probable class proportions, given evidence and a Dirichlet prior.
 
@@ -33,6 +36,10 @@ def estimate_proportions(
         distribution, less 1.
     start : ndarray of shape (n_classes,), optional
         Where to begin; by default at the pseudo-counts.
+    apart : int, optional
+        A class whose proportion does not depend on how strong the prior of the others is.
+    own_counts : ndarray of shape (n_classes,), optional
+        The pseudo-counts by which it is compared with all others together.
 
     Returns
     -------
@@ -43,8 +50,14 @@ def estimate_proportions(
     proportions = pseudo_counts / pseudo_counts.sum() if start is None else start
     for _ in range(_MOST_ROUNDS):
         posterior = (evidence + torch.from_numpy(np.log(proportions))).softmax(dim=1)
-        counts = posterior.sum(dim=0).numpy() + pseudo_counts
+        total = posterior.sum(dim=0).numpy()
+        counts = total + pseudo_counts
         before, proportions = proportions, counts / counts.sum()
+        if apart is not None and own_counts is not None:
+            share = (total[apart] + own_counts[apart]) / (len(evidence) + own_counts.sum())
+            counts[apart] = 0.0
+            proportions = counts * ((1 - share) / counts.sum())
+            proportions[apart] = share
         if np.abs(proportions - before).max() < 1e-6:
             break
     return proportions
@@ -95,7 +108,11 @@ def raised_proportions(
     return least + above * (1 - least.sum()) / above.sum()
 
 
-def class_evidence(log_evidence: torch.Tensor, owner: torch.Tensor) -> torch.Tensor:
+def class_evidence(
+    log_evidence: torch.Tensor,
+    owner: torch.Tensor,
+    background: torch.Tensor | None = None,
+) -> torch.Tensor:
     """Return the log evidence of classes whose references are equally probable.
 
     Parameters
@@ -104,16 +121,22 @@ def class_evidence(log_evidence: torch.Tensor, owner: torch.Tensor) -> torch.Ten
         Log-likelihood of each reference; -inf where it was not compared.
     owner : Tensor of shape (n_references,) of int
         Class of each reference; each class has as many.
+    background : Tensor of shape (n,), optional
+        Log evidence of the one class that has no reference.
 
     Returns
     -------
     log_evidence : Tensor of shape (n, n_classes)
     """
-    n_classes = int(owner.max()) + 1
-    if n_classes == len(owner):
+    own = owner.unique()
+    if background is None and len(own) == len(owner):
         return log_evidence
-    parts = [log_evidence[:, owner == k] for k in range(n_classes)]
-    return torch.stack([p.logsumexp(dim=1) - np.log(p.shape[1]) for p in parts], dim=1)
+    parts = {int(k): log_evidence[:, owner == k] for k in own}
+    columns = {k: p.logsumexp(dim=1) - np.log(p.shape[1]) for k, p in parts.items()}
+    if background is not None:
+        lacking = next(k for k in range(len(own) + 1) if k not in columns)
+        columns[lacking] = background.to(log_evidence.dtype)
+    return torch.stack([columns[k] for k in sorted(columns)], dim=1)
 
 
 def reference_responsibilities(
@@ -140,7 +163,7 @@ def reference_responsibilities(
     responsibilities : Tensor of shape (n, n_references)
         Their sum over the references of a class is its probability.
     """
-    if proba.shape[1] == len(owner):
+    if len(owner) == proba.shape[1] == len(owner.unique()):
         return proba
     tempered = log_evidence / (temperature or 1.0)
     shares = torch.zeros_like(tempered)

@@ -51,3 +51,36 @@ class Annealing(Settings):
     stages: Any = _STAGES
     n_frozen_iter: int | str = "auto"
     class_perplexity: float | None = None
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class ClassPrior(Settings):
+    """Class proportions, and a class for what shows none of the structures.
+
+    Parameters
+    ----------
+    proportions : {"estimated", "uniform", "labels"}, array-like or None, default="estimated"
+        As ``class_prior`` of :class:`~sksubtomo.semi_supervised.MultiReferenceClassifier`; an array
+        has one of each class, the background included, in the order of ``classes_``.
+    background : int or str, default=None
+        Name of a class without a reference: ice, membranes, gold beads, or anything else that was
+        picked by mistake. It is a Gaussian field of the power that the volume itself has in every
+        shell; a class has to explain more than this power. Labels may name it, but none is needed.
+        It is one of ``classes_``, so that predictions and probabilities have it. None is no such
+        class: then every volume is of one of the others.
+
+    Examples
+    --------
+    >>> from sksubtomo.alignment import ClassPrior
+    >>> from sksubtomo.semi_supervised import MultiReferenceClassifier
+    >>> clf = MultiReferenceClassifier(class_prior=ClassPrior(background="junk"))
+    >>> clf = MultiReferenceClassifier().set_params(class_prior__background="junk")
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list]] = {
+        "proportions": [StrOptions({"estimated", "uniform", "labels"}), "array-like", None],
+        "background": [Integral, str, None],
+    }
+
+    proportions: Any = "estimated"
+    background: int | str | None = None

@@ -9,7 +9,7 @@ from typing import Any
 #: Estimators and settings, by package. Objects are made by their constructor, which only stores
 #: its arguments, and by what they were fitted to.
 ESTIMATORS: dict[str, tuple[str, ...]] = {
-    "sksubtomo.alignment": ("Annealing",),
+    "sksubtomo.alignment": ("Annealing", "ClassPrior"),
     "sksubtomo.augmentation": ("Corruption", "WedgeAwareRotations"),
     "sksubtomo.calibration": ("RejectingClassifier", "TemperatureScaledClassifier"),
     "sksubtomo.decomposition": ("Autoencoder", "ContrastiveEncoder", "VariationalAutoencoder"),

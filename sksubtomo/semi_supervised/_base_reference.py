@@ -48,9 +48,12 @@ class BaseReferenceClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
 
     A subclass sets ``classes_``, ``references_``, ``reference_classes_``,
     ``reference_variance_``, ``noise_power_``, ``class_log_prior_``, the poses to try, ``_finest``,
-    ``_imaging`` of its volumes or None, ``contrast_`` and ``tilt_geometry_`` of them, and
-    ``_score_location`` and ``_score_scale`` of each class.
+    ``_imaging`` of its volumes or None, ``contrast_`` and ``tilt_geometry_`` of them,
+    ``_score_location`` and ``_score_scale`` of each class; and ``_background``, the index of a class
+    that has no reference, if there is one.
     """
+
+    _background: int | None = None
 
     @property
     def _owner(self) -> torch.Tensor:
@@ -110,9 +113,26 @@ class BaseReferenceClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
 
     def _scores(self, X: Any, tilt_ranges_deg: Any, imaging: Imaging | None) -> NDArray[np.float64]:
         refuse_scoring_unlabeled()
-        result, *_ = self._compared(X, tilt_ranges_deg, imaging)
-        evidence = class_evidence(result.log_evidence, self._owner)
-        return evidence.double().numpy() + self.class_log_prior_
+        result, _, measured = self._compared(X, tilt_ranges_deg, imaging)
+        return self._joint(measured, result.log_evidence)
+
+    def _joint(self, measured: MeasuredVolumes, evidence: torch.Tensor) -> NDArray[np.float64]:
+        """Return the log evidence of every class, with its prior."""
+        field = None
+        if self._background is not None:
+            poses, coefficients, kinds, _ = measured
+            noise = torch.tensor(self.noise_power_)
+            field = log_spectrum_ratio(poses, coefficients, noise, kinds)
+        classes = class_evidence(evidence, self._owner, field)
+        return classes.double().numpy() + self.class_log_prior_
+
+    def _joint_of_structures(self, evidence: torch.Tensor) -> NDArray[np.float64]:
+        """Return the same of classes that have references, -inf for the background."""
+        field = None
+        if self._background is not None:
+            field = torch.full((len(evidence),), -torch.inf)
+        classes = class_evidence(evidence, self._owner, field)
+        return classes.double().numpy() + self.class_log_prior_
 
     def decision_function(self, X, *, tilt_ranges_deg=None, imaging=None):
         """Return the log evidence of every class, with its prior.
@@ -213,18 +233,17 @@ class BaseReferenceClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
         result, _, measured = self._compared(X, tilt_ranges_deg, imaging)
         evidence = result.log_evidence
         scores = self._raw_scores(evidence, measured, torch.tensor(self.noise_power_))
-        joint = class_evidence(evidence, self._owner).double().numpy() + self.class_log_prior_
-        targets = joint.argmax(axis=1)
+        targets = self._joint_of_structures(evidence).argmax(axis=1)
         return (scores - self._score_location[targets]) / self._score_scale[targets]
 
     def _raw_scores(
         self, evidence: torch.Tensor, measured: MeasuredVolumes, noise: torch.Tensor
     ) -> NDArray[np.float64]:
         """Return log-likelihood ratios of the model to a field of the volume's own spectrum."""
-        classes = class_evidence(evidence, self._owner).double().numpy()
+        classes = self._joint_of_structures(evidence)
         poses, coefficients, kinds, _ = measured
         spectrum = log_spectrum_ratio(poses, coefficients, noise, kinds).double().numpy()
-        return logsumexp(classes + self.class_log_prior_, axis=1) - spectrum
+        return logsumexp(classes, axis=1) - spectrum
 
     def align(self, X, *, refine=False, tilt_ranges_deg=None, imaging=None):
         """Return class and pose of volumes.
@@ -246,30 +265,36 @@ class BaseReferenceClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
             :class:`scipy.spatial.transform.Rotation`, and ``shifts`` (n_samples, 3), z, y, x in
             voxels, the most likely ones: by both,
             :func:`~sksubtomo.geometry.rotate_volume` takes the reference to the volume.
-            ``references`` (n_samples,), which row of ``references_`` that is; ``contrast``
+            ``references`` (n_samples,), which row of ``references_`` that is, -1 for the background
+            of a :class:`~sksubtomo.alignment.ClassPrior`, which has none and no pose; ``contrast``
             (n_samples,), -1 where it takes the volume to the reference inverted, else 1; and
             ``probabilities`` (n_samples, n_classes), as :meth:`predict_proba` gives them.
         """
         refuse_scoring_unlabeled()
         result, contrast, measured = self._compared(X, tilt_ranges_deg, imaging)
-        scores = class_evidence(result.log_evidence, self._owner).double().numpy()
-        scores += self.class_log_prior_
-        own = self._owner.numpy() == scores.argmax(axis=1)[:, np.newaxis]
+        scores = self._joint(measured, result.log_evidence)
+        targets = scores.argmax(axis=1)
+        own = self._owner.numpy() == targets[:, np.newaxis]
+        own |= ~own.any(axis=1, keepdims=True)  # the background has no reference
         reference = np.where(own, result.log_evidence.numpy(), -np.inf).argmax(axis=1)
         best = result.best.numpy()[np.arange(len(reference)), reference]
-        poses = self._poses_of(reference, best, contrast)
+        poses = self._poses_of(reference, best, targets, contrast)
         if refine:
             poses = self._refined(measured, poses)
         return Bunch(**poses, probabilities=softmax(scores, axis=1))
 
     def _poses_of(
-        self, reference: NDArray[np.intp], pose: NDArray[np.int64], contrast: NDArray[np.int8]
+        self,
+        reference: NDArray[np.intp],
+        pose: NDArray[np.int64],
+        targets: NDArray[np.int64],
+        contrast: NDArray[np.int8],
     ) -> Bunch:
         """Return poses of the grid, which shift first, of volumes and their references."""
         shift, rotation = np.divmod(pose, len(self._finest.rotations))
         return Bunch(
-            labels=self.reference_classes_[reference],
-            references=reference,
+            labels=self.classes_[targets],
+            references=np.where(np.isin(targets, self._owner), reference, -1),
             rotations=Rotation.from_quat(self._finest.rotations.as_quat()[rotation]),
             shifts=self._finest.shifts[shift],
             contrast=contrast,
@@ -277,20 +302,23 @@ class BaseReferenceClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
 
     def _refined(self, measured: MeasuredVolumes, poses: Bunch) -> Bunch:
         """Return poses after a local search; lines, which cannot be turned, keep theirs."""
-        if not isinstance(measured.poses, PoseGrid):
+        some = poses.references >= 0
+        if not isinstance(measured.poses, PoseGrid) or not some.any():
             return poses
-        scale = math.sqrt(self.noise_power_.max())
+        scale, rows = math.sqrt(self.noise_power_.max()), torch.from_numpy(some)
         rotations, shifts = refine_poses(
             measured.poses,
-            measured.coefficients / scale,
+            measured.coefficients[rows] / scale,
             self._finest.from_references(self.references_ / np.float32(scale)),
-            poses.references,
+            poses.references[some],
             torch.from_numpy(self.noise_power_ / scale**2).float(),
-            poses.rotations,
-            poses.shifts,
-            measured.kinds,
+            poses.rotations[some],
+            poses.shifts[some],
+            None if measured.kinds is None else measured.kinds[rows],
         )
-        return Bunch(**{**poses, "rotations": rotations, "shifts": shifts})
+        quaternions, moved = poses.rotations.as_quat(), poses.shifts.copy()
+        quaternions[some], moved[some] = rotations.as_quat(), shifts
+        return Bunch(**{**poses, "rotations": Rotation.from_quat(quaternions), "shifts": moved})
 
     def class_averages(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.base import clone
 from sklearn.utils import Bunch
 from sklearn.utils.metadata_routing import MetadataRouter
 
@@ -20,11 +21,12 @@ from sksubtomo._utils._docs import documented
 from sksubtomo._utils._near_misses import warning_once
 from sksubtomo._utils._params import NumberInterval
 from sksubtomo._utils._routing import routed_params, same_methods, wanted_by
-from sksubtomo._utils._settings import HasSettings, checked, store_parameters
+from sksubtomo._utils._settings import HasSettings, Settings, checked, store_parameters
 from sksubtomo._utils._sklearn import HasMethods, StrOptions, fit_context
 from sksubtomo._utils._volumes import check_volumes, unchanged_on_error
 from sksubtomo.alignment import (
     Annealing,
+    ClassPrior,
     LabelCheck,
     MultiReferenceEM,
     all_coefficients,
@@ -58,8 +60,10 @@ from sksubtomo.semi_supervised._reference_settings import (
     begin_checkpoint,
     em_settings,
     poses_of_stages,
+    resolved_prior,
     stream_of,
 )
+from sksubtomo.semi_supervised._reference_shifts import warn_of_shifts, wider_poses
 
 
 @documented
@@ -105,13 +109,14 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         "white" takes the power of frequencies beyond those compared. "shells" takes the spectrum of
         the box outside of the mask, as noise in tomograms is colored. "auto" is "shells" where that
         border has clearly colored noise, else "white".
-    class_prior : {"estimated", "uniform", "labels"}, array-like or None, default="estimated"
+    class_prior : str, array-like, ClassPrior or None, default="estimated"
         Class proportions among unlabeled volumes; an array has one of each class, in the order of
         ``classes_``. While references take shape, a bias for each class makes the posteriors have
         these proportions. "estimated" estimates them from labels and posteriors together; labels
         count the more, the less references agree with labels left out of them. "uniform" is for
         classes that are equally frequent, "labels" for labels that were drawn at random. None is
-        no constraint.
+        no constraint. A :class:`~sksubtomo.alignment.ClassPrior` can add a class, without a
+        reference, of volumes that show none of the structures.
     symmetry : str or dict, default="C1"
         :func:`~sksubtomo.geometry.point_group` of all classes, such as "D7", or a dict of class to
         point group. References are averages over it, in the frame of its axes.
@@ -206,7 +211,7 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
     (2, 16, 16, 16)
     """
 
-    _settings_names: ClassVar[tuple[str, ...]] = ("annealing",)
+    _settings_names: ClassVar[tuple[str, ...]] = ("annealing", "class_prior")
     _defaults: ClassVar[Mapping[str, type[Annealing]]] = {"annealing": Annealing}
     _parameter_constraints: ClassVar[dict[str, list]] = {
         "estimator": [HasMethods(["fit", "predict_proba"]), None],
@@ -218,7 +223,12 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         "n_references": [NumberInterval(Integral, 1, None, closed="left")],
         "references_init": ["array-like", Mapping, None],
         "noise": [StrOptions({"auto", "white", "shells"})],
-        "class_prior": [StrOptions({"estimated", "uniform", "labels"}), "array-like", None],
+        "class_prior": [
+            StrOptions({"estimated", "uniform", "labels"}),
+            "array-like",
+            ClassPrior,
+            None,
+        ],
         "symmetry": [str, dict],
         "classes": ["array-like", None],
         "volume_shape": [None, NumberInterval(Integral, 1, None, closed="left"), "array-like"],
@@ -248,6 +258,11 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         verbose=0,
     ):
         store_parameters(self, locals())
+
+    def _make_settings(self, name: str, wanted: Iterable[str]) -> Settings:
+        if name == "class_prior":
+            return clone(resolved_prior(self.class_prior))
+        return super()._make_settings(name, wanted)
 
     @fit_context(prefer_skip_nested_validation=False)
     @warning_once()
@@ -282,7 +297,8 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
             If ``label_agreement_`` is below 0.95.
         ImagingWarning
             If labeled volumes have other tilts than stated, some have inverted contrast, or
-            `references_init` has. The likelier tilts and signs are used.
+            `references_init` has; the likelier tilts and signs are used. Also if they are shifted
+            farther than `max_shift_voxels`.
         """
         with unchanged_on_error(self), opened(checkpoint) as kept:
             return self._fit(X, y, tilt_ranges_deg, imaging, params, kept)
@@ -305,8 +321,11 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         routed = routed_params(self, "fit", params)["estimator"]["fit"]
         volumes = check_volumes(self, X, volume_shape=self.volume_shape, reset=True)
         check_cubes(type(self).__name__, self.volume_shape_)
-        targets, classes = encode_targets(type(self).__name__, y, self.classes, len(volumes))
-        settings = em_settings(self, targets, classes, annealing, stages)
+        prior = resolved_prior(self.class_prior)
+        targets, classes = encode_targets(
+            type(self).__name__, y, self.classes, len(volumes), prior.background
+        )
+        settings = em_settings(self, targets, classes, annealing, prior)
         check_fit_memory(self, stages, targets, len(classes))
         given = given_imaging(X, volumes, tilt_ranges_deg, imaging)
         rng = stream_of(self.random_state, checkpoint)
@@ -358,7 +377,9 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
 
         with keeping_freed_memory(), holding_precision("float32", device):
             em, check, contrast = fit_of_one_contrast(fit, coefficients)
-        self.estimator_, self.classes_ = estimator, classes
+            wide = wider_poses(self, em, stages, imaging)
+            warn_of_shifts(em, wide, float(self.max_shift_voxels))
+        self.estimator_, self.classes_, self._background = estimator, classes, em.background
         self._imaging, self.contrast_ = imaging, contrast
         self.tilt_geometry_ = None if geometry is None else Bunch(**geometry._asdict())
         self._record(em, scale)
@@ -386,12 +407,15 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         self.noise_power_ = em.noise.numpy().astype(np.float64) * scale**2
         self.class_log_prior_ = em.log_prior().double().numpy()
         self.transduction_ = self.classes_[em.labels.numpy()]
-        self.poses_ = self._poses_of(*final_poses(em), self.contrast_)
+        labels = em.labels.numpy()
+        self.poses_ = self._poses_of(*final_poses(em), labels, self.contrast_)
         self.log_likelihood_ = em.log_likelihood
         self.history_, self.n_iter_ = em.history, len(em.history)
         measured = MeasuredVolumes(self._finest, em.coefficients, em.kinds, self._imaging)
-        scores = self._raw_scores(em.evidence, measured, em.noise)
-        moments = score_moments(scores, em.labels.numpy(), em.n_classes)
+        # A labeled volume keeps its class, so that some are not of the background.
+        known = np.isin(labels, em.owner)
+        scores = self._raw_scores(em.evidence, measured, em.noise)[known]
+        moments = score_moments(scores, labels[known], em.n_classes)
         self._score_location, self._score_scale = moments
 
     def _record_check(self, check: LabelCheck, targets: NDArray[np.int64]) -> None:

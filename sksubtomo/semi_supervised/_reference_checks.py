@@ -17,7 +17,7 @@ from sksubtomo._utils._answers import check_probabilities
 from sksubtomo._utils._checkpoint import CheckpointPart
 from sksubtomo._utils._fingerprints import array_fingerprint
 from sksubtomo._utils._fit_with_part import fit_with_part
-from sksubtomo._utils._labels import check_enough_classes, encode_labels, is_text
+from sksubtomo._utils._labels import check_enough_classes, encode_labels, is_text, is_unlabeled
 from sksubtomo._utils._progress import Progress
 from sksubtomo.alignment import (
     LabelCheck,
@@ -43,11 +43,43 @@ _DEVIATION = 1.4826
 
 
 def encode_targets(
-    name: str, y: Any, given_classes: Any, n_samples: int
+    name: str, y: Any, given_classes: Any, n_samples: int, background: int | str | None = None
 ) -> tuple[NDArray[np.int64], NDArray]:
-    """Return class indices, -1 where unlabeled, and classes; refuse `y` of another length."""
+    """Return class indices, -1 where unlabeled, and classes; refuse `y` of another length.
+
+    Parameters
+    ----------
+    name : str
+        The estimator, for messages.
+    y, given_classes : array-like
+        As a user gives them.
+    n_samples : int
+        Volumes.
+    background : int or str, optional
+        A class that may lack labels.
+
+    Raises
+    ------
+    ValueError
+        If no other class is labeled, there is one class only, or the background is no label like
+        the others.
+    """
     targets, classes = encode_labels(y, given_classes)
     check_consistent_length(np.empty(n_samples), targets)
+    if background is not None and len(classes):
+        own = np.asarray([background])
+        like_others = is_text(own) == is_text(classes) and not isinstance(background, bool)
+        if not like_others or is_unlabeled(own).any():
+            raise ValueError(
+                f"background={background!r} of class_prior must be a label like the others, "
+                f"{classes.tolist()[:_MOST_NAMED]}, and none that means 'unlabeled'."
+            )
+        targets, classes = encode_labels(y, np.append(classes, own))
+        if not (targets >= 0)[classes[targets] != background].any():
+            raise ValueError(
+                f"{name} needs labels of a class besides the background, {background!r}, which has "
+                "no reference."
+            )
     check_enough_classes(name, targets, classes)
     return targets, classes
 

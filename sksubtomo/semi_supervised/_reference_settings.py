@@ -12,11 +12,14 @@ from sklearn.utils import check_random_state
 from sksubtomo._torch import resolve_device
 from sksubtomo._utils._checkpoint import CheckpointPart
 from sksubtomo._utils._fingerprints import fingerprint, fit_fingerprints
+from sksubtomo._utils._settings import checked
 from sksubtomo.alignment import (
     Annealing,
+    ClassPrior,
     Poses,
     Stage,
     check_class_prior,
+    check_stages,
     check_symmetry,
     frozen_iterations,
     stage_poses,
@@ -28,35 +31,52 @@ from sksubtomo.semi_supervised._reference_checks import check_references_init
 _LEFT_OUT = ("verbose", "device", "annealing")
 
 
+def resolved_prior(class_prior: Any) -> ClassPrior:
+    """Return what a user gives as class prior as checked settings."""
+    given = class_prior if isinstance(class_prior, ClassPrior) else ClassPrior()
+    prior = checked(given)
+    return prior if given is class_prior else prior.set_params(proportions=class_prior)
+
+
 def em_settings(
     estimator: Any,
     targets: NDArray[np.int64],
     classes: NDArray,
     annealing: Annealing,
-    stages: list[Stage],
+    prior: ClassPrior,
 ) -> dict[str, Any]:
     """Return parameters of the EM that do not need the volumes; refuse those that are bad."""
     n_classes, perplexity = len(classes), annealing.class_perplexity
-    shape = estimator.volume_shape_
+    structures = classes[classes != prior.background] if prior.background is not None else classes
     references = check_references_init(
-        estimator.references_init, classes, estimator.n_references, shape
+        estimator.references_init, structures, estimator.n_references, estimator.volume_shape_
     )
     begun = references is not None and estimator.estimator is None
-    estimated = isinstance(estimator.class_prior, str) and estimator.class_prior == "estimated"
+    proportions = prior.proportions
+    estimated = isinstance(proportions, str) and proportions == "estimated"
     n_labels = np.bincount(targets[targets >= 0], minlength=n_classes)
     groups = check_symmetry(estimator.symmetry, classes)
     return {
         "n_references": int(estimator.n_references),
         "references": references,
+        "background": None if prior.background is None else _index(classes, prior.background),
         # A line of voxels has one pose.
-        "groups": None if shape[:2] == (1, 1) else groups,
-        "prior": check_class_prior(estimator.class_prior, targets, classes),
+        "groups": None if estimator.volume_shape_[:2] == (1, 1) else groups,
+        "prior": check_class_prior(proportions, targets, classes),
         "pseudo_counts": np.maximum(n_labels, 0.5) if estimated else None,
         "perplexity": n_classes ** (2 / 3) if perplexity is None else float(perplexity),
         "n_frozen": frozen_iterations(
-            annealing.n_frozen_iter, stages, targets, n_classes, begun=begun
+            annealing.n_frozen_iter,
+            check_stages(annealing.stages, annealing.n_frozen_iter),
+            targets,
+            n_classes,
+            begun=begun,
         ),
     }
+
+
+def _index(classes: NDArray, label: Any) -> int:
+    return int(np.flatnonzero(classes == label)[0])
 
 
 def poses_of_stages(

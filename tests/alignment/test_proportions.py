@@ -73,3 +73,30 @@ def test_references_of_a_class_share_its_probability():
     # A class that was not compared.
     none = torch.full((1, 4), -torch.inf)
     assert reference_responsibilities(proba[:1], none, owner, None).isfinite().all()
+
+
+def test_the_background_is_a_class_without_references():
+    evidence = torch.tensor([[1.0, 2.0, 3.0, 5.0]])
+    owner = torch.tensor([0, 0, 2, 2])
+    found = class_evidence(evidence, owner, torch.tensor([0.5]))
+    expected = [np.log(np.exp([1, 2]).mean()), 0.5, np.log(np.exp([3, 5]).mean())]
+    np.testing.assert_allclose(found[0], expected, rtol=1e-6)
+    last = class_evidence(evidence[:, :1], torch.tensor([0]), torch.tensor([0.5]))
+    np.testing.assert_allclose(last, [[1.0, 0.5]])
+
+
+def test_two_references_of_one_class_beside_a_background():
+    proba = torch.tensor([[0.8, 0.2], [0.0, 1.0]])
+    evidence = torch.tensor([[0.0, np.log(3.0)], [-torch.inf, -torch.inf]])
+    shares = reference_responsibilities(proba, evidence, torch.tensor([0, 0]), None)
+    np.testing.assert_allclose(shares, [[0.2, 0.6], [0.0, 0.0]], rtol=1e-6)
+
+
+def test_a_class_apart_is_not_held_by_the_prior_of_the_others():
+    evidence = torch.full((12, 3), -1e4)
+    evidence[torch.arange(12), torch.tensor([0] * 5 + [1] + [2] * 6)] = 0.0
+    own = np.array([1.0, 1.0, 0.5])
+    found = estimate_proportions(evidence, 1e9 * own, apart=2, own_counts=own)
+    np.testing.assert_allclose(found, [4 / 14.5, 4 / 14.5, 6.5 / 14.5], rtol=1e-6)
+    same = estimate_proportions(evidence, own, apart=2, own_counts=own)
+    np.testing.assert_allclose(same, estimate_proportions(evidence, own), rtol=1e-5)

@@ -498,12 +498,12 @@ def test_filtered_volumes_have_no_noise_to_measure(data):
 def test_classes_without_a_label_begin_apart():
     codes = np.array([0, 0, -1, -1, -1])
     rng = np.random.RandomState(0)
-    rows = starting_rows(codes, None, 4, rng)
+    rows = starting_rows(codes, None, np.arange(4), rng)
     assert rows[0] in (0, 1)
     assert len(set(rows[1:])) == 3
     assert set(rows[1:]) == {2, 3, 4}
     seeds = np.array([[0.1, 0.9], [0, 1], [0.7, 0.3], [0.6, 0.4], [0.9, 0.1]])
-    assert starting_rows(codes, seeds, 2, rng)[1] == 3  # not the labeled ones
+    assert starting_rows(codes, seeds, np.arange(2), rng)[1] == 3  # not the labeled ones
 
 
 # --- Complications of real data ------------------------------------------------------------------
@@ -706,3 +706,26 @@ def test_bad_given_references_are_refused(data, given, message):
     X, _, hidden = data
     with pytest.raises(ValueError, match=message):
         MultiReferenceClassifier(**QUICK, references_init=given).fit(X, hidden)
+
+
+def test_shifts_beyond_the_largest_are_named():
+    X, y = simulate(60, noise=0.2, seed=3)
+    far = np.stack([np.roll(x, 3 * (-1) ** k, axis=k % 3) for k, x in enumerate(X)])
+    hidden = np.where(np.arange(60) < 24, y, -1)
+    maps = np.stack([molecule(k) for k in range(3)])
+    clf = MultiReferenceClassifier(
+        **{**QUICK, "annealing": Annealing(stages=((4.0, 45.0, 3, 1),))}, references_init=maps
+    )
+
+    def is_named(X):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            clf.fit(X, hidden)
+        return any("raise max_shift_voxels" in str(warning.message) for warning in caught)
+
+    assert is_named(far)
+    assert not is_named(X)
+    clf.set_params(max_shift_voxels=3.0)
+    assert not is_named(far)
+    clf.set_params(max_shift_voxels=0.0)
+    assert not is_named(X)
