@@ -73,6 +73,12 @@ from sksubtomo.cli._sanity import (
     file_shapes,
 )
 from sksubtomo.cli._sizes import averages_bytes, model_bytes
+from sksubtomo.cli._tilt_series import (
+    add_tilt_series,
+    check_tilt_series,
+    check_use_of_tilts,
+    imaging_of,
+)
 from sksubtomo.cli._tomograms import LocatedTomograms, locate_tomograms
 from sksubtomo.exceptions import FileFormatError, InvertedContrastWarning, LabelAgreementWarning
 
@@ -105,6 +111,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(drop), also named, and exit code 3 (error); default: noise",
     )
     add_methods(group)
+    add_tilt_series(group)
     add_candidate_options(group)
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1; default: auto")
     group.add_argument("--random-state", type=int, default=0, metavar="SEED", help="default: 0")
@@ -127,6 +134,7 @@ def run(options: argparse.Namespace) -> int:
     check_checkpoint(options)
     particles = read_table(options.particles, options)
     located = locate_tomograms(options.particles, particles, options)
+    check_tilt_series(options, located.names)
     y = particle_labels(particles, located.names, located.files, options)
     data = _stack(particles, located, options, sanity)
     n_lost = int((np.delete(y, data.rows) != UNLABELED).sum())
@@ -140,6 +148,7 @@ def run(options: argparse.Namespace) -> int:
         check_labels(sanity, known, counts)
     check_no_checkpoint(options)
     check_views(options, int(counts.sum()))
+    check_use_of_tilts(options, options.method == "references")
     check_classes(options, known)
     n_bytes = model_bytes(options, len(data.stack), counts)
     check_output(options.output, overwrite=options.overwrite, in_job=in_job, n_bytes=n_bytes)
@@ -330,6 +339,7 @@ def _stack(
         border=options.border,
         on_bad="skip",
         missing_chunks=options.missing_chunks,
+        imaging=imaging_of(options, names[rows]),
     )
     outcomes.codes[rows] = stack.outcomes
     for number, error in stack.file_errors.items():

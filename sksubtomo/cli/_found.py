@@ -18,6 +18,7 @@ from sksubtomo.cli._outcomes import Outcomes
 from sksubtomo.cli._poses import PosePredictor, Poses, no_poses, split_poses, tell_poses
 from sksubtomo.cli._report_file import Reported
 from sksubtomo.cli._sanity import Sanity, check_boxes_inside, check_voxel_sizes, file_shapes
+from sksubtomo.cli._tilt_series import imaging_of
 from sksubtomo.cli._tomograms import over_tomograms
 from sksubtomo.cli._workers import lost_workers_told
 
@@ -124,6 +125,7 @@ def stack_of(
         found.model.box_size,
         border=options.border,
         missing_chunks=options.missing_chunks,
+        imaging=imaging_of(options, outcomes.names[rows]),
     )
 
 
@@ -184,6 +186,7 @@ def classify_particles(
             border=options.border,
             on_bad="skip",
             missing_chunks=options.missing_chunks,
+            imaging=imaging_of(options, outcomes.names[rows]),
         )
         for error in stack.file_errors.values():
             raise ValueError(error)

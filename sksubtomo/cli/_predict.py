@@ -52,6 +52,7 @@ from sksubtomo.cli._sanity import (
     check_predictions,
 )
 from sksubtomo.cli._sizes import averages_bytes, table_bytes
+from sksubtomo.cli._tilt_series import add_tilt_series, check_tilt_series, check_use_of_tilts
 from sksubtomo.cli._tomograms import locate_tomograms
 from sksubtomo.cli._workers import add_workers, workers
 
@@ -110,6 +111,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "the most probable one is kept",
     )
     add_mask(parser)
+    add_tilt_series(parser)
     add_strict(parser)
     add_workers(parser)
     add_averages(parser)
@@ -128,6 +130,8 @@ def run(options: argparse.Namespace) -> int:
     model = load_model(options.model, allow_pickle=options.allow_pickle)
     particles = read_table(options.particles, options)
     names, files, absent = locate_tomograms(options.particles, particles, options)
+    check_tilt_series(options, names)
+    check_use_of_tilts(options, hasattr(model.classifier[-1], "class_averages"))
     numbers = np.asarray(model.classifier.classes_)
     _check_keep(options, numbers)
     _check_ending(output, particles, options)
