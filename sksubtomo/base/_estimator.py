@@ -244,7 +244,7 @@ class BaseVolumeEstimator(
     def network_inputs(
         self, volumes: Any, *, beginning: bool = False, checkpoint: CheckpointPart | None = None
     ) -> Any:
-        """Return what the network is given for volumes; `beginning`, a new net is to be made."""
+        """Return what the network is given; `beginning`, a new net is to be made."""
         return volumes
 
     def prepare(
@@ -265,7 +265,7 @@ class BaseVolumeEstimator(
         settings : FitSettings
             All settings.
         checkpoint : CheckpointPart, optional
-            That of this fit, of which an estimator that is fitted here gets a part.
+            That of this fit; what is fitted here gets a part of it.
         """
         self.offset_, self.scale_ = 0.0, 1.0
         if settings.training.standardize:
@@ -363,8 +363,7 @@ class BaseVolumeEstimator(
             dataset.cache_on(self.net_.device)
         # Backward passes, too, need the precision that the layers compute in.
         self.net_.tasks_ = tasks
-        if checkpoint is not None:
-            self.net_.record_ = TrainingRecord(checkpoint, {"seeds": seeds})
+        self.net_.record_ = checkpoint and TrainingRecord(checkpoint, {"seeds": seeds})
         try:
             with (
                 keeping_freed_memory(),
