@@ -49,8 +49,8 @@ class BaseReferenceClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
     A subclass sets ``classes_``, ``references_``, ``reference_classes_``,
     ``reference_variance_``, ``noise_power_``, ``class_log_prior_``, the poses to try, ``_finest``,
     ``_imaging`` of its volumes or None, ``contrast_`` and ``tilt_geometry_`` of them,
-    ``_score_location`` and ``_score_scale`` of each class; and ``_background``, the index of a class
-    that has no reference, if there is one.
+    ``_score_location`` and ``_score_scale`` of each class; and ``_background``, the index of a
+    class that has no reference, if there is one.
     """
 
     _background: int | None = None
