@@ -122,7 +122,7 @@ METAS = {
     ),
     ("MultiReferenceClassifier", "nothing"): MultiReferenceClassifier(random_state=0),
     ("MultiReferenceClassifier", "spreading"): MultiReferenceClassifier(
-        LabelSpreading(), random_state=0
+        LabelSpreading(gamma=0.01), random_state=0
     ),
     ("RejectingClassifier", "logistic"): RejectingClassifier(LogisticRegression(), method=never),
     ("RejectingClassifier", "transformer"): RejectingClassifier(
@@ -133,8 +133,10 @@ METAS = {
         CNNClassifier(**{**FLOAT32, **CONVOLUTIONS})
     ),
     ("TemperatureScaledClassifier", "logistic"): TemperatureScaledClassifier(LogisticRegression()),
-    ("TemperatureScaledClassifier", "spreading"): TemperatureScaledClassifier(LabelSpreading()),
-    ("WithUnlabeled", "spreading"): WithUnlabeled(LabelSpreading()),
+    ("TemperatureScaledClassifier", "spreading"): TemperatureScaledClassifier(
+        LabelSpreading(gamma=0.01)
+    ),
+    ("WithUnlabeled", "spreading"): WithUnlabeled(LabelSpreading(gamma=0.01)),
     ("WithUnlabeled", "logistic"): WithUnlabeled(LogisticRegression()),
     ("WithUnlabeled", "transformer"): WithUnlabeled(LinearDiscriminantAnalysis()),
     ("WithUnlabeled", "network"): WithUnlabeled(AutoencodingClassifier(**FLOAT32)),

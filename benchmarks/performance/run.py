@@ -106,7 +106,7 @@ def run(options, launch=launch):
             row = make_row(
                 name, reports, options.profile, shared["commit"], peaks, where["precision"]
             )
-            append_rows(options.results, [{**row, **where}], KEY)
+            append_rows(options.results, [{**row, **where}], None if options.again else KEY)
             print(f"{name}: {row['seconds']} s per {row['unit']}", flush=True)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -14,8 +13,7 @@ from sklearn.base import clone
 from sklearn.utils import Bunch
 from sklearn.utils.metadata_routing import MetadataRouter
 
-from sksubtomo._torch import holding_precision, resolve_device
-from sksubtomo._utils._allocator import keeping_freed_memory
+from sksubtomo._torch import resolve_device
 from sksubtomo._utils._checkpoint import CheckpointPart, opened
 from sksubtomo._utils._docs import documented
 from sksubtomo._utils._near_misses import warning_once
@@ -29,28 +27,20 @@ from sksubtomo.alignment import (
     ClassPrior,
     LabelCheck,
     MultiReferenceEM,
-    all_coefficients,
     check_cubes,
     check_stages,
     final_poses,
-    initialized_em,
-    measure_noise,
 )
 from sksubtomo.fourier import Imaging, check_tilt_range
 from sksubtomo.semi_supervised._base_reference import BaseReferenceClassifier
-from sksubtomo.semi_supervised._em_record import EMRecord
 from sksubtomo.semi_supervised._reference_checks import (
-    best_initialization,
     check_fit_memory,
-    contrast_of_references,
     encode_targets,
     fit_initial_proba,
-    fit_of_one_contrast,
-    fit_progress,
-    reporter,
     score_moments,
     warn_of_labels,
 )
+from sksubtomo.semi_supervised._reference_fit import FitData, fit_references
 from sksubtomo.semi_supervised._reference_imaging import (
     MeasuredVolumes,
     given_imaging,
@@ -59,11 +49,9 @@ from sksubtomo.semi_supervised._reference_imaging import (
 from sksubtomo.semi_supervised._reference_settings import (
     begin_checkpoint,
     em_settings,
-    poses_of_stages,
     resolved_prior,
     stream_of,
 )
-from sksubtomo.semi_supervised._reference_shifts import warn_of_shifts, wider_poses
 
 
 @documented
@@ -317,10 +305,12 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         check_tilt_range(self.tilt_range_deg)
         annealing = checked(Annealing() if self.annealing is None else self.annealing)
         stages = check_stages(annealing.stages, annealing.n_frozen_iter)
-        params = {**params, **wanted_by(self.estimator, "fit", tilt_ranges_deg=tilt_ranges_deg)}
-        routed = routed_params(self, "fit", params)["estimator"]["fit"]
+        wanted = wanted_by(self.estimator, "fit", tilt_ranges_deg=tilt_ranges_deg)
+        routed = routed_params(self, "fit", {**params, **wanted})["estimator"]["fit"]
         volumes = check_volumes(self, X, volume_shape=self.volume_shape, reset=True)
         check_cubes(type(self).__name__, self.volume_shape_)
+        if wanted and self.volume_shape_[:2] == (1, 1):
+            tilt_ranges_deg = None  # of rows that are no volumes, they are for `estimator`
         prior = resolved_prior(self.class_prior)
         targets, classes = encode_targets(
             type(self).__name__, y, self.classes, len(volumes), prior.background
@@ -333,52 +323,11 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         imaging, geometry = imaging_to_fit(
             volumes, targets, self.tilt_range_deg, tilt_ranges_deg, given
         )
-        kinds = None if imaging is None else torch.from_numpy(imaging.index)
-        poses = poses_of_stages(self, stages, settings["groups"], imaging)
-        coefficients = all_coefficients(poses[-1], volumes, kinds)
-        # float64: a float32 cannot hold the square of a large unit.
-        scale = float(coefficients.abs().double().square().mean().sqrt()) or 1.0
-        noise = measure_noise(
-            poses[-1],
-            volumes,
-            self.noise,
-            self.tilt_range_deg,
-            self.mask_radius_voxels,
-            imaging,
-        )
+        data = FitData(volumes, targets, len(classes), stages, settings, imaging, device)
         estimator, initial_proba = fit_initial_proba(
             self.estimator, X, y, classes, routed, checkpoint
         )
-        coefficients /= scale
-        initialize = partial(
-            initialized_em,
-            [(grid, n_iter) for grid, (*_, n_iter) in zip(poses, stages, strict=True)],
-            coefficients,
-            targets,
-            n_classes=len(classes),
-            rng=rng,
-            noise=torch.from_numpy(noise / scale**2).float(),
-            initial_proba=initial_proba,
-            kinds=kinds,
-            device=device,
-            **settings,
-        )
-        n_init = self.n_init if (targets < 0).any() else 1
-        begun = settings["references"] is not None
-        start = partial(contrast_of_references, targets) if begun else None
-
-        def fit(*, again: bool = False) -> tuple[MultiReferenceEM, LabelCheck]:
-            with fit_progress(stages, n_init, shown=bool(self.verbose)) as bar:
-                made = partial(initialize, report=reporter(bar), mixed_contrast=again)
-                # Done again, a fit is the same, so that it need not be kept.
-                kept = None if again else checkpoint
-                record = None if kept is None else EMRecord(kept, rng, bar.update)
-                return best_initialization(made, n_init, start, record)
-
-        with keeping_freed_memory(), holding_precision("float32", device):
-            em, check, contrast = fit_of_one_contrast(fit, coefficients)
-            wide = wider_poses(self, em, stages, imaging)
-            warn_of_shifts(em, wide, float(self.max_shift_voxels))
+        em, check, contrast, scale = fit_references(self, data, initial_proba, rng, checkpoint)
         self.estimator_, self.classes_, self._background = estimator, classes, em.background
         self._imaging, self.contrast_ = imaging, contrast
         self.tilt_geometry_ = None if geometry is None else Bunch(**geometry._asdict())

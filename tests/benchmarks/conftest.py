@@ -14,8 +14,9 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 def benchmark(monkeypatch):
     """Function that imports a module of the benchmarks by name; all are forgotten afterwards."""
     monkeypatch.syspath_prepend(str(BENCHMARKS))
-    monkeypatch.syspath_prepend(str(BENCHMARKS / "performance"))
     monkeypatch.syspath_prepend(str(BENCHMARKS / "cleaning"))
+    # Last, since "run" is the one of this folder; that of the other is loaded by its path.
+    monkeypatch.syspath_prepend(str(BENCHMARKS / "performance"))
     yield importlib.import_module
     for name, module in list(sys.modules.items()):
         if BENCHMARKS in Path(getattr(module, "__file__", None) or "/").parents:

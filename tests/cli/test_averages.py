@@ -158,9 +158,9 @@ def test_one_search_gives_classes_and_poses(made, monkeypatch):
     folder, *_ = made
     calls, compare = [], Classifier._compare
 
-    def counted(self, coefficients):
-        calls.append(len(coefficients))
-        return compare(self, coefficients)
+    def counted(self, measured):
+        calls.append(len(measured.coefficients))
+        return compare(self, measured)
 
     monkeypatch.setattr(Classifier, "_compare", counted)
     assert predict(folder, "once.star", "--quiet") == 0

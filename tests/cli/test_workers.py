@@ -109,11 +109,11 @@ def test_workers_that_die_are_explained(fitted, capsys, monkeypatch):
 
 def test_a_prediction_in_parts_is_the_same(fitted, serial, monkeypatch):
     """Of whole batches to the bit; of these smaller ones, but for rounding."""
-    from sksubtomo.cli import _predict
+    from sksubtomo.cli import _found
 
     told = []
-    monkeypatch.setattr(_predict, "_ROWS_ALONE", 8)
-    monkeypatch.setattr(_predict.Progress, "update", lambda self, n_rows: told.append(n_rows))
+    monkeypatch.setattr(_found, "_ROWS_ALONE", 8)
+    monkeypatch.setattr(_found.Progress, "update", lambda self, n_rows: told.append(n_rows))
     torch.set_num_threads(1)
     assert predict(fitted, "parts.star") == 0
     one, other = (read_particles(fitted / f"{name}.star") for name in ("serial", "parts"))
