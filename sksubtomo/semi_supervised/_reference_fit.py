@@ -24,10 +24,12 @@ from sksubtomo.fourier import Imaging
 from sksubtomo.semi_supervised._em_record import EMRecord
 from sksubtomo.semi_supervised._reference_checks import (
     best_initialization,
-    contrast_of_references,
-    fit_of_one_contrast,
     fit_progress,
     reporter,
+)
+from sksubtomo.semi_supervised._reference_contrast import (
+    contrast_of_references,
+    fit_of_one_contrast,
 )
 from sksubtomo.semi_supervised._reference_settings import poses_of_stages
 from sksubtomo.semi_supervised._reference_shifts import warn_of_shifts, wider_poses
