@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -324,11 +325,9 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
             volumes, targets, self.tilt_range_deg, tilt_ranges_deg, given
         )
         data = FitData(volumes, targets, len(classes), stages, settings, imaging, device)
-        estimator, initial_proba = fit_initial_proba(
-            self.estimator, X, y, classes, routed, checkpoint
-        )
-        em, check, contrast, scale = fit_references(self, data, initial_proba, rng, checkpoint)
-        self.estimator_, self.classes_, self._background = estimator, classes, em.background
+        begin = partial(fit_initial_proba, self.estimator, X, y, classes, routed, checkpoint)
+        em, check, contrast, scale, inner = fit_references(self, data, begin, rng, checkpoint)
+        self.estimator_, self.classes_, self._background = inner, classes, em.background
         self._imaging, self.contrast_ = imaging, contrast
         self.tilt_geometry_ = None if geometry is None else Bunch(**geometry._asdict())
         self._record(em, scale)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -55,18 +56,20 @@ class FittedReferences(NamedTuple):
     """An EM that has ended, how labels agree with it, and what volumes were multiplied by.
 
     ``contrast`` (n,): the sign of each volume. ``scale``: what volumes were divided by.
+    ``inner``: the estimator that it began with, fitted, or None.
     """
 
     em: MultiReferenceEM
     check: LabelCheck
     contrast: NDArray
     scale: float
+    inner: Any
 
 
 def fit_references(
     estimator: Any,
     data: FitData,
-    initial_proba: NDArray[np.float64] | None,
+    begin: Callable[[], tuple[Any, NDArray[np.float64] | None]],
     rng: np.random.RandomState,
     checkpoint: CheckpointPart | None,
 ) -> FittedReferences:
@@ -78,8 +81,9 @@ def fit_references(
         Its parameters.
     data : FitData
         All that is fitted to.
-    initial_proba : ndarray of shape (n, n_classes) or None
-        Probabilities to begin with.
+    begin : callable
+        Fits the estimator that it begins with, once the volumes are known to be sound. Returns it,
+        and its probabilities of shape (n, n_classes); None and None without one.
     rng : RandomState
         What initializations draw from.
     checkpoint : CheckpointPart or None
@@ -103,6 +107,7 @@ def fit_references(
         estimator.mask_radius_voxels,
         data.imaging,
     )
+    inner, initial_proba = begin()
     coefficients /= scale
     initialize = partial(
         initialized_em,
@@ -133,4 +138,4 @@ def fit_references(
         em, check, contrast = fit_of_one_contrast(fit, coefficients)
         wide = wider_poses(estimator, em, data.stages, data.imaging)
         warn_of_shifts(em, wide, float(estimator.max_shift_voxels))
-    return FittedReferences(em, check, contrast, scale)
+    return FittedReferences(em, check, contrast, scale, inner)
