@@ -19,7 +19,6 @@ MEASURES = re.compile(
 )
 #: Sentences whose figure is a setting or a definition, by a part of them, and why.
 ALLOWED = {
-    "removed at a given recall": "the default threshold of a command",
     "at a confidence of 95 %": "printed by the doctest above it",
     "where they agree with less than 90 %": "the threshold in the code, which a test compares",
     "in batches of": "settings of a preset",

@@ -326,7 +326,7 @@ def test_a_network_inside_goes_on_from_a_checkpoint(mostly_hidden, tmp_path, mon
     X, y = mostly_hidden
     network = {"network": Liu2019(n_filters=2), "max_epochs": 3, "precision": "float32"}
     inner = CNNClassifier(**network, learning_rate=1e-2, random_state=0)
-    clf = SelfTrainingClassifier(inner, threshold=0.4, max_iter=2)
+    clf = SelfTrainingClassifier(inner, threshold=0.4, criterion="k_best", k_best=5, max_iter=2)
     whole = clone(clf).fit(X, y)
     assert whole.n_iter_ == 2
     path, keep, kept = tmp_path / "fit.checkpoint", TrainingRecord.keep, []
