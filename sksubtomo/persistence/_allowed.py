@@ -12,6 +12,7 @@ ESTIMATORS: dict[str, tuple[str, ...]] = {
     "sksubtomo.alignment": ("Annealing", "ClassPrior"),
     "sksubtomo.augmentation": ("Corruption", "WedgeAwareRotations"),
     "sksubtomo.calibration": ("RejectingClassifier", "TemperatureScaledClassifier"),
+    "sksubtomo.model_selection": ("CheckpointedClassifier",),
     "sksubtomo.decomposition": ("Autoencoder", "ContrastiveEncoder", "VariationalAutoencoder"),
     "sksubtomo.networks": ("Liu2019", "MONAINet", "ResNet"),
     "sksubtomo.neural_network": ("CNNClassifier",),
