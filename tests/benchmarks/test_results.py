@@ -142,7 +142,8 @@ def test_two_runs_at_once_write_every_row_once(results, tmp_path):
         process.stdin.write(b"\n")
         process.stdin.flush()
     for process in processes:
-        assert process.wait(timeout=200) == 0
+        process.communicate(timeout=200)
+        assert process.returncode == 0
     assert sorted(int(row["a"]) for row in results.read_rows(path)) == list(range(60))
     assert [one.name for one in tmp_path.iterdir()] == ["rows.csv"]
 
@@ -156,7 +157,7 @@ def test_a_killed_run_leaves_whole_rows(results, tmp_path):
         process.stdin.flush()
         time.sleep(rng.uniform(0.05, 0.5))
         process.kill()
-        process.wait()
+        process.communicate()
         rows = results.read_rows(path)
         assert [int(row["a"]) for row in rows] == list(range(len(rows)))
         assert {row["b"] for row in rows} <= {"x" * 3000}

@@ -27,6 +27,7 @@ SMALL = {"max_epochs": 2, "network": Liu2019(n_filters=2, latent_dim=3), "random
 
 def test_a_network_with_all_that_there_is_to_show(mostly_hidden):
     X, y = mostly_hidden
+    open_before = plt.get_fignums()
     clf = make_pipeline(VolumeNormalizer(), AutoencodingClassifier(**SMALL)).fit(X, y)
     coordinates = np.random.default_rng(0).uniform(4, 12, size=(60, 3))
     names = np.repeat(["TS_1", "TS_2"], 30)
@@ -54,7 +55,7 @@ def test_a_network_with_all_that_there_is_to_show(mostly_hidden):
     ):
         assert text in page.text, text
     assert len(page.of("img")) == 10
-    assert not plt.get_fignums()
+    assert plt.get_fignums() == open_before
 
 
 @pytest.mark.parametrize("around", [None, "pipeline", "scaled"])

@@ -83,7 +83,7 @@ def test_symmetry_does_no_harm_where_particles_are_shifted():
 
 def test_symmetry_is_checked_before_work(data, monkeypatch):
     X, y = data
-    monkeypatch.setattr("sksubtomo.semi_supervised._multi_reference.all_coefficients", None)
+    monkeypatch.setattr("sksubtomo.semi_supervised._reference_fit.all_coefficients", None)
     with pytest.raises(ValueError, match="'X9' is no point group"):
         MultiReferenceClassifier(symmetry="X9").fit(X, y)
     with pytest.raises(ValueError, match="symmetry names"):
