@@ -1,7 +1,5 @@
 """One table of all estimators, for the tests that all of them must pass."""
 
-import tempfile
-
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -13,7 +11,6 @@ from sksubtomo.augmentation import WedgeAwareRotations
 from sksubtomo.base import BaseVolumeEstimator
 from sksubtomo.calibration import RejectingClassifier, TemperatureScaledClassifier
 from sksubtomo.decomposition import Autoencoder, ContrastiveEncoder, VariationalAutoencoder
-from sksubtomo.model_selection import CheckpointedClassifier
 from sksubtomo.networks import Liu2019, ResNet
 from sksubtomo.neural_network import CNNClassifier
 from sksubtomo.preprocessing import (
@@ -114,9 +111,6 @@ def never(fitted, X):
 FLOAT32 = {**QUICK, "precision": "float32"}
 # By the class, and by what is inside.
 METAS = {
-    ("CheckpointedClassifier", "network"): CheckpointedClassifier(
-        CNNClassifier(**{**FLOAT32, **CONVOLUTIONS}), tempfile.mkdtemp(prefix="sksubtomo-fits-")
-    ),
     ("CandidateClassifier", "statistics"): CandidateClassifier(references=None, random_state=0),
     ("CandidateClassifier", "references"): CandidateClassifier(
         MultiReferenceClassifier(random_state=0), statistics=False, random_state=0

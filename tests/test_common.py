@@ -53,7 +53,9 @@ def exported_estimators():
 
 def test_table_is_complete():
     names = {item.__name__ for item in exported_estimators()}
-    assert names == set(ESTIMATORS) | META_ESTIMATORS
+    # It needs a folder of each test, and is checked in tests/model_selection.
+    alone = {"CheckpointedClassifier"}
+    assert names == set(ESTIMATORS) | META_ESTIMATORS | alone
 
 
 def test_constructors_are_short_and_without_mappings():

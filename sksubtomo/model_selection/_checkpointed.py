@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
@@ -153,6 +154,8 @@ def _checkpoint_parameter(estimator: Any) -> str:
 
 def _digest(estimator: Any, X: Any, y: Any, params: Mapping[str, Any]) -> str:
     """Return a name for a fit, which is that of no other one."""
+    if issparse(X):  # which the classifier refuses
+        X = X.toarray()
     described = [
         fingerprint(estimator),
         array_fingerprint(X if hasattr(X, "shape") and hasattr(X, "dtype") else np.asarray(X)),

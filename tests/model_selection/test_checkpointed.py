@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from estimators import ESTIMATORS
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import check_estimator
 
 from sksubtomo.model_selection import (
     CheckpointedClassifier,
@@ -13,6 +15,7 @@ from sksubtomo.model_selection import (
 )
 from sksubtomo.networks import Liu2019
 from sksubtomo.neural_network import CNNClassifier
+from sksubtomo.persistence import load_model, save_model
 from sksubtomo.preprocessing import VolumeNormalizer
 from sksubtomo.training import JointLoss
 
@@ -126,6 +129,31 @@ def test_predictions_out_of_folds(data, steps, tmp_path):
     steps.update(n=0)
     assert np.array_equal(cross_val_predict(kept, *data, cv=SemiSupervisedSplit(2)), first)
     assert steps["n"] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.filterwarnings(
+    "ignore:y contains no unlabeled samples",
+    "ignore:Can't check dok sparse matrix",
+    "ignore:X (does not have valid|has) feature names",
+)
+def test_scikit_learn_checks(tmp_path):
+    inside = ESTIMATORS["CNNClassifier"]
+    results = check_estimator(
+        CheckpointedClassifier(inside, str(tmp_path), interval_s=1e6), on_fail=None, on_skip=None
+    )
+    failed = {r["check_name"]: repr(r["exception"]) for r in results if r["status"] == "failed"}
+    assert set(failed) == {"check_classifiers_classes"}, failed
+    assert len(results) >= 55
+
+
+def test_model_files_hold_it(data, tmp_path):
+    fitted = CheckpointedClassifier(network(), str(tmp_path / "fits")).fit(*data)
+    save_model(fitted, tmp_path / "model.sksubtomo")
+    again = load_model(tmp_path / "model.sksubtomo")
+    assert again.folder == fitted.folder
+    assert np.array_equal(again.predict_proba(data[0]), fitted.predict_proba(data[0]))
 
 
 def test_a_classifier_without_checkpoints_is_refused(data, tmp_path):
