@@ -74,7 +74,8 @@ def described(fitted):
             entries = [{k: v for k, v in entry.items() if k != "seconds"} for entry in value]
             own[name] = repr(entries)
         elif name == "poses_":
-            own[name] = {key: repr(np.asarray(one).tolist()) for key, one in value.items()}
+            arrays = {k: one.as_quat() if k == "rotations" else one for k, one in value.items()}
+            own[name] = {key: repr(np.asarray(one).tolist()) for key, one in arrays.items()}
         elif name.endswith("_") and name not in LEFT_OUT:
             own[name] = repr(value.tolist() if isinstance(value, np.ndarray) else value)
     return own
