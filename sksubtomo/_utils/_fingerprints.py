@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Collection, Mapping
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -46,8 +48,36 @@ def fingerprint(value: Any) -> Any:
         return [type(value).__name__, fingerprint(value.get_params(deep=False))]
     if hasattr(value, "shape") and hasattr(value, "__array__"):
         return array_fingerprint(value)
+    if isinstance(value, functools.partial):
+        return ["partial", *map(fingerprint, (value.func, value.args, value.keywords))]
     name = getattr(value, "__qualname__", None)
-    return type(value).__qualname__ if name is None else f"{value.__module__}.{name}"
+    if name is None:
+        return type(value).__qualname__
+    name = f"{value.__module__}.{name}"
+    # Two functions that are made in one place, such as lambdas, have the same name.
+    return [name, _digest_of_code(value)] if hasattr(value, "__code__") else name
+
+
+def _digest_of_code(function: Any) -> str:
+    """Return a digest of what a function does: its code, defaults, and variables from around it."""
+    around = [_content(cell) for cell in function.__closure__ or ()]
+    given = fingerprint([function.__defaults__, function.__kwdefaults__])
+    return _digest_of_text(repr((_described(function.__code__), given, around)))
+
+
+def _described(code: CodeType) -> tuple[Any, ...]:
+    """Return what code does, that of functions within it included."""
+    constants = [_described(o) if isinstance(o, CodeType) else o for o in code.co_consts]
+    return code.co_code, constants, code.co_names
+
+
+def _content(cell: Any) -> Any:
+    """Return what describes a variable from around a function, which may be the function itself."""
+    try:
+        value = cell.cell_contents
+    except ValueError:  # not set yet
+        return None
+    return value.__qualname__ if hasattr(value, "__code__") else fingerprint(value)
 
 
 def array_fingerprint(array: Any) -> str:

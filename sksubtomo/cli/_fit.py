@@ -76,7 +76,6 @@ from sksubtomo.cli._sizes import averages_bytes, model_bytes
 from sksubtomo.cli._tilt_series import (
     add_tilt_series,
     check_tilt_series,
-    check_use_of_tilts,
     imaging_of,
 )
 from sksubtomo.cli._tomograms import LocatedTomograms, locate_tomograms
@@ -148,7 +147,6 @@ def run(options: argparse.Namespace) -> int:
         check_labels(sanity, known, counts)
     check_no_checkpoint(options)
     check_views(options, int(counts.sum()))
-    check_use_of_tilts(options, options.method == "references")
     check_classes(options, known)
     n_bytes = model_bytes(options, len(data.stack), counts)
     check_output(options.output, overwrite=options.overwrite, in_job=in_job, n_bytes=n_bytes)

@@ -24,7 +24,7 @@ from sksubtomo.exceptions import LabelAgreementWarning
 if TYPE_CHECKING:
     from sksubtomo.cli._sanity import Sanity
 
-_OF_REFERENCES = ("symmetry",)
+_OF_REFERENCES = ("symmetry", "tilt_series")
 _AUGMENTATIONS = ("none", "rotations")
 # Beyond so many particles times classes, references take hours.
 _MOST_COMPARISONS = 1_000_000
@@ -128,11 +128,17 @@ def check_method_options(options: argparse.Namespace) -> None:
             unused = [*of_networks, *of_references, *_given(options, ("preset",))]
     else:
         unused = []
-        if of_networks and of_references:
-            raise ValueError(
-                f"{', '.join(of_networks)} {_be(of_networks)} for networks, "
-                f"{', '.join(of_references)} for references. Leave out one, or give --method."
-            )
+        of_candidates = _given(options, ("score_column", "positive_only"))
+        paper = ["--preset paper"] if options.preset == "paper" else []
+        for given, what in (
+            ([*of_networks, *paper], "networks"),
+            (of_candidates, "--method candidates"),
+        ):
+            if given and of_references:
+                raise ValueError(
+                    f"{', '.join(given)} {_be(given)} for {what}, "
+                    f"{', '.join(of_references)} for references. Leave out one, or give --method."
+                )
     if unused:
         raise ValueError(f"--method {method} has no use for {', '.join(unused)}; leave it out.")
     if options.tilt_range is not None and options.tilt_range > 90:
@@ -217,6 +223,8 @@ def choose_method(
         method, reason = "joint", f"{', '.join(of_networks)} {_be(of_networks)} for networks"
         if options.augmentation == "rotations":
             method = "supervised"
+    elif of_references := _given(options, _OF_REFERENCES):
+        method, reason = "references", f"{', '.join(of_references)} {_be(of_references)} for them"
     elif options.preset is None and _are_candidates(options, n_classes, scores):
         method = "candidates"
         reason = f"{labels} tell particles from false positives of a picker"
@@ -224,7 +232,7 @@ def choose_method(
             reason += f", whose score is {', '.join(scores)}"
     elif options.preset == "paper":
         method, reason = "joint", "--preset paper is the autoencoding classifier's"
-    elif options.box_size < _LEAST_BOX and not options.symmetry:
+    elif options.box_size < _LEAST_BOX:
         method = "supervised"
         reason = f"boxes of {options.box_size} voxels are too small to tell orientations"
     elif n_particles * n_classes > _MOST_COMPARISONS and n_labels >= LEAST_LABELS_TO_STOP_BY:
@@ -238,16 +246,15 @@ def choose_method(
         reason = f"of rigid complexes, it needs the fewest labels; there are {labels}"
     options.method = method
     logger.info("Method %s: %s. Others are chosen by --method.", method, reason)
-    of_references = [*_given(options, _OF_REFERENCES), *_given(options, ("averages",))]
-    return method == "references" and not of_references and n_labels >= _LEAST_LABELS_OF_NETWORKS
+    asked = _given(options, (*_OF_REFERENCES, "averages"))
+    return method == "references" and not asked and n_labels >= _LEAST_LABELS_OF_NETWORKS
 
 
 def _are_candidates(options: argparse.Namespace, n_classes: int, scores: Sequence[str]) -> bool:
     """Tell whether particles look like the candidates of a picker, some of which are false."""
     if options.score_column is not None or options.positive_only:
         return True
-    of_references = _given(options, (*_OF_REFERENCES, "averages"))
-    return bool(scores) and n_classes == 2 and not of_references
+    return bool(scores) and n_classes == 2 and not _given(options, ("averages",))
 
 
 def change_method(

@@ -52,7 +52,7 @@ from sksubtomo.cli._sanity import (
     check_predictions,
 )
 from sksubtomo.cli._sizes import averages_bytes, table_bytes
-from sksubtomo.cli._tilt_series import add_tilt_series, check_tilt_series, check_use_of_tilts
+from sksubtomo.cli._tilt_series import add_tilt_series, check_tilt_series
 from sksubtomo.cli._tomograms import locate_tomograms
 from sksubtomo.cli._workers import add_workers, workers
 
@@ -131,7 +131,8 @@ def run(options: argparse.Namespace) -> int:
     particles = read_table(options.particles, options)
     names, files, absent = locate_tomograms(options.particles, particles, options)
     check_tilt_series(options, names)
-    check_use_of_tilts(options, hasattr(model.classifier[-1], "class_averages"))
+    if options.tilt_series is not None and not hasattr(model.classifier[-1], "class_averages"):
+        raise ValueError("--tilt-series is for models of --method references. Leave it out.")
     numbers = np.asarray(model.classifier.classes_)
     _check_keep(options, numbers)
     _check_ending(output, particles, options)

@@ -58,21 +58,6 @@ def check_tilt_series(options: argparse.Namespace, names: NDArray) -> None:
         )
 
 
-def check_use_of_tilts(options: argparse.Namespace, by_references: bool) -> None:
-    """Refuse tilts of each tomogram where the model has no use for them.
-
-    Raises
-    ------
-    ValueError
-        If it is none of references.
-    """
-    if options.tilt_series is not None and not by_references:
-        raise ValueError(
-            "--tilt-series is for models by references (fit --method references). Leave it out; "
-            "networks and candidates take one range for all tomograms, fit --tilt-range."
-        )
-
-
 def imaging_of(options: argparse.Namespace, names: NDArray) -> Imaging | None:
     """Return how particles were imaged, by the tomogram of each; None where no table says it."""
     if getattr(options, "tilt_series", None) is None or not len(names):

@@ -1,3 +1,5 @@
+import functools
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
@@ -88,3 +90,16 @@ def test_state():
     assert state_fingerprint(state) == state_fingerprint(dict(reversed(state.items())))
     other = {"a": [np.arange(3), {"b": 1.0}], "c": 0}
     assert state_fingerprint(state) != state_fingerprint(other)
+
+
+def scaled(factor):
+    return lambda x: x * factor
+
+
+def test_functions_that_do_something_else_differ():
+    assert fingerprint(scaled(2)) == fingerprint(scaled(2))
+    others = [scaled(2), scaled(3), lambda x: x + 1, lambda x: x + 2, lambda x, y=1: x + 1]
+    others += [functools.partial(scaled, 2), functools.partial(scaled, 3), np.mean, np.median]
+    others += [lambda x: (lambda z: z + 1)(x), lambda x: (lambda z: z + 2)(x)]
+    found = [repr(fingerprint(one)) for one in others]
+    assert len(set(found)) == len(found)

@@ -182,7 +182,7 @@ def test_predict_tells_of_a_share_that_is_nearly_all(project, arguments, capsys)
         (["--augmentation", "rotations"], "supervised", "--augmentation is for networks"),
         (["--preset", "paper"], "joint", "--preset paper is the autoencoding classifier's"),
         (["--box-size", "6"], "supervised", "boxes of 6 voxels are too small"),
-        (["--box-size", "6", "--symmetry", "C2"], "references", "fewest labels"),
+        (["--box-size", "6", "--symmetry", "C2"], "references", "--symmetry is for them"),
     ],
 )
 def test_the_method_by_default_is_told_with_its_reason(arguments, given, method, reason, capsys):
@@ -204,6 +204,9 @@ def test_many_comparisons_are_for_a_network_if_labels_do():
         chosen = options()
         choose_method(chosen, 600_000, np.array(labels))
         assert chosen.method == method
+    chosen = options("--symmetry", "C2")
+    assert not choose_method(chosen, 600_000, np.array([150, 150]))
+    assert chosen.method == "references"
 
 
 @pytest.mark.parametrize(
@@ -277,6 +280,8 @@ def test_symmetry_of_all_classes_or_of_each(given, expected):
         (["--symmetry", "9=C2"], "names classes \\[9\\]; labels are of \\[1, 2\\]"),
         (["--symmetry", "C2", "--method", "joint"], "joint has no use for --symmetry"),
         (["--symmetry", "C2", "--epochs", "3"], "--epochs is for networks, --symmetry for"),
+        (["--symmetry", "C2", "--preset", "paper"], "--preset paper is for networks, --symmetry"),
+        (["--tilt-series", "a.star", "--score-column", "x"], "--tilt-series for references"),
         (["--preset", "paper", "--method", "references"], "no use for --preset paper"),
         (["--averages", "here", "--method", "joint"], "only models of --method references"),
     ],

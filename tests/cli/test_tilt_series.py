@@ -115,7 +115,13 @@ def test_two_tables_that_differ_are_refused(project, series, capsys):
 
 def test_only_references_use_tilts(project, series, capsys):
     assert fit(project, "--method", "joint", "--tilt-series", str(series)) == 1
-    assert "for models by references" in capsys.readouterr().err
+    assert "--method joint has no use for --tilt-series" in capsys.readouterr().err
     both = ("--tilt-series", str(series), "--tilt-range", "50")
     assert fit(project, "--method", "references", *both) == 1
     assert "--tilt-series or --tilt-range, but not both" in capsys.readouterr().err
+
+
+def test_tilts_ask_for_references(project, series, capsys):
+    """By default, too: a network in their place would take no notice of the tilts."""
+    assert fit(project, "--tilt-series", str(series), "--dry-run") == 0
+    assert "Method references: --tilt-series is for them" in capsys.readouterr().err
