@@ -308,12 +308,15 @@ def test_transformers_fit_and_transform(mostly_hidden, path):
 # --- Processes that are killed --------------------------------------------------------------------
 
 SCRIPT = """
+import signal
 import sys
 import numpy as np
 from sksubtomo.networks import Liu2019
 from sksubtomo.persistence import Checkpoint
 from sksubtomo.semi_supervised import FineTunedClassifier
 
+# Processes in the background of a shell ignore it, and so do those that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 rng = np.random.default_rng(0)
 y = np.arange(60) % 2
 X = rng.normal(size=(60, 8, 8, 8)).astype(np.float32) + y[:, None, None, None]
