@@ -42,7 +42,7 @@ class LastStep(NamedTuple):
     """What the last iteration averaged, and the noise it assumed.
 
     ``grids`` and ``counts``: what :meth:`PoseGrid.accumulate` made of it, and how many volumes each
-    reference has.
+    reference has. Volumes, posterior and sums are where they were computed.
     """
 
     poses: Poses
@@ -53,6 +53,16 @@ class LastStep(NamedTuple):
     shares: torch.Tensor
     grids: torch.Tensor
     counts: torch.Tensor
+
+    def of_rows(self, rows: torch.Tensor) -> LastStep:
+        """Return all on the CPU, and of the posterior what some volumes have."""
+        assert self.result.posterior is not None
+        return self._replace(
+            data=self.data.cpu(),
+            result=self.result._replace(posterior=self.result.posterior.of_rows(rows)),
+            grids=self.grids.cpu(),
+            counts=self.counts.cpu(),
+        )
 
 
 class MultiReferenceEM:
@@ -213,6 +223,7 @@ class MultiReferenceEM:
             choose_contrast(self, poses)
             data, power = self.data_in(stage)
             self.field = self._field(poses, data)
+            poses, data = poses.on(self.device), data.to(self.device)
             for _ in range(done, n_iter):
                 check_interrupt()
                 began = time.perf_counter()
@@ -221,7 +232,7 @@ class MultiReferenceEM:
                 self.report(self.history[-1])
                 keep()
             done = max(done - n_iter, 0)
-        choose_contrast(self, poses)
+        choose_contrast(self, poses.origin)
         data, _ = self.data_in(len(self.stages) - 1)
         pairs = self._pairs(margin=_NEGLIGIBLE_LOG_AT_END)
         if pairs is not None:
@@ -285,7 +296,7 @@ class MultiReferenceEM:
     def _expect(
         self, poses: Poses, data: torch.Tensor, pairs: torch.Tensor | None, *, keep_poses: bool
     ) -> Expectation:
-        n_shells = int(poses.shells.max()) + 1
+        n_shells = int(poses.origin.shells.max()) + 1
         result = expectation(
             poses,
             data,
@@ -391,10 +402,12 @@ class MultiReferenceEM:
         `finds_axes`, all references are there, and those not yet in the frame of their group are
         brought into it, as are parts of the same sums later on.
         """
+        signal = signal.to(grids.device, non_blocking=True)
         if self.symmetrizer is None:
-            return poses.wiener_update(grids, signal), counts
+            return poses.wiener_update(grids, signal).cpu(), counts.cpu()
         orders = self.symmetrizer.orders[list(which)]
-        maps = poses.wiener_update(grids * orders.view(-1, 1, 1, 1, 1), signal)
+        scale = orders.to(grids.device, non_blocking=True).view(-1, 1, 1, 1, 1)
+        maps, counts = poses.wiener_update(grids * scale, signal).cpu(), counts.cpu()
         if finds_axes:
             self.symmetrizer.find_axes(maps)
         return self.symmetrizer.apply(maps, which), counts * orders
@@ -409,11 +422,11 @@ class MultiReferenceEM:
     ) -> None:
         noise = self.noise[: len(power)]
         sums, weights = posterior_sums(poses, data, noise, result, shares, self.kinds)
-        white = noise[poses.shells].rsqrt()
+        white = noise.to(sums.device, non_blocking=True)[poses.shells].rsqrt()
         grids = poses.accumulate(sums * white, weights, white.square())
         # Of volumes with gains, weights are no counts.
         counts = weights.sum(dim=1) if weights.ndim == 2 else shares.sum(dim=0)
-        self.last = LastStep(poses, data, power, noise, result, shares, grids, counts)
+        self.last = LastStep(poses.origin, data, power, noise, result, shares, grids, counts)
         signal = poses.signal_power(power, noise)
         solved, counts = self.solve(
             poses, grids, counts, signal, range(len(grids)), finds_axes=True
@@ -421,5 +434,5 @@ class MultiReferenceEM:
         # Without a volume, a reference stays as it was.
         some = counts > 0
         self.maps = torch.where(some.view(-1, 1, 1, 1), solved, self.maps)
-        variance = self.map_errors(poses, counts, noise, signal)
+        variance = self.map_errors(poses.origin, counts, noise, signal)
         self.variance = torch.where(some[:, np.newaxis], variance, self.variance)
