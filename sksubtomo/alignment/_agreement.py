@@ -14,7 +14,8 @@ from sksubtomo.alignment._posterior import PosePosterior
 from sksubtomo.alignment._spectra import Poses
 
 if TYPE_CHECKING:
-    from sksubtomo.alignment._em import LastStep, MultiReferenceEM
+    from sksubtomo.alignment._em import MultiReferenceEM
+    from sksubtomo.alignment._last_step import LastStep
 
 # Labeled volumes that are left out, one at a time, at most; and so many of them at once.
 _MOST_ROWS = 60

@@ -53,8 +53,8 @@ def class_log_bias(
     evidence = log_evidence.double()
     target = torch.from_numpy(np.asarray(prior, dtype=np.float64))
     bias = target.log() if start is None else start.double()
-    now = _Posterior.with_bias(evidence, bias, target) if len(evidence) else None
-    for _ in range(_MOST_ROUNDS if now is not None else 0):
+    now = _Posterior.with_bias(evidence, bias, target)
+    for _ in range(_MOST_ROUNDS if len(evidence) else 0):
         if float((now.mean / target - 1).abs().max()) < _TOLERANCE:
             break
         bias, now = _descended(evidence, bias, target, now)
@@ -87,9 +87,10 @@ class _Posterior(NamedTuple):
 def _descended(
     evidence: torch.Tensor, bias: torch.Tensor, target: torch.Tensor, now: _Posterior
 ) -> tuple[torch.Tensor, _Posterior]:
-    """Return the bias after a step of Newton's method that lowers the objective, shortened if need be.
+    """Return the bias after a step of Newton's method that lowers the objective.
 
-    Where not even that does, the step is Sinkhorn's, which never raises it.
+    It is shortened if need be. Where not even that does, the step is Sinkhorn's, which never raises
+    the objective.
     """
     mean = now.mean
     # A constant bias changes nothing, so that the Hessian is singular.

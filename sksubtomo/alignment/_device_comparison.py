@@ -19,10 +19,8 @@ from sksubtomo.alignment._spectra import Poses
 # Scores that are held at once, and shifted coefficients of volumes.
 _VALUES_ON_GPU = 2**27
 
-#: Of volumes and their numbers, both on the device: times their gains, halves of squares, and log(known).
-Measured = Callable[
-    [torch.Tensor, torch.Tensor], tuple[torch.Tensor, Halves | None, torch.Tensor]
-]
+#: Of volumes and their numbers: volumes times their gains, halves of squares, and log(known).
+Measured = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, Halves | None, torch.Tensor]]
 
 
 class Limits(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from sksubtomo.alignment._annealing import (
 )
 from sksubtomo.alignment._contrast import choose_contrast
 from sksubtomo.alignment._expectation import Expectation, expectation, posterior_sums
+from sksubtomo.alignment._last_step import LastStep
 from sksubtomo.alignment._proportions import (
     class_evidence,
     estimate_proportions,
@@ -36,33 +37,6 @@ _NEGLIGIBLE_LOG = 20.0
 # At the end, references may have changed more since than within an iteration.
 _NEGLIGIBLE_LOG_AT_END = 100.0
 _NEGLIGIBLE_SHARE = 1e-4
-
-
-class LastStep(NamedTuple):
-    """What the last iteration averaged, and the noise it assumed.
-
-    ``grids`` and ``counts``: what :meth:`PoseGrid.accumulate` made of it, and how many volumes each
-    reference has. Volumes, posterior and sums are where they were computed.
-    """
-
-    poses: Poses
-    data: torch.Tensor
-    power: torch.Tensor
-    noise: torch.Tensor
-    result: Expectation
-    shares: torch.Tensor
-    grids: torch.Tensor
-    counts: torch.Tensor
-
-    def of_rows(self, rows: torch.Tensor) -> LastStep:
-        """Return all on the CPU, and of the posterior what some volumes have."""
-        assert self.result.posterior is not None
-        return self._replace(
-            data=self.data.cpu(),
-            result=self.result._replace(posterior=self.result.posterior.of_rows(rows)),
-            grids=self.grids.cpu(),
-            counts=self.counts.cpu(),
-        )
 
 
 class MultiReferenceEM:

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 
 from sksubtomo.alignment._agreement import rows_to_leave_out
-from sksubtomo.alignment._em import LastStep, MultiReferenceEM
+from sksubtomo.alignment._em import MultiReferenceEM
 from sksubtomo.alignment._expectation import Expectation
+from sksubtomo.alignment._last_step import LastStep
 from sksubtomo.alignment._posterior import PosePosterior
 
 #: What iterations change; they make new tensors, and never change one in place.

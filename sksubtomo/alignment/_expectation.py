@@ -107,8 +107,8 @@ def expectation(
 
     Notes
     -----
-    On the CPU, what is improbable is skipped, which takes decisions on the way. A GPU would wait for
-    each of them, so that it compares all poses of the pairs in full, whatever `coverage` is.
+    On the CPU, what is improbable is skipped, which takes decisions on the way. A GPU would wait
+    for each of them, so that it compares all poses of the pairs in full, whatever `coverage` is.
     """
     kinds = None if poses.gains is None else check_kinds(poses, kinds, len(coefficients))
     n, n_references, where = len(coefficients), len(maps), torch.device(device)
@@ -177,9 +177,7 @@ def _templates(
     """Return references in all rotations, where the poses are."""
     device = poses.shells.device
     variance = torch.zeros(len(maps), len(noise)) if variance is None else variance
-    maps, noise, variance = (
-        one.to(device, non_blocking=True) for one in (maps, noise, variance)
-    )
+    maps, noise, variance = (one.to(device, non_blocking=True) for one in (maps, noise, variance))
     white = noise[poses.shells].rsqrt()
     whitened = poses.templates(maps) * white
     variance, power = variance[:, poses.shells], noise[poses.shells]
@@ -322,7 +320,7 @@ def posterior_sums(
     Returns
     -------
     sums : Tensor of shape (n_classes, n_rotations, n_values)
-        On the device of the E step, as are weights. Whitened coefficients times their probability and their gain.
+        Whitened coefficients times their probability and their gain, where the E step was done.
     weights : Tensor of shape (n_classes, n_rotations) or (n_classes, n_rotations, n_frequencies)
         The probability itself; with gains, times their squares.
     """

@@ -123,10 +123,16 @@ class DeviceSampling:
             values.addcmul_(flat.index_select(0, places), weights[:, np.newaxis])
         return values.T.contiguous().view(-1, *self.shape)
 
-    def adjoint(self, values: torch.Tensor, among: None = None) -> torch.Tensor:
+    def adjoint(self, values: torch.Tensor, among: NDArray[np.intp] | None = None) -> torch.Tensor:
         """Add values at the points to grids; see :meth:`TrilinearSampling.adjoint`."""
+        corners = self._places, self._weights
+        if among is not None:
+            chosen = torch.from_numpy(among).to(values.device, non_blocking=True)
+            corners = tuple(
+                c.unflatten(1, (self.shape[0], -1))[:, chosen].flatten(1) for c in corners
+            )
         flat = values.reshape(len(values), -1).T.contiguous()
         grids = flat.new_zeros(self.size**3, len(values))
-        for places, weights in zip(self._places, self._weights, strict=True):
+        for places, weights in zip(*corners, strict=True):
             grids.index_add_(0, places, flat * weights[:, np.newaxis])
         return grids.T.contiguous().view(-1, *(self.size,) * 3)

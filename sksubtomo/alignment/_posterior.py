@@ -71,9 +71,9 @@ class PaddedPosterior(NamedTuple):
         kept = np.flatnonzero(share.numpy() > _NEGLIGIBLE_SHARE)
         pairs = torch.from_numpy(kept)
         counts, device = self.counts.numpy()[kept].astype(np.int64), self.poses.device
-        whole = [pairs, self.rows[pairs], self.targets[pairs], torch.from_numpy(counts)]
+        numbers = [pairs, self.rows[pairs], self.targets[pairs], torch.from_numpy(counts)]
         # Numbers of all pairs, and their shares, go to the GPU in two copies.
-        whole = torch.stack([one.long() for one in whole]).to(device, non_blocking=True)
+        whole = torch.stack([one.long() for one in numbers]).to(device, non_blocking=True)
         share = share[pairs].to(device, non_blocking=True)
         ends = counts.cumsum()
         most, first = max(1, _VALUES_ON_GPU // n_values), 0

@@ -1,4 +1,6 @@
-"""References on a GPU that is simulated: the same numbers, and nothing waits within an iteration."""
+"""References on a simulated GPU: the same numbers, and nothing waits within an iteration."""
+
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -80,7 +82,7 @@ def run_there(em):
     counts = []
     with SimulatedDevice() as device:
         em.run(lambda: counts.append(device.counts.copy()))
-    return [after - before for before, after in zip(counts, counts[1:], strict=False)]
+    return [after - before for before, after in pairwise(counts)]
 
 
 @pytest.fixture
@@ -249,3 +251,16 @@ def test_tensors_go_there_once():
         for tensor in (moved.shells, moved.gains.values, moved.gains.coverage, moved._mask):
             assert tensor.device.type == DEVICE
     assert poses.gains.values.device.type == "cpu"
+
+
+@pytest.mark.parametrize("among", [None, np.array([4, 0])])
+def test_sampling_is_that_of_the_cpu(among):
+    sampling = make_poses()._sampling
+    grids = torch.randn(2, 16, 16, 16, generator=torch.Generator().manual_seed(0))
+    values = sampling.sample(grids)
+    with SimulatedDevice():
+        there = sampling.to(torch.device(DEVICE))
+        torch.testing.assert_close(there.sample(grids.to(DEVICE)).cpu(), values)
+        some = values if among is None else values[:, among]
+        added = there.adjoint(some.to(DEVICE), among).cpu()
+    torch.testing.assert_close(added, sampling.adjoint(some, among), rtol=1e-5, atol=1e-5)

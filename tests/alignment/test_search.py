@@ -117,14 +117,11 @@ def test_no_search_where_it_saves_nothing(grid, maps):
     lines = IdentityPose((1, 1, 4))
     noise = torch.ones(1)
     assert (
-        subspace_search(lines, _templates(lines, torch.ones(2, 1, 1, 4), noise, None), 0.9)
-        is None
+        subspace_search(lines, _templates(lines, torch.ones(2, 1, 1, 4), noise, None), 0.9) is None
     )
     # Noise is no combination of a few components.
     rough = torch.randn(40, *maps.shape[1:], generator=torch.Generator().manual_seed(0))
-    assert (
-        subspace_search(grid, _templates(grid, 3 * rough, noise_of(grid), None), 0.9) is None
-    )
+    assert subspace_search(grid, _templates(grid, 3 * rough, noise_of(grid), None), 0.9) is None
 
 
 def test_empty_references_are_searched(grid, maps):
