@@ -148,6 +148,18 @@ def test_oldest_constraints_are_the_declared_floors():
             assert same_release(pinned, floor), f"{name}: {oldest[name]} is not {specifier}"
 
 
+def test_install_page_tells_every_extra():
+    page = (ROOT / "docs/install.rst").read_text()
+    assert tuple(sorted(re.findall(r"^``(\w+)`` ", page, re.MULTILINE))) == tuple(sorted(FOR_USERS))
+
+
+def test_distributions_are_tried_with_every_extra():
+    extras = re.search(r"^DIST_EXTRAS \?= (.*)", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
+    assert sorted(extras.split()) == sorted(FOR_USERS)
+    smoke = (ROOT / ".ci/check_dist.py").read_text()
+    assert sorted(re.findall(r'^    "(\w+)": ', smoke, re.MULTILINE)) == sorted(FOR_USERS)
+
+
 #: Names of conda-forge that are not those of PyPI.
 ON_CONDA = {"torch": "pytorch", "matplotlib": "matplotlib-base", "Jinja2": "jinja2"}
 
