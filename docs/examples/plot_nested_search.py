@@ -45,9 +45,9 @@ hidden = y == -1
 # The inner search
 # ----------------
 #
-# Self-training of a logistic regression on figures of the volumes that no rotation changes. They are
-# computed of each volume by itself, so that nothing leaks from test folds when this is done once,
-# before the search. It chooses how strongly the regression is penalized, and how confident a
+# Self-training of a logistic regression on figures of the volumes that no rotation changes. They
+# are computed of each volume by itself, so that nothing leaks from test folds when this is done
+# once, before the search. It chooses how strongly the regression is penalized, and how confident a
 # prediction has to be to become a label.
 
 X = radial_features(VolumeNormalizer().fit_transform(data.X))
