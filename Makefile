@@ -96,7 +96,7 @@ docs: $(DOCS_STAMP)
 
 # The sdist and the wheel, installed into new environments and tried there; DIST_EXTRAS= leaves the
 # extras out.
-DIST_EXTRAS ?= data zarr plot monai distributed accelerate
+DIST_EXTRAS ?= data zarr plot report label monai distributed accelerate
 dist: $(STAMP)
 	rm -rf dist
 	$(BIN)/python -m build --outdir dist
