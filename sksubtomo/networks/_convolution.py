@@ -224,8 +224,8 @@ def _merged(weight: torch.Tensor) -> torch.Tensor:
 def add_bias(maps: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
     """Add a bias (n_channels,) to maps (n, n_channels, d, h, w), in place.
 
-    It is rounded to the precision of the maps, as it is inside PyTorch's convolutions: adding numbers
-    of two types takes ten times as long on a CPU.
+    It is rounded to the precision of the maps, as it is inside PyTorch's convolutions: adding
+    numbers of two types takes ten times as long on a CPU.
     """
     return maps.add_(bias.to(maps.dtype).view(-1, 1, 1, 1))
 
