@@ -82,7 +82,11 @@ def encode_targets(
 
 
 def check_fit_memory(
-    estimator: Any, stages: list[Stage], targets: NDArray[np.int64], n_classes: int
+    estimator: Any,
+    stages: list[Stage],
+    targets: NDArray[np.int64],
+    n_classes: int,
+    max_shift: float,
 ) -> None:
     """Refuse a fit that takes more memory than there is; lines of voxels take little."""
     if estimator.volume_shape_[:2] == (1, 1):
@@ -95,7 +99,7 @@ def check_fit_memory(
         n_labeled=int((targets >= 0).sum()),
         n_classes=n_classes,
         n_references=int(estimator.n_references),
-        max_shift=float(estimator.max_shift_voxels),
+        max_shift=max_shift,
     )
 
 

@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
-from sksubtomo.alignment import Annealing
+from sksubtomo.alignment import Annealing, ClassPrior
 from sksubtomo.geometry import rotate_volume
 from sksubtomo.model_selection import SemiSupervisedSplit
 from sksubtomo.persistence import load_model, save_model
@@ -23,6 +23,7 @@ from sksubtomo.semi_supervised import (
     MultiReferenceClassifier,
 )
 from sksubtomo.semi_supervised._box_features import box_features
+from sksubtomo.semi_supervised._candidate_parts import reference_features
 from sksubtomo.semi_supervised._stacking import (
     calibration_line,
     fit_logistic,
@@ -330,6 +331,21 @@ def test_refused_columns(data, covariates, message):
     X, _, hidden, _ = data
     with pytest.raises(ValueError, match=message):
         quick().fit(X, hidden, covariates=covariates)
+
+
+def test_references_with_a_background(data):
+    """It has evidence without a reference, which belongs to the figures of a candidate."""
+    X, _, hidden, _ = data
+    references = MultiReferenceClassifier(
+        annealing=QUICK, class_prior=ClassPrior(background=0), random_state=0
+    )
+    clf = quick(references=references).fit(X[:100], hidden[:100])
+    fitted = clf.fold_references_[0]
+    assert len(fitted.references_) == 1
+    found = reference_features(fitted, X[100:])
+    assert found.shape == (100, 2)
+    ratio = fitted.predict_log_proba(X[100:]) - fitted.class_log_prior_
+    np.testing.assert_allclose(found[:, 0], ratio[:, 1] - ratio[:, 0], rtol=1e-6, atol=1e-6)
 
 
 def test_other_columns_are_refused(data):
