@@ -77,6 +77,7 @@ def promise(classifier, test, columns, proba):
         "low": round(low, 4),
         "high": round(high, 4),
         "reached": round(reached, 4),
+        "promise_kept": "" if math.isnan(reached) else int(low <= reached <= high),
         "recall_kept": round(float(test.is_true[kept].sum() / test.is_true.sum()), 4),
         "is_certain": int(point.is_certain),
         "n_more_labels": "" if point.n_more_labels is None else point.n_more_labels,
@@ -112,9 +113,8 @@ def judge(learn, test, y, method, seed):
 
 def promises_kept(rows):
     """Return of how many rows the precision is in its interval, how many say one, are certain."""
-    said = [row for row in rows if row["reached"] != "nan"]
-    inside = [float(row["low"]) <= float(row["reached"]) <= float(row["high"]) for row in said]
-    return sum(inside), len(said), sum(int(row["is_certain"]) for row in rows)
+    said = [int(row["promise_kept"]) for row in rows if row["promise_kept"]]
+    return sum(said), len(said), sum(int(row["is_certain"]) for row in rows)
 
 
 def cells_of(rows):

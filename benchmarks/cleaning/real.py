@@ -189,25 +189,28 @@ def draw(path):
     if not rows:
         return
     sources = [source for source in SOURCES if any(row["source"] == source for row in rows)]
-    shape = (2, 1 + len(sources))
-    size = (3.0 * (1 + len(sources)), 6.5)
-    figure, axes = plt.subplots(*shape, figsize=size, layout="constrained", squeeze=False)
-    method = "score, figures, references"
-    for ax, ranked in zip(axes[:, 0], ("score", method), strict=True):
+    methods = [name for name in METHODS if any(row["method"] == name for row in rows)]
+    shown = "score, figures, references" if "score, figures, references" in methods else methods[-1]
+    figure, axes = plt.subplots(
+        1,
+        2 + len(sources),
+        figsize=(3.6 + 3.0 * len(sources), 3.6),
+        width_ratios=[1.4, 1.4] + [3] * len(sources),
+        layout="constrained",
+    )
+    for ax, ranked in zip(axes, ("score", shown), strict=False):
         own = [r for r in rows if (r["source"], r["method"]) == (sources[0], ranked)]
         _draw_kept(ax, own, ranked)
-    for ax_pair, source in zip(axes.T[1:], sources, strict=True):
-        for ax, methods in zip(ax_pair, (("score", method), list(METHODS)[1:]), strict=True):
-            for name in methods:
-                own = [r for r in rows if (r["source"], r["method"]) == (source, name)]
-                if own:
-                    truth = [int(row["is_true"]) for row in own]
-                    scores = [float(row["probability"]) for row in own]
-                    precisions, recalls, _ = precision_recall_curve(truth, scores)
-                    ax.step(recalls, precisions, where="post", label=name)
-                    ax.legend(fontsize="x-small", loc="lower left")
-            ax.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="recall", ylabel="precision")
-            ax.set_title(source)
+    for ax, source in zip(axes[2:], sources, strict=True):
+        for method in methods:
+            own = [r for r in rows if (r["source"], r["method"]) == (source, method)]
+            if own:
+                truth = [int(row["is_true"]) for row in own]
+                scores = [float(row["probability"]) for row in own]
+                precisions, recalls, _ = precision_recall_curve(truth, scores)
+                ax.step(recalls, precisions, where="post", label=method)
+        ax.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="recall", ylabel="precision", title=source)
+    axes[2].legend(fontsize="small", loc="lower left")
     figure.savefig(path.with_suffix(".png"), dpi=100)
     plt.close(figure)
 
@@ -227,8 +230,8 @@ def _draw_kept(ax, rows, title):
         own = [row for row in kept if int(row["is_true"]) == is_true]
         places = np.array([[float(row["x"]), float(row["y"])] for row in own]).reshape(-1, 2)
         ax.plot(*places.T, "o", mfc="none", ms=4, mec=color, label=f"{len(own)} {label}")
-    ax.legend(fontsize="x-small", loc="upper right")
-    ax.set_title(title, fontsize="small")
+    counts = ", ".join(line.get_label() for line in ax.lines)
+    ax.set_title(f"{title}:\n{counts}", fontsize="small")
     ax.set_axis_off()
 
 
