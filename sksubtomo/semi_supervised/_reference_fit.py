@@ -20,6 +20,7 @@ from sksubtomo.alignment import (
     all_coefficients,
     initialized_em,
     measure_noise,
+    root_mean_square,
 )
 from sksubtomo.fourier import Imaging
 from sksubtomo.semi_supervised._em_record import EMRecord
@@ -97,8 +98,7 @@ def fit_references(
     kinds = None if data.imaging is None else torch.from_numpy(data.imaging.index)
     poses = poses_of_stages(estimator, data.stages, data.settings["groups"], data.imaging)
     coefficients = all_coefficients(poses[-1], data.volumes, kinds)
-    # float64: a float32 cannot hold the square of a large unit.
-    scale = float(coefficients.abs().double().square().mean().sqrt()) or 1.0
+    scale = root_mean_square(coefficients) or 1.0
     noise = measure_noise(
         poses[-1],
         data.volumes,
