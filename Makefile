@@ -84,6 +84,7 @@ test-oldest: $(OLDEST_STAMP)
 # the paper's tables. Rows go to benchmarks/results as they come; what is there is not done again.
 gpu: $(STAMP)
 	$(BIN)/python -m pytest -m gpu
+	$(BIN)/python benchmarks/references_device.py
 	$(BIN)/python benchmarks/performance/run.py --device cuda --minutes 6
 	$(BIN)/python benchmarks/paper_tables.py --set real --device cuda --minutes 5
 
@@ -95,7 +96,7 @@ docs: $(DOCS_STAMP)
 
 # The sdist and the wheel, installed into new environments and tried there; DIST_EXTRAS= leaves the
 # extras out.
-DIST_EXTRAS ?= data zarr plot monai distributed accelerate
+DIST_EXTRAS ?= data zarr plot report label monai distributed accelerate
 dist: $(STAMP)
 	rm -rf dist
 	$(BIN)/python -m build --outdir dist

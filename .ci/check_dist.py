@@ -61,6 +61,29 @@ SMOKE = {
         from sksubtomo.plotting import ReconstructionDisplay
         ReconstructionDisplay(np.zeros((2, 8, 8, 8)), np.ones((2, 8, 8, 8))).plot()
     """,
+    "report": """
+        import numpy as np
+        from sksubtomo.datasets import make_subtomograms
+        from sksubtomo.networks import Liu2019
+        from sksubtomo.neural_network import CNNClassifier
+        from sksubtomo.reports import make_report
+        X, y = make_subtomograms(16, classes=2, box_size=12, voxel_size_angstrom=30.0,
+                                 return_X_y=True, random_state=0)
+        clf = CNNClassifier(network=Liu2019(n_filters=2), max_epochs=1, early_stopping=False)
+        make_report(clf.fit(X, y), X, y).save_as_html("report.html")
+        assert "</html>" in open("report.html", encoding="utf-8").read()
+    """,
+    "label": """
+        import numpy as np, uvicorn
+        from sksubtomo.io import make_particle_table
+        from sksubtomo.labeling import LabelingSession, make_app
+        rng = np.random.default_rng(0)
+        particles = make_particle_table(rng.uniform(0, 100, size=(8, 3)))
+        session = LabelingSession("session", particles, rng.normal(size=(8, 8, 8, 8)))
+        session.label(0, 1)
+        assert make_app(session, "a-token-that-nobody-guesses") is not None
+        assert sum(session.counts.values()) == 1
+    """,
     "monai": "from sksubtomo.networks import MONAINet; import monai; MONAINet()",
     "distributed": "from sksubtomo.parallel import use_dask; import distributed",
     "accelerate": """

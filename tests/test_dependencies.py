@@ -148,6 +148,39 @@ def test_oldest_constraints_are_the_declared_floors():
             assert same_release(pinned, floor), f"{name}: {oldest[name]} is not {specifier}"
 
 
+def test_install_page_tells_every_extra():
+    page = (ROOT / "docs/install.rst").read_text()
+    assert tuple(sorted(re.findall(r"^``(\w+)`` ", page, re.MULTILINE))) == tuple(sorted(FOR_USERS))
+
+
+def test_distributions_are_tried_with_every_extra():
+    extras = re.search(r"^DIST_EXTRAS \?= (.*)", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
+    assert sorted(extras.split()) == sorted(FOR_USERS)
+    smoke = (ROOT / ".ci/check_dist.py").read_text()
+    assert sorted(re.findall(r'^    "(\w+)": ', smoke, re.MULTILINE)) == sorted(FOR_USERS)
+
+
+#: Names of conda-forge that are not those of PyPI.
+ON_CONDA = {"torch": "pytorch", "matplotlib": "matplotlib-base", "Jinja2": "jinja2"}
+
+
+@pytest.mark.parametrize("part", ["run", "run_constraints"])
+def test_conda_recipe_has_the_dependencies_and_their_floors(part):
+    (recipe,) = (ROOT / "conda.recipe").glob("*.yaml")
+    lines = re.search(rf"^  {part}:\n((?:    - .*\n)+)", recipe.read_text(), re.MULTILINE)[1]
+    pairs = (line.strip(" -").partition(" ")[::2] for line in lines.splitlines())
+    given = {name: floor for name, floor in pairs if name != "python"}
+    optional = [line for extra in FOR_USERS for line in EXTRAS[extra]]
+    declared = requirements(PROJECT["dependencies"] if part == "run" else optional)
+    assert given == {ON_CONDA.get(name, name): floor for name, floor in declared.items()}
+
+
+def test_conda_recipe_has_the_version():
+    (recipe,) = (ROOT / "conda.recipe").glob("*.yaml")
+    version = re.search(r'version: "(.*)"', recipe.read_text())[1]
+    assert version == re.search(r'"(.*)"', (ROOT / "sksubtomo/_version.py").read_text())[1]
+
+
 def test_constraints_name_every_dependency_once():
     for name in ("constraints.txt", "constraints-oldest.txt"):
         lines = (ROOT / name).read_text().splitlines()

@@ -28,6 +28,7 @@ from sksubtomo.semi_supervised._stacking import (
     calibration_line,
     fit_logistic,
     fit_positive_unlabeled,
+    limits_of,
 )
 
 QUICK = Annealing(stages=[(3, 60, 1, 4)], n_frozen_iter=2, class_perplexity=1)
@@ -139,6 +140,34 @@ def test_perfect_score_is_left_alone(data):
     fitted = quick().fit(noise, hidden, covariates=y + 0.1 * np.arange(200) / 200)
     assert (fitted.predict(noise, covariates=y + 0.0) == y).all()
     assert fitted.contributions_["statistics"] < 0.01 < fitted.contributions_["covariates"]
+
+
+def test_outliers_do_not_squeeze_figures(data):
+    # Beads far from all else: particles differ by next to nothing on the scale of their spread.
+    X, _, hidden, _ = data
+    with_beads = X.copy()
+    with_beads[-20:] *= 100 + 10 * np.arange(20)[:, None, None, None]
+    X_test, y_test, _ = blobs(200, seed=1)
+    plain = quick(C=0.01).fit(X, hidden).predict_proba(X_test)[:, 1]
+    robust = quick(C=0.01).fit(with_beads, hidden).predict_proba(X_test)[:, 1]
+    assert ((robust > 0.5) == y_test).mean() > 0.97
+    assert np.abs(robust - plain).mean() < 0.05
+
+
+def test_limits():
+    rng = np.random.default_rng(0)
+    features = np.column_stack([rng.normal(3.0, 2.0, size=100_000), np.zeros(100_000)])
+    limits = limits_of(features)
+    np.testing.assert_allclose(limits[:, 0], [-5.0, 11.0], atol=0.1)
+    # Next to nothing is left out of a normal distribution, and a constant is no outlier.
+    assert np.isinf(limits[:, 1]).all()
+
+
+def test_columns_of_a_picker_have_no_limits(data):
+    X, _, hidden, _ = data
+    fitted = quick(statistics=False).fit(X, hidden, covariates=np.where(hidden == 1, 50.0, 0.0))
+    odds = fitted.decision_function(X[:3], covariates=np.array([0.0, 50.0, 500.0]))
+    assert odds[2] - odds[1] == pytest.approx(9 * (odds[1] - odds[0]))
 
 
 def test_features_do_not_depend_on_orientation():
