@@ -84,6 +84,7 @@ test-oldest: $(OLDEST_STAMP)
 # the paper's tables. Rows go to benchmarks/results as they come; what is there is not done again.
 gpu: $(STAMP)
 	$(BIN)/python -m pytest -m gpu
+	$(BIN)/python benchmarks/references_device.py
 	$(BIN)/python benchmarks/performance/run.py --device cuda --minutes 6
 	$(BIN)/python benchmarks/paper_tables.py --set real --device cuda --minutes 5
 

@@ -1,6 +1,7 @@
 """Simulated tomograms with contamination, and candidates of five pickers in them."""
 
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,13 +63,16 @@ SOURCES = ("dog", "true", "truncated", "wrong_pixel")
 
 
 class Candidates(NamedTuple):
-    """Boxes, whether they are the target, the picker's score, and centers z, y, x in voxels."""
+    """Boxes, whether they are the target, the picker's score, and centers z, y, x in voxels.
+
+    ``found``: share of the particles that are among the candidates, None where that has no meaning.
+    """
 
     X: np.ndarray
     is_true: np.ndarray
     scores: np.ndarray
     coordinates: np.ndarray
-    found: float
+    found: float | None
 
 
 def source_of(name):
@@ -129,6 +133,7 @@ def make_specimen(densities, y, rng):
     return specimen, coordinates
 
 
+@lru_cache(maxsize=2)
 def make_contaminated_tomogram(specimen, seed):
     """Return a reconstruction and the centers of the target, z, y, x in voxels."""
     rng = np.random.default_rng(seed)

@@ -139,6 +139,7 @@ def _layers(device_type: str) -> Iterator[_Layer]:
         return F.conv_transpose3d(maps, weight, padding=1, stride=2)
 
     yield _Layer("dense layer", F.linear, (4, 512), (64, 512))
+    yield _Layer("product of matrices", torch.matmul, (3, 27, 512), (3, 512, 32))
     for inputs, outputs, edge in ((1, 32, 8), (32, 32, 5), (32, 1, 8), (4, 6, 4), (32, 64, 3)):
         shape, kernels = (2, inputs, edge, edge, edge), (outputs, inputs)
         channels = f"from {inputs} to {outputs} channels, edge {edge}"

@@ -1,7 +1,8 @@
-"""Rotations from the very numbers that others were written as."""
+"""Rotations from the very numbers that others were written as, and which rows have one."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -31,3 +32,17 @@ def exact_rotation(quaternions: NDArray) -> Any:
     made = Rotation.identity() if single else Rotation.identity(len(quaternions))
     made.__setstate__((np.atleast_2d(quaternions), single))
     return made
+
+
+def rows_with_pose(poses: Mapping[str, Any]) -> NDArray[np.intp]:
+    """Return which rows have a pose: all but those of a class without a reference.
+
+    Parameters
+    ----------
+    poses : mapping
+        With ``rotations`` and, where some may have none, ``references``, -1 there.
+    """
+    references = poses.get("references")
+    if references is None:
+        return np.arange(len(poses["rotations"]))
+    return np.flatnonzero(np.asarray(references) >= 0)

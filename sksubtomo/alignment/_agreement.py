@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from sksubtomo.alignment._expectation import expectation
 from sksubtomo.alignment._gains import check_kinds
+from sksubtomo.alignment._posterior import PosePosterior
 from sksubtomo.alignment._spectra import Poses
 
 if TYPE_CHECKING:
-    from sksubtomo.alignment._em import LastStep, MultiReferenceEM
+    from sksubtomo.alignment._em import MultiReferenceEM
+    from sksubtomo.alignment._last_step import LastStep
 
 # Labeled volumes that are left out, one at a time, at most; and so many of them at once.
 _MOST_ROWS = 60
@@ -81,7 +83,8 @@ def leave_one_out(
     rows = rows_to_leave_out(em.labeled)
     known = em.known.argmax(dim=1)[rows]
     blocks = zip(rows.split(MOST_ROWS_AT_ONCE), known.split(MOST_ROWS_AT_ONCE), strict=True)
-    own = torch.cat([_own_evidence(em, em.last, poses, data, *block) for block in blocks])
+    last = em.last.of_rows(rows)
+    own = torch.cat([_own_evidence(em, last, poses, data, *block) for block in blocks])
     evidence = em.class_evidence()[rows]
     if em.background is not None:
         # It has no reference, of which a volume could be a part.
@@ -148,7 +151,7 @@ def _contribution(
     em: MultiReferenceEM, last: LastStep, row: torch.Tensor, reference: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return what a volume added to the grids of a reference, and how much it counted."""
-    assert last.result.posterior is not None
+    assert isinstance(last.result.posterior, PosePosterior)
     rows, targets, poses, probabilities = last.result.posterior
     mine = ((rows == row) & (targets == reference)).nonzero()[:, 0]
     shift, rotation = np.divmod(poses[mine].numpy(), len(last.poses.rotations))

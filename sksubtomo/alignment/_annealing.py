@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -51,41 +53,60 @@ def class_log_bias(
     evidence = log_evidence.double()
     target = torch.from_numpy(np.asarray(prior, dtype=np.float64))
     bias = target.log() if start is None else start.double()
+    now = _Posterior.with_bias(evidence, bias, target)
     for _ in range(_MOST_ROUNDS if len(evidence) else 0):
-        joint = evidence + bias
-        proba = joint.softmax(dim=1)
-        mean = proba.mean(dim=0)
-        if float((mean / target - 1).abs().max()) < _TOLERANCE:
+        if float((now.mean / target - 1).abs().max()) < _TOLERANCE:
             break
-        bias = bias + _descent_step(evidence, bias, target, proba)
+        bias, now = _descended(evidence, bias, target, now)
     return (bias - bias.mean()).float()
 
 
-def _descent_step(
-    evidence: torch.Tensor, bias: torch.Tensor, target: torch.Tensor, proba: torch.Tensor
-) -> torch.Tensor:
-    """Return a step of Newton's method that lowers :func:`_objective`, shortened if need be.
+class _Posterior(NamedTuple):
+    """Probabilities of classes (n, n_classes) with a bias, and their mean.
 
-    Where not even that does, the step is Sinkhorn's, which never raises it.
+    ``objective``: a convex function of the bias whose gradient is the mean less the prior.
     """
-    mean = proba.mean(dim=0)
+
+    proba: torch.Tensor
+    mean: torch.Tensor
+    objective: float
+
+    @classmethod
+    def with_bias(
+        cls, evidence: torch.Tensor, bias: torch.Tensor, target: torch.Tensor
+    ) -> _Posterior:
+        joint = evidence + bias
+        top = joint.amax(dim=1, keepdim=True)
+        proba = joint.sub_(top).exp_()
+        total = proba.sum(dim=1, keepdim=True)
+        objective = (total.log() + top).mean() - target @ bias
+        proba.div_(total)
+        return cls(proba, proba.mean(dim=0), float(objective))
+
+
+def _descended(
+    evidence: torch.Tensor, bias: torch.Tensor, target: torch.Tensor, now: _Posterior
+) -> tuple[torch.Tensor, _Posterior]:
+    """Return the bias after a step of Newton's method that lowers the objective.
+
+    It is shortened if need be. Where not even that does, the step is Sinkhorn's, which never raises
+    the objective.
+    """
+    mean = now.mean
     # A constant bias changes nothing, so that the Hessian is singular.
-    hessian = torch.diag(mean + _RIDGE) - proba.T @ proba / len(proba) + 1 / len(mean)
+    hessian = torch.diag(mean + _RIDGE) - now.proba.T @ now.proba / len(evidence) + 1 / len(mean)
     step = torch.linalg.solve(hessian, target - mean)
-    before, slope = _objective(evidence, bias, target), float((target - mean) @ step)
+    slope = float((target - mean) @ step)
     for _ in range(_MOST_HALVINGS):
-        if _objective(evidence, bias + step, target) < before - _ARMIJO * slope:
-            return step
+        tried = _Posterior.with_bias(evidence, bias + step, target)
+        if tried.objective < now.objective - _ARMIJO * slope:
+            return bias + step, tried
         step, slope = step / 2, slope / 2
     # The same as log(target / mean), where means are not so small that they are 0.
     joint = evidence + bias
     log_mean = (joint - joint.logsumexp(dim=1, keepdim=True)).logsumexp(dim=0) - np.log(len(joint))
-    return target.log() - log_mean
-
-
-def _objective(evidence: torch.Tensor, bias: torch.Tensor, target: torch.Tensor) -> float:
-    """Return a convex function whose gradient is the mean posterior less the prior."""
-    return float((evidence + bias).logsumexp(dim=1).mean() - target @ bias)
+    bias = bias + target.log() - log_mean
+    return bias, _Posterior.with_bias(evidence, bias, target)
 
 
 def annealed_responsibilities(

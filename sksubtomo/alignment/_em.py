@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from sksubtomo.alignment._annealing import (
 )
 from sksubtomo.alignment._contrast import choose_contrast
 from sksubtomo.alignment._expectation import Expectation, expectation, posterior_sums
+from sksubtomo.alignment._last_step import LastStep
 from sksubtomo.alignment._proportions import (
     class_evidence,
     estimate_proportions,
@@ -36,23 +37,6 @@ _NEGLIGIBLE_LOG = 20.0
 # At the end, references may have changed more since than within an iteration.
 _NEGLIGIBLE_LOG_AT_END = 100.0
 _NEGLIGIBLE_SHARE = 1e-4
-
-
-class LastStep(NamedTuple):
-    """What the last iteration averaged, and the noise it assumed.
-
-    ``grids`` and ``counts``: what :meth:`PoseGrid.accumulate` made of it, and how many volumes each
-    reference has.
-    """
-
-    poses: Poses
-    data: torch.Tensor
-    power: torch.Tensor
-    noise: torch.Tensor
-    result: Expectation
-    shares: torch.Tensor
-    grids: torch.Tensor
-    counts: torch.Tensor
 
 
 class MultiReferenceEM:
@@ -213,6 +197,7 @@ class MultiReferenceEM:
             choose_contrast(self, poses)
             data, power = self.data_in(stage)
             self.field = self._field(poses, data)
+            poses, data = poses.on(self.device), data.to(self.device)
             for _ in range(done, n_iter):
                 check_interrupt()
                 began = time.perf_counter()
@@ -221,7 +206,7 @@ class MultiReferenceEM:
                 self.report(self.history[-1])
                 keep()
             done = max(done - n_iter, 0)
-        choose_contrast(self, poses)
+        choose_contrast(self, poses.origin)
         data, _ = self.data_in(len(self.stages) - 1)
         pairs = self._pairs(margin=_NEGLIGIBLE_LOG_AT_END)
         if pairs is not None:
@@ -285,7 +270,7 @@ class MultiReferenceEM:
     def _expect(
         self, poses: Poses, data: torch.Tensor, pairs: torch.Tensor | None, *, keep_poses: bool
     ) -> Expectation:
-        n_shells = int(poses.shells.max()) + 1
+        n_shells = int(poses.origin.shells.max()) + 1
         result = expectation(
             poses,
             data,
@@ -391,10 +376,12 @@ class MultiReferenceEM:
         `finds_axes`, all references are there, and those not yet in the frame of their group are
         brought into it, as are parts of the same sums later on.
         """
+        signal = signal.to(grids.device, non_blocking=True)
         if self.symmetrizer is None:
-            return poses.wiener_update(grids, signal), counts
+            return poses.wiener_update(grids, signal).cpu(), counts.cpu()
         orders = self.symmetrizer.orders[list(which)]
-        maps = poses.wiener_update(grids * orders.view(-1, 1, 1, 1, 1), signal)
+        scale = orders.to(grids.device, non_blocking=True).view(-1, 1, 1, 1, 1)
+        maps, counts = poses.wiener_update(grids * scale, signal).cpu(), counts.cpu()
         if finds_axes:
             self.symmetrizer.find_axes(maps)
         return self.symmetrizer.apply(maps, which), counts * orders
@@ -409,11 +396,11 @@ class MultiReferenceEM:
     ) -> None:
         noise = self.noise[: len(power)]
         sums, weights = posterior_sums(poses, data, noise, result, shares, self.kinds)
-        white = noise[poses.shells].rsqrt()
+        white = noise.to(sums.device, non_blocking=True)[poses.shells].rsqrt()
         grids = poses.accumulate(sums * white, weights, white.square())
         # Of volumes with gains, weights are no counts.
         counts = weights.sum(dim=1) if weights.ndim == 2 else shares.sum(dim=0)
-        self.last = LastStep(poses, data, power, noise, result, shares, grids, counts)
+        self.last = LastStep(poses.origin, data, power, noise, result, shares, grids, counts)
         signal = poses.signal_power(power, noise)
         solved, counts = self.solve(
             poses, grids, counts, signal, range(len(grids)), finds_axes=True
@@ -421,5 +408,5 @@ class MultiReferenceEM:
         # Without a volume, a reference stays as it was.
         some = counts > 0
         self.maps = torch.where(some.view(-1, 1, 1, 1), solved, self.maps)
-        variance = self.map_errors(poses, counts, noise, signal)
+        variance = self.map_errors(poses.origin, counts, noise, signal)
         self.variance = torch.where(some[:, np.newaxis], variance, self.variance)

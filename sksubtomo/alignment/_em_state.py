@@ -8,8 +8,10 @@ from typing import Any
 import torch
 
 from sksubtomo.alignment._agreement import rows_to_leave_out
-from sksubtomo.alignment._em import LastStep, MultiReferenceEM
-from sksubtomo.alignment._expectation import Expectation, PosePosterior
+from sksubtomo.alignment._em import MultiReferenceEM
+from sksubtomo.alignment._expectation import Expectation
+from sksubtomo.alignment._last_step import LastStep
+from sksubtomo.alignment._posterior import PosePosterior
 
 #: What iterations change; they make new tensors, and never change one in place.
 _TENSORS = ("maps", "variance", "evidence", "labels")
@@ -44,14 +46,13 @@ def em_state(em: MultiReferenceEM) -> dict[str, Any]:
 def _last_state(em: MultiReferenceEM, last: LastStep) -> dict[str, Any]:
     """Return of the last average what labeled volumes are left out by, and nothing else."""
     assert last.result.posterior is not None
-    rows = last.result.posterior.rows
-    needed = torch.isin(rows, rows_to_leave_out(em.labeled).int())
+    posterior = last.result.posterior.of_rows(rows_to_leave_out(em.labeled))
     return {
         "stage": next(k for k, (poses, _) in enumerate(em.stages) if poses is last.poses),
-        "posterior": [column[needed].numpy() for column in last.result.posterior],
+        "posterior": [column.numpy() for column in posterior],
         "shares": last.shares.numpy(),
-        "grids": last.grids.numpy(),
-        "counts": last.counts.numpy(),
+        "grids": last.grids.cpu().numpy(),
+        "counts": last.counts.cpu().numpy(),
     }
 
 

@@ -8,7 +8,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from sksubtomo.alignment._device_comparison import Limits, compare_all
 from sksubtomo.alignment._gains import check_kinds
+from sksubtomo.alignment._posterior import PaddedPosterior, PosePosterior
 from sksubtomo.alignment._search import (
     Halves,
     PoseScores,
@@ -18,12 +20,9 @@ from sksubtomo.alignment._search import (
 )
 from sksubtomo.alignment._spectra import Poses
 
-# Values that are held at once, a bound on memory; most volumes in a chunk; and poses that are added
-# up at once.
+# Values that are held at once, a bound on memory; and most volumes in a chunk.
 _VALUES_PER_CHUNK = 2**20
-_VALUES_ON_GPU = 2**26
 _LARGEST_CHUNK = 1024
-_ENTRIES_PER_CHUNK = 2048
 # Of the posterior of a volume and a class, the share of the poses that are compared in full.
 _COVERAGE = 0.999
 # Poses less probable than this, relative to the best of a class, are forgotten, and so are all but
@@ -34,24 +33,10 @@ _FEWEST_POSES = 16
 _MOST_ENTRIES = 2**24
 # Squares of templates are kept for all kinds of imaging up to so many values.
 _MOST_HALVES = 2**25
-_NEGLIGIBLE_SHARE = 1e-4
 # Less than this below the best, a pose adds nothing to a float32, and its exponential would be
 # subnormal, which takes a CPU ten times as long.
 _LEAST_LOG = -80.0
 _POSTERIOR_DTYPES = (torch.int32, torch.int32, torch.int32, torch.float32)
-
-
-class PosePosterior(NamedTuple):
-    """Probable poses of volumes, if they were of a class; one entry a pose.
-
-    ``rows`` and ``targets`` say of which volume and which class, ``poses`` which pose (shift
-    first), and ``weights`` its probability, 1 in all for every volume and class.
-    """
-
-    rows: torch.Tensor
-    targets: torch.Tensor
-    poses: torch.Tensor
-    weights: torch.Tensor
 
 
 class Expectation(NamedTuple):
@@ -60,13 +45,13 @@ class Expectation(NamedTuple):
     ``log_evidence`` (n, n_classes): log-likelihood of each class, relative to noise alone.
     ``best`` (n, n_classes): index of the best pose, shift first, of every class. ``templates``
     (n_classes, n_rotations, n_values): those compared with, whitened. ``posterior``: the probable
-    poses.
+    poses. The last two are on the device.
     """
 
     log_evidence: torch.Tensor
     best: torch.Tensor
     templates: torch.Tensor
-    posterior: PosePosterior | None
+    posterior: PosePosterior | PaddedPosterior | None
 
 
 def expectation(
@@ -118,11 +103,42 @@ def expectation(
     Returns
     -------
     result : Expectation
-        On the CPU.
+        Evidence and best poses are on the CPU.
+
+    Notes
+    -----
+    On the CPU, what is improbable is skipped, which takes decisions on the way. A GPU would wait
+    for each of them, so that it compares all poses of the pairs in full, whatever `coverage` is.
     """
     kinds = None if poses.gains is None else check_kinds(poses, kinds, len(coefficients))
-    templates = _templates(poses, maps, noise, variance, device)
+    n, n_references, where = len(coefficients), len(maps), torch.device(device)
+    most = min(_MOST_POSES, max(_FEWEST_POSES, _MOST_ENTRIES // max(1, n * n_references)))
+    limits = Limits(most, _NEGLIGIBLE_POSE, _LEAST_LOG) if keep_poses else None
+    poses, coefficients = poses.on(where), coefficients.to(where, non_blocking=True)
+    templates = _templates(poses, maps, noise, variance)
     measured = _Measured(poses, templates, kinds)
+    if where.type == "cpu":
+        return _compare_candidates(
+            poses, templates, coefficients, measured, pairs, limits, coverage
+        )
+    found = compare_all(poses, templates, coefficients, measured.of_each, pairs, limits)
+    evidence = torch.full((n, n_references), -torch.inf)
+    best = torch.zeros(n, n_references, dtype=torch.int64)
+    evidence[found.rows, found.targets] = found.log_evidence
+    best[found.rows, found.targets] = found.best
+    return Expectation(evidence, best, templates.whitened, found.posterior)
+
+
+def _compare_candidates(
+    poses: Poses,
+    templates: Templates,
+    coefficients: torch.Tensor,
+    measured: _Measured,
+    pairs: torch.Tensor | None,
+    limits: Limits | None,
+    coverage: float,
+) -> Expectation:
+    """Compare volumes with the poses that matter, on the CPU."""
     search = subspace_search(poses, templates, coverage)
     n_references, n_rotations = templates.half.shape
     evidence = torch.full((len(coefficients), n_references), -torch.inf)
@@ -130,11 +146,9 @@ def expectation(
     parts = [PosePosterior(*(torch.empty(0, dtype=t) for t in _POSTERIOR_DTYPES))]
     n_shifts, n_values = len(poses.shifts), templates.whitened.shape[2]
     values_per_row = n_shifts * (n_values if search else n_references * n_rotations)
-    values_per_chunk = _VALUES_PER_CHUNK if torch.device(device).type == "cpu" else _VALUES_ON_GPU
-    size = min(_LARGEST_CHUNK, max(1, values_per_chunk // values_per_row))
-    most = min(_MOST_POSES, max(_FEWEST_POSES, _MOST_ENTRIES // max(1, evidence.numel())))
+    size = min(_LARGEST_CHUNK, max(1, _VALUES_PER_CHUNK // values_per_row))
     for rows, asked in _chunks(len(coefficients), pairs, size):
-        own = coefficients[rows].to(device)
+        own = coefficients[rows]
         matched, halves, log_known = measured.of(own, rows)
         if search is None:
             found = all_scores(poses, templates, matched, asked, halves)
@@ -145,13 +159,13 @@ def expectation(
         # which leave the power as it is.
         power = (poses.unshifted(own) * templates.white).square()
         density = (power @ (1 - templates.known).T + log_known) / 2
-        evidence[rows] = (log.view(density.shape) + density - np.log(n_rotations * n_shifts)).cpu()
-        best[rows] = pose.view(density.shape).cpu()
-        if keep_poses:
-            parts.append(_probable(found, relative, rows, n_references, n_rotations, most))
+        evidence[rows] = log.view(density.shape) + density - np.log(n_rotations * n_shifts)
+        best[rows] = pose.view(density.shape)
+        if limits is not None:
+            parts.append(_probable(found, relative, rows, n_references, n_rotations, limits.most))
     columns = (torch.cat(column) for column in zip(*parts, strict=True))
-    posterior = PosePosterior(*columns) if keep_poses else None
-    return Expectation(evidence, best, templates.whitened.cpu(), posterior)
+    posterior = PosePosterior(*columns) if limits is not None else None
+    return Expectation(evidence, best, templates.whitened, posterior)
 
 
 def _templates(
@@ -159,20 +173,22 @@ def _templates(
     maps: torch.Tensor,
     noise: torch.Tensor,
     variance: torch.Tensor | None,
-    device: str,
 ) -> Templates:
-    white = noise[poses.shells].rsqrt()
-    whitened = (poses.templates(maps) * white).to(device)
+    """Return references in all rotations, where the poses are."""
+    device = poses.shells.device
     variance = torch.zeros(len(maps), len(noise)) if variance is None else variance
+    maps, noise, variance = (one.to(device, non_blocking=True) for one in (maps, noise, variance))
+    white = noise[poses.shells].rsqrt()
+    whitened = poses.templates(maps) * white
     variance, power = variance[:, poses.shells], noise[poses.shells]
     if poses.gains is not None:
         # Errors of maps are measured with the gains as well.
         level = poses.gains.level.tile(2)
-        whitened, variance = whitened * level.to(device), variance * level.square()
-    known = (power / (power + variance)).to(device)
+        whitened, variance = whitened * level, variance * level.square()
+    known = power / (power + variance)
     weighted = whitened * known[:, np.newaxis]
     half = (whitened * weighted).sum(2) / 2
-    return Templates(whitened, weighted, half, known, white.to(device))
+    return Templates(whitened, weighted, half, known, white)
 
 
 class _Measured:
@@ -187,7 +203,8 @@ class _Measured:
         if kinds is None:
             return
         assert poses.gains is not None
-        self._gains = poses.gains.relative.to(templates.half.device)
+        self._gains = poses.gains.relative
+        self._kinds = kinds.to(self._gains.device, non_blocking=True)
         square = templates.whitened * templates.weighted
         self._square = square.unflatten(-1, (2, -1)).sum(dim=-2)
         self._log_known = self._log_known.unflatten(-1, (2, -1)).sum(dim=-2)
@@ -203,13 +220,23 @@ class _Measured:
         """Return volumes times their gains, halves of squares, and sums of ``log(known)``."""
         if self._kinds is None:
             return own, None, self._log_known.sum(dim=1)
-        kind = self._kinds[rows].to(own.device)
+        kind = self._kinds[rows]
         gains = self._gains[kind]
         log_known = (gains != 0).float() @ self._log_known.T
         if self._all is not None:
             return own * gains, Halves(self._all, kind), log_known
         used, place = kind.unique(return_inverse=True)
         return own * gains, Halves(self._halves(self._gains[used]), place), log_known
+
+    def of_each(
+        self, own: torch.Tensor, rows: torch.Tensor
+    ) -> tuple[torch.Tensor, Halves | None, torch.Tensor]:
+        """Return the same, without asking how many kinds there are among the volumes."""
+        if self._kinds is None or self._all is not None:
+            return self.of(own, rows)
+        gains = self._gains[self._kinds[rows]]
+        each = Halves(self._halves(gains), torch.arange(len(rows), device=own.device))
+        return own * gains, each, (gains != 0).float() @ self._log_known.T
 
 
 def _summary(
@@ -262,7 +289,7 @@ def _probable(
     weight, pair = relative[candidate, shift], pair[candidate]
     total = weight.new_zeros(n_pairs).index_add_(0, pair, weight)
     pose = shift * n_rotations + found.rotation[candidate]
-    weight, pair, pose = (weight / total[pair]).cpu(), pair.cpu(), pose.cpu()
+    weight = weight / total[pair]
     # Of many volumes and classes, these take the most memory.
     return PosePosterior(
         rows[pair // n_references].int(), (pair % n_references).int(), pose.int(), weight
@@ -286,31 +313,31 @@ def posterior_sums(
     result : Expectation
         The E step's.
     responsibilities : Tensor of shape (n, n_classes)
-        Posterior of the classes.
+        Posterior of the classes, on the CPU.
     kinds : Tensor of shape (n,) of int, optional
         That of the E step.
 
     Returns
     -------
     sums : Tensor of shape (n_classes, n_rotations, n_values)
-        Whitened coefficients times their probability and their gain.
+        Whitened coefficients times their probability and their gain, where the E step was done.
     weights : Tensor of shape (n_classes, n_rotations) or (n_classes, n_rotations, n_frequencies)
         The probability itself; with gains, times their squares.
     """
     n_classes, n_rotations, n_values = result.templates.shape
     assert result.posterior is not None
+    device = result.templates.device
+    poses = poses.on(device)
+    coefficients, noise = (one.to(device, non_blocking=True) for one in (coefficients, noise))
     gains = None if poses.gains is None else poses.gains.values
-    kinds = None if gains is None else check_kinds(poses, kinds, len(coefficients))
+    if gains is not None:
+        kinds = check_kinds(poses, kinds, len(coefficients)).to(device, non_blocking=True)
     shape = (n_classes, n_rotations) if gains is None else (n_classes, n_rotations, n_values // 2)
-    weights = torch.zeros(n_classes * n_rotations, *shape[2:])
-    sums = torch.zeros(n_classes * n_rotations, n_values)
+    weights = torch.zeros(n_classes * n_rotations, *shape[2:], device=device)
+    sums = torch.zeros(n_classes * n_rotations, n_values, device=device)
     white = noise[poses.shells].rsqrt()
-    columns = zip(*(column.split(_ENTRIES_PER_CHUNK) for column in result.posterior), strict=True)
-    for rows, targets, pose, weight in columns:
-        share = responsibilities[rows, targets]
-        kept = (share > _NEGLIGIBLE_SHARE).nonzero()[:, 0]
-        rows, targets, weight = rows[kept], targets[kept], (weight * share)[kept]
-        shift, rotation = pose[kept] // n_rotations, pose[kept] % n_rotations
+    for rows, targets, pose, weight in result.posterior.entries(responsibilities, n_values):
+        shift, rotation = pose // n_rotations, pose % n_rotations
         group = targets * n_rotations + rotation
         data = coefficients[rows]
         if gains is None or kinds is None:

@@ -29,6 +29,10 @@ class Gains:
     level: torch.Tensor
     coverage: torch.Tensor
 
+    def to(self, device: torch.device) -> Gains:
+        """Return the same on a device."""
+        return Gains(*(one.to(device) for one in (self.values, self.level, self.coverage)))
+
     @property
     def relative(self) -> torch.Tensor:
         """Gains over their root mean square."""

@@ -10,8 +10,10 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from sksubtomo.alignment._resident import Resident
 
-class IdentityPose:
+
+class IdentityPose(Resident):
     """Stands in for :class:`PoseGrid` where rows are lines, which cannot be turned.
 
     The one pose is the row as it is; its values are the coefficients, all in one shell. Classes

@@ -23,7 +23,8 @@ from torch.nn import functional
 
 from sksubtomo.alignment._frequencies import measured_frequencies
 from sksubtomo.alignment._gains import Gains, gains_of
-from sksubtomo.alignment._interpolation import TrilinearSampling
+from sksubtomo.alignment._interpolation import DeviceSampling, TrilinearSampling
+from sksubtomo.alignment._resident import Resident
 from sksubtomo.fourier import Imaging, fourier_crop
 
 # Samples of a spectrum per frequency of the box, for trilinear interpolation.
@@ -33,7 +34,7 @@ _AXES = (-3, -2, -1)
 _LEAST_SIGNAL = 1e-3
 
 
-class PoseGrid:
+class PoseGrid(Resident):
     """A grid of rotations and shifts of maps, and the coefficients to compare them by.
 
     Coefficients are scaled so that white noise of variance s**2 a voxel has s**2 in every
@@ -141,8 +142,12 @@ class PoseGrid:
         """Leave out what is large and follows from the rest."""
         return {name: value for name, value in vars(self).items() if name != "_sampling"}
 
+    def _tensors(self) -> dict[str, Any]:
+        gains = {} if self.gains is None else {"gains": self.gains}
+        return {**super()._tensors(), **gains, "_sampling": self._sampling}
+
     @cached_property
-    def _sampling(self) -> TrilinearSampling:
+    def _sampling(self) -> TrilinearSampling | DeviceSampling:
         return self._sampling_of(self.rotations)
 
     def _sampling_of(self, rotations: Rotation) -> TrilinearSampling:
@@ -187,11 +192,11 @@ class PoseGrid:
 
     def unshift(self, coefficients: torch.Tensor) -> torch.Tensor:
         """Return coefficients with every shift undone, (n, n_shifts, 2 n_frequencies), real."""
-        return self.unshifted(coefficients[:, np.newaxis] * self._phases.to(coefficients.device))
+        return self.unshifted(coefficients[:, np.newaxis] * self._phases)
 
     def unshift_each(self, coefficients: torch.Tensor, which: torch.Tensor) -> torch.Tensor:
         """Return coefficients with one shift of each undone, (n, 2 n_frequencies), real."""
-        return self.unshifted(coefficients * self._phases.to(coefficients.device)[which])
+        return self.unshifted(coefficients * self._phases[which])
 
     def unshifted(self, coefficients: torch.Tensor) -> torch.Tensor:
         """Return coefficients as they are, (n, 2 n_frequencies), real."""
@@ -204,7 +209,7 @@ class PoseGrid:
         shifts are undone.
         """
         spectra = torch.complex(*values.chunk(2, dim=-1))
-        return self.unshifted(self._phases.conj().to(values.device)[:, np.newaxis] * spectra)
+        return self.unshifted(self._phases.conj()[:, np.newaxis] * spectra)
 
     def templates(self, maps: torch.Tensor) -> torch.Tensor:
         """Return all rotations of maps, (n_classes, n_rotations, 2 n_frequencies), real."""

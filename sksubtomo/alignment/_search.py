@@ -1,4 +1,4 @@
-"""Scores of volumes in the poses that matter: in all of them, or in those of a subspace search."""
+"""Scores of volumes in the poses that matter, on the CPU: in all, or in those of a search."""
 
 from __future__ import annotations
 
@@ -29,10 +29,8 @@ _LARGEST_FRACTION = 0.6
 # Ranks are multiples of this, and candidates are scored in blocks of so many templates.
 _RANK_STEP = 8
 _BLOCK = 32
-# Scores of one reference at once, so many that they stay in the cache of a processor core, or keep
-# a GPU busy.
+# Scores of one reference at once, so many that they stay in the cache of a processor core.
 _VALUES_PER_PRODUCT = 2**18
-_VALUES_ON_GPU = 2**26
 
 
 class Templates(NamedTuple):
@@ -104,7 +102,7 @@ def all_scores(
     coefficients : Tensor of shape (n, n_frequencies)
         Of a chunk of volumes, times their gains.
     asked : Tensor of shape (n, n_references) of bool or None
-        Which pairs to score, on the CPU; None is all.
+        Which pairs to score; None is all.
     halves : Halves, optional
         Of volumes with gains; by default those of `templates`.
     """
@@ -114,14 +112,14 @@ def all_scores(
     n, n_shifts, _ = values.shape
     scores = values.new_empty(n, n_references, n_rotations, n_shifts)
     for k in range(n_references):
-        own = _rows_of(asked, k, values.device, n)
+        own = _rows_of(asked, k, n)
         product = templates.weighted[k] @ values[own].flatten(0, 1).T
         product = product.view(n_rotations, -1, n_shifts) - halves.of(own, k).T[..., np.newaxis]
         scores[own, k] = product.transpose(0, 1)
-    pairs = torch.arange(n * n_references, device=values.device)
+    pairs = torch.arange(n * n_references)
     if asked is not None:
-        pairs = pairs[asked.flatten().to(values.device)]
-    rotation = torch.arange(n_rotations, device=values.device).repeat(len(pairs))
+        pairs = pairs[asked.flatten()]
+    rotation = torch.arange(n_rotations).repeat(len(pairs))
     scores = scores.view(n * n_references, n_rotations, n_shifts)[pairs]
     return PoseScores(pairs.repeat_interleave(n_rotations), rotation, scores.flatten(0, 1))
 
@@ -179,11 +177,11 @@ class SubspaceSearch:
         whitened = coefficients * self.templates.white[: coefficients.shape[1]]
         parts = self.poses.unshifted(whitened)
         low = (parts @ self._basis).view(len(parts), len(self.poses.shifts), self._rank)
-        rows = [_rows_of(asked, k, low.device, len(low)) for k in range(n_references)]
+        rows = [_rows_of(asked, k, len(low)) for k in range(n_references)]
         peaks = torch.cat([self._peaks(low, own, k, halves) for k, own in enumerate(rows)])
         row = torch.cat(rows)
         counts = torch.tensor([len(own) for own in rows])
-        reference = torch.arange(n_references).repeat_interleave(counts).to(low.device)
+        reference = torch.arange(n_references).repeat_interleave(counts)
         deviation = self._deviation[reference, None]
         place, rotation = self._candidates(peaks, deviation).nonzero().T
         order = row[place].argsort(stable=True)
@@ -196,7 +194,7 @@ class SubspaceSearch:
         """Return the best score of every rotation of a reference within the subspace."""
         n_rotations, n_shifts = len(self._low[k]), low.shape[1]
         peaks = low.new_empty(len(rows), n_rotations)
-        size = _rows_per_product(low.device, n_rotations * n_shifts)
+        size = max(1, _VALUES_PER_PRODUCT // (n_rotations * n_shifts))
         for start in range(0, len(rows), size):
             product = low[rows[start : start + size]].flatten(0, 1) @ self._low[k].T
             torch.amax(product.view(-1, n_shifts, n_rotations), 1, out=peaks[start : start + size])
@@ -228,10 +226,10 @@ class SubspaceSearch:
         count = torch.bincount(row, minlength=n)
         n_blocks = (count + _BLOCK - 1).div(_BLOCK, rounding_mode="floor")
         first = count.cumsum(0) - count
-        within = torch.arange(len(row), device=row.device) - first[row]
+        within = torch.arange(len(row)) - first[row]
         slot = (n_blocks.cumsum(0) - n_blocks)[row] * _BLOCK + within
-        block_row = torch.arange(n, device=row.device).repeat_interleave(n_blocks)
-        which = torch.zeros(len(block_row) * _BLOCK, dtype=torch.int64, device=row.device)
+        block_row = torch.arange(n).repeat_interleave(n_blocks)
+        which = torch.zeros(len(block_row) * _BLOCK, dtype=torch.int64)
         which[slot] = column
         blocks = self.templates.weighted.flatten(0, 1)[which].view(-1, _BLOCK, n_values)
         product = torch.bmm(blocks, values[block_row].transpose(1, 2)).view(-1, n_shifts)
@@ -271,11 +269,5 @@ def subspace_search(poses: Poses, templates: Templates, coverage: float) -> Subs
     return SubspaceSearch(poses, templates, vectors.flip(1)[:, :rank].contiguous(), coverage)
 
 
-def _rows_of(asked: torch.Tensor | None, k: int, device: torch.device, n: int) -> torch.Tensor:
-    rows = torch.arange(n) if asked is None else asked[:, k].nonzero()[:, 0]
-    return rows.to(device)
-
-
-def _rows_per_product(device: torch.device, n_poses: int) -> int:
-    values = _VALUES_PER_PRODUCT if device.type == "cpu" else _VALUES_ON_GPU
-    return max(1, values // n_poses)
+def _rows_of(asked: torch.Tensor | None, k: int, n: int) -> torch.Tensor:
+    return torch.arange(n) if asked is None else asked[:, k].nonzero()[:, 0]

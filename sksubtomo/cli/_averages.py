@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sklearn.utils import Bunch
 
 _TABLE = "averages.star"
-_OURS = re.compile(r"(half[12]_)?class\d+\.mrc|averages\.star")
+_OURS = re.compile(r"(half[12]_)?class\d+(_\d+)?\.mrc|averages\.star")
 # RELION's number where there is no resolution.
 _NONE_ANGSTROM = 999.0
 THRESHOLD = 0.143
@@ -128,7 +128,7 @@ def written_averages(
     averages : Bunch or None
         As of ``class_averages``.
     classes : ndarray of shape (n_references,)
-        Class number of each.
+        Class number of each: ``reference_classes_``. A background has none.
     voxel_size : float or None
         In angstrom.
     overwrite : bool
@@ -149,7 +149,7 @@ def _write(folder: Path, averages: Bunch, classes: Any, voxel_size: float | None
     from sksubtomo._version import __version__
     from sksubtomo.io import write_mrc
 
-    for k, number in enumerate(classes):
+    for k, (number, stem) in enumerate(zip(classes, _stems(classes), strict=True)):
         maps = {"": averages.averages[k]}
         maps |= {f"half{half + 1}_": one[k] for half, one in enumerate(averages.half_maps)}
         for prefix, one in maps.items():
@@ -159,8 +159,19 @@ def _write(folder: Path, averages: Bunch, classes: Any, voxel_size: float | None
                 f"{plural(int(averages.n_volumes[k]), 'particle')}",
                 f"Contrast as in the tomograms: particles are {contrast(averages.averages[k])}",
             ]
-            write_mrc(folder / f"{prefix}class{number:03d}.mrc", one, voxel_size, labels=labels)
+            write_mrc(folder / f"{prefix}{stem}.mrc", one, voxel_size, labels=labels)
     (folder / _TABLE).write_text(_star(averages, classes, voxel_size), encoding="ascii")
+
+
+def _stems(classes: Any) -> list[str]:
+    """Return file names without ending: class001, or class001_2 where a class has several."""
+    own = np.asarray(classes)
+    several = [(own == number).sum() > 1 for number in own]
+    place = [int((own[:k] == number).sum()) + 1 for k, number in enumerate(own)]
+    return [
+        f"class{number:03d}" + (f"_{one}" if more else "")
+        for number, one, more in zip(own.tolist(), place, several, strict=True)
+    ]
 
 
 def contrast(average: Any) -> str:
@@ -171,11 +182,11 @@ def contrast(average: Any) -> str:
 def _star(averages: Bunch, classes: Any, voxel_size: float | None) -> str:
     """Return classes and the correlation of their halves in the words of RELION."""
     total = max(int(averages.n_volumes.sum()), 1)
-    rows = []
+    rows, stems = [], _stems(classes)
     for k, number in enumerate(classes):
         resolution = averages.resolution[k] if np.isfinite(averages.resolution[k]) else None
         rows.append(
-            f"class{number:03d}.mrc {number} {averages.n_volumes[k]} "
+            f"{stems[k]}.mrc {number} {averages.n_volumes[k]} "
             f"{averages.n_volumes[k] / total:.6f} "
             f"{_NONE_ANGSTROM if resolution is None or voxel_size is None else resolution:.6f}"
         )
@@ -189,12 +200,13 @@ def _star(averages: Bunch, classes: Any, voxel_size: float | None) -> str:
     if voxel_size is None:
         columns = "rlnSpectralIndex rlnFourierShellCorrelation"
     for k, number in enumerate(classes):
+        which = stems[k].removeprefix(f"class{number:03d}")
         rows = []
         for index, frequency in enumerate(averages.frequency):
             angstrom = 1 / frequency if index else _NONE_ANGSTROM
             between = "" if voxel_size is None else f"{frequency:.6f} {angstrom:.6f} "
             rows.append(f"{index} {between}{averages.fsc[k, index]:.6f}")
-        text += _loop(f"fsc_class_{number}", columns, rows)
+        text += _loop(f"fsc_class_{number}{which}", columns, rows)
     return text
 
 
@@ -205,12 +217,14 @@ def _loop(name: str, columns: str, rows: list[str]) -> str:
 
 def _tell(folder: Path, averages: Bunch, classes: Any, voxel_size: float | None) -> None:
     unit = "A" if voxel_size is not None else "voxels"
-    for k, number in enumerate(classes):
+    for k, (number, stem) in enumerate(zip(classes, _stems(classes), strict=True)):
+        which = stem.partition("_")[2]
         resolution = averages.resolution[k]
         found = f"{resolution:.3g} {unit}" if np.isfinite(resolution) else "no resolution"
         logger.info(
-            "Class %d: average of %s, %s at a Fourier shell correlation of %g.",
-            *(number, plural(int(averages.n_volumes[k]), "particle"), found, THRESHOLD),
+            "Class %d%s: average of %s, %s at a Fourier shell correlation of %g.",
+            *(number, f", reference {which}" if which else ""),
+            *(plural(int(averages.n_volumes[k]), "particle"), found, THRESHOLD),
         )
     logger.info(
         "%s: class averages, half maps and their correlation. Halves were aligned to one "

@@ -37,7 +37,6 @@ from sksubtomo.cli._method_options import (
     LEAST_AGREEMENT,
     add_methods,
     change_method,
-    check_classes,
     check_method_options,
     check_views,
     choose_method,
@@ -61,6 +60,7 @@ from sksubtomo.cli._options import (
 )
 from sksubtomo.cli._outcomes import Outcomes
 from sksubtomo.cli._provenance import provenance
+from sksubtomo.cli._reference_options import check_classes, resolve_background
 from sksubtomo.cli._report_file import Reported, add_report, check_report, try_report
 from sksubtomo.cli._sanity import (
     Sanity,
@@ -140,17 +140,17 @@ def run(options: argparse.Namespace) -> int:
     if n_lost:
         logger.warning("Left out with their particles: %s.", plural(n_lost, "label"))
     y = y[data.rows]
-    known, counts = _count_labels(y, data, located, options)
+    known, counts, structures = _count_labels(y, data, located, options)
     scores = score_columns(particles, options.score_column)
     may_change = choose_method(options, len(data.stack), counts, scores)
     if not options.positive_only:
-        check_labels(sanity, known, counts)
+        check_labels(sanity, structures, counts[np.isin(known, structures)])
     check_no_checkpoint(options)
     check_views(options, int(counts.sum()))
-    check_classes(options, known)
+    check_classes(options, structures)
     n_bytes = model_bytes(options, len(data.stack), counts)
     check_output(options.output, overwrite=options.overwrite, in_job=in_job, n_bytes=n_bytes)
-    n_bytes = averages_bytes(options.box_size, len(known))
+    n_bytes = averages_bytes(options.box_size, len(structures) * (options.n_references or 1))
     averages_folder(options, method_class(options), n_bytes=n_bytes)
     # Before the work: some of it takes hours.
     sanity.enforce()
@@ -185,7 +185,8 @@ def _write(
     averages = None if folder is None else _averages(classifier, data)
     sanity.enforce()
     overwrite, size = options.overwrite, data.voxel_size
-    with written_averages(folder, averages, classifier.classes_, size, overwrite=overwrite):
+    classes = getattr(classifier[-1], "reference_classes_", None)
+    with written_averages(folder, averages, classes, size, overwrite=overwrite):
         statistics = box_statistics(data.stack)
         model = Model(
             classifier,
@@ -222,10 +223,16 @@ def _tell(classifier: Any, options: argparse.Namespace) -> None:
 
 def _count_labels(
     y: NDArray[np.int64], data: Boxes, located: LocatedTomograms, options: argparse.Namespace
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the classes and how many labels each has; tell, and refuse fewer than two."""
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return the classes of labels, how many each has, and which have a structure; and tell.
+
+    Raises
+    ------
+    ValueError
+        If there are too few classes.
+    """
     known, counts = np.unique(y[y != UNLABELED], return_counts=True)
-    options.background = None
+    structures = resolve_background(options, known)
     if options.positive_only:
         if len(known) != 1:
             raise ValueError(
@@ -233,10 +240,10 @@ def _count_labels(
                 f"{known.tolist()}. Leave it out, or the other labels."
             )
         options.background = BACKGROUND if known[0] != BACKGROUND else 1
-    elif len(known) < 2:
+    elif options.background is None and len(known) < 2:
         raise ValueError(
             f"Labels of at least two classes are needed; there are {known.tolist()}. Label what is "
-            "no particle as a class of its own, or pass --positive-only."
+            "no particle as a class of its own, or pass --positive-only or --background."
         )
     logger.info(
         "%s of %s in %s; labeled: %s.",
@@ -244,7 +251,7 @@ def _count_labels(
         plural(len(located.files), "tomogram"),
         ", ".join(f"class {k}: {n}" for k, n in zip(known, counts, strict=True)),
     )
-    return known, counts
+    return known, counts, structures
 
 
 def _fitted(

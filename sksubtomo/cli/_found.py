@@ -14,6 +14,7 @@ from sksubtomo._utils._progress import Progress
 from sksubtomo.cli._box_statistics import BoxStatistics, box_statistics, compare_boxes
 from sksubtomo.cli._candidates import predicted_candidates
 from sksubtomo.cli._model import Model, check_voxel_size
+from sksubtomo.cli._options import logger
 from sksubtomo.cli._outcomes import Outcomes
 from sksubtomo.cli._poses import PosePredictor, Poses, no_poses, split_poses, tell_poses
 from sksubtomo.cli._report_file import Reported
@@ -84,8 +85,7 @@ class Found:
             self.probabilities[rows] = numbers
         else:
             self.probabilities[rows], poses = split_poses(numbers)
-            for all_of_them, some in zip(self.poses, poses, strict=True):
-                all_of_them[rows] = some
+            self.poses.set(rows, poses)
 
 
 def check_input(
@@ -132,11 +132,14 @@ def stack_of(
 def predicted_averages(
     found: Found, outcomes: Outcomes, files: dict[str, Path], options: argparse.Namespace
 ) -> Bunch | None:
-    """Return class averages of all particles that have a pose, as they were found."""
+    """Return class averages of all particles that have a pose, as they were found; else None."""
     assert found.poses is not None
     classifier = found.model.classifier
     tell_poses(found.poses)
     rows = np.flatnonzero(found.poses.references >= 0)
+    if not len(rows):
+        logger.warning("No particle is of a class with a map: no class averages.")
+        return None
     stack = stack_of(rows, found, outcomes, files, options)
     return classifier[-1].class_averages(
         classifier[:-1].transform(stack),

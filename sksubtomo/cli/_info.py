@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -112,6 +113,21 @@ def _counts(what: str, values: np.ndarray) -> str:
     return f"particles by {what}: {shown}{more}"
 
 
+def _references(classifier: Any) -> str:
+    """Tell which classes have no map, and which several."""
+    owners = getattr(classifier[-1], "reference_classes_", None)
+    if owners is None:
+        return ""
+    nothing = np.setdiff1d(classifier.classes_, owners).tolist()
+    each = len(owners) // len(np.unique(owners))
+    return "".join(
+        [
+            *(f", of which {number} is the background" for number in nothing),
+            f", {each} maps of each" if each > 1 else "",
+        ]
+    )
+
+
 def _model(path: Path, options: argparse.Namespace) -> list[str]:
     from sksubtomo.cli._model import load_model
     from sksubtomo.persistence import is_pickle, model_info
@@ -120,7 +136,7 @@ def _model(path: Path, options: argparse.Namespace) -> list[str]:
     edge = model.voxel_size_angstrom
     lines = [
         f"model: {' > '.join(type(step).__name__ for _, step in model.classifier.steps)}",
-        f"classes {model.classifier.classes_.tolist()}",
+        f"classes {model.classifier.classes_.tolist()}{_references(model.classifier)}",
         f"boxes of {plural(model.box_size, 'voxel')}, "
         + ("voxel size not stated" if edge is None else f"voxels of {edge:g} A"),
     ]

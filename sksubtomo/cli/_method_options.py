@@ -19,12 +19,16 @@ from sksubtomo.cli._methods import (
     makes_views,
 )
 from sksubtomo.cli._options import logger, positive_float, positive_int
+from sksubtomo.cli._reference_options import (
+    OF_REFERENCES,
+    add_reference_options,
+    check_reference_options,
+)
 from sksubtomo.exceptions import LabelAgreementWarning
 
 if TYPE_CHECKING:
     from sksubtomo.cli._sanity import Sanity
 
-_OF_REFERENCES = ("symmetry", "tilt_series")
 _AUGMENTATIONS = ("none", "rotations")
 # Beyond so many particles times classes, references take hours.
 _MOST_COMPARISONS = 1_000_000
@@ -66,13 +70,7 @@ def add_methods(group: argparse._ActionsContainer) -> None:
         metavar="DEG",
         help="of references and augmentation: tilts went from minus to plus this; default: 60",
     )
-    group.add_argument(
-        "--symmetry",
-        nargs="+",
-        metavar="[CLASS=]GROUP",
-        help="of references: point group of all classes or, as 1=D7, of one, the main axis along "
-        "z: C1, Cn, Dn, T, O, I; default: C1",
-    )
+    add_reference_options(group)
     _add_network_options(group)
 
 
@@ -116,7 +114,7 @@ def check_method_options(options: argparse.Namespace) -> None:
         If there are any, or values are out of range.
     """
     of_networks = _given(options, (*OF_NETWORKS, "augmentation"))
-    of_references = _given(options, _OF_REFERENCES)
+    of_references = _given(options, OF_REFERENCES)
     method = options.method
     if method == "references":
         unused = of_networks
@@ -143,50 +141,8 @@ def check_method_options(options: argparse.Namespace) -> None:
         raise ValueError(f"--method {method} has no use for {', '.join(unused)}; leave it out.")
     if options.tilt_range is not None and options.tilt_range > 90:
         raise ValueError(f"--tilt-range {options.tilt_range:g} must be at most 90 degrees.")
-    parse_symmetry(options)
+    check_reference_options(options)
     check_candidate_options(options)
-
-
-def parse_symmetry(options: argparse.Namespace) -> str | dict[int, str]:
-    """Return the point group of all classes, or that of each class that is named.
-
-    Raises
-    ------
-    ValueError
-        If a group is unknown, or a class is named twice or not by a number.
-    """
-    from sksubtomo.geometry import point_group
-
-    given = options.symmetry or ["C1"]
-    pairs = [text.rpartition("=") for text in given]
-    for _, _, group in pairs:
-        point_group(group)
-    if len(given) == 1 and not pairs[0][1]:
-        return given[0]
-    odd = [text for text, (number, *_) in zip(given, pairs, strict=True) if not number.isdecimal()]
-    if odd:
-        raise ValueError(
-            f"--symmetry {odd[0]}: give one point group for all classes, or one for each as "
-            "1=D7 2=C1."
-        )
-    numbers = [int(number) for number, *_ in pairs]
-    if len(set(numbers)) < len(numbers):
-        raise ValueError(f"--symmetry names a class twice: {' '.join(given)}.")
-    return dict(zip(numbers, (group for *_, group in pairs), strict=True))
-
-
-def check_classes(options: argparse.Namespace, classes: NDArray) -> None:
-    """Check that symmetries are of classes that there are.
-
-    Raises
-    ------
-    ValueError
-        If one is of another.
-    """
-    symmetry = parse_symmetry(options)
-    unknown = [] if isinstance(symmetry, str) else sorted(set(symmetry) - set(classes.tolist()))
-    if unknown:
-        raise ValueError(f"--symmetry names classes {unknown}; labels are of {classes.tolist()}.")
 
 
 def choose_method(
@@ -223,7 +179,7 @@ def choose_method(
         method, reason = "joint", f"{', '.join(of_networks)} {_be(of_networks)} for networks"
         if options.augmentation == "rotations":
             method = "supervised"
-    elif of_references := _given(options, _OF_REFERENCES):
+    elif of_references := _given(options, OF_REFERENCES):
         method, reason = "references", f"{', '.join(of_references)} {_be(of_references)} for them"
     elif options.preset is None and _are_candidates(options, n_classes, scores):
         method = "candidates"
@@ -246,7 +202,7 @@ def choose_method(
         reason = f"of rigid complexes, it needs the fewest labels; there are {labels}"
     options.method = method
     logger.info("Method %s: %s. Others are chosen by --method.", method, reason)
-    asked = _given(options, (*_OF_REFERENCES, "averages"))
+    asked = _given(options, (*OF_REFERENCES, "averages"))
     return method == "references" and not asked and n_labels >= _LEAST_LABELS_OF_NETWORKS
 
 

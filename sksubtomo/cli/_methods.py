@@ -7,6 +7,7 @@ from typing import Any
 
 from sksubtomo._utils._messages import plural
 from sksubtomo.cli._options import logger
+from sksubtomo.cli._reference_options import reference_parameters
 
 METHODS = {
     "references": ("sksubtomo.semi_supervised", "MultiReferenceClassifier"),
@@ -71,11 +72,9 @@ def make_classifier(options: argparse.Namespace, n_labels: int) -> Any:
 
 
 def _references(kind: Any, options: argparse.Namespace, n_labels: int) -> Any:
-    from sksubtomo.cli._method_options import parse_symmetry
-
     return kind(
         tilt_range_deg=60.0 if options.tilt_range is None else options.tilt_range,
-        symmetry=parse_symmetry(options),
+        **reference_parameters(options),
         n_init=3 if _preset(options, n_labels) == "few-labels" else 1,
         device=options.device,
         random_state=options.random_state,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sksubtomo.io import ParticleTable
 
-_N_NUMBERS = 8
+_N_NUMBERS = 9
 _IMAGES = "rlnImageName"
 
 
@@ -43,20 +43,21 @@ class PosePredictor(BaseEstimator):
         return self
 
     def predict_poses(self, X: Any) -> NDArray[np.float64]:
-        """Return probabilities, reference, quaternion x, y, z, w and shift z, y, x."""
+        """Return probabilities, reference, contrast, quaternion x, y, z, w and shift z, y, x."""
         found = self.classifier[-1].align(self.classifier[:-1].transform(X), refine=True)
-        return np.column_stack(
-            [found.probabilities, found.references, found.rotations.as_quat(), found.shifts]
-        )
+        poses = [found.references, found.contrast, found.rotations.as_quat(), found.shifts]
+        return np.column_stack([found.probabilities, *poses])
 
 
 class Poses(NamedTuple):
-    """Poses of all particles; those without one have -1, no rotation and no shift.
+    """Poses of all particles; those without one, as of a background, have -1 and stay as they are.
 
     Parameters
     ----------
     references : ndarray of shape (n,) of int
         Row of the classifier's references.
+    contrast : ndarray of shape (n,) of int
+        -1 where the particle is the reference with inverted contrast, else 1.
     quaternions : ndarray of shape (n, 4)
         x, y, z, w; they take the reference to the tomogram.
     shifts : ndarray of shape (n, 3)
@@ -64,6 +65,7 @@ class Poses(NamedTuple):
     """
 
     references: NDArray[np.intp]
+    contrast: NDArray[np.int8]
     quaternions: NDArray[np.float64]
     shifts: NDArray[np.float64]
 
@@ -74,12 +76,18 @@ class Poses(NamedTuple):
 
         return Rotation.from_quat(self.quaternions)
 
+    def set(self, rows: NDArray[np.intp], some: Poses) -> None:
+        """Keep the poses of some particles."""
+        self.references[rows], self.contrast[rows] = some.references, some.contrast
+        self.quaternions[rows], self.shifts[rows] = some.quaternions, some.shifts
+
     def subset(self, rows: NDArray[np.intp]) -> Bunch:
         """Return poses of some particles as ``class_averages`` takes them."""
         from sklearn.utils import Bunch
 
         return Bunch(
             references=self.references[rows],
+            contrast=self.contrast[rows],
             rotations=self.rotations[rows],
             shifts=self.shifts[rows],
         )
@@ -87,15 +95,19 @@ class Poses(NamedTuple):
 
 def no_poses(n: int) -> Poses:
     """Return poses of particles that have none."""
+    quaternions = np.tile([0.0, 0.0, 0.0, 1.0], (n, 1))
     return Poses(
-        np.full(n, -1, dtype=np.intp), np.tile([0.0, 0.0, 0.0, 1.0], (n, 1)), np.zeros((n, 3))
+        np.full(n, -1, dtype=np.intp), np.ones(n, dtype=np.int8), quaternions, np.zeros((n, 3))
     )
 
 
 def split_poses(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], Poses]:
     """Return probabilities and poses from the rows of :meth:`PosePredictor.predict_poses`."""
-    numbers = rows[:, -_N_NUMBERS:]
-    poses = Poses(numbers[:, 0].astype(np.intp), numbers[:, 1:5], numbers[:, 5:])
+    numbers, poses = rows[:, -_N_NUMBERS:], no_poses(len(rows))
+    # The pose of a particle of the background is that of its noise.
+    posed = numbers[:, 0] >= 0
+    poses.references[posed], poses.contrast[posed] = numbers[posed, :2].T
+    poses.quaternions[posed], poses.shifts[posed] = np.split(numbers[posed, 2:], [4], axis=1)
     return rows[:, :-_N_NUMBERS], poses
 
 

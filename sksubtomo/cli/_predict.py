@@ -140,7 +140,8 @@ def run(options: argparse.Namespace) -> int:
     in_job = options.o is not None
     check_output(output, overwrite=options.overwrite, in_job=in_job, n_bytes=n_bytes)
     check_report(options.report, overwrite=options.overwrite)
-    n_bytes = averages_bytes(model.box_size, len(numbers))
+    owners = getattr(model.classifier[-1], "reference_classes_", numbers)
+    n_bytes = averages_bytes(model.box_size, len(owners))
     folder = averages_folder(options, model.classifier[-1], n_bytes=n_bytes)
     outcomes = Outcomes(options.particles, names, particles.coordinates, options.border, absent)
     found = Found(particles, model)
@@ -166,7 +167,7 @@ def run(options: argparse.Namespace) -> int:
     rows = _kept(found, names, options, sanity)
     sanity.enforce()
     size = found.voxel_size
-    with written_averages(folder, averages, numbers, size, overwrite=options.overwrite):
+    with written_averages(folder, averages, owners, size, overwrite=options.overwrite):
         _write(output, found, rows, options)
     if folder is None:
         tell_of_old_averages(options)

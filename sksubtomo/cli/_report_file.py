@@ -184,7 +184,12 @@ def _poses(reported: Reported) -> dict[str, Any] | None:
         return None
     poses = reported.averages["poses"]
     owner = reported.model.classifier[-1].reference_classes_
-    return {"rotations": poses["rotations"], "labels": owner[poses["references"]]}
+    # What is of a background has no pose, and is averaged nowhere.
+    rows = np.flatnonzero(poses["references"] >= 0)
+    return {
+        "rotations": poses["rotations"][rows],
+        "labels": owner[poses["references"][rows]],
+    }
 
 
 def _provenance(reported: Reported, options: argparse.Namespace) -> dict[str, str]:

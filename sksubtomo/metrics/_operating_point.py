@@ -18,6 +18,8 @@ from sksubtomo._utils._sklearn import validate_params
 
 # Labels that are asked for at most.
 _MOST_LABELS = 100_000
+# True particles that are expected among the rest, where no more are worth their false positives.
+_LEAST_GAIN = 0.5
 _PROBABILITY = NumberInterval(Real, 0, 1, closed="neither")
 
 
@@ -77,7 +79,8 @@ def operating_point(
 
     The threshold follows from the probabilities of all candidates alone: if they are calibrated,
     the mean probability of those kept is the precision, and their sum the number of true ones. It
-    keeps as many as it can at the stated precision, or as few at the stated recall. Labels, and
+    keeps as many as it can at the stated precision, but no more once less than half a true one is
+    expected among the rest; or as few as it can at the stated recall. Labels, and
     the probabilities that were predicted without them, judge that one threshold. Since they took
     no part in its choice, the Clopper-Pearson interval of a single proportion holds as it is.
 
@@ -131,6 +134,10 @@ def operating_point(
     if precision is not None:
         good = sums[ends] / (ends + 1) >= precision
         n_kept = int(ends[good][-1]) + 1 if good.any() else 0
+        # Where classes are told apart well, the precision would allow candidates that are next to
+        # certainly false; and labels judge no threshold among probabilities of next to nothing.
+        enough = ends[np.flatnonzero(sums[-1] - sums[ends] < _LEAST_GAIN)[0]]
+        n_kept = min(n_kept, int(enough) + 1)
     else:
         n_kept = int(ends[np.searchsorted(sums[ends], recall * sums[-1] - 1e-12)]) + 1
     threshold = float(ordered[n_kept - 1]) if n_kept else math.inf

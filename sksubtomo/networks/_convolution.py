@@ -90,7 +90,7 @@ class _ToOne(torch.autograd.Function):
         volumes = maps.new_empty(len(maps), 1, *maps.shape[2:])
         for part in _parts(maps):
             shares = torch.matmul(taps, rows[part].transpose(1, 2))
-            volumes[part] = _add_up(shares, volumes[part].shape)
+            volumes[part] = _add_up(shares.to(_type_of_sums(maps)), volumes[part].shape)
         return volumes
 
     @staticmethod
@@ -99,13 +99,18 @@ class _ToOne(torch.autograd.Function):
         maps, weight = ctx.saved_tensors
         rows, taps = _as_rows(maps), _mirrored_taps(weight)
         of_rows = torch.empty_like(rows)
-        sums = torch.zeros_like(taps)
+        sums = torch.zeros_like(taps, dtype=_type_of_sums(maps))
         for part in _parts(maps):
             patches = _patches(gradient[part])
             torch.matmul(patches.transpose(1, 2), taps, out=of_rows[part])
-            sums += torch.bmm(patches, rows[part]).sum(dim=0)
+            sums += torch.bmm(patches, rows[part]).sum(dim=0, dtype=sums.dtype)
         of_maps = of_rows.view(len(maps), *maps.shape[2:], -1).permute(0, 4, 1, 2, 3)
-        return of_maps, sums.T.reshape_as(weight).flip(2, 3, 4)
+        return of_maps, sums.T.reshape_as(weight).flip(2, 3, 4).to(weight.dtype)
+
+
+def _type_of_sums(maps: torch.Tensor) -> torch.dtype:
+    """Return float32, or float64 for maps of it: half as many bits are too few to add up in."""
+    return torch.promote_types(maps.dtype, torch.float32)
 
 
 def _parts(maps: torch.Tensor) -> Iterator[slice]:
@@ -159,11 +164,13 @@ def convolve(maps: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     maps : Tensor of shape (n, n_outputs, d, h, w)
         The same as ``torch.nn.functional.conv3d(maps, weight, padding=1)`` but for rounding.
     """
-    if _is_plain_cpu(maps):
-        if weight.shape[1] == 1:
+    if maps.device.type == "cpu" and 1 in weight.shape[:2]:
+        is_rounded = torch.is_autocast_enabled("cpu")
+        if weight.shape[1] > 1:
+            dtype = torch.get_autocast_dtype("cpu") if is_rounded else maps.dtype
+            return convolve_to_one(maps.to(dtype), weight.to(dtype))
+        if not is_rounded:  # PyTorch's kernels of bfloat16 are faster from one channel
             return convolve_from_one(maps, weight)
-        if weight.shape[0] == 1:
-            return convolve_to_one(maps, weight)
     return F.conv3d(maps, weight, padding=1)
 
 
@@ -215,12 +222,12 @@ def _merged(weight: torch.Tensor) -> torch.Tensor:
 
 
 def add_bias(maps: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-    """Add a bias (n_channels,) to maps (n, n_channels, d, h, w), in place."""
-    return maps.add_(bias.view(-1, 1, 1, 1))
+    """Add a bias (n_channels,) to maps (n, n_channels, d, h, w), in place.
 
-
-def _is_plain_cpu(maps: torch.Tensor) -> bool:
-    return maps.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
+    It is rounded to the precision of the maps, as it is inside PyTorch's convolutions: adding
+    numbers of two types takes ten times as long on a CPU.
+    """
+    return maps.add_(bias.to(maps.dtype).view(-1, 1, 1, 1))
 
 
 class LinearConvolution3d(nn.Conv3d):

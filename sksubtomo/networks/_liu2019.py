@@ -36,7 +36,10 @@ class PooledConvolution3d(LinearConvolution3d):
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
         """Return maps (n, n_outputs, d', h', w') of maps (n, n_inputs, d, h, w)."""
-        pooled = F.max_pool3d(convolve(maps, self.weight), 2, ceil_mode=True)
+        convolved = convolve(maps, self.weight)
+        # On a CPU, autocast would copy the maps to float32 for this, of which none comes out.
+        with torch.autocast(maps.device.type, enabled=False):
+            pooled = F.max_pool3d(convolved, 2, ceil_mode=True)
         return add_bias(pooled, self.bias).relu_()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sksubtomo._utils._rotations import rows_with_pose
 from sksubtomo._utils._steps import input_of_last_step
 from sksubtomo.plotting._estimators import with_attribute
 from sksubtomo.plotting._style import class_name, column_style, grid_axes
@@ -82,7 +83,8 @@ class OrientationDisplay:
         estimator : MultiReferenceClassifier, or pipeline or meta-estimator around one
             Fitted.
         X : array-like of shape (n_samples, d, d, d), optional
-            Volumes to align. Without them, the volumes of ``fit`` are shown.
+            Volumes to align. Without them, the volumes of ``fit`` are shown. Those of a background,
+            which have no pose, are left out.
         **options : dict
             As :meth:`plot`.
 
@@ -94,11 +96,15 @@ class OrientationDisplay:
         Raises
         ------
         ValueError
-            If the estimator knows no poses.
+            If the estimator knows no poses, or all volumes are of a background.
         """
         inner = with_attribute(estimator, "poses_")
         poses = inner.poses_ if X is None else inner.align(input_of_last_step(estimator, X))
-        return cls.from_rotations(poses["rotations"], labels=poses["labels"], **options)
+        rows = rows_with_pose(poses)
+        if not len(rows):
+            raise ValueError("All volumes are of the background, which has no poses.")
+        labels = np.asarray(poses["labels"])[rows]
+        return cls.from_rotations(poses["rotations"][rows], labels=labels, **options)
 
     @classmethod
     def from_rotations(cls, rotations, *, labels=None, **options):

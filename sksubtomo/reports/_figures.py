@@ -12,6 +12,7 @@ import numpy as np
 
 from sksubtomo import plotting
 from sksubtomo._utils._messages import plural, shorten
+from sksubtomo._utils._rotations import rows_with_pose
 from sksubtomo._utils._steps import last_step
 from sksubtomo.reports._content import Content
 
@@ -145,16 +146,19 @@ def _orientations(title: str, content: Content) -> Iterator[Figure]:
     poses, whose = content.poses, "these particles"
     if poses is None:
         poses, whose = content.fitted("poses_"), "the particles that it was fitted to"
-    if poses is None or not len(poses["labels"]):
+    rows = np.empty(0, dtype=np.intp) if poses is None else rows_with_pose(poses)
+    if not len(rows):
         raise NotApplicable("the classifier finds no orientations.")
     display = plotting.OrientationDisplay.from_rotations(
-        poses["rotations"], labels=poses["labels"], class_names=content.class_names
+        poses["rotations"][rows],
+        labels=np.asarray(poses["labels"])[rows],
+        class_names=content.class_names,
     )
     caption = (
         f"Directions of the beam in the frame of each reference, of {whose}; the color is the "
         "number of particles over that of a uniform distribution."
     )
-    n_particles = plural(len(poses["labels"]), "particle")
+    n_particles = plural(len(rows), "particle")
     alt = f"Maps of rot and tilt, a panel for each class, of {n_particles}."
     yield _drawn(title, display, caption, alt)
 

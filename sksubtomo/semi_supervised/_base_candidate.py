@@ -54,7 +54,7 @@ class BaseCandidateClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
         check_same_columns(columns, self.covariate_names_, self._n_covariates)
         names = check_tomograms(tomograms, len(volumes))
         check_same_offsets(names, self._offsets)
-        raw = self._relative(self._raw(volumes, columns), names)
+        raw = np.clip(self._relative(self._raw(volumes, columns), names), *self._limits)
         static = (raw - self._location) / self._scale * self._width
         learned = learned_features(
             volumes, self.fold_references_, self.fold_networks_, self.classes_

@@ -41,14 +41,14 @@ from sksubtomo.semi_supervised._stacking import (
     Scaler,
     calibration_line,
     gains,
+    limits_of,
     log_odds,
     out_of_fold,
 )
 
 # Standard deviations of the normal priors of slopes, per standard deviation of a feature: columns
-# of a picker are few and informative, figures of boxes are many. Chosen on the tuning specimens of
-# `benchmarks/cleaning`.
-_PRIOR = {"covariates": 3.0, "statistics": 0.3, "references": 1.0, "network": 1.0}
+# of a picker are few and informative. Chosen on seeds of `benchmarks/cleaning` from 100 on.
+_PRIOR = {"covariates": 3.0, "statistics": 1.0, "references": 1.0, "network": 1.0}
 # Coarse to fine; class probabilities are given, and kept for the first three iterations.
 _ANNEALING: dict[str, Any] = {
     "stages": ((4.0, 36.0, 1, 3), (6.5, 24.0, "auto", 4)),
@@ -86,7 +86,8 @@ class CandidateClassifier(BaseCandidateClassifier):
         augmentation. It takes -1 in `y` for unlabeled. None is no network: it takes most of the
         time of a fit.
     statistics : bool, default=True
-        Whether to use figures of the boxes.
+        Whether to use figures of the boxes. Outliers among them are limited to four standard
+        deviations, estimated from quartiles.
     background : int or str, optional
         Label of what is no particle. Needed where only particles are labeled: unlabeled
         candidates are then a mixture of the two [2]_, and labels have to be drawn at random among
@@ -310,6 +311,10 @@ class CandidateClassifier(BaseCandidateClassifier):
         self._center = np.median(raw, axis=0)
         self._offsets = {} if names is None else offsets_of(raw, names, self._center)
         raw = self._relative(raw, names)
+        self._limits = limits_of(raw)
+        # Columns of a picker are taken as they are.
+        self._limits[:, : self._n_covariates] = [[-np.inf], [np.inf]]
+        raw = np.clip(raw, *self._limits)
         scaler = Scaler(raw)
         self._location, self._scale = scaler.center, scaler.spread
         self._width = np.full(raw.shape[1], _PRIOR["statistics"])

@@ -21,7 +21,6 @@ from sksubtomo._utils._labels import (
     is_text,
 )
 from sksubtomo._utils._sklearn import safe_indexing
-from sksubtomo.alignment import class_evidence
 from sksubtomo.exceptions import ImagingWarning, LabelAgreementWarning
 from sksubtomo.metrics import operating_point
 from sksubtomo.semi_supervised._multi_reference import MultiReferenceClassifier
@@ -291,7 +290,8 @@ def reference_features(fitted: MultiReferenceClassifier, volumes: Any) -> NDArra
     """
     result, _, measured = fitted._compared(volumes, None, None)
     evidence = result.log_evidence
-    classes = class_evidence(evidence, fitted._owner).double().numpy()
+    # A background has evidence, too, without a reference.
+    classes = fitted._joint(measured, evidence) - fitted.class_log_prior_
     explained = fitted._raw_scores(evidence, measured, torch.tensor(fitted.noise_power_))
     return np.column_stack([classes[:, 1:] - classes[:, :1], explained])
 

@@ -40,6 +40,7 @@ from sksubtomo.semi_supervised._reference_checks import (
     fit_initial_proba,
     score_moments,
     warn_of_labels,
+    warn_of_lost_classes,
 )
 from sksubtomo.semi_supervised._reference_fit import FitData, fit_references
 from sksubtomo.semi_supervised._reference_imaging import (
@@ -53,6 +54,7 @@ from sksubtomo.semi_supervised._reference_settings import (
     resolved_prior,
     stream_of,
 )
+from sksubtomo.semi_supervised._reference_shifts import first_shift
 
 
 @documented
@@ -75,8 +77,10 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
     tilt_range_deg : float or (float, float), default=60
         Lowest and highest tilt in degrees; a single number t means (-t, t). The tilt axis
         is y and the beam z, see :func:`sksubtomo.fourier.missing_wedge_mask`.
-    max_shift_voxels : float, default=2
-        Largest shift along an axis that is tried.
+    max_shift_voxels : float or "auto", default="auto"
+        Largest shift along an axis that is searched. "auto" begins with 2; where labeled volumes
+        are clearly likelier farther off the center, references are fitted again with twice the
+        shifts, up to a quarter of the box, which :meth:`fit` warns of.
     mask_radius_voxels : float, optional
         Radius where references have fallen to 0; by default that of the largest sphere in the box.
     annealing : Annealing, default=None
@@ -139,12 +143,14 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         Logarithms of the class proportions, equal ones where `class_prior` is None.
     label_agreement_ : float
         Fraction of labeled volumes that references without them give their own label, of at most
-        60; NaN where no class has another volume. Near 1 for a good fit. A fit below 0.95 warns.
+        60; NaN where no class has another volume. Near 1 for a good fit.
     transduction_ : ndarray of shape (n_samples,)
         Labels of all volumes of :meth:`fit`: those given, else the most probable.
     tilt_geometry_ : Bunch or None
         ``tilt_axis``, ``beam`` and ``tilt_range_deg`` of references, where `imaging` does not give
         them: those stated, unless others are clearly likelier on the labeled volumes.
+    max_shift_voxels_ : float
+        Largest shift along an axis that was searched.
     contrast_ : ndarray of shape (n_samples,)
         What each volume of :meth:`fit` was multiplied by: -1 where it has inverted contrast, else
         1. If any has, predictions compare volumes of both signs.
@@ -205,7 +211,7 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
     _parameter_constraints: ClassVar[dict[str, list]] = {
         "estimator": [HasMethods(["fit", "predict_proba"]), None],
         "tilt_range_deg": [NumberInterval(Real, 0, 90, closed="right"), "array-like"],
-        "max_shift_voxels": [NumberInterval(Real, 0, None, closed="left")],
+        "max_shift_voxels": [StrOptions({"auto"}), NumberInterval(Real, 0, None, closed="left")],
         "mask_radius_voxels": [NumberInterval(Real, 0, None, closed="neither"), None],
         "annealing": [Annealing, None],
         "n_init": [NumberInterval(Integral, 1, None, closed="left")],
@@ -231,7 +237,7 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         estimator=None,
         *,
         tilt_range_deg=60.0,
-        max_shift_voxels=2.0,
+        max_shift_voxels="auto",
         mask_radius_voxels=None,
         annealing=None,
         n_init=1,
@@ -283,11 +289,12 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         Warns
         -----
         LabelAgreementWarning
-            If ``label_agreement_`` is below 0.95.
+            If ``label_agreement_`` is below 0.95, if labels of one class agree by half or less, or
+            if a class has found hardly a volume besides its labeled ones.
         ImagingWarning
             If labeled volumes have other tilts than stated, some have inverted contrast, or
             `references_init` has; the likelier tilts and signs are used. Also if they are shifted
-            farther than `max_shift_voxels`.
+            farther than was searched; with "auto", larger shifts are searched then.
         """
         with unchanged_on_error(self), opened(checkpoint) as kept:
             return self._fit(X, y, tilt_ranges_deg, imaging, params, kept)
@@ -317,7 +324,7 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
             type(self).__name__, y, self.classes, len(volumes), prior.background
         )
         settings = em_settings(self, targets, classes, annealing, prior)
-        check_fit_memory(self, stages, targets, len(classes))
+        check_fit_memory(self, stages, targets, len(classes), first_shift(self.max_shift_voxels))
         given = given_imaging(X, volumes, tilt_ranges_deg, imaging)
         rng = stream_of(self.random_state, checkpoint)
         begin_checkpoint(checkpoint, self, volumes, targets, classes, given)
@@ -326,12 +333,15 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         )
         data = FitData(volumes, targets, len(classes), stages, settings, imaging, device)
         begin = partial(fit_initial_proba, self.estimator, X, y, classes, routed, checkpoint)
-        em, check, contrast, scale, inner = fit_references(self, data, begin, rng, checkpoint)
-        self.estimator_, self.classes_, self._background = inner, classes, em.background
-        self._imaging, self.contrast_ = imaging, contrast
+        fitted = fit_references(self, data, begin, rng, checkpoint)
+        em, self.estimator_ = fitted.em, fitted.inner
+        self.classes_, self._background = classes, em.background
+        self._imaging, self.contrast_ = imaging, fitted.contrast
+        self.max_shift_voxels_ = fitted.max_shift
         self.tilt_geometry_ = None if geometry is None else Bunch(**geometry._asdict())
-        self._record(em, scale)
-        self._record_check(check, targets)
+        self._record(em, fitted.scale)
+        self._record_check(fitted.check, targets)
+        warn_of_lost_classes(em, classes)
         return self
 
     def get_metadata_routing(self):

@@ -16,6 +16,7 @@ from sksubtomo._utils._checkpoint import CheckpointPart
 from sksubtomo.alignment import (
     LabelCheck,
     MultiReferenceEM,
+    Poses,
     Stage,
     all_coefficients,
     initialized_em,
@@ -25,6 +26,7 @@ from sksubtomo.fourier import Imaging
 from sksubtomo.semi_supervised._em_record import EMRecord
 from sksubtomo.semi_supervised._reference_checks import (
     best_initialization,
+    check_fit_memory,
     fit_progress,
     reporter,
 )
@@ -33,7 +35,13 @@ from sksubtomo.semi_supervised._reference_contrast import (
     fit_of_one_contrast,
 )
 from sksubtomo.semi_supervised._reference_settings import poses_of_stages
-from sksubtomo.semi_supervised._reference_shifts import warn_of_shifts, wider_poses
+from sksubtomo.semi_supervised._reference_shifts import (
+    first_shift,
+    next_shift,
+    shifts_beyond,
+    warn_of_shifts,
+    warn_of_wider_search,
+)
 
 
 class FitData(NamedTuple):
@@ -55,13 +63,15 @@ class FitData(NamedTuple):
 class FittedReferences(NamedTuple):
     """An EM that has ended, how labels agree with it, and what volumes were multiplied by.
 
-    ``contrast`` (n,): the sign of each volume. ``scale``: what volumes were divided by.
-    ``inner``: the estimator that it began with, fitted, or None.
+    ``contrast`` (n,): the sign of each volume. ``max_shift``: the largest that was searched, in
+    voxels. ``scale``: what volumes were divided by. ``inner``: the estimator that it began with,
+    fitted, or None.
     """
 
     em: MultiReferenceEM
     check: LabelCheck
     contrast: NDArray
+    max_shift: float
     scale: float
     inner: Any
 
@@ -73,7 +83,7 @@ def fit_references(
     rng: np.random.RandomState,
     checkpoint: CheckpointPart | None,
 ) -> FittedReferences:
-    """Fit references, of several initializations the best.
+    """Fit references, of several initializations the best; again if particles are farther off.
 
     Parameters
     ----------
@@ -92,15 +102,75 @@ def fit_references(
     Warns
     -----
     ImagingWarning
-        If the contrast of volumes is mixed, or shifts are larger than those searched.
+        If the contrast of volumes is mixed, or shifts are larger than those searched first.
     """
+    max_shift = first_shift(estimator.max_shift_voxels)
+    poses = _poses(estimator, data, max_shift)
+    measured = _measure(estimator, data, poses[-1], begin)
+    with keeping_freed_memory(), holding_precision("float32", data.device):
+        while True:
+            em, check, contrast = _fit_in(poses, estimator, data, measured, rng, checkpoint)
+            found = shifts_beyond(estimator, em, data.stages, max_shift, data.imaging)
+            wider = None if found is None else _wider_shift(estimator, data, max_shift)
+            if found is None or wider is None:
+                break
+            warn_of_wider_search(found, max_shift, wider)
+            # Signs that were found with too small shifts are no sound ones.
+            first = em.contrast * torch.from_numpy(contrast)
+            measured.coefficients.mul_(first[:, np.newaxis])
+            max_shift, poses = wider, _poses(estimator, data, wider)
+            if checkpoint is not None:
+                checkpoint = checkpoint.part(f"max_shift_voxels {wider:g}")
+        if found is not None:
+            warn_of_shifts(found, max_shift)
+    return FittedReferences(em, check, contrast, max_shift, measured.scale, measured.inner)
+
+
+class _Measured(NamedTuple):
+    """Coefficients of all volumes over their scale, the kind of each, and their noise.
+
+    ``inner`` and ``initial_proba``: what it begins with, if anything.
+    """
+
+    coefficients: torch.Tensor
+    kinds: torch.Tensor | None
+    noise: torch.Tensor
+    scale: float
+    inner: Any
+    initial_proba: NDArray[np.float64] | None
+
+
+def _poses(estimator: Any, data: FitData, max_shift: float) -> list[Poses]:
+    groups = data.settings["groups"]
+    return poses_of_stages(estimator, data.stages, groups, max_shift, data.imaging)
+
+
+def _wider_shift(estimator: Any, data: FitData, max_shift: float) -> float | None:
+    """Return the largest shift to search next; None if it was given, or memory would not do."""
+    if not isinstance(estimator.max_shift_voxels, str):
+        return None
+    wider = next_shift(max_shift, estimator.volume_shape_[0])
+    try:
+        if wider is not None:
+            check_fit_memory(estimator, data.stages, data.targets, data.n_classes, wider)
+    except MemoryError:
+        return None
+    return wider
+
+
+def _measure(
+    estimator: Any,
+    data: FitData,
+    finest: Poses,
+    begin: Callable[[], tuple[Any, NDArray[np.float64] | None]],
+) -> _Measured:
+    """Read all volumes, and fit what references begin with."""
     kinds = None if data.imaging is None else torch.from_numpy(data.imaging.index)
-    poses = poses_of_stages(estimator, data.stages, data.settings["groups"], data.imaging)
-    coefficients = all_coefficients(poses[-1], data.volumes, kinds)
+    coefficients = all_coefficients(finest, data.volumes, kinds)
     # float64: a float32 cannot hold the square of a large unit.
     scale = float(coefficients.abs().double().square().mean().sqrt()) or 1.0
     noise = measure_noise(
-        poses[-1],
+        finest,
         data.volumes,
         estimator.noise,
         estimator.tilt_range_deg,
@@ -109,16 +179,29 @@ def fit_references(
     )
     inner, initial_proba = begin()
     coefficients /= scale
+    noise_power = torch.from_numpy(noise / scale**2).float()
+    return _Measured(coefficients, kinds, noise_power, scale, inner, initial_proba)
+
+
+def _fit_in(
+    poses: list[Poses],
+    estimator: Any,
+    data: FitData,
+    measured: _Measured,
+    rng: np.random.RandomState,
+    checkpoint: CheckpointPart | None,
+) -> tuple[MultiReferenceEM, LabelCheck, NDArray[np.int8]]:
+    """Fit references in the poses of all stages; see :func:`fit_of_one_contrast`."""
     initialize = partial(
         initialized_em,
         [(grid, n_iter) for grid, (*_, n_iter) in zip(poses, data.stages, strict=True)],
-        coefficients,
+        measured.coefficients,
         data.targets,
         n_classes=data.n_classes,
         rng=rng,
-        noise=torch.from_numpy(noise / scale**2).float(),
-        initial_proba=initial_proba,
-        kinds=kinds,
+        noise=measured.noise,
+        initial_proba=measured.initial_proba,
+        kinds=measured.kinds,
         device=data.device,
         **data.settings,
     )
@@ -134,8 +217,4 @@ def fit_references(
             record = None if kept is None else EMRecord(kept, rng, bar.update)
             return best_initialization(made, n_init, start, record)
 
-    with keeping_freed_memory(), holding_precision("float32", data.device):
-        em, check, contrast = fit_of_one_contrast(fit, coefficients)
-        wide = wider_poses(estimator, em, data.stages, data.imaging)
-        warn_of_shifts(em, wide, float(estimator.max_shift_voxels))
-    return FittedReferences(em, check, contrast, scale, inner)
+    return fit_of_one_contrast(fit, measured.coefficients)

@@ -83,12 +83,13 @@ def poses_of_stages(
     estimator: Any,
     stages: list[Stage],
     groups: list[Rotation] | None,
+    max_shift: float,
     imaging: Imaging | None = None,
 ) -> list[Poses]:
     """Return the grids of poses of all stages, for maps as fine as the finest asks for."""
     given = {
         "finest": max(n_shells for n_shells, *_ in stages),
-        "max_shift": float(estimator.max_shift_voxels),
+        "max_shift": max_shift,
         "tilt_range_deg": estimator.tilt_range_deg,
         "mask_radius": estimator.mask_radius_voxels,
         "imaging": imaging,

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from sksubtomo.alignment import MultiReferenceEM, PoseGrid, Stage, expectation, stage_poses
+from sksubtomo.alignment import (
+    Expectation,
+    MultiReferenceEM,
+    PoseGrid,
+    Stage,
+    expectation,
+    stage_poses,
+)
 from sksubtomo.exceptions import ImagingWarning
 from sksubtomo.fourier import Imaging
 
+#: The largest shift that "auto" begins with, in voxels.
+FIRST_SHIFT = 2.0
+# The largest that it goes on to, as a fraction of the box; a smaller step than this is none.
+_LARGEST_FRACTION = 0.25
+_LEAST_STEP = 0.5
 # Shifts are looked for so much farther off, in voxels.
 _WIDER = 2.0
 # Labeled volumes whose shifts are looked at; how far beyond the largest one, in voxels, is clearly
@@ -20,16 +33,99 @@ _MOST_SHIFTED = 30
 _CLEAR_SHIFT = 1.5
 _FRACTION_BEYOND = 0.2
 _LEAST_BEYOND = 4
+# Larger shifts have to be likelier by this for all of them, in natural logarithms: of volumes that
+# are hardly more than noise, most are beyond, only because there are more poses.
+_CLEAR_LOG = 10.0
 
 
-def wider_poses(
-    estimator: Any, em: MultiReferenceEM, stages: list[Stage], imaging: Imaging | None
-) -> PoseGrid | None:
-    """Return the poses before the last stage, with twice the shifts; None if there are none."""
-    (own, _), stage, finest = em.stages[-2:][0], stages[-2:][0], em.stages[-1][0]
-    if not (isinstance(own, PoseGrid) and isinstance(finest, PoseGrid)) or len(own.shifts) < 2:
+class ShiftsBeyond(NamedTuple):
+    """How many of the labeled volumes that were looked at lie beyond, and how far the farthest."""
+
+    n_beyond: int
+    n_volumes: int
+    farthest: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.n_beyond} of {self.n_volumes} labeled volumes are likelier farther off the "
+            f"center of their boxes, up to about {self.farthest:g} voxels"
+        )
+
+
+def first_shift(max_shift_voxels: float | str) -> float:
+    """Return the largest shift to begin with, in voxels."""
+    return FIRST_SHIFT if isinstance(max_shift_voxels, str) else float(max_shift_voxels)
+
+
+def next_shift(max_shift: float, box_size: int) -> float | None:
+    """Return the largest shift to go on with, twice as large; None at a quarter of the box."""
+    larger = min(2 * max_shift, _LARGEST_FRACTION * box_size)
+    return larger if larger >= max_shift + _LEAST_STEP else None
+
+
+def shifts_beyond(
+    estimator: Any,
+    em: MultiReferenceEM,
+    stages: list[Stage],
+    max_shift: float,
+    imaging: Imaging | None,
+) -> ShiftsBeyond | None:
+    """Return which labeled volumes are likelier farther off the center than was searched.
+
+    Parameters
+    ----------
+    estimator : MultiReferenceClassifier
+        Its parameters.
+    em : MultiReferenceEM
+        After its run.
+    stages : list of Stage
+        Those of the EM.
+    max_shift : float
+        Largest shift along an axis that was searched, in voxels.
+    imaging : Imaging, optional
+        Of the volumes.
+
+    Returns
+    -------
+    found : ShiftsBeyond or None
+        None where they are few, or hardly likelier, or volumes have no shifts.
+    """
+    grids = _searched_and_wider(estimator, em, stages, max_shift, imaging)
+    if grids is None:
         return None
-    largest = float(estimator.max_shift_voxels)
+    own, wide = grids
+    rows = np.flatnonzero(em.labeled.numpy() & np.isin(em.labels, em.owner))
+    rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), _MOST_SHIFTED)).astype(int)]
+    found = _compared(em, wide, rows)
+    likeliest = found.log_evidence.argmax(dim=1, keepdim=True)
+    shift = found.best.gather(1, likeliest)[:, 0].numpy() // len(wide.rotations)
+    farthest = np.abs(wide.shifts[shift]).max(axis=1)
+    beyond = farthest > max_shift + _CLEAR_SHIFT
+    if beyond.sum() < _LEAST_BEYOND or beyond.mean() <= _FRACTION_BEYOND:
+        return None
+    gain = found.log_evidence.logsumexp(dim=1)
+    gain = gain - _compared(em, own, rows).log_evidence.logsumexp(dim=1)
+    if gain.double().sum() <= _CLEAR_LOG:
+        return None
+    return ShiftsBeyond(int(beyond.sum()), len(rows), float(farthest.max()))
+
+
+def _searched_and_wider(
+    estimator: Any,
+    em: MultiReferenceEM,
+    stages: list[Stage],
+    largest: float,
+    imaging: Imaging | None,
+) -> tuple[PoseGrid, PoseGrid] | None:
+    """Return poses of a stage, and with larger shifts; None if there are none."""
+    finest = em.stages[-1][0]
+    shifted = [k for k, (poses, _) in enumerate(em.stages) if len(poses.shifts) > 1]
+    if not isinstance(finest, PoseGrid) or not shifted:
+        return None
+    # The stage before the last one tells shifts as clearly, in fewer poses.
+    which = [k for k in shifted if k < len(stages) - 1] or shifted
+    own, stage = em.stages[which[-1]][0], stages[which[-1]]
+    assert isinstance(own, PoseGrid)
     step = 2 * largest / (round(len(own.shifts) ** (1 / 3)) - 1)
     n_steps = round(max(largest, _WIDER) / step) + round(largest / step)
     wide = stage_poses(
@@ -42,47 +138,44 @@ def wider_poses(
         imaging=imaging,
     )
     assert isinstance(wide, PoseGrid)
-    return wide
+    return own, wide
 
 
-def warn_of_shifts(em: MultiReferenceEM, wide: PoseGrid | None, max_shift: float) -> None:
-    """Warn if many labeled volumes are likelier farther off the center than was searched.
-
-    Parameters
-    ----------
-    em : MultiReferenceEM
-        After its run.
-    wide : PoseGrid or None
-        With larger shifts, at the resolution of a stage; None is not to look.
-    max_shift : float
-        Largest shift along an axis that was searched, in voxels.
-    """
-    if wide is None:
-        return
-    rows = np.flatnonzero(em.labeled.numpy() & np.isin(em.labels, em.owner))
-    rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), _MOST_SHIFTED)).astype(int)]
-    compared = torch.from_numpy(em.stages[-1][0].radii <= wide.radii.max())
-    n_shells = int(wide.shells.max()) + 1
-    found = expectation(
-        wide,
-        em.coefficients[torch.from_numpy(rows)][:, compared],
+def _compared(em: MultiReferenceEM, poses: PoseGrid, rows: NDArray[np.intp]) -> Expectation:
+    """Return the E step of labeled volumes with the references of their classes."""
+    which = torch.from_numpy(rows)
+    compared = torch.from_numpy(em.stages[-1][0].radii <= poses.radii.max())
+    n_shells = int(poses.shells.max()) + 1
+    return expectation(
+        poses,
+        em.coefficients[which][:, compared],
         em.maps,
         em.noise[:n_shells],
         variance=em.variance[:, :n_shells],
-        pairs=(em.known[rows] > 0)[:, em.owner],
+        pairs=(em.known[which] > 0)[:, em.owner],
         keep_poses=False,
-        kinds=None if em.kinds is None else em.kinds[torch.from_numpy(rows)],
+        kinds=None if em.kinds is None else em.kinds[which],
         device=em.device,
     )
-    likeliest = found.log_evidence.argmax(dim=1, keepdim=True)
-    shift = found.best.gather(1, likeliest)[:, 0].numpy() // len(wide.rotations)
-    farthest = np.abs(wide.shifts[shift]).max(axis=1)
-    beyond = farthest > max_shift + _CLEAR_SHIFT
-    if beyond.sum() >= _LEAST_BEYOND and beyond.mean() > _FRACTION_BEYOND:
-        warnings.warn(
-            f"{beyond.sum()} of {len(rows)} labeled volumes are likelier farther off the center of "
-            f"their boxes than max_shift_voxels={max_shift:g}, up to about {farthest.max():g} "
-            "voxels. Center the boxes on the particles, or raise max_shift_voxels.",
-            ImagingWarning,
-            stacklevel=2,
-        )
+
+
+def warn_of_wider_search(found: ShiftsBeyond, searched: float, wider: float) -> None:
+    """Say that a fit is done again, with larger shifts."""
+    warnings.warn(
+        f"{found} than the {searched:g} voxels that max_shift_voxels='auto' searches first. "
+        f"References are fitted again with shifts up to {wider:g} voxels (max_shift_voxels_). "
+        f"Center the boxes on the particles, or set max_shift_voxels={wider:g}, which saves the "
+        "first fit.",
+        ImagingWarning,
+        stacklevel=2,
+    )
+
+
+def warn_of_shifts(found: ShiftsBeyond, searched: float) -> None:
+    """Say that particles are farther off the center than was searched."""
+    warnings.warn(
+        f"{found} than max_shift_voxels={searched:g}. Center the boxes on the particles, or raise "
+        "max_shift_voxels.",
+        ImagingWarning,
+        stacklevel=2,
+    )

@@ -16,6 +16,9 @@ _TOLERANCE = 1e-6
 # Variance of the slope of log odds, chosen as the priors of features are.
 _CALIBRATION_PRIOR = 10.0
 _LEAST_FREQUENCY = 1e-3
+# Half widths of limits, in standard deviations of a normal distribution with the same quartiles.
+_MOST_DEVIATIONS = 4.0
+_QUARTILE_OF_NORMAL = 0.6745
 
 
 class Scaler:
@@ -36,6 +39,29 @@ class Scaler:
 
     def __call__(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
         return (features - self.center) / self.spread
+
+
+def limits_of(features: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return limits beyond which features are outliers.
+
+    Beads and lumps of ice are so far from all else that the spread would be theirs alone, and
+    particles next to each other on its scale. Without a spread between quartiles, there is no
+    limit.
+
+    Parameters
+    ----------
+    features : ndarray of shape (n, n_features)
+        Of the candidates of the fit.
+
+    Returns
+    -------
+    limits : ndarray of shape (2, n_features)
+        Lowest and highest values.
+    """
+    low, middle, high = np.percentile(features, (25, 50, 75), axis=0)
+    reach = _MOST_DEVIATIONS * (high - low) / (2 * _QUARTILE_OF_NORMAL)
+    reach = np.where(reach > 0, reach, np.inf)
+    return np.stack([middle - reach, middle + reach])
 
 
 def fit_logistic(

@@ -82,7 +82,7 @@ def test_search_without_anything_left_out_is_exhaustive(case, monkeypatch):
 
 def test_few_poses_are_compared_in_full(grid, maps):
     data = volumes_in(grid, maps, 20, 3.0)
-    templates = _templates(grid, 3 * maps, noise_of(grid), None, "cpu")
+    templates = _templates(grid, 3 * maps, noise_of(grid), None)
     found = subspace_search(grid, templates, 0.999)
     assert found._rank < 0.6 * templates.white.numel()
     scores = found.scores(data, None)
@@ -112,19 +112,16 @@ def test_neither_neighbors_nor_other_classes_matter(case):
 
 
 def test_no_search_where_it_saves_nothing(grid, maps):
-    templates = _templates(grid, maps, noise_of(grid), None, "cpu")
+    templates = _templates(grid, maps, noise_of(grid), None)
     assert subspace_search(grid, templates, 1.0) is None
     lines = IdentityPose((1, 1, 4))
     noise = torch.ones(1)
     assert (
-        subspace_search(lines, _templates(lines, torch.ones(2, 1, 1, 4), noise, None, "cpu"), 0.9)
-        is None
+        subspace_search(lines, _templates(lines, torch.ones(2, 1, 1, 4), noise, None), 0.9) is None
     )
     # Noise is no combination of a few components.
     rough = torch.randn(40, *maps.shape[1:], generator=torch.Generator().manual_seed(0))
-    assert (
-        subspace_search(grid, _templates(grid, 3 * rough, noise_of(grid), None, "cpu"), 0.9) is None
-    )
+    assert subspace_search(grid, _templates(grid, 3 * rough, noise_of(grid), None), 0.9) is None
 
 
 def test_empty_references_are_searched(grid, maps):

@@ -34,28 +34,49 @@ def stubbed(cleaning, monkeypatch):
     return cleaning
 
 
-def test_precision_at_recall(cleaning):
+def test_precision_at_recall(benchmark):
+    precision_at = benchmark("_fits").precision_at
     # Of four true ones, three are among the best four, and the last is the sixth.
     is_true = np.array([1, 1, 0, 1, 0, 1], bool)
     scores = -np.arange(6)
-    assert cleaning.precision_at(is_true, scores, 0.75) == 0.75
-    assert cleaning.precision_at(is_true, scores, 0.9) == pytest.approx(4 / 6)
+    assert precision_at(is_true, scores, 0.75) == 0.75
+    assert precision_at(is_true, scores, 0.9) == pytest.approx(4 / 6)
 
 
-def test_labels(cleaning):
+@pytest.fixture
+def candidates(benchmark):
+    """Twice as many small blobs as there are labels; one in four is a particle."""
+    rng = np.random.default_rng(0)
     is_true = np.arange(40) % 4 == 0
-    y = cleaning.label_some(is_true, "random", 20, 3)
+    X = rng.normal(size=(40, 8, 8, 8)).astype(np.float32)
+    X[is_true] += 2.0
+    places = np.arange(120.0).reshape(40, 3)
+    return benchmark("_candidates").Candidates(X, is_true, 1.0 * is_true, places, None)
+
+
+def test_labels(benchmark, candidates):
+    label_some, is_true = benchmark("_fits").label_some, candidates.is_true
+    y = label_some(candidates, "random", 20, 3)
     assert (y >= 0).sum() == 20
     assert (y[y >= 0] == is_true[y >= 0]).all()
-    clicks = cleaning.label_some(is_true, "particles", 20, 3)
+    clicks = label_some(candidates, "particles", 20, 3)
     assert is_true[clicks == 1].all()
     assert ((clicks == 1).sum(), (clicks == 0).sum()) == (5, 0)
+
+
+def test_queried_labels(benchmark, candidates):
+    y = benchmark("_fits").label_some(candidates, "query", 20, 0)
+    assert (y >= 0).sum() == 20
+    assert (y[y >= 0] == candidates.is_true[y >= 0]).all()
+    # All are labeled where there are fewer.
+    assert (benchmark("_fits").label_some(candidates, "query", 50, 0) >= 0).all()
 
 
 def test_killed_run_goes_on(stubbed, monkeypatch, tmp_path, capsys):
     path = tmp_path / "results.csv"
     arguments = ["run.py", "--results", str(path), "--specimens", "unlike", "--sources", "dog"]
     arguments += ["--labels", "50", "--seeds", "0", "--methods", "score", "score, figures"]
+    arguments += ["--kinds", "random", "particles"]
     monkeypatch.setattr(sys, "argv", arguments)
     stubbed.main()
     whole = path.read_text()

@@ -8,29 +8,27 @@ import numpy as np
 import pandas as pd
 import pytest
 import starfile
-from scipy.spatial.transform import Rotation
+from cli_project import (
+    MOLECULES_BOX,
+    MOLECULES_VOXEL,
+    N_MOLECULES,
+    make_molecules,
+    molecule,
+)
 
 from sksubtomo.cli import main
 from sksubtomo.cli._averages import contrast
 from sksubtomo.fourier import missing_wedge_mask
-from sksubtomo.geometry import rotate_volume
 from sksubtomo.io import (
     extract_subtomograms,
-    make_particle_table,
     read_mrc,
     read_particles,
     read_voxel_size,
     relion_rotations,
     write_mrc,
-    write_particles,
 )
 
-VOXEL, BOX = 8.0, 16
-N = 24
-POINTS = (
-    [(0, 0, -4), (0, 0, 0), (0, 3, 3), (3, -2, 3)],
-    [(0, 4, 0), (0, 1.5, 0), (0, -1.8, 3.1), (3.5, 0, 0)],
-)
+VOXEL, BOX, N = MOLECULES_VOXEL, MOLECULES_BOX, N_MOLECULES
 ANGLES = ["rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"]
 ORIGINS = ["rlnOriginZAngst", "rlnOriginYAngst", "rlnOriginXAngst"]
 FILES = sorted(
@@ -38,33 +36,12 @@ FILES = sorted(
 )
 
 
-def molecule(kind):
-    """A dark molecule without symmetry."""
-    grid = np.stack(np.indices((BOX,) * 3), axis=-1) - BOX // 2
-    squares = ((grid[..., np.newaxis, :] - np.array(POINTS[kind])) ** 2).sum(axis=-1)
-    return -np.exp(-squares / 2.4).sum(axis=-1).astype(np.float32)
-
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A tomogram of two kinds of molecules off the centers in a table, a third of them labeled."""
     folder = tmp_path_factory.mktemp("averages")
-    rng = np.random.default_rng(0)
-    places = np.array([[12, y, x] for y in range(12, 100, 20) for x in range(12, 100, 20)])[:N]
-    tomogram = rng.normal(scale=0.1, size=(24, 104, 104)).astype(np.float32)
-    rotations, shifts = Rotation.random(N, random_state=1), rng.uniform(-1, 1, (N, 3))
-    for number, (z, y, x) in enumerate(places):
-        box = rotate_volume(molecule(number % 2), rotations[number], shift=shifts[number])
-        tomogram[z - 8 : z + 8, y - 8 : y + 8, x - 8 : x + 8] += box
-    spectrum = np.fft.rfftn(tomogram) * missing_wedge_mask(tomogram.shape, 60.0)
-    (folder / "tomograms").mkdir()
-    tomogram = np.fft.irfftn(spectrum, tomogram.shape, axes=(0, 1, 2)).astype(np.float32)
-    write_mrc(folder / "tomograms/TS_1.mrc", tomogram, VOXEL)
-    # Fractions, so that a box is not about the coordinate, but about the nearest voxel.
-    table = make_particle_table(places + 0.25, tomogram_names=["TS_1"] * N)
+    places, rotations, shifts = make_molecules(folder)
     classes = np.arange(N) % 2 + 1
-    known = np.where(np.arange(N) < 10, classes, 0)
-    write_particles(folder / "particles.star", table, class_numbers=known)
     code = main([*fit(folder), "--averages", f"{folder}/first"])
     assert code == 0
     return folder, places + shifts, classes, rotations

@@ -8,10 +8,10 @@ from sksubtomo.cli._method_options import (
     check_method_options,
     check_views,
     choose_method,
-    parse_symmetry,
 )
 from sksubtomo.cli._methods import LEAST_LABELS_TO_STOP_BY, METHODS, make_classifier
 from sksubtomo.cli._model import load_model
+from sksubtomo.cli._reference_options import parse_symmetry
 from sksubtomo.io import read_particles, write_particles
 from sksubtomo.neural_network import CNNClassifier
 

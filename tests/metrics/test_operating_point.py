@@ -39,6 +39,26 @@ def test_threshold_keeps_as_many_as_precision_allows():
     assert point.recall == pytest.approx(2.49 / proba.sum())
 
 
+def test_next_to_certainly_false_candidates_are_not_kept():
+    # 40 true ones; at a precision of 0.9, four of the others would be allowed.
+    rng = np.random.default_rng(0)
+    proba = np.concatenate([np.full(40, 0.999), rng.uniform(0, 2e-3, 200)])
+    point = operating_point(proba, precision=0.9)
+    assert (point.n_kept, point.threshold) == (40, 0.999)
+    # Probabilities of left-out labels are less extreme: none of them is near the threshold.
+    y, left_out = np.repeat([1, 0], [10, 40]), np.repeat([0.9995, 5e-3], [10, 40])
+    judged = operating_point(proba, y, left_out, precision=0.9)
+    assert judged.precision_interval == binomial_interval(10, 10)
+
+
+def test_half_a_particle_is_worth_false_positives():
+    # Among the rest, 0.6 of a true one is expected, then 0.4.
+    proba = [0.95] * 10 + [0.2] * 3
+    assert operating_point(proba, precision=0.6).n_kept == 13
+    proba = [0.95] * 10 + [0.25, 0.19, 0.1]
+    assert operating_point(proba, precision=0.6).n_kept == 11
+
+
 def test_threshold_keeps_as_few_as_recall_allows():
     point = operating_point([0.9, 0.6, 0.3, 0.2], recall=0.75)
     assert (point.threshold, point.n_kept) == (0.6, 2)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from sksubtomo.networks import Decoder3d, Encoder3d
 from sksubtomo.networks._convolution import (
@@ -181,3 +182,39 @@ def test_gpu_gives_the_same():
     codes = drawn(2, 6)
     expected = decoder(codes)
     torch.testing.assert_close(decoder.to("cuda")(codes.to("cuda")).cpu(), expected)
+
+
+@pytest.mark.parametrize("n_voxels", [2**17, 250])  # all at a time, and 2 of 3
+def test_convolve_to_one_channel_in_bfloat16(n_voxels, monkeypatch):
+    monkeypatch.setattr("sksubtomo.networks._convolution._VOXELS", n_voxels)
+    # Both are representable, so that only products, results and slopes are rounded.
+    maps, weight = (t.bfloat16().float() for t in (drawn(3, 4, *SHAPE), drawn(1, 4, 3, 3, 3)))
+    expected = values_and_gradients(convolve, maps, weight)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = values_and_gradients(convolve, maps, weight)
+    assert found[0].dtype == torch.bfloat16
+    assert [gradient.dtype for gradient in found[1:]] == [torch.float32, torch.float32]
+    for one, other in zip(found, expected, strict=True):
+        # Rounding is by up to 2^-9 of a value; for each of slopes, products and result.
+        assert (one.float() - other).abs().max() <= 2**-7 * other.abs().max()
+
+
+def test_maps_stay_in_bfloat16():
+    types = set()
+
+    class Types(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types_, args=(), kwargs=None):
+            result = function(*args, **(kwargs or {}))
+            if isinstance(result, torch.Tensor) and result.shape == (2, 4, 8, 8, 8):
+                types.add(result.dtype)
+            return result
+
+    encoder = Encoder3d((8, 8, 8), n_blocks=1, n_filters=4, latent_dim=6)
+    decoder = Decoder3d((8, 8, 8), n_blocks=1, n_filters=4, latent_dim=6)
+    for part in (encoder, decoder):
+        part.to(memory_format=torch.channels_last_3d)
+    with Types():
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            volumes = decoder(encoder(drawn(2, 1, 8, 8, 8).float())[0])
+        volumes.float().square().mean().backward()
+    assert types == {torch.bfloat16}

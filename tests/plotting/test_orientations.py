@@ -55,6 +55,20 @@ class Aligner(BaseEstimator):
         return Bunch(rotations=self.poses_.rotations[: len(X)], labels=self.poses_.labels[: len(X)])
 
 
+def test_a_background_has_no_orientations():
+    """Its volumes have class and rotation, but no reference that they would be turned from."""
+    aligner = Aligner()
+    references = np.array([0, 0, 0, 0, -1, -1, -1, -1, -1])
+    aligner.poses_ = Bunch(**Aligner.poses_, references=references)
+    display = OrientationDisplay.from_estimator(aligner)
+    assert display.labels.tolist() == ["a"] * 4
+    expected = OrientationDisplay.from_rotations(Aligner.poses_.rotations[:4])
+    np.testing.assert_array_equal(display.tilt_deg, expected.tilt_deg)
+    aligner.poses_.references[:] = -1
+    with pytest.raises(ValueError, match="All volumes are of the background"):
+        OrientationDisplay.from_estimator(aligner)
+
+
 def test_from_estimator_takes_poses_of_the_fit_or_aligns(sorter):
     assert len(OrientationDisplay.from_estimator(Aligner()).rot_deg) == 9
     assert len(OrientationDisplay.from_estimator(Aligner(), np.zeros((4, 3, 3, 3))).rot_deg) == 4

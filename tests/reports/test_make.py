@@ -190,6 +190,19 @@ def test_a_tomogram_that_cannot_be_drawn_costs_its_figure_only(sorter, graded, t
     assert "Particles in a tomogram: TS_1" not in page.text
 
 
+def test_orientations_are_of_particles_that_have_a_pose(sorter, graded):
+    poses = Bunch(
+        rotations=Rotation.random(30, random_state=0),
+        labels=["a"] * 30,
+        references=np.where(np.arange(30) < 20, 0, -1),
+    )
+    page = checked(make_report(sorter, graded, poses=poses))
+    assert any("a panel for each class, of 20" in image["alt"] for image in page.of("img"))
+    poses.references[:] = -1
+    page = checked(make_report(sorter, graded, poses=poses))
+    assert "Orientations: the classifier finds no orientations." in page.text
+
+
 def test_poses_can_be_given(sorter, graded):
     poses = Bunch(rotations=Rotation.random(30, random_state=0), labels=["a"] * 30)
     page = checked(make_report(sorter, graded, poses=poses))

@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
-from sksubtomo.alignment import Annealing
+from sksubtomo.alignment import Annealing, ClassPrior
 from sksubtomo.geometry import rotate_volume
 from sksubtomo.model_selection import SemiSupervisedSplit
 from sksubtomo.persistence import load_model, save_model
@@ -23,10 +23,12 @@ from sksubtomo.semi_supervised import (
     MultiReferenceClassifier,
 )
 from sksubtomo.semi_supervised._box_features import box_features
+from sksubtomo.semi_supervised._candidate_parts import reference_features
 from sksubtomo.semi_supervised._stacking import (
     calibration_line,
     fit_logistic,
     fit_positive_unlabeled,
+    limits_of,
 )
 
 QUICK = Annealing(stages=[(3, 60, 1, 4)], n_frozen_iter=2, class_perplexity=1)
@@ -138,6 +140,34 @@ def test_perfect_score_is_left_alone(data):
     fitted = quick().fit(noise, hidden, covariates=y + 0.1 * np.arange(200) / 200)
     assert (fitted.predict(noise, covariates=y + 0.0) == y).all()
     assert fitted.contributions_["statistics"] < 0.01 < fitted.contributions_["covariates"]
+
+
+def test_outliers_do_not_squeeze_figures(data):
+    # Beads far from all else: particles differ by next to nothing on the scale of their spread.
+    X, _, hidden, _ = data
+    with_beads = X.copy()
+    with_beads[-20:] *= 100 + 10 * np.arange(20)[:, None, None, None]
+    X_test, y_test, _ = blobs(200, seed=1)
+    plain = quick(C=0.01).fit(X, hidden).predict_proba(X_test)[:, 1]
+    robust = quick(C=0.01).fit(with_beads, hidden).predict_proba(X_test)[:, 1]
+    assert ((robust > 0.5) == y_test).mean() > 0.97
+    assert np.abs(robust - plain).mean() < 0.05
+
+
+def test_limits():
+    rng = np.random.default_rng(0)
+    features = np.column_stack([rng.normal(3.0, 2.0, size=100_000), np.zeros(100_000)])
+    limits = limits_of(features)
+    np.testing.assert_allclose(limits[:, 0], [-5.0, 11.0], atol=0.1)
+    # Next to nothing is left out of a normal distribution, and a constant is no outlier.
+    assert np.isinf(limits[:, 1]).all()
+
+
+def test_columns_of_a_picker_have_no_limits(data):
+    X, _, hidden, _ = data
+    fitted = quick(statistics=False).fit(X, hidden, covariates=np.where(hidden == 1, 50.0, 0.0))
+    odds = fitted.decision_function(X[:3], covariates=np.array([0.0, 50.0, 500.0]))
+    assert odds[2] - odds[1] == pytest.approx(9 * (odds[1] - odds[0]))
 
 
 def test_features_do_not_depend_on_orientation():
@@ -301,6 +331,21 @@ def test_refused_columns(data, covariates, message):
     X, _, hidden, _ = data
     with pytest.raises(ValueError, match=message):
         quick().fit(X, hidden, covariates=covariates)
+
+
+def test_references_with_a_background(data):
+    """It has evidence without a reference, which belongs to the figures of a candidate."""
+    X, _, hidden, _ = data
+    references = MultiReferenceClassifier(
+        annealing=QUICK, class_prior=ClassPrior(background=0), random_state=0
+    )
+    clf = quick(references=references).fit(X[:100], hidden[:100])
+    fitted = clf.fold_references_[0]
+    assert len(fitted.references_) == 1
+    found = reference_features(fitted, X[100:])
+    assert found.shape == (100, 2)
+    ratio = fitted.predict_log_proba(X[100:]) - fitted.class_log_prior_
+    np.testing.assert_allclose(found[:, 0], ratio[:, 1] - ratio[:, 0], rtol=1e-6, atol=1e-6)
 
 
 def test_other_columns_are_refused(data):

@@ -143,7 +143,7 @@ def test_another_fit_is_refused_by_what_differs(data, path, monkeypatch):
     interrupted(monkeypatch, clone(CASES["plain"]), path, 2, data)
     other = Annealing(stages=[(3, 60, 1, 3), (4, 60, 1, 3)], n_frozen_iter=1)
     refused = [
-        ({"max_shift_voxels": 1.0}, X, y, r"max_shift_voxels was 2\.0 and is 1\.0"),
+        ({"max_shift_voxels": 1.0}, X, y, "max_shift_voxels was 'auto' and is 1"),
         ({"annealing": other}, X, y, "annealing__stages was "),
         ({"n_init": 2}, X, y, "n_init was 1 and is 2"),
         ({"estimator": NETWORK}, X, y, "estimator was None and is"),
