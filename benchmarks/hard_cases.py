@@ -19,7 +19,7 @@ Complications:
 - ``colored_noise``: four times the power at low frequencies that there is at high ones;
 - ``tilt_axis_x``: instead of y; ``inverted_contrast``: one volume in four;
 - ``hinge``: half of each complex turned by 30 degrees in half of the volumes;
-- ``shifts_4``: shifts up to 4 voxels, where 2 are searched (not of the easy set, where two
+- ``shifts_4``: shifts up to 4 voxels, where 2 are searched first (not of the easy set, where two
   complexes fill the box); ``tilts_45``: fitted as 60 degrees; ``asymmetric_tilts``: from -40 to 60
   degrees, as stated;
 - ``junk_30``, ``junk_60``: so many percent of the volumes to train on, none of those to test on,

@@ -107,13 +107,25 @@ def figure(text):
 
 
 def table(name, rows, values, *, columns=(), where="", names="", how="spread .3f"):
-    """Return the cells of a table, header first."""
+    """Return the cells of a table, header first.
+
+    Raises
+    ------
+    NoResultError
+        If the file lacks a column or a row that is asked for.
+    """
     found = matching(name, conditions(where))
+    unknown = {*rows, *values, *columns} - set(found[0])
+    if unknown:
+        raise NoResultError(f"{name}.csv has no column {', '.join(sorted(unknown))}")
     kind, _, spec = how.partition(" ")
     shown = dict(part.strip().split("=", 1) for part in names.split(";") if part.strip())
     keys = list(dict.fromkeys(tuple(row[key] for key in rows) for row in found))
     if shown:
-        keys = [tuple(key.split("/")) for key in shown if tuple(key.split("/")) in keys]
+        missing = [key for key in shown if tuple(key.split("/")) not in keys]
+        if missing:
+            raise NoResultError(f"{name}.csv has no row {', '.join(missing)} with {where!r}")
+        keys = [tuple(key.split("/")) for key in shown]
     groups = list(dict.fromkeys(tuple(row[key] for key in columns) for row in found))
 
     def cell(key, group, value):

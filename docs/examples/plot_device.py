@@ -4,7 +4,7 @@ Use a GPU, and know what is computed in which precision
 
 ``device="auto"`` takes a GPU where there is one, and the CPU elsewhere: the same script runs on
 both. This example says what was used, which precision that means, and how much time a fit takes per
-epoch. The pictures here are those of the machine that built this page.
+epoch. The pictures here are those of the computer that built this page.
 """
 
 import time

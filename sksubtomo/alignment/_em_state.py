@@ -45,14 +45,14 @@ def em_state(em: MultiReferenceEM) -> dict[str, Any]:
 
 def _last_state(em: MultiReferenceEM, last: LastStep) -> dict[str, Any]:
     """Return of the last average what labeled volumes are left out by, and nothing else."""
-    last = last.of_rows(rows_to_leave_out(em.labeled))
     assert last.result.posterior is not None
+    posterior = last.result.posterior.of_rows(rows_to_leave_out(em.labeled))
     return {
         "stage": next(k for k, (poses, _) in enumerate(em.stages) if poses is last.poses),
-        "posterior": [column.numpy() for column in last.result.posterior],
+        "posterior": [column.numpy() for column in posterior],
         "shares": last.shares.numpy(),
-        "grids": last.grids.numpy(),
-        "counts": last.counts.numpy(),
+        "grids": last.grids.cpu().numpy(),
+        "counts": last.counts.cpu().numpy(),
     }
 
 

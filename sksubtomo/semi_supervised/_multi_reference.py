@@ -40,6 +40,7 @@ from sksubtomo.semi_supervised._reference_checks import (
     fit_initial_proba,
     score_moments,
     warn_of_labels,
+    warn_of_lost_classes,
 )
 from sksubtomo.semi_supervised._reference_fit import FitData, fit_references
 from sksubtomo.semi_supervised._reference_imaging import (
@@ -142,7 +143,7 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         Logarithms of the class proportions, equal ones where `class_prior` is None.
     label_agreement_ : float
         Fraction of labeled volumes that references without them give their own label, of at most
-        60; NaN where no class has another volume. Near 1 for a good fit. A fit below 0.95 warns.
+        60; NaN where no class has another volume. Near 1 for a good fit.
     transduction_ : ndarray of shape (n_samples,)
         Labels of all volumes of :meth:`fit`: those given, else the most probable.
     tilt_geometry_ : Bunch or None
@@ -288,7 +289,8 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         Warns
         -----
         LabelAgreementWarning
-            If ``label_agreement_`` is below 0.95.
+            If ``label_agreement_`` is below 0.95, if labels of one class agree by half or less, or
+            if a class has found hardly a volume besides its labeled ones.
         ImagingWarning
             If labeled volumes have other tilts than stated, some have inverted contrast, or
             `references_init` has; the likelier tilts and signs are used. Also if they are shifted
@@ -339,6 +341,7 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         self.tilt_geometry_ = None if geometry is None else Bunch(**geometry._asdict())
         self._record(em, fitted.scale)
         self._record_check(fitted.check, targets)
+        warn_of_lost_classes(em, classes)
         return self
 
     def get_metadata_routing(self):

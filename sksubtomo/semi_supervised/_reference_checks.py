@@ -30,6 +30,10 @@ from sksubtomo.semi_supervised._em_record import EMRecord, held_back_fraction
 
 # Agreement with the labels below which a fit is doubtful.
 _LEAST_AGREEMENT = 0.95
+# Agreement with the labels of one class at which that class is.
+_LEAST_AGREEMENT_OF_CLASS = 0.5
+# A class is lost with less than this fraction of the volumes that its labels let expect.
+_LEAST_FOUND = 0.25
 # Rows that a message names.
 _MOST_NAMED = 10
 # A class with fewer volumes has median and spread of all; so many count for it in any case.
@@ -242,16 +246,65 @@ def _spread(deviations: NDArray[np.float64]) -> float:
 def warn_of_labels(
     check: LabelCheck, agrees: NDArray[np.bool_], classes: NDArray, targets: NDArray[np.int64]
 ) -> None:
-    """Warn if references contradict the labels."""
-    if not len(agrees) or agrees.mean() >= _LEAST_AGREEMENT:
+    """Warn if references contradict the labels, of all classes together or of one of them.
+
+    A rare class has so few labels that all of them may disagree and hardly be seen in the mean.
+    """
+    if not len(agrees):
+        return
+    known = targets[check.rows]
+    lost = [k for k in np.unique(known) if agrees[known == k].mean() <= _LEAST_AGREEMENT_OF_CLASS]
+    if agrees.mean() >= _LEAST_AGREEMENT and not lost:
         return
     wrong = check.rows[~agrees]
     concerned = classes[np.unique(targets[wrong])]
+    few = f", and with at most half of those of the classes {named_rows(classes[lost])}"
     warnings.warn(
         f"References agree with {agrees.mean():.2f} of the labels that were left out of them "
-        f"(label_agreement_), below {_LEAST_AGREEMENT}: classes may be mixed, or labels wrong. "
-        f"Check the labels of the rows {named_rows(wrong)}, label more volumes of the classes "
-        f"{named_rows(concerned)}, or try more initializations (n_init).",
+        f"(label_agreement_; a good fit has at least {_LEAST_AGREEMENT}){few if lost else ''}: "
+        f"classes may be mixed, or labels wrong. Check the labels of the rows {named_rows(wrong)}, "
+        f"label more volumes of the classes {named_rows(concerned)}, or try more initializations "
+        "(n_init).",
+        LabelAgreementWarning,
+        stacklevel=2,
+    )
+
+
+def lost_classes(em: MultiReferenceEM) -> NDArray[np.int64]:
+    """Return classes whose references have found hardly a volume besides the labeled ones.
+
+    Nothing can be left out of such a reference, so that labels do not tell whether it is right. It
+    is so noisy that other volumes of its class may be likelier in a class that looks alike.
+
+    Parameters
+    ----------
+    em : MultiReferenceEM
+        After its run.
+
+    Returns
+    -------
+    lost : ndarray of int
+        Class indices: those with at most as many unlabeled volumes as labeled ones, and less than
+        a quarter of what their share of the labels lets expect. Never the background.
+    """
+    n_labels, hidden = em.known.sum(dim=0).numpy(), ~em.labeled.numpy()
+    found = np.bincount(em.labels.numpy()[hidden], minlength=em.n_classes)
+    expected = n_labels / n_labels.sum() * hidden.sum()
+    lost = (n_labels > 0) & (found <= n_labels) & (found < _LEAST_FOUND * expected)
+    return np.setdiff1d(np.flatnonzero(lost), [] if em.background is None else [em.background])
+
+
+def warn_of_lost_classes(em: MultiReferenceEM, classes: NDArray) -> None:
+    """Warn if references of some classes have found no volumes but labeled ones."""
+    lost = lost_classes(em)
+    if not len(lost):
+        return
+    n_labels = em.known.sum(dim=0).int().numpy()[lost]
+    warnings.warn(
+        f"References of the classes {named_rows(classes[lost])} have hardly a volume besides their "
+        f"{named_rows(n_labels)} labeled ones: other volumes of these classes may be in classes "
+        "that look alike, with high probabilities. Label more volumes of these classes, or state "
+        "class_prior.",
         LabelAgreementWarning,
         stacklevel=2,
     )

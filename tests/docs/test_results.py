@@ -1,6 +1,7 @@
 """Figures and tables that the site reads from results."""
 
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,7 @@ def test_figure_that_there_is_not(results, text, message):
 
 def test_table(results):
     cells = results.table(
-        "table", ["method"], ["accuracy"], columns=["labels"], names="b=B; a=A; c=C", how="mean .1f"
+        "table", ["method"], ["accuracy"], columns=["labels"], names="b=B; a=A", how="mean .1f"
     )
     assert cells == [
         ["method", "labels few", "labels many"],
@@ -70,6 +71,53 @@ def test_table(results):
     ]
     cells = results.table("table", ["method", "labels"], ["accuracy"], where="seed=0")
     assert cells[1] == ["a, few", "0.900"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"rows": ["method"], "values": ["loss"]}, "no column loss"),
+        ({"rows": ["kind"], "values": ["accuracy"]}, "no column kind"),
+        (
+            {"rows": ["method"], "values": ["accuracy"], "columns": ["snr"]},
+            "no column snr",
+        ),
+        ({"rows": ["method"], "values": ["accuracy"], "names": "a=A; c=C"}, "no row c"),
+        ({"rows": ["method"], "values": ["accuracy"], "where": "seed=7"}, "no row"),
+    ],
+)
+def test_table_that_there_is_not(results, arguments, message):
+    with pytest.raises(results.NoResultError, match=message):
+        results.table("table", **arguments)
+
+
+def pages():
+    folders = ("docs", "docs/user_guide", "docs/developers")
+    return sorted(path for folder in folders for path in (ROOT / folder).glob("*.rst"))
+
+
+def test_figures_and_tables_of_the_pages_are_in_the_results():
+    # What the build would say, without building.
+    pytest.importorskip("docutils")
+    results, problems = extension("results"), []
+    for path in pages():
+        text = path.read_text()
+        asked = [
+            (results.figure, (" ".join(found.split()),), {})
+            for found in re.findall(r":result:`([^`]*)`", text)
+        ]
+        for name, body in re.findall(r"^\.\. results:: (\w+)\n((?:   .*\n)+)", text, re.MULTILINE):
+            option = dict(re.findall(r"^   :(\w+): (.*)$", body, re.MULTILINE))
+            listed = {key: results.words_of(option.get(key, "")) for key in ("rows", "value")}
+            more = {"columns": results.words_of(option["columns"])} if "columns" in option else {}
+            more |= {key: option[key] for key in ("where", "names") if key in option}
+            asked.append((results.table, (name, listed["rows"], listed["value"]), more))
+        for function, arguments, options in asked:
+            try:
+                function(*arguments, **options)
+            except results.NoResultError as error:
+                problems.append(f"{path.name}: {error}")
+    assert not problems, "\n".join(problems)
 
 
 def test_broken_links_are_found(tmp_path):
