@@ -21,6 +21,7 @@ from sksubtomo.alignment import (
     all_coefficients,
     initialized_em,
     measure_noise,
+    root_mean_square,
 )
 from sksubtomo.fourier import Imaging
 from sksubtomo.semi_supervised._em_record import EMRecord
@@ -167,8 +168,7 @@ def _measure(
     """Read all volumes, and fit what references begin with."""
     kinds = None if data.imaging is None else torch.from_numpy(data.imaging.index)
     coefficients = all_coefficients(finest, data.volumes, kinds)
-    # float64: a float32 cannot hold the square of a large unit.
-    scale = float(coefficients.abs().double().square().mean().sqrt()) or 1.0
+    scale = root_mean_square(coefficients) or 1.0
     noise = measure_noise(
         finest,
         data.volumes,
