@@ -16,6 +16,7 @@ TITLES = {
     "live_code": "Live units and reconstructions",
     "performance": "Speed",
     "picking": "Pickers",
+    "reference_memory": "References of many volumes",
     "same_accuracy": "Fast and plain computation",
     "simulation": "Speed of the simulation",
     "template_matching": "Template matching",
