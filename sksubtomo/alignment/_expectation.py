@@ -118,8 +118,7 @@ def expectation(
     """
     kinds = None if poses.gains is None else check_kinds(poses, kinds, len(coefficients))
     n, n_references, where = len(coefficients), len(maps), torch.device(device)
-    most = most_poses(n, n_references)
-    limits = Limits(most, _NEGLIGIBLE_POSE, _LEAST_LOG) if keep_poses else None
+    limits = Limits(most_poses(n, n_references), _NEGLIGIBLE_POSE) if keep_poses else None
     poses, coefficients = poses.on(where), coefficients.to(where, non_blocking=True)
     templates = _templates(poses, maps, noise, variance)
     measured = _Measured(poses, templates, kinds)

@@ -35,7 +35,7 @@ from sksubtomo.semi_supervised._reference_contrast import (
     contrast_of_references,
     fit_of_one_contrast,
 )
-from sksubtomo.semi_supervised._reference_settings import poses_of_stages
+from sksubtomo.semi_supervised._reference_settings import n_initializations, poses_of_stages
 from sksubtomo.semi_supervised._reference_shifts import (
     first_shift,
     next_shift,
@@ -205,8 +205,8 @@ def _fit_in(
         device=data.device,
         **data.settings,
     )
-    n_init = estimator.n_init if (data.targets < 0).any() else 1
     begun = data.settings["references"] is not None
+    n_init = n_initializations(estimator.n_init, data.targets, begun=begun)
     start = partial(contrast_of_references, data.targets) if begun else None
 
     def fit(*, again: bool = False) -> tuple[MultiReferenceEM, LabelCheck]:
