@@ -275,7 +275,7 @@ def fit_references(
         given.set_params(estimator=GivenProbabilities(classes, initial))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LabelAgreementWarning)
-        warnings.filterwarnings("ignore", ".*farther off the center", ImagingWarning)
+        warnings.filterwarnings("ignore", ".*more likely at shifts larger", ImagingWarning)
         if not is_first:
             warnings.simplefilter("ignore", ImagingWarning)
         fitted = given.fit(volumes, decode_labels(targets, classes))
