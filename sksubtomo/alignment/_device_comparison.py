@@ -24,7 +24,10 @@ Measured = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, Halves | N
 
 
 class Limits(NamedTuple):
-    """Which poses of a pair are kept: at most so many, at least so probable over the best."""
+    """Which poses of a pair are kept.
+
+    ``most``: how many at most. ``least``: smallest probability, relative to that of the best.
+    """
 
     most: int
     least: float

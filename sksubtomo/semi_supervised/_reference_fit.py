@@ -206,7 +206,8 @@ def _fit_in(
         **data.settings,
     )
     begun = data.settings["references"] is not None
-    n_init = n_initializations(estimator.n_init, data.targets, begun=begun)
+    background = data.settings["background"]
+    n_init = n_initializations(estimator.n_init, data.targets, begun=begun, background=background)
     start = partial(contrast_of_references, data.targets) if begun else None
 
     def fit(*, again: bool = False) -> tuple[MultiReferenceEM, LabelCheck]:

@@ -81,7 +81,13 @@ def _index(classes: NDArray, label: Any) -> int:
     return int(np.flatnonzero(classes == label)[0])
 
 
-def n_initializations(n_init: int | str, targets: NDArray[np.int64], *, begun: bool) -> int:
+def n_initializations(
+    n_init: int | str,
+    targets: NDArray[np.int64],
+    *,
+    begun: bool,
+    background: int | None = None,
+) -> int:
     """Return how many initializations to compare.
 
     A reference of one or two labeled volumes, beside classes of many more, often begins with
@@ -95,6 +101,8 @@ def n_initializations(n_init: int | str, targets: NDArray[np.int64], *, begun: b
         Class indices, -1 where unlabeled.
     begun : bool
         Whether references are given, so that all initializations begin alike.
+    background : int, optional
+        A class that has no reference, whose labels do not count.
 
     Returns
     -------
@@ -106,7 +114,7 @@ def n_initializations(n_init: int | str, targets: NDArray[np.int64], *, begun: b
         return 1
     if not isinstance(n_init, str):
         return int(n_init)
-    counts = np.bincount(targets[targets >= 0])
+    counts = np.bincount(targets[(targets >= 0) & (targets != background)])
     fewest = counts[counts > 0].min()
     uneven = fewest <= _FEW_LABELS and counts.max() >= _UNEVEN * fewest
     return _N_UNEVEN if uneven and not begun else 1

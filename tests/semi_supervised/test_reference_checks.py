@@ -109,3 +109,7 @@ def test_uneven_labels_take_several_initializations(n_init, counts, expected):
     assert n_initializations(n_init, labeled, begun=False) == 1
     if n_init == "auto":
         assert n_initializations(n_init, targets, begun=True) == 1
+        with_background = np.append(targets, len(counts))
+        background = len(counts)
+        found = n_initializations(n_init, with_background, begun=False, background=background)
+        assert found == expected
