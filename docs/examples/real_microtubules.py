@@ -17,6 +17,8 @@ draws the picture again, from a folder with ``14pf_MT.mrc``, ``13pf_MT.mrc`` and
    :align: center
 """
 
+# sphinx_gallery_thumbnail_path = 'images/microtubules.png'
+
 import sys
 from pathlib import Path
 
