@@ -285,13 +285,17 @@ def lost_classes(em: MultiReferenceEM) -> NDArray[np.int64]:
     -------
     lost : ndarray of int
         Class indices: those with at most as many unlabeled volumes as labeled ones, and less than
-        a quarter of what their share of the labels lets expect. Never the background.
+        a quarter of what their share of the labels lets expect. Never the background, whose labels
+        and volumes do not count.
     """
     n_labels, hidden = em.known.sum(dim=0).numpy(), ~em.labeled.numpy()
     found = np.bincount(em.labels.numpy()[hidden], minlength=em.n_classes)
-    expected = n_labels / n_labels.sum() * hidden.sum()
+    if em.background is not None:
+        # What shows no structure says nothing of how many volumes the structures have.
+        n_labels[em.background] = found[em.background] = 0
+    expected = n_labels / n_labels.sum() * found.sum()
     lost = (n_labels > 0) & (found <= n_labels) & (found < _LEAST_FOUND * expected)
-    return np.setdiff1d(np.flatnonzero(lost), [] if em.background is None else [em.background])
+    return np.flatnonzero(lost)
 
 
 def warn_of_lost_classes(em: MultiReferenceEM, classes: NDArray) -> None:

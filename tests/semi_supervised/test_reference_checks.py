@@ -83,3 +83,11 @@ def test_lost_classes_are_named_except_for_the_background():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warn_of_lost_classes(em_of(targets, [0] * 35 + [1] * 35, background=2), CLASSES)
+
+
+def test_volumes_of_the_background_let_no_structure_expect_more():
+    # Without labels of its own, most volumes may be of it.
+    targets, labels = [0] * 4 + [1] * 4 + [-1] * 40, [0] * 8 + [0] * 7 + [1] * 3 + [2] * 30
+    assert lost_classes(em_of(targets, labels, background=2)).tolist() == []
+    labels = [0] * 8 + [0] * 17 + [1] * 1 + [2] * 22
+    assert lost_classes(em_of(targets, labels, background=2)).tolist() == [1]
