@@ -80,7 +80,7 @@ test-isa: $(STAMP)
 test-oldest: $(OLDEST_STAMP)
 	$(TEST_ENV) $(OLDEST_BIN)/python -m pytest -n 2 -m "not slow and not network"
 
-# On a machine with a CUDA device, in a quarter of an hour: what only runs there, how fast it is, and
+# On a machine with a CUDA device, in twenty minutes: what only runs there, how fast it is, and
 # the paper's tables. Rows go to benchmarks/results as they come; what is there is not done again.
 gpu: $(STAMP)
 	$(BIN)/python -m pytest -m gpu

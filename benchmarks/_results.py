@@ -69,10 +69,16 @@ def cpu_model():
 
 
 def cpu_instructions():
-    """Return the vector instructions of the processor that PyTorch uses."""
+    """Return the vector instructions that PyTorch uses, and whether the processor has wider ones.
+
+    The variables of the environment that leave those out do not change what is told of units.
+    """
+    capability = torch.backends.cpu.get_cpu_capability()
+    if os.environ.get("ATEN_CPU_CAPABILITY") or os.environ.get("ONEDNN_MAX_CPU_ISA"):
+        return f"limited-to-{capability}"
     units = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     reduced = [unit.upper() for unit in ("amx_bf16", "avx512_bf16") if units.get(unit)]
-    return " ".join([torch.backends.cpu.get_cpu_capability(), *reduced])
+    return " ".join([capability, *reduced])
 
 
 def commit(*paths):

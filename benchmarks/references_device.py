@@ -3,8 +3,7 @@
 The same volumes and settings in one run: 1400 volumes of 28 voxels, eight classes, 5 % of the
 labels. First, on the GPU, the iterations alone: how many seconds they take, and for how many of
 these kernels run, by the profiler. Then fits with the defaults on the GPU and on the CPU, their
-accuracy, and for how many volumes both say the same. It takes less than three minutes; each row is
-written at once::
+accuracy, and for how many volumes both say the same. Each row is written at once::
 
     python benchmarks/references_device.py
     python benchmarks/references_device.py --device cpu --profile smoke   # shows that all runs

@@ -57,8 +57,8 @@ class SimulatedDevice(TorchDispatchMode):
     Attributes
     ----------
     counts : Counter
-        Of "reads", which bring a result back, "sends", and "waits"; each wait under its own name,
-        too.
+        Of "reads", which bring a result back, "sends", of which some are "blocking", and "waits";
+        each wait under its own name, too.
     """
 
     def __init__(self):
@@ -93,9 +93,12 @@ class SimulatedDevice(TorchDispatchMode):
             self.counts["reads"] += 1
         elif copies and len(there) < len(tensors):
             self.counts["sends"] += 1
+            self.counts["blocking"] += not kwargs.get("non_blocking", False)
         elif name in _INDEXING:
             index = [one for one in args[1] if one is not None]
-            self.counts["sends"] += sum(not isinstance(one, _There) for one in index)
+            here = sum(not isinstance(one, _There) for one in index)
+            self.counts["sends"] += here
+            self.counts["blocking"] += here
             if any(one.dtype == torch.bool for one in index):
                 self._wait(name)
         elif mixed := [one.shape for one in tensors if one.ndim and not isinstance(one, _There)]:

@@ -5,6 +5,7 @@ from pathlib import Path
 TITLES = {
     "clean_candidates": "Cleaning candidates by networks",
     "cleaning": "Cleaning candidates",
+    "cleaning_real": "Cleaning candidates of real microtubules",
     "command_line": "The command line with its defaults",
     "compare": "The methods of the paper",
     "hard_cases": "References under complications",
@@ -15,6 +16,7 @@ TITLES = {
     "live_code": "Live units and reconstructions",
     "performance": "Speed",
     "picking": "Pickers",
+    "reference_memory": "References of many volumes",
     "same_accuracy": "Fast and plain computation",
     "simulation": "Speed of the simulation",
     "template_matching": "Template matching",

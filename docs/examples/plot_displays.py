@@ -79,6 +79,8 @@ y[np.random.default_rng(0).permutation(len(y))[60:]] = -1
 
 # %%
 # Two classifiers learn from the same labels: one by references, the other an autoencoding network.
+# Candidates that are neither have no structure in common, so that references disagree with some of
+# their labels, and the fit warns of it.
 
 references = make_pipeline(
     VolumeNormalizer(),

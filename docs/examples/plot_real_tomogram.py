@@ -72,6 +72,9 @@ print(f"{len(boxes[0])} particles to learn from, {(y != -1).sum()} of them label
 # %%
 # Fit on the first tomogram, predict on the second
 # ------------------------------------------------
+#
+# If references disagree with labels that were left out of them, the fit warns and names the rows:
+# look at these particles first.
 
 clf = make_pipeline(
     VolumeNormalizer(), MultiReferenceClassifier(max_shift_voxels=1.0, n_init=2, random_state=0)

@@ -95,10 +95,10 @@ print(f"accuracy {search.score(X[hidden], data.y[hidden]):.3f} on the unlabeled 
 # Who did what, and when
 # ----------------------
 #
-# Tasks of the cluster by worker: first the fits of the search, then the shards of the prediction.
-# The final fit of a search runs in this process, and is the gap between the two.
+# Tasks of the cluster by worker: the fits of the search (left), and the shards of the prediction
+# (right), each from the beginning of its first task on. The final fit of the search runs in this
+# process, between the two.
 
-figure, ax = plt.subplots(figsize=(8, 2.6), layout="constrained")
 steps = [
     (task["worker"], step["start"], step["stop"])
     for task in tasks
@@ -106,20 +106,21 @@ steps = [
     if step["action"] == "compute"
 ]
 workers = sorted({worker for worker, *_ in steps})
-for name, color in (("search", "tab:blue"), ("prediction", "tab:orange")):
+figure, axes = plt.subplots(1, 2, figsize=(9, 2.4), sharey=True, layout="constrained")
+for ax, name, color in zip(axes, ("search", "prediction"), ("tab:blue", "tab:orange"), strict=True):
     shown = [step for step in steps if (step[1] < found) == (name == "search")]
+    first = min((began for _, began, _ in shown), default=0.0)
     ax.barh(
         [workers.index(worker) for worker, *_ in shown],
         [stop - began for _, began, stop in shown],
-        left=[began - start for _, began, _ in shown],
+        left=[began - first for _, began, _ in shown],
         color=color,
         edgecolor="white",
         height=0.6,
-        label=f"{name}, {len(shown)} tasks",
     )
-ax.set(xlabel="seconds", yticks=range(len(workers)))
-ax.set_yticklabels([f"worker {number + 1}" for number in range(len(workers))])
-ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    ax.set(xlabel="seconds", title=f"{name}, {len(shown)} tasks", xlim=(0, None))
+axes[0].set_yticks(range(len(workers)))
+axes[0].set_yticklabels([f"worker {number + 1}" for number in range(len(workers))])
 
 # %%
 # Without a cluster

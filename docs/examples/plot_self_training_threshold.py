@@ -15,6 +15,7 @@ from sklearn.model_selection import GridSearchCV
 
 from sksubtomo.datasets import make_subtomograms
 from sksubtomo.model_selection import SemiSupervisedSplit, mask_labels
+from sksubtomo.networks import Liu2019
 from sksubtomo.preprocessing import VolumeNormalizer
 from sksubtomo.semi_supervised import PseudoLabelClassifier
 from sksubtomo.training import PseudoLabelTraining
@@ -23,7 +24,8 @@ from sksubtomo.training import PseudoLabelTraining
 # Search
 # ------
 #
-# 240 volumes of four complexes, a fifth of them labeled. At a threshold of 1 there are no
+# 240 volumes of four complexes, a quarter of them labeled. The network learns from these for half
+# of the epochs before it labels (``warm_up_epochs``). At a threshold of 1 there are no
 # pseudo-labels, so that this row of the search is the supervised network.
 
 X, true = make_subtomograms(
@@ -37,19 +39,20 @@ X, true = make_subtomograms(
     random_state=0,
 )
 X = VolumeNormalizer().fit_transform(X)
-y = mask_labels(true, labeled_fraction=0.2, random_state=0)
+y = mask_labels(true, labeled_fraction=0.25, random_state=0)
 hidden = y == -1
 
 clf = PseudoLabelClassifier(
+    network=Liu2019(n_filters=16),
     learning_rate=1e-3,
     batch_size=16,
-    max_epochs=20,
+    max_epochs=30,
     early_stopping=False,
     random_state=0,
-    training=PseudoLabelTraining(warm_up_epochs=6),
+    training=PseudoLabelTraining(warm_up_epochs=15),
 )
-thresholds = [0.5, 0.7, 0.9, 0.99, 1.0]
-search = GridSearchCV(clf, {"threshold": thresholds}, cv=SemiSupervisedSplit(2)).fit(X, y)
+thresholds = [0.7, 0.9, 0.99, 1.0]
+search = GridSearchCV(clf, {"threshold": thresholds}, cv=SemiSupervisedSplit(3)).fit(X, y)
 print(f"best threshold {search.best_params_['threshold']:g}")
 print(f"accuracy {search.score(X[hidden], true[hidden]):.3f} on the unlabeled volumes")
 

@@ -20,7 +20,7 @@ from sksubtomo.alignment._initial_maps import (
     likelier_inverted,
     starting_rows,
 )
-from sksubtomo.alignment._memory import check_memory
+from sksubtomo.alignment._memory import EstimatedMemory, check_memory, estimated_memory
 from sksubtomo.alignment._noise import measure_noise
 from sksubtomo.alignment._pose_grid import PoseGrid
 from sksubtomo.alignment._proportions import (
@@ -35,6 +35,7 @@ from sksubtomo.alignment._settings import Annealing, ClassPrior
 from sksubtomo.alignment._spectra import (
     Poses,
     log_spectrum_ratio,
+    root_mean_square,
     shell_power,
 )
 from sksubtomo.alignment._stages import (
@@ -53,6 +54,7 @@ from sksubtomo.alignment._symmetry import Symmetrizer, check_symmetry
 __all__ = [
     "Annealing",
     "ClassPrior",
+    "EstimatedMemory",
     "Expectation",
     "Gains",
     "HalfSetAverager",
@@ -77,6 +79,7 @@ __all__ = [
     "either_contrast",
     "em_state",
     "estimate_proportions",
+    "estimated_memory",
     "expectation",
     "filtered_volumes",
     "final_poses",
@@ -96,6 +99,7 @@ __all__ = [
     "raised_proportions",
     "reference_responsibilities",
     "refine_poses",
+    "root_mean_square",
     "shell_power",
     "shift_grid",
     "shifts_along_axis",

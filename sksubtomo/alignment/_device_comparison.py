@@ -1,7 +1,7 @@
 """The E step on a GPU: all poses in full, and nothing in it waits for a result.
 
-What is compared with what is known before, so that all shapes are. Only how likely each pair of a
-volume and a reference is comes back, once, at the end.
+Which volumes are compared with which references is decided before, on the CPU, so that all shapes
+are known. How likely they are comes back in one copy at the end.
 """
 
 from __future__ import annotations
@@ -24,14 +24,13 @@ Measured = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, Halves | N
 
 
 class Limits(NamedTuple):
-    """Which poses are kept of a pair: at most so many, relative to the best at least so probable.
+    """Which poses of a pair are kept.
 
-    ``least_log``: exponentials of less are not computed.
+    ``most``: how many at most. ``least``: smallest probability, relative to that of the best.
     """
 
     most: int
     least: float
-    least_log: float
 
 
 class Compared(NamedTuple):
@@ -45,13 +44,14 @@ class Compared(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """A chunk: volumes, and pairs by reference; ``ends[k]`` of them are of the first references.
+    """A chunk: volumes, and pairs by reference; ``ends[k]`` of them are of the references up to k.
 
-    ``local`` (n_pairs,): which volume of the chunk a pair has.
+    ``local``, ``targets`` (n_pairs,): which volume of the chunk, and which reference.
     """
 
     rows: torch.Tensor
     local: torch.Tensor
+    targets: torch.Tensor
     ends: list[int]
 
 
@@ -87,16 +87,8 @@ def compare_all(
         nothing = torch.empty(0, dtype=torch.int64)
         posterior = None if limits is None else _nothing(device)
         return Compared(nothing, nothing, torch.empty(0), nothing, posterior)
-    targets = torch.cat([_targets(plan) for plan in plans])
-    # All numbers go to the device at once.
-    sent = torch.cat([torch.cat([plan.rows, plan.local]) for plan in plans])
-    sent = torch.cat([sent, targets]).to(device, non_blocking=True)
-    there = sent[len(sent) - len(targets) :].split([len(plan.local) for plan in plans])
-    sizes = [size for plan in plans for size in (len(plan.rows), len(plan.local))]
-    numbers = iter(sent[: sum(sizes)].split(sizes))
     found: list[list[torch.Tensor]] = []
-    for plan, reference in zip(plans, there, strict=True):
-        which, local = next(numbers), next(numbers)
+    for plan, (which, local, reference) in zip(plans, _sent(plans, device), strict=True):
         own = coefficients[which]
         matched, halves, log_known = measured(own, which)
         scores = _scores(poses, templates, matched, halves, plan, local)
@@ -109,6 +101,7 @@ def compare_all(
         found.append(part)
     columns = [torch.cat(column) for column in zip(*found, strict=True)]
     rows = torch.cat([plan.rows[plan.local] for plan in plans])
+    targets = torch.cat([plan.targets for plan in plans])
     # Bits of floats among whole numbers, so that one copy brings all.
     read = torch.stack([columns[0].view(torch.int32), *columns[1:3]]).cpu()
     evidence, best, counts = read[0].view(torch.float32), read[1].long(), read[2]
@@ -141,12 +134,17 @@ def _plans(
     for own in np.split(rows, np.flatnonzero(np.diff(number)) + 1) if len(rows) else ():
         reference, local = asked[own].T.nonzero()
         ends = np.bincount(reference, minlength=n_references).cumsum()
-        yield _Plan(torch.from_numpy(own), torch.from_numpy(local), ends.tolist())
+        rows_of, local_of, targets = map(torch.from_numpy, (own, local, reference))
+        yield _Plan(rows_of, local_of, targets, ends.tolist())
 
 
-def _targets(plan: _Plan) -> torch.Tensor:
-    counts = torch.from_numpy(np.diff(plan.ends, prepend=0))
-    return torch.arange(len(counts)).repeat_interleave(counts)
+def _sent(
+    plans: list[_Plan], device: torch.device
+) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+    """Return rows, local rows and references of all chunks on the device, by one copy."""
+    numbers = [one for plan in plans for one in (plan.rows, plan.local, plan.targets)]
+    there = torch.cat(numbers).to(device, non_blocking=True).split([len(one) for one in numbers])
+    return list(zip(there[::3], there[1::3], there[2::3], strict=True))
 
 
 def _scores(
@@ -182,8 +180,7 @@ def _summary(scores: torch.Tensor, limits: Limits | None) -> list[torch.Tensor]:
     Scores are overwritten.
     """
     top, best = scores.max(dim=1)
-    least_log = -80.0 if limits is None else limits.least_log
-    relative = scores.sub_(top[:, np.newaxis]).clamp_min_(least_log).exp_()
+    relative = scores.sub_(top[:, np.newaxis]).exp_()
     evidence, best = relative.sum(dim=1).log() + top, best.int()
     if limits is None:
         return [evidence, best, best]

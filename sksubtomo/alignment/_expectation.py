@@ -113,7 +113,7 @@ def expectation(
     kinds = None if poses.gains is None else check_kinds(poses, kinds, len(coefficients))
     n, n_references, where = len(coefficients), len(maps), torch.device(device)
     most = min(_MOST_POSES, max(_FEWEST_POSES, _MOST_ENTRIES // max(1, n * n_references)))
-    limits = Limits(most, _NEGLIGIBLE_POSE, _LEAST_LOG) if keep_poses else None
+    limits = Limits(most, _NEGLIGIBLE_POSE) if keep_poses else None
     poses, coefficients = poses.on(where), coefficients.to(where, non_blocking=True)
     templates = _templates(poses, maps, noise, variance)
     measured = _Measured(poses, templates, kinds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from sksubtomo._utils._memory import available_memory
 from sksubtomo.alignment._agreement import MOST_ROWS_AT_ONCE
@@ -20,8 +21,19 @@ _OF_COEFFICIENT = 28
 _OF_PHASE = 24
 
 
-def check_memory(
-    name: str,
+class EstimatedMemory(NamedTuple):
+    """Bytes that a fit takes at its peak, ``poses`` of references and ``volumes`` of the data."""
+
+    poses: float
+    volumes: float
+
+    @property
+    def total(self) -> float:
+        """All of them."""
+        return self.poses + self.volumes
+
+
+def estimated_memory(
     stages: Sequence[Stage],
     box_size: int,
     *,
@@ -30,13 +42,11 @@ def check_memory(
     n_classes: int,
     n_references: int,
     max_shift: float,
-) -> None:
-    """Refuse a fit that takes more memory than there is.
+) -> EstimatedMemory:
+    """Return about how much memory a fit takes, beyond what the process has already.
 
     Parameters
     ----------
-    name : str
-        Of the estimator.
     stages : sequence of Stage
         From :func:`check_stages`.
     box_size : int
@@ -47,15 +57,7 @@ def check_memory(
         Classes, and references of each.
     max_shift : float
         Largest shift along an axis in voxels.
-
-    Raises
-    ------
-    MemoryError
-        Saying what takes most of it, and what to lower.
     """
-    available = available_memory()
-    if available is None:
-        return
     # Each labeled volume that is left out has references of its own.
     n_maps = n_references * max(n_classes, min(n_labeled, MOST_ROWS_AT_ONCE))
     points = [_frequencies(stage, box_size) * _ROTATIONS / stage[1] ** 3 for stage in stages]
@@ -66,21 +68,43 @@ def check_memory(
     poses = (sum(points) - most) * _KEPT + most * (_WHILE_MADE + _OF_REFERENCE * n_maps)
     poses += phases * _OF_PHASE
     volumes = n_volumes * max(_frequencies(s, box_size) for s in stages) * _OF_COEFFICIENT
-    if poses + volumes <= available:
+    return EstimatedMemory(poses, volumes)
+
+
+def check_memory(name: str, *args: Any, **params: Any) -> None:
+    """Refuse a fit that takes more memory than there is.
+
+    Parameters
+    ----------
+    name : str
+        Of the estimator.
+    *args, **params
+        See :func:`estimated_memory`.
+
+    Raises
+    ------
+    MemoryError
+        Saying what takes most of it, and what to lower.
+    """
+    available = available_memory()
+    if available is None:
+        return
+    needed = estimated_memory(*args, **params)
+    if needed.total <= available:
         return
     what = "references in all poses"
     remedy = (
         "Lower n_references or max_shift_voxels, or give annealing=Annealing(stages=...) with "
         "fewer shells or larger angular steps"
     )
-    if volumes > poses:
+    if needed.volumes > needed.poses:
         what = "coefficients of the volumes"
         remedy = (
             "Fit to fewer volumes, and predict the others, or give "
             "annealing=Annealing(stages=...) with fewer shells"
         )
     raise MemoryError(
-        f"{name} needs about {(poses + volumes) / 1e9:.3g} GB of memory, most of it for "
+        f"{name} needs about {needed.total / 1e9:.3g} GB of memory, most of it for "
         f"{what}, and {available / 1e9:.3g} GB are available. {remedy}."
     )
 

@@ -13,7 +13,7 @@ class _Movable(Protocol):
 
 
 class Resident:
-    """Something with tensors among its attributes, which can be had on a device."""
+    """Copies an object, with the tensors among its attributes, to a device."""
 
     shells: torch.Tensor
     _origin: Any = None
@@ -26,13 +26,15 @@ class Resident:
     def on(self, device: str | torch.device) -> Self:
         """Return the same with all tensors on a device; as it is, if they are there."""
         device = torch.device(device)
-        if self.shells.device.type == device.type:
+        here = self.shells.device
+        # A device without a number is whichever of its kind is the current one.
+        if here.type == device.type and device.index in (None, here.index):
             return self
         if device.type == "cpu":
             return self.origin
         moved = copy.copy(self)
-        moved._origin = self
-        for name, value in self._tensors().items():
+        moved._origin = self.origin
+        for name, value in self.origin._tensors().items():
             setattr(moved, name, value.to(device))
         return moved
 

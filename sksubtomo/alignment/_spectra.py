@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from sksubtomo.alignment._gains import check_kinds
@@ -9,12 +11,27 @@ from sksubtomo.alignment._identity_pose import IdentityPose
 from sksubtomo.alignment._pose_grid import PoseGrid
 
 Poses = PoseGrid | IdentityPose
+# Volumes whose squares are held at once.
+_ROWS_PER_BLOCK = 1024
 
 
 def shell_means(shells: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
     """Return the mean of values over every shell; 0 where it is empty."""
     count = torch.bincount(shells).clamp_min(1)
     return torch.bincount(shells, values.double()).div(count).float()
+
+
+def root_mean_square(coefficients: torch.Tensor) -> float:
+    """Return the square root of the mean square, block by block as a bound on memory.
+
+    Parameters
+    ----------
+    coefficients : Tensor of shape (n, n_frequencies)
+        Of volumes. Sums are in float64: a float32 cannot hold the square of a large unit.
+    """
+    blocks = coefficients.split(_ROWS_PER_BLOCK)
+    total = sum(float(block.abs().double().square().sum()) for block in blocks)
+    return math.sqrt(total / max(1, coefficients.numel()))
 
 
 def shell_power(

@@ -232,7 +232,8 @@ def change_method(
     said = [str(one) for one in of_labels if isinstance(one, LabelAgreementWarning)]
     sanity.warn(
         "Method supervised instead, a network on rotated views; --method references keeps the "
-        "references. %s Or a class has no structure of its own, such as everything else.",
+        "references. %s Or a class has no structure of its own, such as everything else: then name "
+        "it by --background.",
         " ".join(said),
     )
 

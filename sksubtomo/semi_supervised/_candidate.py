@@ -49,6 +49,8 @@ from sksubtomo.semi_supervised._stacking import (
 # Standard deviations of the normal priors of slopes, per standard deviation of a feature: columns
 # of a picker are few and informative. Chosen on seeds of `benchmarks/cleaning` from 100 on.
 _PRIOR = {"covariates": 3.0, "statistics": 1.0, "references": 1.0, "network": 1.0}
+# Pickers center particles. What is none lies anywhere, so that labels say nothing of shifts.
+_MAX_SHIFT_VOXELS = 2.0
 # Coarse to fine; class probabilities are given, and kept for the first three iterations.
 _ANNEALING: dict[str, Any] = {
     "stages": ((4.0, 36.0, 1, 3), (6.5, 24.0, "auto", 4)),
@@ -79,8 +81,9 @@ class CandidateClassifier(BaseCandidateClassifier):
     Parameters
     ----------
     references : "auto", MultiReferenceClassifier or None, default="auto"
-        Settings of the references. "auto" has ``tilt_range_deg`` and a schedule for few labels,
-        and is left out for boxes that are no cubes. None switches them off.
+        Settings of the references. "auto" has ``tilt_range_deg``, shifts of up to 2 voxels and a
+        schedule for few labels, and is left out for boxes that are no cubes. None switches them
+        off.
     network : classifier or None, default=None
         For example a pipeline with :class:`~sksubtomo.neural_network.CNNClassifier` and
         augmentation. It takes -1 in `y` for unlabeled. None is no network: it takes most of the
@@ -306,6 +309,7 @@ class CandidateClassifier(BaseCandidateClassifier):
         return MultiReferenceClassifier(
             annealing=Annealing(**_ANNEALING),
             tilt_range_deg=self.tilt_range_deg,
+            max_shift_voxels=_MAX_SHIFT_VOXELS,
             class_prior=None,
             device=self.device,
             random_state=0,

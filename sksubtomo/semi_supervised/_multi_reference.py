@@ -86,11 +86,12 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
     annealing : Annealing, default=None
         Resolutions and steps of the search from coarse to fine, and how classes take part in it;
         None is :class:`~sksubtomo.alignment.Annealing` with its defaults.
-    n_init : int, default=1
+    n_init : int or "auto", default="auto"
         Initializations, of which the one is kept whose references agree best with the labels left
         out of them, the likelihood deciding between equals. Each begins with labeled volumes drawn
         anew, and all but the first hold a random half of the unlabeled volumes back until the last
-        stage. One where all volumes are labeled.
+        stage. "auto" is three where a class has one or two labels and another one at least three
+        times as many, else one; one where all volumes are labeled.
     n_references : int, default=1
         References of each class, for classes of several conformations.
     references_init : array-like of shape (n_classes * n_references, d, d, d) or mapping, optional
@@ -214,7 +215,7 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         "max_shift_voxels": [StrOptions({"auto"}), NumberInterval(Real, 0, None, closed="left")],
         "mask_radius_voxels": [NumberInterval(Real, 0, None, closed="neither"), None],
         "annealing": [Annealing, None],
-        "n_init": [NumberInterval(Integral, 1, None, closed="left")],
+        "n_init": [StrOptions({"auto"}), NumberInterval(Integral, 1, None, closed="left")],
         "n_references": [NumberInterval(Integral, 1, None, closed="left")],
         "references_init": ["array-like", Mapping, None],
         "noise": [StrOptions({"auto", "white", "shells"})],
@@ -240,7 +241,7 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         max_shift_voxels="auto",
         mask_radius_voxels=None,
         annealing=None,
-        n_init=1,
+        n_init="auto",
         n_references=1,
         references_init=None,
         noise="auto",

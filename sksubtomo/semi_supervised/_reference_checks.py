@@ -32,8 +32,8 @@ from sksubtomo.semi_supervised._em_record import EMRecord, held_back_fraction
 _LEAST_AGREEMENT = 0.95
 # Agreement with the labels of one class at which that class is.
 _LEAST_AGREEMENT_OF_CLASS = 0.5
-# A class is lost with less than this fraction of the volumes that its labels let expect.
-_LEAST_FOUND = 0.25
+# A class of so few labels is lost with less than this fraction of the volumes to be expected.
+_FEW_LABELS, _LEAST_FOUND = 2, 0.25
 # Rows that a message names.
 _MOST_NAMED = 10
 # A class with fewer volumes has median and spread of all; so many count for it in any case.
@@ -284,9 +284,9 @@ def lost_classes(em: MultiReferenceEM) -> NDArray[np.int64]:
     Returns
     -------
     lost : ndarray of int
-        Class indices: those with at most as many unlabeled volumes as labeled ones, and less than
-        a quarter of what their share of the labels lets expect. Never the background, whose labels
-        and volumes do not count.
+        Class indices: those of one or two labels that have no more unlabeled volumes, though their
+        share of the labels lets expect four times as many, and four. Never the background, whose
+        labels and volumes do not count.
     """
     n_labels, hidden = em.known.sum(dim=0).numpy(), ~em.labeled.numpy()
     found = np.bincount(em.labels.numpy()[hidden], minlength=em.n_classes)
@@ -294,7 +294,8 @@ def lost_classes(em: MultiReferenceEM) -> NDArray[np.int64]:
         # What shows no structure says nothing of how many volumes the structures have.
         n_labels[em.background] = found[em.background] = 0
     expected = n_labels / n_labels.sum() * found.sum()
-    lost = (n_labels > 0) & (found <= n_labels) & (found < _LEAST_FOUND * expected)
+    few = (n_labels > 0) & (n_labels <= _FEW_LABELS) & (found <= n_labels)
+    lost = few & (np.maximum(found, 1) <= _LEAST_FOUND * expected)
     return np.flatnonzero(lost)
 
 

@@ -21,6 +21,7 @@ from sksubtomo.alignment import (
     all_coefficients,
     initialized_em,
     measure_noise,
+    root_mean_square,
 )
 from sksubtomo.fourier import Imaging
 from sksubtomo.semi_supervised._em_record import EMRecord
@@ -34,7 +35,7 @@ from sksubtomo.semi_supervised._reference_contrast import (
     contrast_of_references,
     fit_of_one_contrast,
 )
-from sksubtomo.semi_supervised._reference_settings import poses_of_stages
+from sksubtomo.semi_supervised._reference_settings import n_initializations, poses_of_stages
 from sksubtomo.semi_supervised._reference_shifts import (
     first_shift,
     next_shift,
@@ -167,8 +168,7 @@ def _measure(
     """Read all volumes, and fit what references begin with."""
     kinds = None if data.imaging is None else torch.from_numpy(data.imaging.index)
     coefficients = all_coefficients(finest, data.volumes, kinds)
-    # float64: a float32 cannot hold the square of a large unit.
-    scale = float(coefficients.abs().double().square().mean().sqrt()) or 1.0
+    scale = root_mean_square(coefficients) or 1.0
     noise = measure_noise(
         finest,
         data.volumes,
@@ -205,8 +205,9 @@ def _fit_in(
         device=data.device,
         **data.settings,
     )
-    n_init = estimator.n_init if (data.targets < 0).any() else 1
     begun = data.settings["references"] is not None
+    background = data.settings["background"]
+    n_init = n_initializations(estimator.n_init, data.targets, begun=begun, background=background)
     start = partial(contrast_of_references, data.targets) if begun else None
 
     def fit(*, again: bool = False) -> tuple[MultiReferenceEM, LabelCheck]:

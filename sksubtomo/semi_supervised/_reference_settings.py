@@ -30,6 +30,8 @@ from sksubtomo.semi_supervised._reference_checks import check_references_init
 
 #: Parameters without an effect, and those that are described otherwise.
 _LEFT_OUT = ("verbose", "device", "annealing")
+# Initializations where a class has so few labels, and another one so many times as many.
+_N_UNEVEN, _FEW_LABELS, _UNEVEN = 3, 2, 3
 
 
 def resolved_prior(class_prior: Any) -> ClassPrior:
@@ -82,6 +84,45 @@ def em_settings(
 
 def _index(classes: NDArray, label: Any) -> int:
     return int(np.flatnonzero(classes == label)[0])
+
+
+def n_initializations(
+    n_init: int | str,
+    targets: NDArray[np.int64],
+    *,
+    begun: bool,
+    background: int | None = None,
+) -> int:
+    """Return how many initializations to compare.
+
+    A reference of one or two labeled volumes, beside classes of many more, often begins with
+    volumes of another class and keeps them, which a less likely fit shows.
+
+    Parameters
+    ----------
+    n_init : int or "auto"
+        As a user gives it.
+    targets : ndarray of shape (n,)
+        Class indices, -1 where unlabeled.
+    begun : bool
+        Whether references are given, so that all initializations begin alike.
+    background : int, optional
+        A class that has no reference, whose labels do not count.
+
+    Returns
+    -------
+    n_init : int
+        One where all volumes are labeled; with "auto", three where a class has one or two labels
+        and another one at least three times as many.
+    """
+    if not (targets < 0).any():
+        return 1
+    if not isinstance(n_init, str):
+        return int(n_init)
+    counts = np.bincount(targets[(targets >= 0) & (targets != background)])
+    fewest = counts[counts > 0].min()
+    uneven = fewest <= _FEW_LABELS and counts.max() >= _UNEVEN * fewest
+    return _N_UNEVEN if uneven and not begun else 1
 
 
 def poses_of_stages(

@@ -86,6 +86,11 @@ def test_hardware_is_described(results):
     assert {"device", "threads", "torch", "date"} <= set(results.environment())
 
 
+def test_rows_tell_that_instructions_were_limited(results, monkeypatch):
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    assert results.cpu_instructions().startswith("limited-to-")
+
+
 def test_rows_that_are_there_are_not_written_again(results, path):
     key = ("a",)
     results.append_rows(path, [{"a": 2, "b": "again"}, {"a": 3, "b": "new"}], key)

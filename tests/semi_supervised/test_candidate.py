@@ -215,6 +215,21 @@ def test_references_see_no_label_of_their_part(data, monkeypatch):
     assert np.array_equal(np.sort(np.concatenate(left_out)), np.arange(60))
 
 
+def test_shifts_of_what_is_no_particle_are_not_searched(data, monkeypatch):
+    # It lies anywhere in its box: "auto" would fit again and again, with ever larger shifts.
+    from sksubtomo.semi_supervised import _candidate_parts as parts
+
+    class Seen(Exception):
+        pass
+
+    def settings(template, *_, **__):
+        raise Seen(template.max_shift_voxels)
+
+    monkeypatch.setattr(parts, "fit_references", settings)
+    with pytest.raises(Seen, match=r"^2\.0$"):
+        quick(references="auto").fit(data[0], data[2])
+
+
 def test_few_unlabeled_are_learned_from(data):
     X, _, hidden, score = data
     fitted = quick(max_unlabeled=10).fit(X, hidden, covariates=score)

@@ -603,6 +603,7 @@ def test_more_than_one_reference_a_class(data):
     assert np.isfinite(clf.score_samples(X[:5])).all()
 
 
+@pytest.mark.filterwarnings("ignore::sksubtomo.exceptions.LabelAgreementWarning")
 def test_search_reaches_into_the_annealing(data):
     X, _, hidden = data
     clf = MultiReferenceClassifier(max_shift_voxels=0.0, random_state=0)

@@ -145,7 +145,7 @@ def test_another_fit_is_refused_by_what_differs(data, path, monkeypatch):
     refused = [
         ({"max_shift_voxels": 1.0}, X, y, "max_shift_voxels was 'auto' and is 1"),
         ({"annealing": other}, X, y, "annealing__stages was "),
-        ({"n_init": 2}, X, y, "n_init was 1 and is 2"),
+        ({"n_init": 2}, X, y, "n_init was 'auto' and is 2"),
         ({"estimator": NETWORK}, X, y, "estimator was None and is"),
         ({}, X + 1, y, "X was shape"),
         ({}, X, np.roll(y, 1), "y was shape"),

@@ -14,6 +14,7 @@ from sksubtomo.semi_supervised._reference_checks import (
     warn_of_labels,
     warn_of_lost_classes,
 )
+from sksubtomo.semi_supervised._reference_settings import n_initializations
 
 CLASSES = np.array(["fas", "p97", "vat"])
 
@@ -68,6 +69,9 @@ def test_one_of_many_labels_is_no_sign():
         ([0] * 5 + [1] * 4 + [2] + [-1] * 60, [0] * 40 + [1] * 28 + [2] * 2, []),
         # Of so few volumes, none may be of the rare class.
         ([0] * 5 + [1] * 4 + [2] + [-1] * 0, [0] * 10, []),
+        ([0] * 5 + [1] * 4 + [2] + [-1] * 30, [0] * 40, []),
+        # Of more labels, each can be left out.
+        ([0] * 9 + [1] * 8 + [2] * 3 + [-1] * 60, [0] * 80, []),
         # A class without labels has nothing to be compared with.
         ([0] * 5 + [1] * 5 + [-1] * 60, [0] * 40 + [1] * 30, []),
     ],
@@ -77,17 +81,43 @@ def test_classes_that_have_only_their_labels_are_lost(targets, labels, lost):
 
 
 def test_lost_classes_are_named_except_for_the_background():
-    targets, labels = [0] * 5 + [1] * 4 + [2] + [-1] * 60, [0] * 70
-    with pytest.warns(LabelAgreementWarning, match=r"\['p97', 'vat'\] .* \[4, 1\] labeled ones"):
+    targets, labels = [0] * 5 + [1] * 2 + [2] + [-1] * 60, [0] * 68
+    with pytest.warns(LabelAgreementWarning, match=r"\['p97', 'vat'\] .* \[2, 1\] labeled ones"):
         warn_of_lost_classes(em_of(targets, labels), CLASSES)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        warn_of_lost_classes(em_of(targets, [0] * 35 + [1] * 35, background=2), CLASSES)
+        warn_of_lost_classes(em_of(targets, [0] * 34 + [1] * 34, background=2), CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("n_init", "counts", "expected"),
+    [
+        ("auto", [12, 4, 1], 3),
+        ("auto", [6, 2], 3),
+        ("auto", [5, 2], 1),
+        ("auto", [9, 3], 1),
+        ("auto", [1, 1, 1], 1),
+        ("auto", [12, 0, 5], 1),
+        (2, [12, 4, 1], 2),
+        (np.int64(2), [5, 5], 2),
+    ],
+)
+def test_uneven_labels_take_several_initializations(n_init, counts, expected):
+    labeled = np.repeat(np.arange(len(counts)), counts)
+    targets = np.append(labeled, [-1, -1])
+    assert n_initializations(n_init, targets, begun=False) == expected
+    assert n_initializations(n_init, labeled, begun=False) == 1
+    if n_init == "auto":
+        assert n_initializations(n_init, targets, begun=True) == 1
+        with_background = np.append(targets, len(counts))
+        background = len(counts)
+        found = n_initializations(n_init, with_background, begun=False, background=background)
+        assert found == expected
 
 
 def test_volumes_of_the_background_let_no_structure_expect_more():
     # Without labels of its own, most volumes may be of it.
-    targets, labels = [0] * 4 + [1] * 4 + [-1] * 40, [0] * 8 + [0] * 7 + [1] * 3 + [2] * 30
+    targets, labels = [0] * 2 + [1] * 2 + [-1] * 40, [0] * 4 + [0] * 6 + [1] * 1 + [2] * 33
     assert lost_classes(em_of(targets, labels, background=2)).tolist() == []
-    labels = [0] * 8 + [0] * 17 + [1] * 1 + [2] * 22
+    labels = [0] * 4 + [0] * 27 + [1] * 1 + [2] * 12
     assert lost_classes(em_of(targets, labels, background=2)).tolist() == [1]

@@ -4,6 +4,7 @@ from contextlib import nullcontext
 
 import numpy as np
 import pytest
+import torch
 from simulated_device import DEVICE, SimulatedDevice
 
 from sksubtomo.alignment import Annealing, ClassPrior
@@ -35,10 +36,11 @@ def data():
     return data.X, np.where(np.arange(30) < 10, y, -1)
 
 
-def fit_and_predict(data, params, ranges):
+def fit_and_predict(data, params, ranges, device="cpu"):
     X, y = data
     annealing = Annealing(stages=((3.0, 90.0, 1, 2), (3.5, 72.0, 3, 2)), n_frozen_iter=1)
     shared = {"annealing": annealing, "max_shift_voxels": 1.0, "random_state": 0}
+    shared["device"] = device
     classifier = MultiReferenceClassifier(**shared, **params)
     given = {} if ranges is None else {"tilt_ranges_deg": ranges}
     classifier.fit(X, y, **given)
@@ -69,7 +71,21 @@ def test_all_of_it_is_that_of_the_cpu(data, params, ranges, monkeypatch):
     with SimulatedDevice() as device:
         there = fit_and_predict(data, params, ranges)
     assert device.counts["sends"]
+    check_alike(here, there)
+
+
+def check_alike(here, there):
     # Sums in another order; what they round to goes through several iterations.
     np.testing.assert_allclose(there[1], here[1], atol=0.02)
     assert np.mean(there[0].transduction_ == here[0].transduction_) > 0.9
     assert np.mean(there[2].references == here[2].references) > 0.9
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("ranges", [None, RANGES], ids=["plain", "tilt ranges"])
+def test_a_gpu_agrees_with_the_cpu(data, ranges, monkeypatch):
+    monkeypatch.setattr(engine, "subspace_search", lambda *args: None)
+    here, there = (fit_and_predict(data, {}, ranges, device) for device in ("cpu", "cuda"))
+    check_alike(here, there)
