@@ -114,6 +114,9 @@ def _own_evidence(
     """
     # One entry for each row and reference of its class.
     place, reference = (em.owner == targets[:, np.newaxis]).nonzero().T
+    if not len(place):
+        # All of them are of the background.
+        return torch.full((len(rows), 2), torch.nan)
     own = [_contribution(em, last, *pair) for pair in zip(rows[place], reference, strict=True)]
     counts = last.counts[reference] - torch.stack([count for _, count in own])
     some = (counts >= _LEAST_VOLUMES).nonzero()[:, 0]

@@ -132,7 +132,9 @@ def _relative_power(volumes: NDArray[np.float32]) -> tuple[NDArray, NDArray[np.b
     """Return the mean power over that of its shell, and where directions are clear."""
     size = volumes.shape[-1]
     spectra = fft.fftn(volumes, axes=(-3, -2, -1), workers=1)
-    power = (np.abs(spectra) ** 2).mean(axis=0)
+    # float64: a float32 cannot hold the square of a large unit.
+    power = np.abs(spectra).astype(float)
+    power = np.square(power, out=power).mean(axis=0)
     edge = fft.fftfreq(size, 1 / size)
     radius = np.sqrt(np.add.outer(np.add.outer(edge**2, edge**2), edge**2))
     shell = radius.round().astype(int)

@@ -107,7 +107,9 @@ def log_spectrum_ratio(
     if poses.gains is not None:
         own = check_kinds(poses, kinds, len(coefficients))
         count = 2 * ((poses.gains.values != 0).float() @ member)[own]
-    ratio = coefficients.abs().square() @ member / count.clamp_min(1) / noise
+    # Over the noise first: a float32 cannot hold the square of a large unit.
+    relative = coefficients.abs() / noise.sqrt().to(coefficients.real.dtype)[shells]
+    ratio = relative.square() @ member / count.clamp_min(1)
     # Half of the sum over all real coefficients; empty shells count for nothing.
     ratio = ratio.clamp_min(1e-12)
     return (count * (ratio - 1 - ratio.log())).sum(dim=1) / 2

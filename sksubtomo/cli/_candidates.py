@@ -125,7 +125,7 @@ def score_columns(particles: ParticleTable, given: list[str] | None) -> list[str
     if given == ["none"]:
         return []
     if given is None:
-        return [name for name in SCORE_COLUMNS if name in table and _trouble(table[name]) is None]
+        return [name for name in SCORE_COLUMNS if name in table and _is_sound(name, table[name])]
     for name in given:
         if name not in table:
             numeric = [str(one) for one in table if table[one].dtype.kind in "iuf"]
@@ -137,6 +137,14 @@ def score_columns(particles: ParticleTable, given: list[str] | None) -> list[str
         if trouble:
             raise ValueError(f"--score-column {shorten(name, 100)}: the column {trouble}.")
     return list(given)
+
+
+def _is_sound(name: str, column: Any) -> bool:
+    """Tell whether a column of scores that nobody asked for can be judged by; say why not."""
+    trouble = _trouble(column)
+    if trouble:
+        logger.info("Column %s is not judged by: it %s.", name, trouble)
+    return trouble is None
 
 
 def _trouble(column: Any) -> str | None:

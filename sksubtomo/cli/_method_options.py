@@ -179,7 +179,8 @@ def choose_method(
         method, reason = "joint", f"{', '.join(of_networks)} {_be(of_networks)} for networks"
         if options.augmentation == "rotations":
             method = "supervised"
-    elif of_references := _given(options, OF_REFERENCES):
+    # Labels of particles only give the background a number, without --background.
+    elif (of_references := _given(options, OF_REFERENCES)) and not options.positive_only:
         method, reason = "references", f"{', '.join(of_references)} {_be(of_references)} for them"
     elif options.preset is None and _are_candidates(options, n_classes, scores):
         method = "candidates"

@@ -60,8 +60,12 @@ def _of_cubes(block: NDArray[np.float32]) -> NDArray[np.float64]:
     n_extreme = max(1, round(_EXTREME * flat.shape[1]))
     return np.column_stack(
         [
-            *(block[:, shell].mean(axis=1) for shell in _shells(radius, _PROFILE)),
-            *(_log(block[:, shell].var(axis=1)) for shell in _shells(radius, _VARIANCE)),
+            # float64: a float32 cannot hold the square of a large unit.
+            *(block[:, shell].mean(axis=1, dtype=float) for shell in _shells(radius, _PROFILE)),
+            *(
+                _log(block[:, shell].var(axis=1, dtype=float))
+                for shell in _shells(radius, _VARIANCE)
+            ),
             *(_log(power[:, shell].mean(axis=1)) for shell in _shells(frequency, _POWER)),
             flat[:, :n_extreme].mean(axis=1),
             flat[:, -n_extreme:].mean(axis=1),

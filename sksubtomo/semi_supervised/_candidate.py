@@ -92,9 +92,9 @@ class CandidateClassifier(BaseCandidateClassifier):
         Whether to use figures of the boxes. Outliers among them are limited to four standard
         deviations, estimated from quartiles.
     background : int or str, optional
-        Label of what is no particle. Needed where only particles are labeled: unlabeled
-        candidates are then a mixture of the two [2]_, and labels have to be drawn at random among
-        the particles. Where it occurs in `y`, it changes nothing.
+        Label of what is no particle. Needed where only particles are labeled, at least two and of
+        one class: unlabeled candidates are then a mixture of the two [2]_, and labels have to be
+        drawn at random among the particles. Where it occurs in `y`, it changes nothing.
     C : float, default=1.0
         Variance of the prior of all slopes, relative to the default one.
     cv : int, default=3
@@ -218,7 +218,8 @@ class CandidateClassifier(BaseCandidateClassifier):
         ------
         ValueError
             If `X`, `y` or the columns are malformed, no candidate is labeled, only one class is
-            and ``background`` is not set, or there is no ingredient.
+            and ``background`` is not set, ``background`` has no label beside several classes, or
+            there is no ingredient.
         """
         with unchanged_on_error(self):
             return self._fit(X, y, covariates, tomograms)
@@ -228,6 +229,11 @@ class CandidateClassifier(BaseCandidateClassifier):
         volumes = check_volumes(self, X, volume_shape=self.volume_shape, reset=True)
         targets, classes, positive = encode_candidates(name, y, self.background)
         check_consistent_length(targets, np.empty(len(volumes)))
+        if positive is not None and not self.max_unlabeled:
+            raise ValueError(
+                f"{name} learns what is no particle from unlabeled candidates where only particles "
+                "are labeled, and max_unlabeled=0 leaves none. Raise it."
+            )
         columns = check_covariates(covariates, len(volumes))
         names = check_tomograms(tomograms, len(volumes))
         self._n_covariates, self.covariate_names_ = columns.values.shape[1], columns.names

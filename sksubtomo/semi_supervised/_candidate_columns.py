@@ -63,7 +63,13 @@ def check_same_columns(given: Columns, names: list[str] | None, n_columns: int) 
 
 
 def check_tomograms(tomograms: Any, n_samples: int) -> NDArray | None:
-    """Return the tomogram of each candidate as strings."""
+    """Return the tomogram of each candidate as strings; 1.0 is 1.
+
+    Raises
+    ------
+    ValueError
+        If one is missing, or not one a candidate is given.
+    """
     if tomograms is None:
         return None
     names = np.asarray(tomograms)
@@ -72,6 +78,17 @@ def check_tomograms(tomograms: Any, n_samples: int) -> NDArray | None:
             f"tomograms has the shape {names.shape}, but must name one for each of the "
             f"{n_samples} candidates in X."
         )
+    # Neither None nor NaN; of what pandas has for both, not even a comparison is true.
+    is_named = np.array([one is not None and (one == one) is True for one in names.tolist()])
+    if not is_named.all():
+        missing = np.flatnonzero(~is_named)
+        raise ValueError(
+            f"tomograms has no name in {len(missing)} rows, the first of which is {missing[0]}. "
+            "Name the tomogram of each candidate, or leave these candidates out."
+        )
+    if names.dtype.kind == "f" and (names == np.trunc(names)).all() and np.isfinite(names).all():
+        # Whole numbers, as a column has them that has passed through one with missing values.
+        names = names.astype(np.int64)
     return names.astype(str)
 
 

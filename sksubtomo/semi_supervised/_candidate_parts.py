@@ -19,6 +19,7 @@ from sksubtomo._utils._labels import (
     decode_labels,
     encode_labels,
     is_text,
+    is_unlabeled,
 )
 from sksubtomo._utils._sklearn import safe_indexing
 from sksubtomo.exceptions import ImagingWarning, LabelAgreementWarning
@@ -34,6 +35,8 @@ from sksubtomo.semi_supervised._stacking import (
 # Unlabeled candidates that stand for the background where only particles are labeled: of the less
 # probable half, so many at most.
 _MOST_BACKGROUND = 200
+# Classes that a message names.
+_MOST_NAMED = 10
 
 
 class Task(NamedTuple):
@@ -91,9 +94,12 @@ def encode_candidates(
     Raises
     ------
     ValueError
-        If there is no label, or one class only and no background.
+        If there is no label, or one class only and no background; if the background has no label
+        and cannot be learned from unlabeled candidates.
     """
     targets, classes = encode_labels(y)
+    if background is not None and len(classes):
+        _check_background(name, background, classes)
     if len(classes) != 1 or background is None or classes[0] == background:
         if len(classes) == 1:
             raise ValueError(
@@ -108,13 +114,31 @@ def encode_candidates(
             f"{name} learns what is no particle from unlabeled candidates, of which there are "
             "none: all are labeled as particles."
         )
-    if isinstance(background, str) != is_text(classes):
+    if (targets >= 0).sum() < 2:
         raise ValueError(
-            f"background={background!r} must be of the kind of the labels in y, such as "
-            f"{classes.tolist()[0]!r}."
+            f"{name} learns from two labeled particles at least how many others there are among "
+            "the unlabeled candidates; one is labeled. Label more, or some that are no particles."
         )
     targets, both = encode_labels(y, np.sort(np.array([classes[0], background])))
     return targets, both, int(targets.max())
+
+
+def _check_background(name: str, background: Any, classes: NDArray) -> None:
+    """Refuse a background that is no label, or one without labels beside several classes."""
+    own = np.asarray([background])
+    is_like_others = is_text(own) == is_text(classes) and not isinstance(background, bool)
+    if not is_like_others or is_unlabeled(own).any():
+        raise ValueError(
+            f"background={background!r} must be of the kind of the labels in y, such as "
+            f"{classes.tolist()[0]!r}, and none that means 'unlabeled'."
+        )
+    if len(classes) > 1 and background not in classes.tolist():
+        raise ValueError(
+            f"{name} learns what is no particle from unlabeled candidates only where particles are "
+            f"of one class; labels are of {classes.tolist()[:_MOST_NAMED]}. Label some candidates "
+            f"as the background, {background!r}, or give all particles the same label; where there "
+            "is no background, set background=None."
+        )
 
 
 def sampling_counts(targets: NDArray[np.int64], rows: NDArray[np.intp]) -> NDArray[np.float64]:

@@ -54,7 +54,7 @@ from sksubtomo.semi_supervised._reference_settings import (
     resolved_prior,
     stream_of,
 )
-from sksubtomo.semi_supervised._reference_shifts import first_shift
+from sksubtomo.semi_supervised._reference_shifts import check_max_shift, first_shift
 
 
 @documented
@@ -78,9 +78,9 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         Lowest and highest tilt in degrees; a single number t means (-t, t). The tilt axis
         is y and the beam z, see :func:`sksubtomo.fourier.missing_wedge_mask`.
     max_shift_voxels : float or "auto", default="auto"
-        Largest shift along an axis that is searched. "auto" begins with 2; where labeled volumes
-        are clearly likelier farther off the center, references are fitted again with twice the
-        shifts, up to a quarter of the box, which :meth:`fit` warns of.
+        Largest shift along an axis that is searched, at most half of the box. "auto" begins with
+        2; where labeled volumes are clearly likelier farther off the center, references are fitted
+        again with twice the shifts, up to a quarter of the box, which :meth:`fit` warns of.
     mask_radius_voxels : float, optional
         Radius where references have fallen to 0; by default that of the largest sphere in the box.
     annealing : Annealing, default=None
@@ -318,6 +318,7 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         routed = routed_params(self, "fit", {**params, **wanted})["estimator"]["fit"]
         volumes = check_volumes(self, X, volume_shape=self.volume_shape, reset=True)
         check_cubes(type(self).__name__, self.volume_shape_)
+        check_max_shift(self.max_shift_voxels, self.volume_shape_)
         if wanted and self.volume_shape_[:2] == (1, 1):
             tilt_ranges_deg = None  # of rows that are no volumes, they are for `estimator`
         prior = resolved_prior(self.class_prior)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,10 @@ def em_settings(
     proportions = prior.proportions
     estimated = isinstance(proportions, str) and proportions == "estimated"
     n_labels = np.bincount(targets[targets >= 0], minlength=n_classes)
+    if isinstance(estimator.symmetry, Mapping) and prior.background in estimator.symmetry:
+        raise ValueError(
+            f"symmetry names {prior.background!r}, the background of class_prior, which has no map."
+        )
     groups = check_symmetry(estimator.symmetry, classes)
     return {
         "n_references": int(estimator.n_references),

@@ -62,6 +62,24 @@ class ShiftsBeyond(NamedTuple):
         )
 
 
+def check_max_shift(max_shift_voxels: float | str, volume_shape: tuple[int, int, int]) -> None:
+    """Refuse shifts beyond half of a cube, which are those of the opposite direction.
+
+    Raises
+    ------
+    ValueError
+        If they are.
+    """
+    most = volume_shape[0] / 2
+    # A line of voxels has one pose.
+    if isinstance(max_shift_voxels, str) or volume_shape[:2] == (1, 1) or max_shift_voxels <= most:
+        return
+    raise ValueError(
+        f"max_shift_voxels={max_shift_voxels:g} is more than half of the box of {volume_shape[0]} "
+        f"voxels: give at most {most:g}. If particles lie farther off, center the boxes on them."
+    )
+
+
 def first_shift(max_shift_voxels: float | str) -> float:
     """Return the largest shift to begin with, in voxels."""
     return FIRST_SHIFT if isinstance(max_shift_voxels, str) else float(max_shift_voxels)

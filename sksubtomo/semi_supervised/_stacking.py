@@ -31,11 +31,15 @@ class Scaler:
     """
 
     def __init__(self, features: NDArray[np.float64]) -> None:
-        self.center = features.mean(axis=0)
-        spread = features.std(axis=0)
+        largest = np.abs(features).max(axis=0, initial=0.0)
+        # In units of a power of two, as squares of very large or small numbers are none.
+        _, exponent = np.frexp(largest)
+        inside = np.ldexp(features, -exponent)
+        self.center = np.ldexp(inside.mean(axis=0), exponent)
+        spread = inside.std(axis=0)
         # Rounding errors of a constant are no spread.
-        least = 1e-9 * np.abs(features).max(axis=0, initial=0.0)
-        self.spread = np.where(spread > least, spread, 1.0)
+        varies = spread > 1e-9 * np.ldexp(largest, -exponent)
+        self.spread = np.where(varies, np.ldexp(spread, exponent), 1.0)
 
     def __call__(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
         return (features - self.center) / self.spread
@@ -127,7 +131,8 @@ def _labeled_frequency(
     for k in range(n_folds):
         rows = positives[k::n_folds]
         train = np.ones(len(labeled), dtype=bool)
-        train[rows] = False
+        # A single one cannot be left out.
+        train[rows] = n_folds < 2
         weight = counts * np.where(labeled, n_folds / max(1, n_folds - 1), 1.0)
         fitted = fit_logistic(design[train], labeled[train], C, weight[train])
         held_out.append(fitted.predict_proba(design[rows])[:, 1])

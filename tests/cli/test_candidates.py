@@ -74,10 +74,19 @@ def test_without_a_score_references_stay_the_default(project, fit, capsys):
     assert "Method references" in capsys.readouterr().err
 
 
+def test_a_score_with_missing_values_is_left_out_by_name(project, fit, capsys):
+    write(project, rlnLCCmax=lambda truth: np.where(np.arange(36) == 7, np.nan, noisy(truth)))
+    assert fit("--dry-run") == 0
+    said = capsys.readouterr().err
+    assert "Column rlnLCCmax is not judged by: it has no finite number in 1 row" in said
+
+
 def test_particles_only(project, fit, predict):
     write(project, lambda truth: np.where((truth == 1) & (np.arange(36) % 4 == 0), 1, 0))
     assert fit("--positive-only") == 0
-    assert load_model(project / "model.sksubtomo").classifier.classes_.tolist() == [1, 2]
+    model = load_model(project / "model.sksubtomo")
+    assert model.provenance["method"] == "candidates"
+    assert model.classifier.classes_.tolist() == [1, 2]
     assert predict("--keep", "1", "--recall", "0.9") == 0
 
 

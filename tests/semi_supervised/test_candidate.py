@@ -499,3 +499,82 @@ def test_no_warning_of_references_that_have_no_structure(data):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         quick(references=MultiReferenceClassifier(annealing=QUICK)).fit(X, hidden)
+
+
+# --- Odd labels and columns ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("labels", "background", "message"),
+    [
+        ([1, 2, -1, -1], 0, r"only where particles are of one class; labels are of \[1, 2\]"),
+        ([1, -1, -1, -1], 0, "two labeled particles at least"),
+        ([1, 1, -1, -1], -1, "none that means 'unlabeled'"),
+        ([1, 1, -1, -1], True, "must be of the kind of the labels"),
+        (["a", "a", "unlabeled", "unlabeled"], "unlabeled", "none that means 'unlabeled'"),
+    ],
+)
+def test_a_background_that_cannot_be_learned_is_refused(data, labels, background, message):
+    X, *_, score = data
+    with pytest.raises(ValueError, match=message):
+        quick(background=background).fit(X[:4], labels, covariates=score[:4])
+
+
+def test_particles_alone_need_unlabeled_candidates(data):
+    X, y, hidden, _ = data
+    given = np.where((hidden >= 0) & (y == 1), 1, -1)
+    with pytest.raises(ValueError, match="max_unlabeled=0 leaves none"):
+        quick(background=0, max_unlabeled=0).fit(X, given)
+
+
+@pytest.mark.parametrize(("n_labels", "cv"), [(2, 3), (3, 2)])
+def test_a_part_with_a_single_labeled_particle_is_learned_from(data, n_labels, cv):
+    X, y, _, score = data
+    given = np.full(len(y), -1)
+    given[np.flatnonzero(y == 1)[:n_labels]] = 1
+    references = MultiReferenceClassifier(annealing=QUICK, class_prior=None, random_state=0)
+    fitted = quick(background=0, cv=cv, references=references).fit(X, given, covariates=score)
+    proba = fitted.predict_proba(X, covariates=score)[:, 1]
+    assert proba[y == 1].mean() > proba[y == 0].mean()
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-160, 1e160, 1e300])
+def test_columns_may_be_very_large_or_small(data, unit):
+    X, _, hidden, score = data
+    one = quick(statistics=False).fit(X, hidden, covariates=score)
+    other = quick(statistics=False).fit(X, hidden, covariates=unit * score)
+    np.testing.assert_allclose(
+        one.predict_proba(X, covariates=score),
+        other.predict_proba(X, covariates=unit * score),
+        atol=1e-6,
+    )
+
+
+def test_large_units_of_volumes_do_not_matter(data):
+    X, _, hidden, _ = data
+    references = MultiReferenceClassifier(annealing=QUICK, class_prior=None, random_state=0)
+    one, other = (
+        quick(references=references).fit(unit * X, hidden).predict_proba(unit * X)
+        for unit in np.float32([1, 2.0**66])
+    )
+    np.testing.assert_allclose(one, other, atol=1e-4)  # logarithms of the unit are rounded
+
+
+@pytest.mark.parametrize("missing", [None, np.nan])
+def test_every_candidate_is_of_a_tomogram(data, missing):
+    X, _, hidden, score = data
+    names = np.array(["TS_1", "TS_2"] * 100, dtype=object)
+    names[5] = missing
+    with pytest.raises(ValueError, match="no name in 1 rows, the first of which is 5"):
+        quick().fit(X, hidden, covariates=score, tomograms=names)
+
+
+def test_numbers_of_tomograms_may_be_floats(data):
+    X, _, hidden, score = data
+    numbers = np.arange(200) % 3
+    fitted = quick().fit(X, hidden, covariates=score, tomograms=numbers)
+    few = {"covariates": score[:9], "tomograms": numbers[:9]}
+    as_floats = {**few, "tomograms": numbers[:9].astype(float)}
+    np.testing.assert_array_equal(
+        fitted.predict_proba(X[:9], **few), fitted.predict_proba(X[:9], **as_floats)
+    )

@@ -227,3 +227,20 @@ def test_lines_may_have_a_background():
     clf = classifier(background=2).fit(X, y)
     truth = np.r_[np.arange(20) % 2, np.full(10, 2)]
     assert (clf.transduction_ == truth).mean() > 0.9
+
+
+@pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)])
+def test_the_background_may_have_most_of_the_labels(data, order):
+    # More in a row than are left out at once.
+    X, _, truth = data
+    given = np.where(np.arange(48) % 6 < 4, truth, "unlabeled")
+    X, given = np.concatenate([X, X[24:]])[order], np.append(given, truth[24:])[order]
+    fitted = classifier().fit(X, given)
+    assert fitted.label_agreement_ > 0.5
+    assert (fitted.transduction_ == np.append(truth, truth[24:])[order]).mean() > 0.8
+
+
+def test_the_background_has_no_symmetry(data):
+    X, given, _ = data
+    with pytest.raises(ValueError, match="symmetry names 'junk', the background"):
+        classifier(symmetry={"junk": "D7"}).fit(X, given)

@@ -121,3 +121,11 @@ def test_uneven_labels_take_several_initializations(n_init, counts, expected):
         background = len(counts)
         found = n_initializations(n_init, with_background, begun=False, background=background)
         assert found == expected
+
+
+def test_volumes_of_the_background_let_no_structure_expect_more():
+    # Without labels of its own, most volumes may be of it.
+    targets, labels = [0] * 2 + [1] * 2 + [-1] * 40, [0] * 4 + [0] * 6 + [1] * 1 + [2] * 33
+    assert lost_classes(em_of(targets, labels, background=2)).tolist() == []
+    labels = [0] * 4 + [0] * 27 + [1] * 1 + [2] * 12
+    assert lost_classes(em_of(targets, labels, background=2)).tolist() == [1]

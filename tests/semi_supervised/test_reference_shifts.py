@@ -12,7 +12,13 @@ from sksubtomo.geometry import rotate_volume
 from sksubtomo.persistence import Checkpoint
 from sksubtomo.semi_supervised import MultiReferenceClassifier
 from sksubtomo.semi_supervised._em_record import EMRecord
-from sksubtomo.semi_supervised._reference_shifts import first_shift, next_shift
+from sksubtomo.semi_supervised._reference_shifts import (
+    ShiftsBeyond,
+    first_shift,
+    next_shift,
+    warn_of_shifts,
+    warn_of_wider_search,
+)
 
 SIZE = 18
 QUICK = {
@@ -158,3 +164,18 @@ def test_shifts_double_up_to_a_quarter_of_the_box():
     assert [next_shift(2.0, d) for d in (8, 10, 12, 28, 64)] == [None, 2.5, 3.0, 4.0, 4.0]
     assert next_shift(4.0, 28) == 7.0
     assert next_shift(7.0, 28) is None
+
+
+@pytest.mark.parametrize("max_shift", [9.5, 20, np.float32(100)])
+def test_shifts_beyond_half_of_the_box_are_refused(far, max_shift):
+    X, _, hidden = far
+    with pytest.raises(ValueError, match=r"more than half of the box of 18 voxels: .* at most 9"):
+        MultiReferenceClassifier(**QUICK, max_shift_voxels=max_shift).fit(X, hidden)
+
+
+def test_the_message_is_a_sentence():
+    found = ShiftsBeyond(9, 20, 4.0)
+    with pytest.warns(ImagingWarning, match=r"up to about 4 voxels, than the 2 voxels that"):
+        warn_of_wider_search(found, 2.0, 4.0)
+    with pytest.warns(ImagingWarning, match=r"up to about 4 voxels, than max_shift_voxels=2\."):
+        warn_of_shifts(found, 2.0)
