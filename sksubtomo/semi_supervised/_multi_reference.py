@@ -79,8 +79,9 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         is y and the beam z, see :func:`sksubtomo.fourier.missing_wedge_mask`.
     max_shift_voxels : float or "auto", default="auto"
         Largest shift along an axis that is searched, at most half of the box. "auto" begins with
-        2; where labeled volumes are clearly likelier farther off the center, references are fitted
-        again with twice the shifts, up to a quarter of the box, which :meth:`fit` warns of.
+        2; where labeled volumes of most classes are clearly more likely at larger shifts,
+        references are fitted again with twice the shifts, up to a quarter of the box, which
+        :meth:`fit` warns of.
     mask_radius_voxels : float, optional
         Radius where references have fallen to 0; by default that of the largest sphere in the box.
     annealing : Annealing, default=None

@@ -308,9 +308,9 @@ def warn_of_lost_classes(em: MultiReferenceEM, classes: NDArray) -> None:
     n_labels = em.known.sum(dim=0).int().numpy()[lost]
     warnings.warn(
         f"Hardly any unlabeled volumes were assigned to the classes {named_rows(classes[lost])} "
-        f"(labeled volumes: {named_rows(n_labels)}). Either these classes are rarer than among the "
-        "labels; then state class_prior. Or their volumes were assigned to classes that look alike, "
-        "with high probabilities; then label more volumes of these classes.",
+        f"(labeled volumes: {named_rows(n_labels)}). Either these classes are rarer than among "
+        "the labels; then state class_prior. Or their volumes were assigned to classes that look "
+        "alike, with high probabilities; then label more volumes of these classes.",
         LabelAgreementWarning,
         stacklevel=2,
     )

@@ -235,7 +235,7 @@ class _Warning(MultiReferenceClassifier):
     """References that warn of shifts and of contrast."""
 
     def fit(self, X, y):
-        for found in ("9 of 30 labeled volumes are more likely at shifts larger than", "inverted contrast"):
+        for found in ("9 of 30 are more likely at shifts larger than 2", "inverted contrast"):
             warnings.warn(found, ImagingWarning, stacklevel=2)
         return self
 

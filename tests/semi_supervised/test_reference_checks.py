@@ -84,7 +84,8 @@ def test_classes_that_have_only_their_labels_are_lost(targets, labels, lost):
 
 def test_lost_classes_are_named_except_for_the_background():
     targets, labels = [0] * 5 + [1] * 2 + [2] + [-1] * 60, [0] * 68
-    with pytest.warns(LabelAgreementWarning, match=r"\['p97', 'vat'\] \(labeled volumes: \[2, 1\]\)"):
+    told = r"\['p97', 'vat'\] \(labeled volumes: \[2, 1\]\)"
+    with pytest.warns(LabelAgreementWarning, match=told):
         warn_of_lost_classes(em_of(targets, labels), CLASSES)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -173,9 +173,11 @@ def test_shifts_beyond_half_of_the_box_are_refused(far, max_shift):
         MultiReferenceClassifier(**QUICK, max_shift_voxels=max_shift).fit(X, hidden)
 
 
-def test_the_message_is_a_sentence():
-    found = ShiftsBeyond(9, 20, 4.0)
-    with pytest.warns(ImagingWarning, match=r"up to about 4 voxels, than the 2 voxels that"):
-        warn_of_wider_search(found, 2.0, 4.0)
-    with pytest.warns(ImagingWarning, match=r"up to about 4 voxels, than max_shift_voxels=2\."):
-        warn_of_shifts(found, 2.0)
+def test_the_message_says_whose_particles_lie_where():
+    found = ShiftsBeyond(9, 20, 4.0, np.array([0, 2]), in_most_classes=True)
+    classes = np.array(["fas", "p97", "vat"])
+    told = r"9 of 20 .* shifts larger than the 2 voxels .* about 4\. .* classes \['fas', 'vat'\]\."
+    with pytest.warns(ImagingWarning, match=told + r" References are fitted again .* 4 voxels"):
+        warn_of_wider_search(found, 2.0, 4.0, classes)
+    with pytest.warns(ImagingWarning, match=told + r" Center the boxes"):
+        warn_of_shifts(found, 2.0, classes, fits_memory=True)
