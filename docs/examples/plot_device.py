@@ -1,6 +1,6 @@
 """
-Use a GPU, and know what is computed in which precision
-=======================================================
+Devices and precision
+=====================
 
 ``device="auto"`` takes a GPU where there is one, and the CPU elsewhere: the same script runs on
 both. This example says what was used, which precision that means, and how much time a fit takes per
@@ -20,8 +20,8 @@ from sksubtomo.preprocessing import VolumeNormalizer
 from sksubtomo.semi_supervised import AutoencodingClassifier
 
 # %%
-# What there is
-# -------------
+# Available devices
+# -----------------
 #
 # A computer without a GPU goes on with the CPU. ``device="cuda"`` would refuse to. The environment
 # variable ``SKSUBTOMO_DEVICE=cpu`` says what "auto" is, without a change to the script.

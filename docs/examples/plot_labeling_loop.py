@@ -85,8 +85,8 @@ labels = read_particles(session.folder / "labels.star")
 print(f"{len(labels)} labels, classes {np.bincount(labels.class_numbers)[1:].tolist()}")
 
 # %%
-# What was asked for, and what was found
-# --------------------------------------
+# Queried candidates and ranking
+# ------------------------------
 #
 # Left: the first candidates of the queue, in its order, and the most probable ones of the *other*
 # tomogram at the end; GroEL has a blue frame. Right: how well the model ranks the other tomogram.

@@ -92,8 +92,8 @@ print(f"best: {search.best_params_}")
 print(f"accuracy {search.score(X[hidden], data.y[hidden]):.3f} on the unlabeled volumes")
 
 # %%
-# Who did what, and when
-# ----------------------
+# Tasks by worker
+# ---------------
 #
 # Tasks of the cluster by worker: the fits of the search (left), and the shards of the prediction
 # (right), each from the beginning of its first task on. The final fit of the search runs in this

@@ -2,8 +2,8 @@
 Volumes of tomograms that were tilted differently
 =================================================
 
-A lamella lets one tomogram be tilted from -60° to 60° and the next one from -40° to 55°, and not
-all were recorded about the same axis. The missing wedge of a volume is that of its tomogram.
+Tilt ranges differ between tomograms, for example on lamellae, so the missing wedge of a volume
+depends on its tomogram.
 :class:`~sksubtomo.fourier.Imaging` says it for each volume, and references are compared with what
 was measured of each.
 """
@@ -78,11 +78,11 @@ except ValueError as error:
 # its ``imaging`` along, through pipelines and searches. On the command line it is
 # ``--tilt-series``.
 #
-# What is missing where
-# ---------------------
+# Missing wedges and references
+# -----------------------------
 #
 # Above: mean power of the volumes of each tomogram (x to the right, the beam z upward, frequency 0
-# in the middle). Nothing was measured in the dark cones, which are the wedges that were stated.
+# in the middle). The dark sectors are the missing wedges that were stated.
 # Below: the references, to which volumes of all tomograms contributed.
 
 power = np.abs(np.fft.fftshift(np.fft.fftn(X, axes=(1, 2, 3)), axes=(1, 2, 3))) ** 2

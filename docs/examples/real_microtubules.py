@@ -34,7 +34,7 @@ from sksubtomo.preprocessing import VolumeNormalizer
 from sksubtomo.semi_supervised import CandidateClassifier
 
 # %%
-# Read
+# Data
 # ----
 #
 # Class 1 is on the tubule, class 2 beside it. Boxes of neighboring places overlap, so the two
@@ -61,7 +61,7 @@ probabilities = {name: clf.predict_proba(boxes[name])[:, 0] for name in names}
 is_tubule = {name: tables[name].class_numbers == 1 for name in names}
 
 # %%
-# Look
+# Plot
 # ----
 #
 # Slices near the middle of the tubules, and places within four voxels of them by their
@@ -91,7 +91,8 @@ for ax, name, title in zip(axes, names, titles, strict=True):
         ax.scatter(centers[labeled, 2], centers[labeled, 1], **ring, label="labeled")
         ax.legend(loc="lower right")
     precision = average_precision_score(is_tubule[name], probabilities[name])
-    ax.set(title=f"{name}, {title}\naverage precision {precision:.3f}", xticks=[], yticks=[])
+    told = "" if name == names[0] else f"\naverage precision {precision:.3f}"
+    ax.set(title=f"{name}, {title}{told}", xticks=[], yticks=[])
     add_scale_bar(ax, tomogram.voxel_size_angstrom[-1], 250)
 figure.colorbar(places, ax=axes, label="probability of the tubule", shrink=0.6)
 if len(sys.argv) > 2:

@@ -138,7 +138,7 @@ def predicted_averages(
     tell_poses(found.poses)
     rows = np.flatnonzero(found.poses.references >= 0)
     if not len(rows):
-        logger.warning("No particle is of a class with a map: no class averages.")
+        logger.warning("No particle is of a class with a reference: no class averages.")
         return None
     stack = stack_of(rows, found, outcomes, files, options)
     return classifier[-1].class_averages(

@@ -114,7 +114,7 @@ def _counts(what: str, values: np.ndarray) -> str:
 
 
 def _references(classifier: Any) -> str:
-    """Tell which classes have no map, and which several."""
+    """Tell which classes have no reference, and how many others have."""
     owners = getattr(classifier[-1], "reference_classes_", None)
     if owners is None:
         return ""
@@ -123,7 +123,7 @@ def _references(classifier: Any) -> str:
     return "".join(
         [
             *(f", of which {number} is the background" for number in nothing),
-            f", {each} maps of each" if each > 1 else "",
+            f", {each} references of each class" if each > 1 else "",
         ]
     )
 

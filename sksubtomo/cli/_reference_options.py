@@ -29,7 +29,8 @@ def add_reference_options(group: argparse._ActionsContainer) -> None:
         "--n-references",
         type=positive_int,
         metavar="N",
-        help="of references: maps of each class, for classes of several conformations; default: 1",
+        help="of references: how many of each class, for classes of several conformations; "
+        "default: 1",
     )
     group.add_argument(
         "--background",
@@ -37,8 +38,8 @@ def add_reference_options(group: argparse._ActionsContainer) -> None:
         type=positive_int,
         const=_NEXT,
         metavar="CLASS",
-        help="of references: one more class, without a map, for particles that show none of the "
-        "structures, such as ice, membranes and gold. It may have labels, and needs none. Without "
+        help="of references: one more class, without a reference, for particles that show none of "
+        "the structures, such as ice, membranes and gold. It may have labels, and needs none. Without "
         "a number, the one after the largest of the labels",
     )
 
@@ -130,8 +131,8 @@ def resolve_background(options: argparse.Namespace, known: NDArray[np.int64]) ->
     structures = known[known != options.background]
     if not len(structures):
         raise ValueError(
-            f"--background {options.background} is a class without a map; labels of another class "
-            f"are needed, and there are {known.tolist()}."
+            f"--background {options.background} is a class without a reference; labels of another "
+            f"class are needed, and there are {known.tolist()}."
         )
     return structures
 
@@ -157,6 +158,6 @@ def check_classes(options: argparse.Namespace, structures: NDArray[np.int64]) ->
         return
     if unknown == [options.background]:
         raise ValueError(
-            f"--symmetry names class {options.background}, which --background says has no map."
+            f"--symmetry names class {options.background}, the background, which has no reference."
         )
     raise ValueError(f"--symmetry names classes {unknown}; labels are of {structures.tolist()}.")

@@ -60,7 +60,8 @@ def em_settings(
     n_labels = np.bincount(targets[targets >= 0], minlength=n_classes)
     if isinstance(estimator.symmetry, Mapping) and prior.background in estimator.symmetry:
         raise ValueError(
-            f"symmetry names {prior.background!r}, the background of class_prior, which has no map."
+            f"symmetry names {prior.background!r}, the background of class_prior, which has no "
+            "reference."
         )
     groups = check_symmetry(estimator.symmetry, classes)
     return {

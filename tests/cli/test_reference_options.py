@@ -232,7 +232,7 @@ def test_one_class_and_a_background_are_enough(project, arguments, capsys):
         (["--n-references", "2", "--epochs", "3"], "--epochs is for networks, --n-references for"),
         (["--background", "--positive-only"], "--positive-only is for --method candidates"),
         (["--background", "100001"], "--background must be a class number, from 1 to 100000"),
-        (["--background", "2", "--symmetry", "2=C2"], "which --background says has no map"),
+        (["--background", "2", "--symmetry", "2=C2"], "the background, which has no reference"),
     ],
 )
 def test_options_that_contradict_are_refused(arguments, given, message, capsys):
