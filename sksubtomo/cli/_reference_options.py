@@ -39,8 +39,8 @@ def add_reference_options(group: argparse._ActionsContainer) -> None:
         const=_NEXT,
         metavar="CLASS",
         help="of references: one more class, without a reference, for particles that show none of "
-        "the structures, such as ice, membranes and gold. It may have labels, and needs none. Without "
-        "a number, the one after the largest of the labels",
+        "the structures, such as ice, membranes and gold. It may have labels, and needs none. "
+        "Without a number, the one after the largest of the labels",
     )
 
 

@@ -34,13 +34,12 @@ from sksubtomo.alignment import (
 )
 from sksubtomo.fourier import Imaging, check_tilt_range
 from sksubtomo.semi_supervised._base_reference import BaseReferenceClassifier
+from sksubtomo.semi_supervised._label_warnings import warn_of_labels, warn_of_lost_classes
 from sksubtomo.semi_supervised._reference_checks import (
     check_fit_memory,
     encode_targets,
     fit_initial_proba,
     score_moments,
-    warn_of_labels,
-    warn_of_lost_classes,
 )
 from sksubtomo.semi_supervised._reference_fit import FitData, fit_references
 from sksubtomo.semi_supervised._reference_imaging import (

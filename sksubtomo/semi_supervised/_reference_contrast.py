@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sksubtomo.alignment import LabelCheck, MultiReferenceEM, either_contrast, likelier_inverted
 from sksubtomo.exceptions import ImagingWarning, InvertedContrastWarning
-from sksubtomo.semi_supervised._reference_checks import named_rows
+from sksubtomo.semi_supervised._label_warnings import named_rows
 
 
 def contrast_of_references(targets: NDArray[np.int64], em: MultiReferenceEM) -> int:

@@ -19,7 +19,7 @@ from sksubtomo.alignment import (
 )
 from sksubtomo.exceptions import ImagingWarning
 from sksubtomo.fourier import Imaging
-from sksubtomo.semi_supervised._reference_checks import named_rows
+from sksubtomo.semi_supervised._label_warnings import named_rows
 
 #: The largest shift that "auto" begins with, in voxels.
 FIRST_SHIFT = 2.0

@@ -9,7 +9,7 @@ import torch
 
 from sksubtomo.alignment import LabelCheck
 from sksubtomo.exceptions import LabelAgreementWarning
-from sksubtomo.semi_supervised._reference_checks import (
+from sksubtomo.semi_supervised._label_warnings import (
     lost_classes,
     warn_of_labels,
     warn_of_lost_classes,
