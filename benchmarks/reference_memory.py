@@ -14,7 +14,9 @@ it. Every row of the CSV file is a fit with default settings in a process of its
 - CPU seconds of reading are those of all that is not expectation-maximization. Those of an
   iteration are per volume and class.
 
-The table ends with what 100 000 volumes would take, by the line through the two largest fits.
+Volumes with less signal have more probable poses, of which up to 16 million are kept: their fits
+take more memory than these. The table ends with what 100 000 volumes would take, by the line
+through the two largest fits.
 """
 
 import itertools

@@ -54,6 +54,12 @@ class Expectation(NamedTuple):
     posterior: PosePosterior | PaddedPosterior | None
 
 
+def most_poses(n_volumes: int, n_references: int) -> int:
+    """Return how many probable poses are kept, at most, of each volume and reference."""
+    n_pairs = max(1, n_volumes * n_references)
+    return min(_MOST_POSES, max(_FEWEST_POSES, _MOST_ENTRIES // n_pairs))
+
+
 def expectation(
     poses: Poses,
     coefficients: torch.Tensor,
@@ -112,8 +118,7 @@ def expectation(
     """
     kinds = None if poses.gains is None else check_kinds(poses, kinds, len(coefficients))
     n, n_references, where = len(coefficients), len(maps), torch.device(device)
-    most = min(_MOST_POSES, max(_FEWEST_POSES, _MOST_ENTRIES // max(1, n * n_references)))
-    limits = Limits(most, _NEGLIGIBLE_POSE) if keep_poses else None
+    limits = Limits(most_poses(n, n_references), _NEGLIGIBLE_POSE) if keep_poses else None
     poses, coefficients = poses.on(where), coefficients.to(where, non_blocking=True)
     templates = _templates(poses, maps, noise, variance)
     measured = _Measured(poses, templates, kinds)

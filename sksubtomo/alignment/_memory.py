@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from sksubtomo._utils._memory import available_memory
 from sksubtomo.alignment._agreement import MOST_ROWS_AT_ONCE
+from sksubtomo.alignment._expectation import most_poses
 from sksubtomo.alignment._stages import Stage, shifts_along_axis
 
 # Rotations times the cube of the angular step in degrees, see rotation_grid.
@@ -15,8 +16,10 @@ _ROTATIONS = 1.39e7
 # Bytes of a frequency in a rotation: of the interpolation, with what it is made of, and of what is
 # kept of it from stage to stage; and of each reference. Measured.
 _WHILE_MADE, _KEPT, _OF_REFERENCE = 200, 128, 45
-# Of a frequency of a volume: complex, and with what its scale is computed from.
-_OF_COEFFICIENT = 28
+# Of a frequency of a volume: complex, in a coarse stage once more, and its square. Measured.
+_OF_COEFFICIENT = 22
+# Of a probable pose; noise has as many as are kept, clear volumes a few.
+_OF_POSE = 16
 # Of a frequency in a shift.
 _OF_PHASE = 24
 
@@ -67,7 +70,9 @@ def estimated_memory(
     most = max(points)
     poses = (sum(points) - most) * _KEPT + most * (_WHILE_MADE + _OF_REFERENCE * n_maps)
     poses += phases * _OF_PHASE
+    n_pairs = n_volumes * n_classes * n_references
     volumes = n_volumes * max(_frequencies(s, box_size) for s in stages) * _OF_COEFFICIENT
+    volumes += n_pairs * most_poses(n_volumes, n_classes * n_references) * _OF_POSE
     return EstimatedMemory(poses, volumes)
 
 

@@ -290,14 +290,16 @@ def fit_references(
 ) -> MultiReferenceClassifier:
     """Fit references that begin with class probabilities of all candidates, where there are any.
 
-    What is no particle has no structure of its own, so that references seldom agree with labels;
-    that is no reason for a warning here. Others are those of all volumes: the first fit says them.
+    What is no particle has no structure of its own and lies anywhere, so that references seldom
+    agree with labels, and labeled volumes may be off the center; that is no reason for a warning
+    here. Others are those of all volumes: the first fit says them.
     """
     given = clone(template).set_params(classes=classes)
     if initial is not None:
         given.set_params(estimator=GivenProbabilities(classes, initial))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LabelAgreementWarning)
+        warnings.filterwarnings("ignore", ".*more likely at shifts larger", ImagingWarning)
         if not is_first:
             warnings.simplefilter("ignore", ImagingWarning)
         fitted = given.fit(volumes, decode_labels(targets, classes))

@@ -333,7 +333,7 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
         imaging, geometry = imaging_to_fit(
             volumes, targets, self.tilt_range_deg, tilt_ranges_deg, given
         )
-        data = FitData(volumes, targets, len(classes), stages, settings, imaging, device)
+        data = FitData(volumes, targets, classes, stages, settings, imaging, device)
         begin = partial(fit_initial_proba, self.estimator, X, y, classes, routed, checkpoint)
         fitted = fit_references(self, data, begin, rng, checkpoint)
         em, self.estimator_ = fitted.em, fitted.inner

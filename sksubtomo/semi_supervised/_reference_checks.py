@@ -285,18 +285,19 @@ def lost_classes(em: MultiReferenceEM) -> NDArray[np.int64]:
     -------
     lost : ndarray of int
         Class indices: those of one or two labels that have no more unlabeled volumes, though their
-        share of the labels lets expect four times as many, and four. Never the background, whose
-        labels and volumes do not count.
+        proportion lets expect four times as many, and four: the one that was stated, or else that
+        of the labels. Never the background.
     """
     n_labels, hidden = em.known.sum(dim=0).numpy(), ~em.labeled.numpy()
     found = np.bincount(em.labels.numpy()[hidden], minlength=em.n_classes)
+    is_stated = em.prior is not None and em.pseudo_counts is None
+    proportions = np.array(em.prior if is_stated else n_labels, dtype=float)
     if em.background is not None:
         # What shows no structure says nothing of how many volumes the structures have.
-        n_labels[em.background] = found[em.background] = 0
-    expected = n_labels / n_labels.sum() * found.sum()
+        n_labels[em.background] = found[em.background] = proportions[em.background] = 0
+    expected = proportions / max(proportions.sum(), 1e-12) * found.sum()
     few = (n_labels > 0) & (n_labels <= _FEW_LABELS) & (found <= n_labels)
-    lost = few & (np.maximum(found, 1) <= _LEAST_FOUND * expected)
-    return np.flatnonzero(lost)
+    return np.flatnonzero(few & (np.maximum(found, 1) <= _LEAST_FOUND * expected))
 
 
 def warn_of_lost_classes(em: MultiReferenceEM, classes: NDArray) -> None:
@@ -306,10 +307,10 @@ def warn_of_lost_classes(em: MultiReferenceEM, classes: NDArray) -> None:
         return
     n_labels = em.known.sum(dim=0).int().numpy()[lost]
     warnings.warn(
-        f"References of the classes {named_rows(classes[lost])} have hardly a volume besides their "
-        f"{named_rows(n_labels)} labeled ones: other volumes of these classes may be in classes "
-        "that look alike, with high probabilities. Label more volumes of these classes, or state "
-        "class_prior.",
+        f"Hardly any unlabeled volumes were assigned to the classes {named_rows(classes[lost])} "
+        f"(labeled volumes: {named_rows(n_labels)}). Either these classes are rarer than among the "
+        "labels; then state class_prior. Or their volumes were assigned to classes that look "
+        "alike, with high probabilities; then label more volumes of these classes.",
         LabelAgreementWarning,
         stacklevel=2,
     )

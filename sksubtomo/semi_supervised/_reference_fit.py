@@ -37,6 +37,7 @@ from sksubtomo.semi_supervised._reference_contrast import (
 )
 from sksubtomo.semi_supervised._reference_settings import n_initializations, poses_of_stages
 from sksubtomo.semi_supervised._reference_shifts import (
+    ShiftsBeyond,
     first_shift,
     next_shift,
     shifts_beyond,
@@ -48,13 +49,14 @@ from sksubtomo.semi_supervised._reference_shifts import (
 class FitData(NamedTuple):
     """What references are fitted to, and how.
 
-    ``targets`` (n,): class indices, -1 where unlabeled. ``stages``: of the annealing, checked.
+    ``targets`` (n,): class indices, -1 where unlabeled. ``classes``: labels of the classes, the
+    background's, too. ``stages``: of the annealing, checked.
     ``settings``: of :class:`.MultiReferenceEM`, by name.
     """
 
     volumes: Any
     targets: NDArray[np.int64]
-    n_classes: int
+    classes: NDArray
     stages: list[Stage]
     settings: dict[str, Any]
     imaging: Imaging | None
@@ -112,18 +114,19 @@ def fit_references(
         while True:
             em, check, contrast = _fit_in(poses, estimator, data, measured, rng, checkpoint)
             found = shifts_beyond(estimator, em, data.stages, max_shift, data.imaging)
-            wider = None if found is None else _wider_shift(estimator, data, max_shift)
-            if found is None or wider is None:
+            if found is None:
                 break
-            warn_of_wider_search(found, max_shift, wider)
+            wider, fits_memory = _wider_shift(estimator, data, max_shift, found)
+            if wider is None:
+                warn_of_shifts(found, max_shift, data.classes, fits_memory=fits_memory)
+                break
+            warn_of_wider_search(found, max_shift, wider, data.classes)
             # Signs that were found with too small shifts are no sound ones.
             first = em.contrast * torch.from_numpy(contrast)
             measured.coefficients.mul_(first[:, np.newaxis])
             max_shift, poses = wider, _poses(estimator, data, wider)
             if checkpoint is not None:
                 checkpoint = checkpoint.part(f"max_shift_voxels {wider:g}")
-        if found is not None:
-            warn_of_shifts(found, max_shift)
     return FittedReferences(em, check, contrast, max_shift, measured.scale, measured.inner)
 
 
@@ -146,17 +149,19 @@ def _poses(estimator: Any, data: FitData, max_shift: float) -> list[Poses]:
     return poses_of_stages(estimator, data.stages, groups, max_shift, data.imaging)
 
 
-def _wider_shift(estimator: Any, data: FitData, max_shift: float) -> float | None:
-    """Return the largest shift to search next; None if it was given, or memory would not do."""
-    if not isinstance(estimator.max_shift_voxels, str):
-        return None
+def _wider_shift(
+    estimator: Any, data: FitData, max_shift: float, found: ShiftsBeyond
+) -> tuple[float | None, bool]:
+    """Return the largest shift to search next, if any, and whether there is memory for it."""
+    if not isinstance(estimator.max_shift_voxels, str) or not found.in_most_classes:
+        return None, True
     wider = next_shift(max_shift, estimator.volume_shape_[0])
-    try:
-        if wider is not None:
-            check_fit_memory(estimator, data.stages, data.targets, data.n_classes, wider)
-    except MemoryError:
-        return None
-    return wider
+    if wider is not None:
+        try:
+            check_fit_memory(estimator, data.stages, data.targets, len(data.classes), wider)
+        except MemoryError:
+            return None, False
+    return wider, True
 
 
 def _measure(
@@ -197,7 +202,7 @@ def _fit_in(
         [(grid, n_iter) for grid, (*_, n_iter) in zip(poses, data.stages, strict=True)],
         measured.coefficients,
         data.targets,
-        n_classes=data.n_classes,
+        n_classes=len(data.classes),
         rng=rng,
         noise=measured.noise,
         initial_proba=measured.initial_proba,

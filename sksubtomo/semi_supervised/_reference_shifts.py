@@ -19,6 +19,7 @@ from sksubtomo.alignment import (
 )
 from sksubtomo.exceptions import ImagingWarning
 from sksubtomo.fourier import Imaging
+from sksubtomo.semi_supervised._reference_checks import named_rows
 
 #: The largest shift that "auto" begins with, in voxels.
 FIRST_SHIFT = 2.0
@@ -39,16 +40,25 @@ _CLEAR_LOG = 10.0
 
 
 class ShiftsBeyond(NamedTuple):
-    """How many of the labeled volumes that were looked at lie beyond, and how far the farthest."""
+    """How many of the labeled volumes that were looked at lie beyond, and how far the farthest.
+
+    ``classes``: indices of the classes that have such volumes. ``in_most_classes``: whether these
+    are more than half of the labeled ones. Where particles are badly centered, all classes are; of
+    gold beads and other junk, a class of its own lies anywhere.
+    """
 
     n_beyond: int
     n_volumes: int
     farthest: float
+    classes: NDArray[np.int64]
+    in_most_classes: bool
 
-    def __str__(self) -> str:
+    def told(self, searched: float, classes: NDArray) -> str:
+        """Return the beginning of a warning."""
         return (
-            f"{self.n_beyond} of {self.n_volumes} labeled volumes are likelier farther off the "
-            f"center of their boxes, up to about {self.farthest:g} voxels,"
+            f"{self.n_beyond} of {self.n_volumes} labeled volumes are more likely at shifts larger "
+            f"than the {searched:g} voxels that were searched, up to about {self.farthest:g}. They "
+            f"are of the classes {named_rows(classes[self.classes])}."
         )
 
 
@@ -125,7 +135,16 @@ def shifts_beyond(
     gain = gain - _compared(em, own, rows).log_evidence.logsumexp(dim=1)
     if gain.double().sum() <= _CLEAR_LOG:
         return None
-    return ShiftsBeyond(int(beyond.sum()), len(rows), float(farthest.max()))
+    known = em.known[torch.from_numpy(rows)].argmax(dim=1).numpy()
+    labeled = np.unique(known)
+    classes = [k for k in labeled if beyond[known == k].mean() > _FRACTION_BEYOND]
+    return ShiftsBeyond(
+        int(beyond.sum()),
+        len(rows),
+        float(farthest.max()),
+        np.array(classes),
+        in_most_classes=2 * len(classes) > len(labeled),
+    )
 
 
 def _searched_and_wider(
@@ -177,23 +196,41 @@ def _compared(em: MultiReferenceEM, poses: PoseGrid, rows: NDArray[np.intp]) -> 
     )
 
 
-def warn_of_wider_search(found: ShiftsBeyond, searched: float, wider: float) -> None:
+def warn_of_wider_search(
+    found: ShiftsBeyond, searched: float, wider: float, classes: NDArray
+) -> None:
     """Say that a fit is done again, with larger shifts."""
     warnings.warn(
-        f"{found} than the {searched:g} voxels that max_shift_voxels='auto' searches first. "
-        f"References are fitted again with shifts up to {wider:g} voxels (max_shift_voxels_). "
-        f"Center the boxes on the particles, or set max_shift_voxels={wider:g}, which saves the "
-        "first fit.",
+        f"{found.told(searched, classes)} References are fitted again with shifts up to {wider:g} "
+        "voxels (max_shift_voxels_), which takes longer. Center the boxes on the particles, or set "
+        f"max_shift_voxels={wider:g} to skip the first fit.",
         ImagingWarning,
         stacklevel=2,
     )
 
 
-def warn_of_shifts(found: ShiftsBeyond, searched: float) -> None:
-    """Say that particles are farther off the center than was searched."""
+def warn_of_shifts(
+    found: ShiftsBeyond, searched: float, classes: NDArray, *, fits_memory: bool
+) -> None:
+    """Say that particles are farther off the center than was searched.
+
+    Parameters
+    ----------
+    found : ShiftsBeyond
+        What to tell.
+    searched : float
+        Largest shift that was searched, in voxels.
+    classes : ndarray
+        Labels of all classes.
+    fits_memory : bool
+        Whether there is memory for larger shifts.
+    """
+    if fits_memory:
+        remedy = "set a larger max_shift_voxels"
+    else:
+        remedy = "bin the volumes: a search of larger shifts does not fit into memory"
     warnings.warn(
-        f"{found} than max_shift_voxels={searched:g}. Center the boxes on the particles, or raise "
-        "max_shift_voxels.",
+        f"{found.told(searched, classes)} Center the boxes on the particles, or {remedy}.",
         ImagingWarning,
         stacklevel=2,
     )

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sksubtomo.alignment import Annealing, check_memory, measured_frequencies
+from sksubtomo.alignment import Annealing, check_memory, estimated_memory, measured_frequencies
 from sksubtomo.alignment._memory import _ROTATIONS, _frequencies
 from sksubtomo.geometry import rotation_grid
 from sksubtomo.semi_supervised import MultiReferenceClassifier
@@ -36,6 +36,18 @@ def test_frequencies_are_counted_as_the_grid_has_them(n_shells):
     assert _frequencies((n_shells, 15, 1, 1), 32) == pytest.approx(len(frequencies), rel=0.1)
 
 
+def test_probable_poses_of_many_volumes_are_bounded():
+    few, many, more = (
+        estimated_memory([(4, 60, 1, 1)], 32, **{**FIT, "n_volumes": n}).volumes / n
+        for n in (100, 10**5, 10**6)
+    )
+    # At most 256 of each pair, and 2**24 in all but for 16 of each.
+    coefficients = 22 * _frequencies((4, 60, 1, 1), 32)
+    assert few - coefficients == pytest.approx(16 * 4 * 256)
+    assert many - coefficients == pytest.approx(16 * 4 * (2**24 // (4 * 10**5)))
+    assert more - coefficients == pytest.approx(16 * 4 * 16)
+
+
 @pytest.mark.parametrize(
     ("change", "stage", "said"),
     [
@@ -56,6 +68,8 @@ def test_what_takes_too_much_is_named(gigabytes, change, stage, said):
     check_memory("A", [(3, 60, 1, 1), stage], 32, **{**FIT, **change})
 
 
+# Six rows of noise tell no classes.
+@pytest.mark.filterwarnings("ignore::sksubtomo.exceptions.LabelAgreementWarning")
 def test_a_fit_is_refused_before_anything_is_allocated(gigabytes):
     X = np.random.default_rng(0).normal(size=(6, 8, 8, 8))
     y = [0, 0, 1, 1, -1, -1]

@@ -14,6 +14,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from sksubtomo.alignment import Annealing, ClassPrior
+from sksubtomo.exceptions import ImagingWarning
 from sksubtomo.geometry import rotate_volume
 from sksubtomo.model_selection import SemiSupervisedSplit
 from sksubtomo.persistence import load_model, save_model
@@ -228,6 +229,27 @@ def test_shifts_of_what_is_no_particle_are_not_searched(data, monkeypatch):
     monkeypatch.setattr(parts, "fit_references", settings)
     with pytest.raises(Seen, match=r"^2\.0$"):
         quick(references="auto").fit(data[0], data[2])
+
+
+class _Warning(MultiReferenceClassifier):
+    """References that warn of shifts and of contrast."""
+
+    def fit(self, X, y):
+        for found in (
+            "9 of 30 labeled volumes are more likely at shifts larger than",
+            "inverted contrast",
+        ):
+            warnings.warn(found, ImagingWarning, stacklevel=2)
+        return self
+
+
+def test_no_warning_of_shifts_of_what_is_no_particle(data):
+    from sksubtomo.semi_supervised._candidate_parts import fit_references
+
+    X, _, hidden, _ = data
+    with pytest.warns(ImagingWarning) as seen:
+        fit_references(_Warning(), X, hidden, np.array([0, 1]), None, is_first=True)
+    assert [str(one.message) for one in seen] == ["inverted contrast"]
 
 
 def test_few_unlabeled_are_learned_from(data):

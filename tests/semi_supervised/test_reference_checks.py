@@ -26,7 +26,7 @@ def agreement(targets, predicted):
     warn_of_labels(check, predicted == targets, CLASSES, targets)
 
 
-def em_of(targets, labels, background=None, n_classes=3):
+def em_of(targets, labels, background=None, n_classes=3, prior=None):
     """What these checks read of an EM that has put volumes into classes."""
     targets = torch.tensor(targets)
     known = torch.nn.functional.one_hot(targets.clamp_min(0), n_classes) * (targets >= 0)[:, None]
@@ -36,6 +36,8 @@ def em_of(targets, labels, background=None, n_classes=3):
         labels=torch.where(targets >= 0, targets, torch.tensor(labels)),
         n_classes=n_classes,
         background=background,
+        prior=prior,
+        pseudo_counts=None,
     )
 
 
@@ -82,11 +84,19 @@ def test_classes_that_have_only_their_labels_are_lost(targets, labels, lost):
 
 def test_lost_classes_are_named_except_for_the_background():
     targets, labels = [0] * 5 + [1] * 2 + [2] + [-1] * 60, [0] * 68
-    with pytest.warns(LabelAgreementWarning, match=r"\['p97', 'vat'\] .* \[2, 1\] labeled ones"):
+    with pytest.warns(
+        LabelAgreementWarning, match=r"\['p97', 'vat'\] \(labeled volumes: \[2, 1\]\)"
+    ):
         warn_of_lost_classes(em_of(targets, labels), CLASSES)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warn_of_lost_classes(em_of(targets, [0] * 34 + [1] * 34, background=2), CLASSES)
+
+
+def test_a_class_that_is_as_rare_as_was_stated_is_not_lost():
+    targets, labels = [0] * 5 + [1] * 4 + [2] + [-1] * 60, [0] * 40 + [1] * 30
+    assert lost_classes(em_of(targets, labels, prior=[0.5, 0.49, 0.01])).tolist() == []
+    assert lost_classes(em_of(targets, labels, prior=[0.5, 0.4, 0.1])).tolist() == [2]
 
 
 @pytest.mark.parametrize(

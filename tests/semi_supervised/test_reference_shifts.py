@@ -12,13 +12,7 @@ from sksubtomo.geometry import rotate_volume
 from sksubtomo.persistence import Checkpoint
 from sksubtomo.semi_supervised import MultiReferenceClassifier
 from sksubtomo.semi_supervised._em_record import EMRecord
-from sksubtomo.semi_supervised._reference_shifts import (
-    ShiftsBeyond,
-    first_shift,
-    next_shift,
-    warn_of_shifts,
-    warn_of_wider_search,
-)
+from sksubtomo.semi_supervised._reference_shifts import first_shift, next_shift
 
 SIZE = 18
 QUICK = {
@@ -75,17 +69,18 @@ def test_larger_shifts_are_searched_where_particles_lie_there(far, widened):
     X, y, hidden = far
     assert widened.max_shift_voxels_ == 4.0
     assert np.abs(widened.poses_.shifts).max() == 4.0
-    with pytest.warns(ImagingWarning, match="raise max_shift_voxels"):
+    with pytest.warns(ImagingWarning, match="set a larger max_shift_voxels"):
         narrow = MultiReferenceClassifier(**QUICK, max_shift_voxels=2.0).fit(X, hidden)
     assert narrow.max_shift_voxels_ == 2.0
     right, right_narrow = (clf.transduction_[20:] == y[20:] for clf in (widened, narrow))
-    assert right.mean() > right_narrow.mean() + 0.1
+    assert right.mean() >= 0.95
+    assert right.mean() > right_narrow.mean()
     assert widened.log_likelihood_ > narrow.log_likelihood_
     test, truth = simulate(40, farthest=4.0, seed=1)
     assert widened.score(test, truth) > narrow.score(test, truth)
 
 
-def test_a_wider_search_is_that_of_a_fit_that_was_told(far, widened):
+def test_a_wider_search_finds_what_a_fit_finds_that_was_told(far, widened):
     X, _, hidden = far
     told = MultiReferenceClassifier(**QUICK, max_shift_voxels=4.0)
     assert fit(told, X, hidden) == []
@@ -93,6 +88,7 @@ def test_a_wider_search_is_that_of_a_fit_that_was_told(far, widened):
         len(s) for s in (widened.history_, widened.references_)
     ]
     np.testing.assert_array_equal(told._finest.shifts, widened._finest.shifts)
+    assert np.mean(told.transduction_ == widened.transduction_) >= 0.95
 
 
 @pytest.mark.parametrize("noise", [0.25, 3.0])
@@ -112,7 +108,22 @@ def test_the_search_is_no_wider_than_memory_allows(far, monkeypatch):
 
     monkeypatch.setattr("sksubtomo.semi_supervised._reference_fit.check_fit_memory", refuse)
     clf = MultiReferenceClassifier(**QUICK)
-    assert "raise max_shift_voxels" in fit(clf, X, hidden)[0]
+    (message,) = fit(clf, X, hidden)
+    assert "bin the volumes: a search of larger shifts does not fit into memory" in message
+    assert clf.max_shift_voxels_ == 2.0
+
+
+def test_a_class_of_beads_anywhere_does_not_widen_the_search():
+    X, _ = simulate(60, farthest=1.0)
+    y = np.where(np.arange(60) % 2, 5, 7)
+    rng, grid = np.random.default_rng(2), np.stack(np.indices((SIZE,) * 3), axis=-1)
+    for k, place in zip(np.flatnonzero(y == 7), rng.uniform(4, 14, (30, 3)), strict=True):
+        bead = 2 * np.exp(-((grid - place) ** 2).sum(axis=-1) / 2.4)
+        X[k] = bead + rng.normal(scale=0.25, size=X[k].shape)
+    clf = MultiReferenceClassifier(**QUICK)
+    (message,) = fit(clf, X, np.where(np.arange(60) < 30, y, -1))
+    assert "of the classes [7]." in message
+    assert "set a larger max_shift_voxels" in message
     assert clf.max_shift_voxels_ == 2.0
 
 
@@ -135,6 +146,7 @@ def test_a_wider_search_goes_on_with_the_same_bits(far, widened, tmp_path, monke
         patched.setattr(EMRecord, "_keep", end)
         with pytest.raises(Ended):
             fit(clf, X, hidden, checkpoint=Checkpoint(path))
+    assert len(kept) == n_kept  # of 14, half of which are those of the first fit
     assert len(fit(clf, X, hidden, checkpoint=path)) == 1
     np.testing.assert_array_equal(clf.references_, widened.references_)
     assert clf.max_shift_voxels_ == 4.0
@@ -153,11 +165,3 @@ def test_shifts_beyond_half_of_the_box_are_refused(far, max_shift):
     X, _, hidden = far
     with pytest.raises(ValueError, match=r"more than half of the box of 18 voxels: .* at most 9"):
         MultiReferenceClassifier(**QUICK, max_shift_voxels=max_shift).fit(X, hidden)
-
-
-def test_the_message_is_a_sentence():
-    found = ShiftsBeyond(9, 20, 4.0)
-    with pytest.warns(ImagingWarning, match=r"up to about 4 voxels, than the 2 voxels that"):
-        warn_of_wider_search(found, 2.0, 4.0)
-    with pytest.warns(ImagingWarning, match=r"up to about 4 voxels, than max_shift_voxels=2\."):
-        warn_of_shifts(found, 2.0)
