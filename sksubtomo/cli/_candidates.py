@@ -167,6 +167,12 @@ def columns_of(particles: ParticleTable, names: list[str] | None, rows: NDArray[
     """
     if not names:
         return None
+    missing = [name for name in names if name not in particles.table]
+    if missing:
+        raise ValueError(
+            f"The model judges candidates by {shorten(', '.join(missing), 100)} too; the table of "
+            "particles has no such column. Add it, or fit again with --score-column none."
+        )
     checked = score_columns(particles, names)
     return particles.table[checked].iloc[rows].astype(float)
 
