@@ -187,9 +187,13 @@ def check_class_prior(
             proportions = np.full(n_classes, np.nan)
     positive = np.isfinite(proportions) & (proportions > 0)
     if proportions.shape != (n_classes,) or not positive.all():
+        without = ""
+        if proportions.shape == (n_classes,):
+            lacking = classes[~positive].tolist()[:10]
+            without = f" {lacking} have none; 'estimated' needs no label of each class."
         raise ValueError(
             f"class_prior={reprlib.repr(class_prior)} must give each of the {n_classes} classes "
-            f"{classes.tolist()[:10]} a positive share."
+            f"{classes.tolist()[:10]} a positive share.{without}"
         )
     return proportions / proportions.sum()
 

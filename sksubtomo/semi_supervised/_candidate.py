@@ -23,6 +23,7 @@ from sksubtomo.semi_supervised._base_candidate import BaseCandidateClassifier
 from sksubtomo.semi_supervised._candidate_columns import (
     Columns,
     check_covariates,
+    check_no_placeholders,
     check_tomograms,
     offsets_of,
 )
@@ -218,8 +219,8 @@ class CandidateClassifier(BaseCandidateClassifier):
         ------
         ValueError
             If `X`, `y` or the columns are malformed, no candidate is labeled, only one class is
-            and ``background`` is not set, ``background`` has no label beside several classes, or
-            there is no ingredient.
+            and ``background`` is not set, ``background`` has no label beside several classes, a
+            column has a number that stands for a missing one, or there is no ingredient.
         """
         with unchanged_on_error(self):
             return self._fit(X, y, covariates, tomograms)
@@ -235,6 +236,7 @@ class CandidateClassifier(BaseCandidateClassifier):
                 "are labeled, and max_unlabeled=0 leaves none. Raise it."
             )
         columns = check_covariates(covariates, len(volumes))
+        check_no_placeholders(columns)
         names = check_tomograms(tomograms, len(volumes))
         self._n_covariates, self.covariate_names_ = columns.values.shape[1], columns.names
         template, rng = self._template(), check_random_state(self.random_state)

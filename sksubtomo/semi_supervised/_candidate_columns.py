@@ -10,6 +10,8 @@ from sklearn.utils import check_array
 
 # A tomogram's own center counts half with so many candidates.
 _COMMON_CANDIDATES = 10
+# From the median, in ranges of the middle half of a column: no score is farther off.
+_FARTHEST = 1e4
 
 
 class Columns(NamedTuple):
@@ -31,6 +33,8 @@ def check_covariates(covariates: Any, n_samples: int) -> Columns:
         return Columns(np.empty((n_samples, 0)), None)
     names = getattr(covariates, "columns", None)
     if np.ndim(covariates) == 1:
+        name = getattr(covariates, "name", None)
+        names = None if name is None else [str(name)]
         covariates = np.asarray(covariates).reshape(-1, 1)
     values = check_array(
         covariates, dtype=np.float64, ensure_min_samples=0, input_name="covariates"
@@ -40,6 +44,33 @@ def check_covariates(covariates: Any, n_samples: int) -> Columns:
             f"covariates has {len(values)} rows, but there are {n_samples} candidates in X."
         )
     return Columns(values, None if names is None else [str(name) for name in names])
+
+
+def check_no_placeholders(columns: Columns) -> None:
+    """Refuse a number that stands for a missing one, such as 1e30 or -1e9 among scores near 1.
+
+    The spread of the column would be that of such numbers, beside which others are all the same.
+
+    Raises
+    ------
+    ValueError
+        If a number is farther from the median than ten thousand times the range of the middle half.
+    """
+    if not columns.values.size:
+        return
+    quartiles = np.quantile(columns.values, [0.25, 0.5, 0.75], axis=0)
+    spread = quartiles[2] - quartiles[0]
+    far = np.abs(columns.values - quartiles[1]) > _FARTHEST * spread
+    rows, which = np.nonzero(far & (spread > 0))
+    if not len(rows):
+        return
+    row, column = rows[0], which[0]
+    name = f"{column}" if columns.names is None else repr(columns.names[column])
+    raise ValueError(
+        f"covariates has {columns.values[row, column]:g} in row {row} of column {name}, whose "
+        f"median is {quartiles[1, column]:g}: {len(rows)} such number(s) may stand for missing "
+        "ones. Leave these candidates out, or fill in the median."
+    )
 
 
 def check_same_columns(given: Columns, names: list[str] | None, n_columns: int) -> None:

@@ -131,11 +131,12 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
     Attributes
     ----------
     %(classes_)s
-    references_ : ndarray of shape (n_classes * n_references, d, d, d) of float32
+    references_ : ndarray of shape (n_maps, d, d, d) of float32
         Maps, axes z, y, x, in the units of `X`, band-limited; the center is voxel ``d // 2``.
-    reference_classes_ : ndarray of shape (n_classes * n_references,)
+        `n_references` of each class but the background, which has none.
+    reference_classes_ : ndarray of shape (n_maps,)
         Class of each reference.
-    reference_variance_ : ndarray of shape (n_classes * n_references, n_shells)
+    reference_variance_ : ndarray of shape (n_maps, n_shells)
         Mean square error of a Fourier coefficient of each reference; it adds to the noise.
     noise_power_ : ndarray of shape (n_shells,)
         Noise variance per real Fourier coefficient, by shell; of white noise, the variance of a

@@ -578,3 +578,10 @@ def test_numbers_of_tomograms_may_be_floats(data):
     np.testing.assert_array_equal(
         fitted.predict_proba(X[:9], **few), fitted.predict_proba(X[:9], **as_floats)
     )
+
+
+def test_numbers_that_stand_for_missing_scores_are_refused(data):
+    X, _, hidden, score = data
+    scores = np.where(np.arange(len(score)) == 7, 1e30, score)
+    with pytest.raises(ValueError, match=r"covariates has 1e\+30 in row 7 of column 0"):
+        quick().fit(X, hidden, covariates=scores)

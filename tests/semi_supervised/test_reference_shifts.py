@@ -12,7 +12,13 @@ from sksubtomo.geometry import rotate_volume
 from sksubtomo.persistence import Checkpoint
 from sksubtomo.semi_supervised import MultiReferenceClassifier
 from sksubtomo.semi_supervised._em_record import EMRecord
-from sksubtomo.semi_supervised._reference_shifts import first_shift, next_shift
+from sksubtomo.semi_supervised._reference_shifts import (
+    ShiftsBeyond,
+    first_shift,
+    next_shift,
+    warn_of_shifts,
+    warn_of_wider_search,
+)
 
 SIZE = 18
 QUICK = {
