@@ -13,7 +13,8 @@ of the other one are ranked.
 Labels: 20, 50 or 200, drawn at random; those that the labeling session asks for ("query"), ten at a
 time, with its own model between them; or so many clicks on particles only ("particles"), at most
 half of those that there are. Methods: the score alone, calibrated by the same labels; the score and
-figures of the boxes; with references, which is the default; and the default without the score.
+image statistics of the boxes ("figures"); with references, which is the default; and the default
+without the score.
 
 Settings were chosen on the specimens "tuning_unlike" and "tuning_alike", of other targets and other
 seeds (from 1000 on); widths of priors and limits of outliers on "unlike", seeds 100 and 101. One

@@ -52,7 +52,8 @@ boxes = {name: extract_subtomograms(tomograms[name], tables[name], 28) for name 
 # ---------------
 #
 # The places were drawn and not picked, so there is no score. A tubule has no single structure in
-# its boxes, which cut it anywhere: references are left out, and figures of the boxes decide.
+# its boxes, which cut it anywhere: references are left out, and image statistics of the boxes
+# decide.
 
 y = mask_labels(tables[names[0]].class_numbers, n_per_class=25, random_state=0)
 clf = make_pipeline(VolumeNormalizer(), CandidateClassifier(references=None, random_state=0))

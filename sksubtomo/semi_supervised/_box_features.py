@@ -21,7 +21,7 @@ _LEAST_EDGE = 8
 
 
 def box_features(volumes: Any) -> NDArray[np.float64]:
-    """Return figures of boxes that do not depend on orientation.
+    """Return image statistics of boxes that do not depend on orientation.
 
     Means and variances in spherical shells, power in bands of frequencies within a soft mask, and
     extreme values: gold, ice, membranes and empty boxes differ in them from particles, and

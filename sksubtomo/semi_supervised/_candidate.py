@@ -90,8 +90,8 @@ class CandidateClassifier(BaseCandidateClassifier):
         augmentation. It takes -1 in `y` for unlabeled. None is no network: it takes most of the
         time of a fit.
     statistics : bool, default=True
-        Whether to use figures of the boxes. Outliers among them are limited to four standard
-        deviations, estimated from quartiles.
+        Whether to use image statistics of the boxes. Values beyond four standard deviations from
+        the median, estimated from quartiles, are limited to that.
     background : int or str, optional
         Label of what is no particle. Needed where only particles are labeled, at least two and of
         one class: unlabeled candidates are then a mixture of the two [2]_, and labels have to be
