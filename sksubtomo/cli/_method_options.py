@@ -47,8 +47,8 @@ def add_methods(group: argparse._ActionsContainer) -> None:
         choices=METHODS,
         help="references: one map a class in all orientations, the best with few labels of rigid "
         "complexes; candidates: the picker's score, image statistics of the boxes and references "
-        "together, for particles among false positives; the others train networks. By default, what "
-        "suits the particles and the other options, which is told with its reason",
+        "together, for particles among false positives; the others train networks. By default, "
+        "what suits the particles and the other options, which is told with its reason",
     )
     group.add_argument(
         "--preset",
