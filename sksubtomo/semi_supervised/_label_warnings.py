@@ -41,7 +41,8 @@ def warn_of_labels(
         f"(label_agreement_; a good fit has at least {_LEAST_AGREEMENT}){few if lost else ''}: "
         f"classes may be mixed, or labels wrong. Check the labels of the rows {named_rows(wrong)}, "
         f"label more volumes of the classes {named_rows(concerned)}, or try more initializations "
-        "(n_init).",
+        "(n_init). Where many volumes show none of the structures, add a background "
+        "(class_prior=ClassPrior(background=...)).",
         LabelAgreementWarning,
         stacklevel=2,
     )

@@ -60,6 +60,7 @@ def test_one_of_many_labels_is_no_sign():
     with pytest.warns(LabelAgreementWarning) as caught:
         agreement(targets, [1, 1, *targets[2:]])
     assert "half" not in str(caught[0].message)
+    assert "ClassPrior(background=...)" in str(caught[0].message)
 
 
 @pytest.mark.parametrize(
