@@ -64,6 +64,10 @@ def test_labels_that_are_kept(script, labels, per_class):
     assert (kept != script.hide(y, labels, 1)).any()
 
 
+# Of networks that were hardly trained, references may find nothing.
+@pytest.mark.filterwarnings(
+    "ignore:Hardly any unlabeled volumes:sksubtomo.exceptions.LabelAgreementWarning"
+)
 @pytest.mark.parametrize(
     "method",
     ["recommended", "seeded", "labeled_only", "fix_match", "mean_teacher", "joint_on_copies"],

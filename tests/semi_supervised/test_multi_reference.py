@@ -724,7 +724,7 @@ def test_shifts_beyond_the_largest_are_named():
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             clf.fit(X, hidden)
-        return any("raise max_shift_voxels" in str(warning.message) for warning in caught)
+        return any("set a larger max_shift_voxels" in str(warning.message) for warning in caught)
 
     assert is_named(far)
     assert not is_named(X)
