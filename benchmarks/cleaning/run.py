@@ -132,14 +132,16 @@ def draw(path):
     )
     for (specimen, source), ax in zip(product(specimens, SOURCES), axes.flat, strict=True):
         ax.set(title=f"{TITLES[source]}, {specimen}", xlim=(0, 1.02), ylim=(0, 1.02))
-        for method in METHODS:
+        for color, method in enumerate(METHODS):
             own = [r for r in rows if (r["specimen"], r["source"]) == (specimen, source)]
             own = [r for r in own if r["method"] == method]
             if own:
                 truth = [int(r["is_true"]) for r in own]
                 scores = [float(r["probability"]) for r in own]
                 precisions, recalls, _ = precision_recall_curve(truth, scores)
-                ax.step(recalls, precisions, where="post", label=method)
+                style = {"color": f"C{color}", "where": "post"}
+                ax.step(recalls, precisions, label=method, **style)
+        ax.set_visible(bool(ax.lines))
     axes[0, 0].legend(fontsize="small", loc="lower left")
     figure.supxlabel("recall")
     figure.supylabel("precision")
