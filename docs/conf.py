@@ -73,6 +73,7 @@ sphinx_gallery_conf = {
     "within_subsection_order": "gallery_order.by_goal",
     "backreferences_dir": "auto_examples/backreferences",
     "doc_module": ("sksubtomo",),
+    "reference_url": {"sksubtomo": None},
     "image_scrapers": ("matplotlib",),
     "matplotlib_animations": False,
     "capture_repr": ("_repr_html_",),

@@ -111,6 +111,16 @@ def judge(learn, test, y, method, seed):
     return figures, own
 
 
+def draw_curve(ax, rows, method):
+    """Draw precision against recall, in the color of the method, if there are rows."""
+    if rows:
+        truth = [int(row["is_true"]) for row in rows]
+        scores = [float(row["probability"]) for row in rows]
+        precisions, recalls, _ = precision_recall_curve(truth, scores)
+        color = f"C{list(METHODS).index(method)}"
+        ax.step(recalls, precisions, where="post", label=method, color=color)
+
+
 def promises_kept(rows):
     """Return of how many rows the precision is in its interval, how many say one, are certain."""
     said = [int(row["promise_kept"]) for row in rows if row["promise_kept"]]

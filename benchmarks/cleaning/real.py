@@ -2,10 +2,10 @@
 
     python benchmarks/cleaning/real.py
 
-Two real tomograms, in the folder ``real/microtubules`` of SKSUBTOMO_SHARED_DATA (default
-``../shared/data``), have one microtubule each. Its axis is known: a parabola through positions that
-were marked on it. Candidates of the one tomogram are labeled and learned from, those of the other
-are ranked, and the other way round. Candidates and what is true of them:
+Two real tomograms, in the folder ``real/microtubules`` of SKSUBTOMO_SHARED_DATA, have one
+microtubule each. Its axis is known: a parabola through positions that were marked on it. Candidates
+of the one tomogram are labeled and learned from, those of the other are ranked, and the other way
+round. Candidates and what is true of them:
 
 - blobs: a difference of Gaussians of 60 angstrom. True are those in the wall of the tubule, 75 to
   140 angstrom from its axis; boxes of 20 voxels.
@@ -42,7 +42,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from _arguments import make_parser
 from _candidates import ROOT, Candidates
-from _fits import CELL_TITLES, METHODS, cells_of, judge, label_some
+from _fits import CELL_TITLES, METHODS, cells_of, draw_curve, judge, label_some
 from _results import (
     append_rows,
     ends_in_order,
@@ -51,7 +51,6 @@ from _results import (
     read_rows,
     write_markdown,
 )
-from sklearn.metrics import precision_recall_curve
 
 from sksubtomo.fourier import gaussian_low_pass
 from sksubtomo.io import extract_subtomograms, read_mrc, read_particles
@@ -204,11 +203,7 @@ def draw(path):
     for ax, source in zip(axes[2:], sources, strict=True):
         for method in methods:
             own = [r for r in rows if (r["source"], r["method"]) == (source, method)]
-            if own:
-                truth = [int(row["is_true"]) for row in own]
-                scores = [float(row["probability"]) for row in own]
-                precisions, recalls, _ = precision_recall_curve(truth, scores)
-                ax.step(recalls, precisions, where="post", label=method)
+            draw_curve(ax, own, method)
         ax.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="recall", ylabel="precision", title=source)
     axes[2].legend(fontsize="small", loc="lower left")
     figure.savefig(path.with_suffix(".png"), dpi=100)

@@ -38,7 +38,16 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from _arguments import make_parser
 from _candidates import SOURCES, SPECIMENS, make_candidates
-from _fits import CELL_TITLES, KINDS, METHODS, PROMISED, cells_of, judge, label_some
+from _fits import (
+    CELL_TITLES,
+    KINDS,
+    METHODS,
+    PROMISED,
+    cells_of,
+    draw_curve,
+    judge,
+    label_some,
+)
 from _results import (
     append_rows,
     ends_in_order,
@@ -48,7 +57,6 @@ from _results import (
     write_markdown,
 )
 from joblib import Memory
-from sklearn.metrics import precision_recall_curve
 
 from sksubtomo.preprocessing import VolumeNormalizer
 
@@ -132,15 +140,9 @@ def draw(path):
     )
     for (specimen, source), ax in zip(product(specimens, SOURCES), axes.flat, strict=True):
         ax.set(title=f"{TITLES[source]}, {specimen}", xlim=(0, 1.02), ylim=(0, 1.02))
-        for color, method in enumerate(METHODS):
+        for method in METHODS:
             own = [r for r in rows if (r["specimen"], r["source"]) == (specimen, source)]
-            own = [r for r in own if r["method"] == method]
-            if own:
-                truth = [int(r["is_true"]) for r in own]
-                scores = [float(r["probability"]) for r in own]
-                precisions, recalls, _ = precision_recall_curve(truth, scores)
-                style = {"color": f"C{color}", "where": "post"}
-                ax.step(recalls, precisions, label=method, **style)
+            draw_curve(ax, [r for r in own if r["method"] == method], method)
         ax.set_visible(bool(ax.lines))
     axes[0, 0].legend(fontsize="small", loc="lower left")
     figure.supxlabel("recall")

@@ -185,6 +185,13 @@ def is_text(labels: NDArray) -> bool:
     )
 
 
+def is_one_more_label(label: Any, classes: NDArray) -> bool:
+    """Tell whether a value is of the kind of the classes, and does not mean "unlabeled"."""
+    own = np.asarray([label])
+    is_alike = is_text(own) == is_text(classes) and not isinstance(label, bool)
+    return is_alike and not bool(is_unlabeled(own).any())
+
+
 def hidden_labels(n_samples: int, like: NDArray) -> NDArray:
     """Return labels that are all hidden, into which labels of a kind can be written.
 

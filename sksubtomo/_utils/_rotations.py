@@ -1,4 +1,4 @@
-"""Rotations from the very numbers that others were written as, and which rows have one."""
+"""Rotations from stored quaternions, bit by bit, and which rows have a pose."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def _check_number(number: int) -> None:
 
     try:
         check_new_classes([number], 1)
-    # Of thousands of digits, too.
+    # OverflowError is that of integers of thousands of digits.
     except (ValueError, OverflowError):
         raise ValueError("--background must be a class number, from 1 to 100000.") from None
 

@@ -79,8 +79,8 @@ def operating_point(
 
     The threshold follows from the probabilities of all candidates alone: if they are calibrated,
     the mean probability of those kept is the precision, and their sum the number of true ones. It
-    keeps as many as it can at the stated precision, but no more once less than half a true one is
-    expected among the rest; or as few as it can at the stated recall. Labels, and
+    keeps as many as the stated precision allows, but stops where less than half a true one is
+    expected among the rest; or as few as the stated recall allows. Labels, and
     the probabilities that were predicted without them, judge that one threshold. Since they took
     no part in its choice, the Clopper-Pearson interval of a single proportion holds as it is.
 
@@ -134,8 +134,8 @@ def operating_point(
     if precision is not None:
         good = sums[ends] / (ends + 1) >= precision
         n_kept = int(ends[good][-1]) + 1 if good.any() else 0
-        # Where classes are told apart well, the precision would allow candidates that are next to
-        # certainly false; and labels judge no threshold among probabilities of next to nothing.
+        # Where classes are well separated, the precision would admit candidates of probability
+        # near 0, of which labeled ones are too few to judge the threshold.
         enough = ends[np.flatnonzero(sums[-1] - sums[ends] < _LEAST_GAIN)[0]]
         n_kept = min(n_kept, int(enough) + 1)
     else:

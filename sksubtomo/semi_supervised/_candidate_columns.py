@@ -58,9 +58,11 @@ def check_no_placeholders(columns: Columns) -> None:
     """
     if not columns.values.size:
         return
-    quartiles = np.quantile(columns.values, [0.25, 0.5, 0.75], axis=0)
-    spread = quartiles[2] - quartiles[0]
-    far = np.abs(columns.values - quartiles[1]) > _FARTHEST * spread
+    # Of the largest numbers that there are, differences are none.
+    with np.errstate(over="ignore", invalid="ignore"):
+        quartiles = np.quantile(columns.values, [0.25, 0.5, 0.75], axis=0)
+        spread = quartiles[2] - quartiles[0]
+        far = np.abs(columns.values - quartiles[1]) > _FARTHEST * spread
     rows, which = np.nonzero(far & (spread > 0))
     if not len(rows):
         return

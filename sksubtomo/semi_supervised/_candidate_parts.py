@@ -18,12 +18,12 @@ from sksubtomo._utils._labels import (
     check_enough_classes,
     decode_labels,
     encode_labels,
-    is_text,
-    is_unlabeled,
+    is_one_more_label,
 )
 from sksubtomo._utils._sklearn import safe_indexing
 from sksubtomo.exceptions import ImagingWarning, LabelAgreementWarning
 from sksubtomo.metrics import operating_point
+from sksubtomo.semi_supervised._label_warnings import named_rows
 from sksubtomo.semi_supervised._multi_reference import MultiReferenceClassifier
 from sksubtomo.semi_supervised._stacking import (
     Folds,
@@ -35,8 +35,6 @@ from sksubtomo.semi_supervised._stacking import (
 # Unlabeled candidates that stand for the background where only particles are labeled: of the less
 # probable half, so many at most.
 _MOST_BACKGROUND = 200
-# Classes that a message names.
-_MOST_NAMED = 10
 
 
 class Task(NamedTuple):
@@ -125,9 +123,7 @@ def encode_candidates(
 
 def _check_background(name: str, background: Any, classes: NDArray) -> None:
     """Refuse a background that is no label, or one without labels beside several classes."""
-    own = np.asarray([background])
-    is_like_others = is_text(own) == is_text(classes) and not isinstance(background, bool)
-    if not is_like_others or is_unlabeled(own).any():
+    if not is_one_more_label(background, classes):
         raise ValueError(
             f"background={background!r} must be of the kind of the labels in y, such as "
             f"{classes.tolist()[0]!r}, and none that means 'unlabeled'."
@@ -135,7 +131,7 @@ def _check_background(name: str, background: Any, classes: NDArray) -> None:
     if len(classes) > 1 and background not in classes.tolist():
         raise ValueError(
             f"{name} learns what is no particle from unlabeled candidates only where particles are "
-            f"of one class; labels are of {classes.tolist()[:_MOST_NAMED]}. Label some candidates "
+            f"of one class; labels are of {named_rows(classes)}. Label some candidates "
             f"as the background, {background!r}, or give all particles the same label; where there "
             "is no background, set background=None."
         )

@@ -16,7 +16,7 @@ _LEAST_AGREEMENT = 0.95
 _LEAST_AGREEMENT_OF_CLASS = 0.5
 # A class of so few labels is lost with less than this fraction of the volumes to be expected.
 _FEW_LABELS, _LEAST_FOUND = 2, 0.25
-# Rows that a message names.
+# Rows or classes that a message names.
 _MOST_NAMED = 10
 
 
@@ -95,5 +95,6 @@ def warn_of_lost_classes(em: MultiReferenceEM, classes: NDArray) -> None:
 
 
 def named_rows(values: NDArray) -> str:
+    """Return the first of rows or classes, and how many more there are."""
     more = f" and {len(values) - _MOST_NAMED} more" if len(values) > _MOST_NAMED else ""
     return f"{values[:_MOST_NAMED].tolist()}{more}"

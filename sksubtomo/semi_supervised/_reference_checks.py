@@ -15,7 +15,12 @@ from sksubtomo._utils._answers import check_probabilities
 from sksubtomo._utils._checkpoint import CheckpointPart
 from sksubtomo._utils._fingerprints import array_fingerprint
 from sksubtomo._utils._fit_with_part import fit_with_part
-from sksubtomo._utils._labels import check_enough_classes, encode_labels, is_text, is_unlabeled
+from sksubtomo._utils._labels import (
+    check_enough_classes,
+    encode_labels,
+    is_one_more_label,
+    is_text,
+)
 from sksubtomo._utils._progress import Progress
 from sksubtomo.alignment import (
     LabelCheck,
@@ -25,9 +30,8 @@ from sksubtomo.alignment import (
     leave_one_out,
 )
 from sksubtomo.semi_supervised._em_record import EMRecord, held_back_fraction
+from sksubtomo.semi_supervised._label_warnings import named_rows
 
-# Classes that a message names.
-_MOST_NAMED = 10
 # A class with fewer volumes has median and spread of all; so many count for it in any case.
 _LEAST_FOR_SPREAD = 5
 _COMMON_VOLUMES = 10
@@ -60,14 +64,12 @@ def encode_targets(
     targets, classes = encode_labels(y, given_classes)
     check_consistent_length(np.empty(n_samples), targets)
     if background is not None and len(classes):
-        own = np.asarray([background])
-        like_others = is_text(own) == is_text(classes) and not isinstance(background, bool)
-        if not like_others or is_unlabeled(own).any():
+        if not is_one_more_label(background, classes):
             raise ValueError(
                 f"background={background!r} of class_prior must be a label like the others, "
-                f"{classes.tolist()[:_MOST_NAMED]}, and none that means 'unlabeled'."
+                f"{named_rows(classes)}, and none that means 'unlabeled'."
             )
-        targets, classes = encode_labels(y, np.append(classes, own))
+        targets, classes = encode_labels(y, np.append(classes, np.asarray([background])))
         if not (targets >= 0)[classes[targets] != background].any():
             raise ValueError(
                 f"{name} needs labels of a class besides the background, {background!r}, which has "

@@ -29,6 +29,8 @@ def test_numbers_that_stand_for_missing_ones_are_refused(placeholder):
         np.zeros(60),
         np.where(np.arange(60) == 3, 50.0, 0.0),  # of a flag, nobody knows what is far
         np.random.default_rng(0).standard_cauchy(60),
+        1e305 * SCORES,
+        1.7e308 * (2 * SCORES - 1),
     ],
 )
 def test_columns_with_outliers_are_not(columns):

@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from molecules import density
 from scipy.spatial.transform import Rotation
 from sklearn.utils import Bunch
 
@@ -26,9 +27,7 @@ POINTS = (
 
 
 def molecule(code):
-    grid = np.stack(np.indices((SIZE,) * 3), axis=-1) - SIZE // 2
-    squares = ((grid[..., np.newaxis, :] - np.array(POINTS[code])) ** 2).sum(axis=-1)
-    return np.exp(-squares / 2.4).sum(axis=-1).astype(np.float32)
+    return density(POINTS[code], SIZE)
 
 
 def simulate(n, noise, seed=0):

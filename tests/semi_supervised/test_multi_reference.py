@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from molecules import POINTS, density
 from scipy.spatial.transform import Rotation
 from sklearn.base import clone
 from sklearn.exceptions import UndefinedMetricWarning
@@ -46,15 +47,7 @@ QUICK = {
 
 
 def molecule(code):
-    """Three densities of equal mass: a rod, a triangle and a ball."""
-    points = [
-        [(0, 0, -3), (0, 0, -1), (0, 0, 1), (0, 0, 3)],
-        [(0, 2.4, 0), (0, -1.2, 2.1), (0, -1.2, -2.1), (1.5, 0, 0)],
-        [(0.6, 0, 0), (-0.6, 0, 0), (0, 0.6, 0), (0, -0.6, 0)],
-    ][code]
-    grid = np.stack(np.indices((SIZE,) * 3), axis=-1) - SIZE // 2
-    squares = ((grid[..., np.newaxis, :] - np.array(points)) ** 2).sum(axis=-1)
-    return np.exp(-squares / 2.4).sum(axis=-1).astype(np.float32)
+    return density(POINTS[code], SIZE)
 
 
 def simulate(n, classes=(0, 1, 2), noise=0.35, seed=0):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import sklearn
 import torch
+from molecules import POINTS, density
 from scipy.spatial.transform import Rotation
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
@@ -26,14 +27,7 @@ QUICK = {
 
 
 def molecule(code):
-    """Densities of equal mass: a rod and a triangle."""
-    points = [
-        [(0, 0, -3), (0, 0, -1), (0, 0, 1), (0, 0, 3)],
-        [(0, 2.4, 0), (0, -1.2, 2.1), (0, -1.2, -2.1), (1.5, 0, 0)],
-    ][code]
-    grid = np.stack(np.indices((SIZE,) * 3), axis=-1) - SIZE // 2
-    squares = ((grid[..., np.newaxis, :] - np.array(points)) ** 2).sum(axis=-1)
-    return np.exp(-squares / 2.4).sum(axis=-1).astype(np.float32)
+    return density(POINTS[code], SIZE)
 
 
 def imaged(imaging, n=60, noise=0.2, seed=0):

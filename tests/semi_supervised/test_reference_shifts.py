@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from molecules import POINTS, density
 from scipy.spatial.transform import Rotation
 
 from sksubtomo.alignment import Annealing
@@ -30,14 +31,7 @@ WIDER = r"References are fitted again with shifts up to 4 voxels \(max_shift_vox
 
 
 def molecule(code):
-    """A rod or a triangle."""
-    points = [
-        [(0, 0, -3), (0, 0, -1), (0, 0, 1), (0, 0, 3)],
-        [(0, 2.4, 0), (0, -1.2, 2.1), (0, -1.2, -2.1), (1.5, 0, 0)],
-    ][code]
-    grid = np.stack(np.indices((SIZE,) * 3), axis=-1) - SIZE // 2
-    squares = ((grid[..., np.newaxis, :] - np.array(points)) ** 2).sum(axis=-1)
-    return np.exp(-squares / 2.4).sum(axis=-1).astype(np.float32)
+    return density(POINTS[code], SIZE)
 
 
 def simulate(n, farthest, noise=0.25, seed=0):
