@@ -300,9 +300,11 @@ def fit_references(
 
     What is no particle has no structure of its own and lies anywhere, so that references seldom
     agree with labels, and labeled volumes may be off the center; that is no reason for a warning
-    here. Others are those of all volumes: the first fit says them.
+    here. Others are those of all volumes: the first fit says them. Nor is it inverted where it is
+    brighter than its surroundings: one picker's candidates are of one contrast.
     """
     given = clone(template).set_params(classes=classes)
+    given._has_one_contrast = True
     if initial is not None:
         given.set_params(estimator=GivenProbabilities(classes, initial))
     with warnings.catch_warnings():

@@ -15,7 +15,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from sksubtomo.alignment import Annealing, ClassPrior
-from sksubtomo.exceptions import ImagingWarning
+from sksubtomo.exceptions import ImagingWarning, InvertedContrastWarning
 from sksubtomo.geometry import rotate_volume
 from sksubtomo.model_selection import SemiSupervisedSplit
 from sksubtomo.persistence import load_model, save_model
@@ -250,6 +250,18 @@ def test_no_warning_of_shifts_of_what_is_no_particle(data):
     with pytest.warns(ImagingWarning) as seen:
         fit_references(_Warning(), X, hidden, np.array([0, 1]), None, is_first=True)
     assert [str(one.message) for one in seen] == ["inverted contrast"]
+
+
+def test_what_is_bright_is_not_searched_inverted(data):
+    # The inside of vesicles and shells: as bright as particles are dark, and none of them.
+    X, y, hidden, score = data
+    X = np.where((np.cumsum(y == 0) % 2 == 0) & (y == 0), -1, 1)[:, None, None, None] * X
+    references = MultiReferenceClassifier(annealing=QUICK, class_prior=None)
+    with pytest.warns(InvertedContrastWarning):
+        clone(references).fit(X, hidden)
+    # Warnings are errors.
+    fitted = quick(references=references).fit(X, hidden, covariates=score)
+    assert all((one.contrast_ == 1).all() for one in fitted.fold_references_)
 
 
 def test_few_unlabeled_are_learned_from(data):
