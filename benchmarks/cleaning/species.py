@@ -234,7 +234,7 @@ def draw(path):
     of_species = read_rows(path_of_species(path))
     if not places or not of_species:
         return
-    figure, axes = plt.subplots(1, 4, figsize=(15, 3.9), layout="constrained")
+    figure, axes = plt.subplots(1, 4, figsize=(13, 3.7), layout="constrained")
     for ax, column, title in zip(axes, ("species", "said"), ("true", "predicted"), strict=False):
         for number, name in enumerate(("none of them", *SPECIES)):
             own = [row for row in places if int(row[column]) == number]
@@ -250,14 +250,14 @@ def draw(path):
                 label=name,
             )
         ax.set(title=f"{title}, seen along the beam", aspect="equal", xticks=[], yticks=[])
-    axes[0].legend(fontsize="x-small", loc="upper left", bbox_to_anchor=(-0.62, 1.0))
+    axes[0].legend(fontsize="x-small", loc="upper left", bbox_to_anchor=(0.0, -0.02), ncols=3)
     for ax, (kind, n_labels) in zip(axes[2:], (("random", 50), ("random", 200)), strict=True):
         draw_bars(
             ax, [r for r in of_species if (r["kind"], r["n_labels"]) == (kind, str(n_labels))]
         )
         ax.set_title(f"{n_labels} random labels")
     axes[2].set_ylabel("average precision")
-    axes[2].legend(fontsize="x-small", loc="lower right")
+    axes[2].legend(fontsize=6, loc="upper left", ncols=2)
     figure.savefig(path.with_suffix(".png"), dpi=100)
     plt.close(figure)
 
@@ -279,7 +279,8 @@ def draw_bars(ax, rows):
             error_kw={"linewidth": 0.8},
         )
     ax.set_xticks(range(len(SPECIES)), SPECIES, rotation=30, ha="right", fontsize="x-small")
-    ax.set_ylim(0, 1.05)
+    # With room for a legend.
+    ax.set(ylim=(0, 1.25), yticks=np.linspace(0, 1, 6))
 
 
 @ends_in_order
