@@ -5,6 +5,7 @@ from pathlib import Path
 TITLES = {
     "clean_candidates": "Cleaning candidates by networks",
     "cleaning": "Cleaning candidates",
+    "cleaning_cost": "Time of cleaning candidates",
     "cleaning_real": "Cleaning candidates of real microtubules",
     "command_line": "The command line with its defaults",
     "compare": "The methods of the paper",
