@@ -20,6 +20,7 @@ TITLES = {
     "reference_memory": "References of many volumes",
     "same_accuracy": "Fast and plain computation",
     "simulation": "Speed of the simulation",
+    "species": "Six species among candidates",
     "template_matching": "Template matching",
 }
 
