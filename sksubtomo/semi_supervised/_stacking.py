@@ -21,7 +21,7 @@ _MOST_REFINEMENTS = 20
 _LEAST_REFINEMENT = 1e-3
 # Half widths of limits, in standard deviations of a normal distribution with the same quartiles.
 _MOST_DEVIATIONS = 4.0
-_QUARTILE_OF_NORMAL = 0.6745
+QUARTILE_OF_NORMAL = 0.6745
 
 
 class Scaler:
@@ -66,7 +66,7 @@ def limits_of(features: NDArray[np.float64]) -> NDArray[np.float64]:
         Lowest and highest values.
     """
     low, middle, high = np.percentile(features, (25, 50, 75), axis=0)
-    reach = _MOST_DEVIATIONS * (high - low) / (2 * _QUARTILE_OF_NORMAL)
+    reach = _MOST_DEVIATIONS * (high - low) / (2 * QUARTILE_OF_NORMAL)
     reach = np.where(reach > 0, reach, np.inf)
     return np.stack([middle - reach, middle + reach])
 
