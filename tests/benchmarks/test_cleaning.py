@@ -93,11 +93,11 @@ def test_killed_run_goes_on(stubbed, monkeypatch, tmp_path, capsys):
 def test_contaminated_tomogram(benchmark, monkeypatch):
     candidates = benchmark("_candidates")
     monkeypatch.setattr(candidates, "SHAPE", (60, 110, 110))
-    monkeypatch.setattr(candidates, "N_PARTICLES", 5)
-    tomogram, centers = candidates.make_contaminated_tomogram(candidates.SPECIMENS["alike"], 0)
+    specimen = candidates.SPECIMENS["alike"]._replace(n_particles=5)
+    tomogram, centers = candidates.make_contaminated_tomogram(specimen, 0)
     assert tomogram.shape == (60, 110, 110)
     assert centers.shape == (1, 3)
-    again, _ = candidates.make_contaminated_tomogram(candidates.SPECIMENS["alike"], 0)
+    again, _ = candidates.make_contaminated_tomogram(specimen, 0)
     assert np.array_equal(tomogram, again)
 
 
