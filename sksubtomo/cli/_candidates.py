@@ -236,11 +236,14 @@ def _tell(point: Bunch, options: argparse.Namespace, *, judged: bool) -> None:
     if wanted is None:
         name, wanted = "recall", options.recall
     low, high = point[f"{name}_interval"]
+    by_labels = ""
+    if point.n_labels_kept:
+        by_labels = "; by labels left out, {} to {} (95 %)".format(*point.n_true_kept_interval)
     logger.info(
         "Threshold %.4g for a %s of %g: expected precision %.2f, recall %.2f, %d kept, of them "
-        "%.0f particles.",
+        "%.0f particles%s.",
         *(point.threshold, name, wanted, point.precision, point.recall, point.n_kept),
-        point.n_true_kept,
+        *(point.n_true_kept, by_labels),
     )
     if point.is_certain:
         logger.info("By labels left out, its %s is %.2f to %.2f (95 %%).", name, low, high)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta
+from scipy.stats import beta, betabinom
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
@@ -49,6 +49,44 @@ def binomial_interval(
     low = beta.ppf(tail, n_successes, n_failures + 1) if n_successes else 0.0
     high = beta.isf(tail, n_successes + 1, n_failures) if n_failures else 1.0
     return float(low), float(high)
+
+
+def prediction_interval(
+    n_successes: int, n_trials: int, n_new: int, confidence: float = 0.95
+) -> tuple[int, int]:
+    """Return the interval of how many of some new trials succeed; (0, n_new) without a trial.
+
+    Wider than what :func:`binomial_interval` says of the proportion, as new trials vary, too.
+
+    Parameters
+    ----------
+    n_successes, n_trials : int
+        Counts.
+    n_new : int
+        Number of new trials.
+    confidence : float, default=0.95
+        Coverage, at least.
+
+    Returns
+    -------
+    low, high : int
+        Limits; as fractions of very many new trials, those of the proportion.
+
+    References
+    ----------
+    Thatcher, "Relationships between Bayesian and confidence limits for predictions", Journal of
+    the Royal Statistical Society B 26, 1964.
+    """
+    n_failures, tail = n_trials - n_successes, (1 - confidence) / 2
+    counts = np.arange(n_new + 1)
+    low, high = 0, n_new
+    if n_successes:
+        below = np.cumsum(betabinom.pmf(counts, n_new, n_successes, n_failures + 1))
+        low = int(np.searchsorted(below, tail, side="right"))
+    if n_failures:
+        above = np.cumsum(betabinom.pmf(counts, n_new, n_successes + 1, n_failures)[::-1])
+        high = n_new - int(np.searchsorted(above, tail, side="right"))
+    return low, high
 
 
 @validate_params(
@@ -107,8 +145,9 @@ def operating_point(
         ``threshold``: keep probabilities of at least this; infinite where no candidate is as
         probable as the stated precision. ``precision`` and ``recall``, expected;
         ``precision_interval`` and ``recall_interval``, (low, high), from the labels alone;
-        ``n_kept``, ``n_true_kept``, expected; ``n_labels_kept``; ``is_certain``, whether labels
-        suffice; ``n_more_labels``, how many more, drawn at random, would be needed if they were as
+        ``n_kept``, ``n_true_kept``, expected, and ``n_true_kept_interval``, (low, high), how many
+        of those kept are true by the labels alone; ``n_labels_kept``; ``is_certain``, whether
+        labels suffice; ``n_more_labels``, how many more, drawn at random, would be needed if they were as
         good as expected, None if no number would do.
 
     Raises
@@ -169,6 +208,9 @@ def operating_point(
         recall_interval=intervals["recall"],
         n_kept=int(kept.sum()),
         n_true_kept=n_true,
+        n_true_kept_interval=prediction_interval(
+            n_hit, int(above.sum()), int(kept.sum()), confidence
+        ),
         n_labels_kept=int(above.sum()),
         is_certain=certain,
         n_more_labels=more,

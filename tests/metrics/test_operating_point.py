@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import binom
 
 from sksubtomo.metrics import operating_point
-from sksubtomo.metrics._operating_point import binomial_interval
+from sksubtomo.metrics._operating_point import binomial_interval, prediction_interval
 
 
 def test_interval_of_all_right_is_a_closed_form():
@@ -26,6 +26,29 @@ def test_interval_covers(p):
         if np.prod(np.sign(np.subtract(p, binomial_interval(k, n)))) <= 0
     )
     assert covered >= 0.95
+
+
+@pytest.mark.parametrize("p", [0.5, 0.9, 0.97])
+def test_prediction_covers(p):
+    n, n_new = 17, 30
+    covered = 0.0
+    for k in range(n + 1):
+        low, high = prediction_interval(k, n, n_new)
+        covered += binom.pmf(k, n, p) * (binom.cdf(high, n_new, p) - binom.cdf(low - 1, n_new, p))
+    assert covered >= 0.95
+
+
+def test_prediction_of_one_trial_and_of_many():
+    # Of one more trial after n successes of n: Laplace's rule with one prior failure, 1 / (n + 1).
+    assert prediction_interval(38, 38, 1) == (0, 1)
+    assert prediction_interval(40, 40, 1) == (1, 1)
+    assert prediction_interval(0, 0, 5) == (0, 5)
+    assert prediction_interval(3, 4, 0) == (0, 0)
+    shares = np.divide(prediction_interval(14, 17, 200_000), 200_000)
+    assert shares == pytest.approx(binomial_interval(14, 17), abs=1e-3)
+    # What fails is the mirror image.
+    low, high = prediction_interval(14, 17, 30)
+    assert prediction_interval(3, 17, 30) == (30 - high, 30 - low)
 
 
 def test_threshold_keeps_as_many_as_precision_allows():
@@ -102,15 +125,20 @@ def test_labels_needed_suffice():
 
 def test_intervals_hold_for_calibrated_probabilities():
     rng = np.random.default_rng(0)
-    inside = []
+    inside, predicted = [], []
     for _ in range(200):
         proba = rng.beta(0.5, 0.8, size=1000)
         truth = rng.random(1000) < proba
-        point = operating_point(proba, truth[:60].astype(int), proba[:60], precision=0.9)
+        labels = truth[:60].astype(int), proba[:60]
+        point = operating_point(proba, *labels, precision=0.9)
+        few = operating_point(proba[60:120], *labels, precision=0.9)
+        n_true = truth[60:120][proba[60:120] >= few.threshold].sum()
+        predicted.append(few.n_true_kept_interval[0] <= n_true <= few.n_true_kept_interval[1])
         low, high = point.precision_interval
         inside.append(low <= truth[proba >= point.threshold].mean() <= high)
         assert truth[proba >= point.threshold].mean() == pytest.approx(point.precision, abs=0.06)
     assert np.mean(inside) >= 0.95
+    assert np.mean(predicted) >= 0.95
 
 
 @pytest.mark.parametrize(
