@@ -5,6 +5,7 @@ import tempfile
 import time
 
 import numpy as np
+from _ranking import precision_at, removed_at_recall
 from _results import environment, mean_and_spread
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
@@ -23,36 +24,62 @@ METHODS = {
     "figures, references": (False, {}),
 }
 KINDS = ("random", "query", "particles")
-FIGURES = ("average_precision", "precision_at_0.90", "precision_at_0.95", "ece")
-FIGURE_TITLES = ("average precision", "precision at recall 0.9", "at 0.95", "calibration error")
+FIGURES = {
+    "average_precision": "average precision",
+    "precision_at_0.90": "precision at recall 0.9",
+    "precision_at_0.95": "at 0.95",
+    "false_removed": "false removed",
+    "ece": "calibration error",
+}
+COUNTS = (
+    *("n_labeled", "n_particles_labeled"),
+    *("n_kept", "n_true_kept", "n_true_low", "n_true_high"),
+)
 #: Candidates that are labeled between two fits of the labeling session.
 QUERIED = 10
 
 
 def label_some(candidates, kind, n_labels, seed):
-    """Return labels of some candidates, -1 elsewhere."""
+    """Return labels of some candidates, -1 elsewhere.
+
+    "random" ones and those of a "query" are `n_labels`, or as many more as it takes until a
+    particle and a candidate that is none are among them. Of "particles", at most half are labeled.
+    """
     is_true = candidates.is_true
-    order = np.random.default_rng(seed).permutation(len(is_true))
     y = np.full(len(is_true), UNLABELED)
-    if kind == "particles":
+    if kind == "query":
+        chosen = queried(candidates, n_labels, seed)
+    else:
+        order = np.random.default_rng(seed).permutation(len(is_true))
         particles = order[is_true[order]]
-        y[particles[: min(n_labels, len(particles) // 2)]] = PARTICLE
-        return y
-    chosen = order[:n_labels] if kind == "random" else queried(candidates, n_labels, seed)
+        if kind == "particles":
+            chosen = particles[: min(n_labels, len(particles) // 2)]
+        else:
+            chosen = order[: max(n_labels, n_until_both(is_true[order]))]
     y[chosen] = np.where(is_true[chosen], PARTICLE, OTHER)
     return y
 
 
+def n_until_both(values):
+    """Return how many of the first values hold both kinds; all where there is one kind only."""
+    return 1 + int(np.argmax(values != values[0])) if len(set(values)) > 1 else len(values)
+
+
 def queried(candidates, n_labels, seed):
-    """Return the candidates that the labeling session asks for, with a model of its own."""
+    """Return the candidates that the labeling session asks for, with a model of its own.
+
+    It is asked for more, one at a time, until both kinds are among them.
+    """
     n_labels = min(n_labels, len(candidates.X))
     table = make_particle_table(
         candidates.coordinates, tomogram_names=np.full(len(candidates.X), "learn")
     )
     with tempfile.TemporaryDirectory() as folder:
         session = LabelingSession(folder, table, candidates.X, random_state=seed)
-        while (n_missing := n_labels - sum(session.counts.values())) > 0:
-            shown = session.query(min(QUERIED, n_missing))
+        while (n := sum(session.counts.values())) < n_labels or not (
+            all(session.counts.values()) or n == len(candidates.X)
+        ):
+            shown = session.query(max(1, min(QUERIED, n_labels - n)))
             # Classes of a session begin with 1.
             session.label_many(shown, np.where(candidates.is_true[shown], 1, 2))
             if all(session.counts.values()):
@@ -60,25 +87,26 @@ def queried(candidates, n_labels, seed):
         return np.flatnonzero(session.labels > 0)
 
 
-def precision_at(is_true, scores, recall):
-    """Return the best precision at a recall or more."""
-    precisions, recalls, _ = precision_recall_curve(is_true, scores)
-    return float(precisions[recalls >= recall - 1e-9].max())
-
-
 def promise(classifier, test, columns, proba):
     """Return what the classifier says of a threshold for a precision, and what became of it."""
     point = classifier.operating_point(test.X, precision=PROMISED, covariates=columns)
     kept = proba >= point.threshold
-    reached = float(test.is_true[kept].mean()) if kept.any() else math.nan
+    n_kept, n_true = int(kept.sum()), int(test.is_true[kept].sum())
+    reached = n_true / n_kept if n_kept else math.nan
     low, high = point.precision_interval
+    fewest, most = point.n_true_kept_interval
     return {
         "expected": round(float(point.precision), 4),
         "low": round(low, 4),
         "high": round(high, 4),
         "reached": round(reached, 4),
-        "promise_kept": "" if math.isnan(reached) else int(low <= reached <= high),
-        "recall_kept": round(float(test.is_true[kept].sum() / test.is_true.sum()), 4),
+        "n_kept": n_kept,
+        "n_true_kept": n_true,
+        "n_true_low": fewest,
+        "n_true_high": most,
+        # Without a label among those kept, any number is within the interval.
+        "promise_kept": int(fewest <= n_true <= most) if point.n_labels_kept else "",
+        "recall_kept": round(n_true / int(test.is_true.sum()), 4),
         "is_certain": int(point.is_certain),
         "n_more_labels": "" if point.n_more_labels is None else point.n_more_labels,
     }
@@ -95,6 +123,7 @@ def judge(learn, test, y, method, seed):
     proba = classifier.predict_proba(test.X, covariates=columns)
     own = proba[:, PARTICLE]
     figures = {
+        "n_labeled": int((y != UNLABELED).sum()),
         "n_particles_labeled": int((y == PARTICLE).sum()),
         "n_candidates_learned": len(y),
         "n_candidates": len(own),
@@ -103,6 +132,7 @@ def judge(learn, test, y, method, seed):
         "average_precision": round(float(average_precision_score(test.is_true, own)), 4),
         "precision_at_0.90": round(precision_at(test.is_true, own, 0.9), 4),
         "precision_at_0.95": round(precision_at(test.is_true, own, 0.95), 4),
+        "false_removed": round(removed_at_recall(own, test.is_true, 0.9), 4),
         "ece": round(float(expected_calibration_error(test.is_true.astype(int), proba)), 4),
         **promise(classifier, test, columns, own),
         "cpu_seconds": round(seconds, 1),
@@ -122,21 +152,40 @@ def draw_curve(ax, rows, method):
 
 
 def promises_kept(rows):
-    """Return of how many rows the precision is in its interval, how many say one, are certain."""
+    """Return how many rows have their number in its interval, have labels of it, are certain."""
     said = [int(row["promise_kept"]) for row in rows if row["promise_kept"]]
     return sum(said), len(said), sum(int(row["is_certain"]) for row in rows)
 
 
+def mean_count(rows, name):
+    """Return the mean of a column of counts as text, ``-`` where there is no value."""
+    counts = [float(row[name]) for row in rows if row[name]]
+    return f"{np.mean(counts):.1f}".removesuffix(".0") if counts else "-"
+
+
 def cells_of(rows):
-    """Return the cells of a table's row: seeds, figures, the promise and seconds."""
+    """Return the cells of a table's row: runs, labels, figures, the promise and seconds."""
     inside, said, certain = promises_kept(rows)
+    labels, particles, kept, true, fewest, most = (mean_count(rows, name) for name in COUNTS)
     return (
         len(rows),
+        f"{labels}, {particles}",
         *(mean_and_spread(row[name] for row in rows) for name in FIGURES),
+        f"{true} of {kept} ({fewest} to {most})",
         f"{inside} of {said}; {certain}",
         mean_and_spread(row["cpu_seconds"] for row in rows),
     )
 
 
-#: Titles of these cells.
-CELL_TITLES = ("runs", *FIGURE_TITLES, "promise", "CPU s")
+#: Titles of these cells, and what is said of them below a table's title.
+CELL_TITLES = (
+    *("runs", "labels, particles", *FIGURES.values()),
+    *("true of those kept", "promise", "CPU s"),
+)
+CELLS_EXPLAINED = (
+    "*Labels, particles*: how many were labeled, and how many of these are particles. *False",
+    "removed*: share of the false candidates below the highest threshold with recall 0.9. *True of",
+    f"those kept*: by the threshold for a precision of {PROMISED:g}; in brackets, the interval",
+    "stated beforehand. *Promise*: of the runs that had labels to judge the threshold by, how many",
+    "have the number of true ones within that interval; and how many said that labels suffice.",
+)

@@ -42,7 +42,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from _arguments import make_parser
 from _candidates import ROOT, Candidates
-from _fits import CELL_TITLES, METHODS, cells_of, draw_curve, judge, label_some
+from _fits import CELL_TITLES, CELLS_EXPLAINED, METHODS, cells_of, draw_curve, judge, label_some
 from _results import (
     append_rows,
     ends_in_order,
@@ -165,9 +165,8 @@ def render(path):
     lines = [
         f"Rendered by `python benchmarks/cleaning/real.py` from `{path.name}`: mean ± standard",
         f"deviation over draws of {N_LABELS} labels and over which of the two tomograms is the",
-        "labeled one; of candidates of the other one. *Promise*: of the runs, how many have the",
-        "precision that is reached by a threshold for 0.9 within the interval stated beforehand;",
-        "and how many said that labels suffice.",
+        "labeled one; of candidates of the other one.",
+        *CELLS_EXPLAINED,
     ]
     table = []
     for source, method in product(SOURCES, METHODS):

@@ -59,7 +59,7 @@ def test_table_and_picture(real, monkeypatch, tmp_path, capsys):
     real.main()
     assert len(path.read_text().splitlines()) == 3
     table = path.with_suffix(".md").read_text()
-    assert "| blobs | 60, 60 | 0.33, 0.33 | score | 2 | 1.000 ± 0.000 |" in table
+    assert "| blobs | 60, 60 | 0.33, 0.33 | score | 2 | 50, 18 | 1.000 ± 0.000 |" in table
     assert path.with_suffix(".png").exists()
     whole = path.read_text()
     real.main()
