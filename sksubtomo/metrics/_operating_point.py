@@ -147,8 +147,8 @@ def operating_point(
         ``precision_interval`` and ``recall_interval``, (low, high), from the labels alone;
         ``n_kept``, ``n_true_kept``, expected, and ``n_true_kept_interval``, (low, high), how many
         of those kept are true by the labels alone; ``n_labels_kept``; ``is_certain``, whether
-        labels suffice; ``n_more_labels``, how many more, drawn at random, would be needed if they were as
-        good as expected, None if no number would do.
+        labels suffice; ``n_more_labels``, how many more, drawn at random, would be needed if they
+        were as good as expected, None if no number would do.
 
     Raises
     ------
