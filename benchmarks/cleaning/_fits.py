@@ -3,17 +3,30 @@
 import math
 import tempfile
 import time
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
+from _candidates import make_candidates
 from _ranking import precision_at, removed_at_recall
 from _results import environment, mean_and_spread
+from joblib import Memory
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
 from sksubtomo.io import make_particle_table
 from sksubtomo.labeling import LabelingSession
 from sksubtomo.metrics import expected_calibration_error
+from sksubtomo.preprocessing import VolumeNormalizer
 from sksubtomo.semi_supervised import CandidateClassifier
 
+#: What rows of simulated tomograms are known by.
+KEY = ("specimen", "source", "kind", "n_labels", "method", "seed")
+TITLES = {
+    "dog": "Blobs",
+    "true": "True template",
+    "truncated": "Truncated template",
+    "wrong_pixel": "Template 4 % off",
+}
 PROMISED = 0.9
 PARTICLE, OTHER, UNLABELED = 1, 0, -1
 #: Whether the score is used, and parameters.
@@ -139,6 +152,37 @@ def judge(learn, test, y, method, seed):
         **environment(),
     }
     return figures, own
+
+
+def add_cache(parser):
+    """Add the argument ``--cache`` of scripts that simulate candidates."""
+    help_ = "folder where candidates are kept for other runs; empty it when the simulation changes"
+    parser.add_argument("--cache", type=Path, help=help_)
+
+
+@lru_cache(maxsize=2)
+def load(specimen, source, seed, cache=None):
+    """Return candidates of a simulation to learn from and those held out, normalized."""
+    make = Memory(cache, verbose=0).cache(make_candidates)
+    return normalized(*(make(specimen, source, 2 * seed + part) for part in (0, 1)))
+
+
+def normalized(learn, test):
+    """Return both with boxes that are normalized as those to learn from are."""
+    normalizer = VolumeNormalizer()
+    return (
+        learn._replace(X=normalizer.fit_transform(learn.X)),
+        test._replace(X=normalizer.transform(test.X)),
+    )
+
+
+def run_one(specimen, source, kind, n_labels, method, seed, cache=None):
+    """Fit, rank the held-out candidates, and return a row and their probabilities."""
+    learn, test = load(specimen, source, seed, cache)
+    y = label_some(learn, kind, n_labels, seed)
+    figures, own = judge(learn, test, y, method, seed)
+    key = dict(zip(KEY, (specimen, source, kind, n_labels, method, seed), strict=True))
+    return {**key, **figures}, own, test.is_true
 
 
 def draw_curve(ax, rows, method):

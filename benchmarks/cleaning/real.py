@@ -42,7 +42,16 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from _arguments import make_parser
 from _candidates import ROOT, Candidates
-from _fits import CELL_TITLES, CELLS_EXPLAINED, METHODS, cells_of, draw_curve, judge, label_some
+from _fits import (
+    CELL_TITLES,
+    CELLS_EXPLAINED,
+    METHODS,
+    cells_of,
+    draw_curve,
+    judge,
+    label_some,
+    normalized,
+)
 from _results import (
     append_rows,
     ends_in_order,
@@ -55,7 +64,6 @@ from _results import (
 from sksubtomo.fourier import gaussian_low_pass
 from sksubtomo.io import extract_subtomograms, read_mrc, read_particles
 from sksubtomo.picking import DifferenceOfGaussiansPicker, TemplateMatchingPicker
-from sksubtomo.preprocessing import VolumeNormalizer
 
 KEY = ("source", "learned", "method", "seed")
 TOMOGRAMS = ("13pf_MT", "14pf_MT")
@@ -140,10 +148,7 @@ def make_candidates(name, source):
 def run_one(source, learned, method, seed):
     """Fit to candidates of one tomogram; return a row and candidates of the other."""
     other = TOMOGRAMS[1 - TOMOGRAMS.index(learned)]
-    learn, test = (make_candidates(name, source) for name in (learned, other))
-    normalizer = VolumeNormalizer()
-    learn = learn._replace(X=normalizer.fit_transform(learn.X))
-    test = test._replace(X=normalizer.transform(test.X))
+    learn, test = normalized(*(make_candidates(name, source) for name in (learned, other)))
     y = label_some(learn, "random", N_LABELS, seed)
     figures, own = judge(learn, test, y, method, seed)
     key = dict(zip(KEY, (source, learned, method, seed), strict=True))

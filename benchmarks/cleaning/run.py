@@ -26,7 +26,6 @@ Seconds are CPU seconds of the fit.
 """
 
 import sys
-from functools import lru_cache
 from itertools import product
 from pathlib import Path
 
@@ -38,16 +37,18 @@ import matplotlib.pyplot as plt
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from _arguments import make_parser
-from _candidates import SOURCES, SPECIMENS, make_candidates
+from _candidates import SOURCES, SPECIMENS
 from _fits import (
     CELL_TITLES,
     CELLS_EXPLAINED,
+    KEY,
     KINDS,
     METHODS,
+    TITLES,
+    add_cache,
     cells_of,
     draw_curve,
-    judge,
-    label_some,
+    run_one,
 )
 from _results import (
     append_rows,
@@ -57,38 +58,6 @@ from _results import (
     read_rows,
     write_markdown,
 )
-from joblib import Memory
-
-from sksubtomo.preprocessing import VolumeNormalizer
-
-KEY = ("specimen", "source", "kind", "n_labels", "method", "seed")
-TITLES = {
-    "dog": "Blobs",
-    "true": "True template",
-    "truncated": "Truncated template",
-    "wrong_pixel": "Template 4 % off",
-}
-
-
-@lru_cache(maxsize=2)
-def load(specimen, source, seed, cache=None):
-    """Return candidates to learn from and those held out, normalized."""
-    make = Memory(cache, verbose=0).cache(make_candidates)
-    learn, test = (make(specimen, source, 2 * seed + part) for part in (0, 1))
-    normalizer = VolumeNormalizer()
-    return (
-        learn._replace(X=normalizer.fit_transform(learn.X)),
-        test._replace(X=normalizer.transform(test.X)),
-    )
-
-
-def run_one(specimen, source, kind, n_labels, method, seed, cache=None):
-    """Fit, rank the held-out candidates, and return a row and their probabilities."""
-    learn, test = load(specimen, source, seed, cache)
-    y = label_some(learn, kind, n_labels, seed)
-    figures, own = judge(learn, test, y, method, seed)
-    key = dict(zip(KEY, (specimen, source, kind, n_labels, method, seed), strict=True))
-    return {**key, **figures}, own, test.is_true
 
 
 def append_curve(path, row, probabilities, is_true):
@@ -161,8 +130,7 @@ def main():
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--labels", type=int, nargs="+", default=[20, 50, 200])
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
-    help_ = "folder where candidates are kept for other runs; empty it when the simulation changes"
-    parser.add_argument("--cache", type=Path, help=help_)
+    add_cache(parser)
     options = parser.parse_args()
     wanted = [
         (specimen, source, kind, n_labels, method, seed)

@@ -30,7 +30,7 @@ def stubbed(cleaning, monkeypatch):
         np.zeros((60, 3)),
         1.0,
     )
-    monkeypatch.setattr(cleaning, "load", lambda *_: (data, data))
+    monkeypatch.setattr(sys.modules["_fits"], "load", lambda *_: (data, data))
     return cleaning
 
 
