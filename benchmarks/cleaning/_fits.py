@@ -13,9 +13,12 @@ from _results import environment, mean_and_spread
 from joblib import Memory
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
+from sksubtomo.augmentation import WedgeAwareRotations
 from sksubtomo.io import make_particle_table
 from sksubtomo.labeling import LabelingSession
 from sksubtomo.metrics import expected_calibration_error
+from sksubtomo.networks import Liu2019
+from sksubtomo.neural_network import CNNClassifier
 from sksubtomo.preprocessing import VolumeNormalizer
 from sksubtomo.semi_supervised import CandidateClassifier
 
@@ -29,13 +32,28 @@ TITLES = {
 }
 PROMISED = 0.9
 PARTICLE, OTHER, UNLABELED = 1, 0, -1
+#: Of random views of few volumes, without a label to spare for early stopping. Predictions are
+#: averaged over views, too.
+NETWORK = CNNClassifier(
+    network=Liu2019(n_filters=8),
+    augmentation=WedgeAwareRotations(n_test_rotations=8, oversampling=1),
+    class_weight="balanced",
+    learning_rate=1e-3,
+    batch_size=16,
+    max_epochs=200,
+    early_stopping=False,
+    random_state=0,
+)
 #: Whether the score is used, and parameters.
 METHODS = {
     "score": (True, {"references": None, "statistics": False}),
     "score, figures": (True, {"references": None}),
     "score, figures, references": (True, {}),
     "figures, references": (False, {}),
+    "score, figures, references, network": (True, {"network": NETWORK}),
 }
+#: Without the network, which takes longer than all else.
+DEFAULT_METHODS = tuple(name for name in METHODS if "network" not in name)
 KINDS = ("random", "query", "particles")
 FIGURES = {
     "average_precision": "average precision",

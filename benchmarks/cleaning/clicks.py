@@ -139,7 +139,7 @@ def draw(path, specimen="unlike"):
         )
     for ax, source in zip(axes, SOURCES, strict=True):
         ax.axhline(LEAST, color="0.6", lw=0.8)
-        ax.set(title=TITLES[source], xscale="log", ylim=(0, 1.02))
+        ax.set(title=TITLES[source], xlabel="labels", xscale="log", ylim=(0, 1.02))
         ax.set_xticks(STEPS[1::2], list(map(str, STEPS[1::2])), minor=False)
         ax.set_xticks([], minor=True)
     shown = [method for method in METHODS if any(key[3] == method for key in series)]
@@ -148,11 +148,16 @@ def draw(path, specimen="unlike"):
         for method in shown
     ]
     entries += [
-        mpl.lines.Line2D([], [], color="0.3", ls=style, label=label)
+        mpl.lines.Line2D([], [], color="0.3", lw=1, ls=style, label=label)
         for style, label in (("-", "at random"), ("--", "by query"))
     ]
-    figure.legend(handles=entries, loc="outside lower center", ncols=len(entries), fontsize="small")
-    figure.supxlabel("labels")
+    figure.legend(
+        handles=entries,
+        loc="outside lower center",
+        ncols=len(entries),
+        fontsize="small",
+        handlelength=3,
+    )
     axes[0].set_ylabel("precision at recall 0.9")
     figure.savefig(path.with_suffix(".png"), dpi=110)
     plt.close(figure)

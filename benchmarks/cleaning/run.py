@@ -14,12 +14,13 @@ Labels: 20, 50 or 200, drawn at random, and as many more as it takes for a parti
 candidate to be among them; those that the labeling session asks for ("query"), ten at a time, with
 its own model between them; or so many clicks on particles only ("particles"), at most half of those
 that there are. Methods: the score alone, calibrated by the same labels; the score and image
-statistics of the boxes ("figures"); with references, which is the default; and the default without
-the score.
+statistics of the boxes ("figures"); with references, which is the default of the classifier; that
+without the score; and, if asked for, that with a network on augmented views.
 
 Settings were chosen on the specimens "tuning_unlike" and "tuning_alike", of other targets and other
-seeds (from 1000 on); widths of priors and limits of outliers on "unlike", seeds 100 and 101. One
-row for each (specimen, source, kind, n_labels, method, seed) goes to the CSV file as soon as it is
+seeds (from 1000 on); widths of priors and limits of outliers on "unlike", seeds 100 and 101; those
+of the network on blobs of the same, out of a dozen: more epochs, and views to predict from. One row
+for each (specimen, source, kind, n_labels, method, seed) goes to the CSV file as soon as it is
 there; rows that are there are not computed again. Probabilities of held-out candidates of seed 0
 and 50 labels go to a second file, from which curves are drawn.
 Seconds are CPU seconds of the fit.
@@ -41,6 +42,7 @@ from _candidates import SOURCES, SPECIMENS
 from _fits import (
     CELL_TITLES,
     CELLS_EXPLAINED,
+    DEFAULT_METHODS,
     KEY,
     KINDS,
     METHODS,
@@ -129,7 +131,7 @@ def main():
     parser.add_argument("--sources", nargs="+", choices=SOURCES, default=list(SOURCES))
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--labels", type=int, nargs="+", default=[20, 50, 200])
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(DEFAULT_METHODS))
     add_cache(parser)
     options = parser.parse_args()
     wanted = [
