@@ -2,11 +2,11 @@
 
     python benchmarks/cleaning/clicks.py
 
-Candidates, methods and labels are those of ``run.py``. Labels grow in steps, drawn at random or as
-the labeling session asks for them ("query"). A method has arrived at the first step at which the
-precision of held-out candidates at recall 0.9 is at least 0.9, and is so at the next step, too:
-with eight steps, a single one may be luck. The last step counts alone, and so does that at which
-all candidates are labeled. Steps after that are not computed.
+Candidates, methods and labels are those of ``run.py``. Labels grow in eight steps, drawn at random
+or as the labeling session asks for them ("query"). A method needs as many labels as the first step
+has at which the precision of held-out candidates at recall 0.9 is at least 0.9, and at the next
+step, too: a single one of eight steps may be luck. The last step counts alone, and so does that at
+which all candidates are labeled. Steps after that are not computed.
 
 One row for each (specimen, source, kind, n_labels, method, seed), with the columns of ``run.py``,
 goes to the CSV file; rows that are there are not computed again, and those that ``run.py`` has in
@@ -40,8 +40,8 @@ SERIES = tuple(name for name in KEY if name != "n_labels")
 NEVER = f"not by {STEPS[-1]}"
 
 
-def arrived(rows):
-    """Return with how many labels the figure is reached for good; None if it is not, or not yet.
+def labels_needed(rows):
+    """Return how many labels it takes to reach the precision; None where it is not reached (yet).
 
     Parameters
     ----------
@@ -69,12 +69,12 @@ def series_of(rows):
 
 
 def grow(path, known, specimen, source, kind, method, seed, cache=None):
-    """Add rows of one series to the CSV file until it has arrived."""
+    """Add rows of one series to the CSV file until the precision is reached."""
     own = series_of(read_rows(path)).get((specimen, source, kind, method, str(seed)), [])
     for n_labels in STEPS:
         if str(n_labels) in {row["n_labels"] for row in own}:
             continue
-        if own and (arrived(own) is not None or is_last(own[-1])):
+        if own and (labels_needed(own) is not None or is_last(own[-1])):
             return
         key = (specimen, source, kind, n_labels, method, seed)
         row = known.get(tuple(map(str, key)))
@@ -86,7 +86,7 @@ def grow(path, known, specimen, source, kind, method, seed, cache=None):
 
 
 def median_and_range(numbers):
-    """Return median and range as text; None, for a series that does not arrive, is the largest."""
+    """Return median and range as text; None is more than any number."""
     numbers = sorted(math.inf if number is None else number for number in numbers)
     middle, low, high = (
         NEVER if math.isinf(number) else f"{number:g}"
@@ -112,7 +112,7 @@ def render(path):
                 rows for key, rows in series.items() if key[:4] == (specimen, source, kind, method)
             ]
             n_seeds = max(n_seeds, len(own))
-            cells.append(median_and_range(map(arrived, own)) if own else "-")
+            cells.append(median_and_range(map(labels_needed, own)) if own else "-")
         if n_seeds:
             table.append((specimen, source, method, n_seeds, *cells))
     header = ("specimen", "source", "method", "seeds", "labels at random", "labels by query")

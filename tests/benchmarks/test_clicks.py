@@ -1,4 +1,4 @@
-"""How many labels it takes: when a series has arrived, and rows that are computed once."""
+"""How many labels it takes: when a precision is reached, and rows that are computed once."""
 
 import sys
 
@@ -34,12 +34,12 @@ def rows_of(clicks, precisions, *, n_candidates=300):
         ([0.1] * 7 + [0.9], 200),
     ],
 )
-def test_arrived(clicks, precisions, n_labels):
-    assert clicks.arrived(rows_of(clicks, precisions)) == n_labels
+def test_labels_needed(clicks, precisions, n_labels):
+    assert clicks.labels_needed(rows_of(clicks, precisions)) == n_labels
 
 
 def test_all_candidates_are_the_last_step(clicks):
-    assert clicks.arrived(rows_of(clicks, [0.1, 0.2, 0.3, 0.9], n_candidates=45)) == 45
+    assert clicks.labels_needed(rows_of(clicks, [0.1, 0.2, 0.3, 0.9], n_candidates=45)) == 45
 
 
 def test_median_and_range(clicks):
