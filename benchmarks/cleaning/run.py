@@ -19,11 +19,12 @@ without the score; and, if asked for, that with a network on augmented views.
 
 Settings were chosen on the specimens "tuning_unlike" and "tuning_alike", of other targets and other
 seeds (from 1000 on); widths of priors and limits of outliers on "unlike", seeds 100 and 101; those
-of the network on blobs of the same, out of a dozen: more epochs, and views to predict from. One row
-for each (specimen, source, kind, n_labels, method, seed) goes to the CSV file as soon as it is
-there; rows that are there are not computed again. Probabilities of held-out candidates of seed 0
-and 50 labels go to a second file, from which curves are drawn.
-Seconds are CPU seconds of the fit.
+of the network on blobs of the same, the best of seven for all 50 labels, with a third more epochs
+for the parts of them that a fit sees.
+
+One row for each (specimen, source, kind, n_labels, method, seed) goes to the CSV file as soon as it
+is there; rows that are there are not computed again. Probabilities of held-out candidates of seed 0
+and 50 labels go to a second file, from which curves are drawn. Seconds are CPU seconds of the fit.
 """
 
 import sys
@@ -115,7 +116,10 @@ def draw(path):
             own = [r for r in rows if (r["specimen"], r["source"]) == (specimen, source)]
             draw_curve(ax, [r for r in own if r["method"] == method], method)
         ax.set_visible(bool(ax.lines))
-    axes[0, 0].legend(fontsize="small", loc="lower left")
+    lines = {line.get_label(): line for ax in axes.flat for line in ax.lines}
+    shown = [method for method in METHODS if method in lines]
+    handles = [lines[method] for method in shown]
+    figure.legend(handles, shown, loc="outside upper center", ncols=len(shown), fontsize="small")
     figure.supxlabel("recall")
     figure.supylabel("precision")
     figure.savefig(path.with_suffix(".png"), dpi=110)
