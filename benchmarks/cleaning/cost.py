@@ -98,8 +98,8 @@ def render(path):
     rows = read_rows(path)
     lines = [
         f"Rendered by `python benchmarks/cleaning/cost.py` from `{path.name}`: seconds of a fit",
-        f"with default settings and {N_LABELS} labels, and of judging the same candidates, boxes of",
-        f"{BOX} voxels.",
+        f"with default settings and {N_LABELS} labels, and of judging the same candidates, boxes",
+        f"of {BOX} voxels.",
     ]
     table = []
     for group in sorted({(int(row["n_candidates"]), int(row["threads"])) for row in rows}):
