@@ -37,7 +37,7 @@ BINNING = 2
 RESOLUTION_ANGSTROM = 40.0
 #: Pairs of a candidate and a particle are at most this far apart, in voxels.
 TOLERANCE = 5.0
-#: Share of the particles that are the target, and candidates for each of them.
+#: Of a specimen, unless it says otherwise.
 TARGET_SHARE = 0.2
 N_PARTICLES = 150
 N_CANDIDATES = 220
@@ -45,17 +45,26 @@ _EMBEDDED = ("glutamine_synthetase", "aspartate_transcarbamoylase", "ubid", "rib
 
 
 class Specimen(NamedTuple):
-    """A target with its symmetry, and the other complexes."""
+    """A target with its symmetry, the other complexes, and how many particles there are of each.
+
+    ``target_share``: of all particles. ``n_candidates``: at most, of every source.
+    """
 
     target: str
     symmetry: str
     others: tuple[str, ...]
+    target_share: float = TARGET_SHARE
+    n_particles: int = N_PARTICLES
+    n_candidates: int = N_CANDIDATES
 
 
-#: "unlike" and "alike" are reported. Settings were chosen on the other two.
+#: "unlike", "alike" and "rare" are reported. Settings were chosen on the other two.
 SPECIMENS = {
     "unlike": Specimen("proteasome_20s_pa26", "D7", _EMBEDDED),
     "alike": Specimen("proteasome_20s_pa26", "D7", ("proteasome_20s", "groel", "ribosome_70s")),
+    "rare": Specimen(
+        "proteasome_20s_pa26", "D7", (*_EMBEDDED, "1bxn", "4pe5", "5kxi", "5wek"), 0.08, 300, 300
+    ),
     "tuning_unlike": Specimen("groel", "D7", ("1qvr", "3d2f", "1u6g", "3cf3")),
     "tuning_alike": Specimen("glutamine_synthetase", "D6", ("3cf3", "1qvr", "groel")),
 }
@@ -158,9 +167,9 @@ def make_contaminated_tomogram(specimen, seed):
     """Return a reconstruction and the centers of the target, z, y, x in voxels."""
     rng = np.random.default_rng(seed)
     densities = [load(name) for name in (specimen.target, *specimen.others)]
-    n_target = round(TARGET_SHARE * N_PARTICLES)
-    y = np.zeros(N_PARTICLES, int)
-    y[n_target:] = 1 + np.arange(N_PARTICLES - n_target) % len(specimen.others)
+    n_target = round(specimen.target_share * specimen.n_particles)
+    y = np.zeros(specimen.n_particles, int)
+    y[n_target:] = 1 + np.arange(specimen.n_particles - n_target) % len(specimen.others)
     volume, coordinates = make_specimen(densities, y, rng)
     return image_specimen(volume, coordinates, rng), coordinates[y == 0]
 
@@ -186,7 +195,7 @@ def pick(tomogram, specimen, source):
     if source == "dog":
         diameter = 1.6 * radius_of(load(specimen.target)) * VOXEL
         picks = DifferenceOfGaussiansPicker(
-            diameter, VOXEL, threshold=1.0, max_picks=N_CANDIDATES
+            diameter, VOXEL, threshold=1.0, max_picks=specimen.n_candidates
         ).pick(tomogram)
         return picks.coordinates, picks.scores
     # Template matching is done on binned tomograms, as usual.
@@ -200,7 +209,7 @@ def pick(tomogram, specimen, source):
         angular_step_deg=30.0,
         symmetry=symmetry,
         exclusion_radius_voxels=5.0 / BINNING,
-        max_picks=N_CANDIDATES,
+        max_picks=specimen.n_candidates,
     ).pick(binned)
     middle, old = np.array(binned.shape) // 2, np.array(tomogram.shape) // 2
     return (picks.coordinates - middle) * BINNING + old, picks.scores

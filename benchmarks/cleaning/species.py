@@ -47,7 +47,8 @@ import matplotlib.pyplot as plt
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from _arguments import make_parser
-from _fits import METHODS, precision_at
+from _fits import DEFAULT_METHODS, METHODS
+from _ranking import precision_at
 from _results import (
     append_rows,
     ends_in_order,
@@ -77,7 +78,7 @@ from sksubtomo.semi_supervised import CandidateClassifier
 
 KEY = ("kind", "n_labels", "method", "seed")
 LABELS = {"random": (50, 200), "each": (5, 20)}
-COMPARED = [name for name, (with_score, _) in METHODS.items() if with_score]
+COMPARED = [name for name in DEFAULT_METHODS if METHODS[name][0]]
 SCORED = np.array([one.weight > 0 for one in SPECIES.values()])
 FIGURES = {
     "average_precision": "mean average precision",

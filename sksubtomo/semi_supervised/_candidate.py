@@ -26,6 +26,8 @@ from sksubtomo.semi_supervised._candidate_columns import (
     check_no_placeholders,
     check_tomograms,
     offsets_of,
+    shrinkage_of,
+    usual_of,
 )
 from sksubtomo.semi_supervised._candidate_parts import (
     Task,
@@ -209,7 +211,8 @@ class CandidateClassifier(BaseCandidateClassifier):
             Columns of the candidates, such as the picker's score.
         tomograms : array-like of shape (n_samples,), optional
             Tomogram of each candidate. With it, columns and figures are taken relative to their
-            medians in the tomogram, shrunk to those of all candidates.
+            medians in the tomogram, shrunk to those of all candidates where a tomogram has few and
+            tomograms differ little.
 
         Returns
         -------
@@ -237,7 +240,8 @@ class CandidateClassifier(BaseCandidateClassifier):
                 "are labeled, and max_unlabeled=0 leaves none. Raise it."
             )
         columns = check_covariates(covariates, len(volumes))
-        check_no_placeholders(columns)
+        self._usual = usual_of(columns)
+        check_no_placeholders(columns, self._usual)
         names = check_tomograms(tomograms, len(volumes))
         self._n_covariates, self.covariate_names_ = columns.values.shape[1], columns.names
         template, rng = self._template(), check_random_state(self.random_state)
@@ -322,7 +326,10 @@ class CandidateClassifier(BaseCandidateClassifier):
         """Return features that no label has a part in, standardized and scaled by their priors."""
         raw = self._raw(volumes, columns)
         self._center = np.median(raw, axis=0)
-        self._offsets = {} if names is None else offsets_of(raw, names, self._center)
+        self._offsets: dict[str, NDArray] = {}
+        if names is not None:
+            self._shrinkage = shrinkage_of(raw, names, self._center)
+            self._offsets = offsets_of(raw, names, self._center, self._shrinkage)
         raw = self._relative(raw, names)
         self._limits = limits_of(raw)
         # Columns of a picker are taken as they are.

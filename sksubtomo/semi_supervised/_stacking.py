@@ -16,9 +16,12 @@ _TOLERANCE = 1e-6
 # Variance of the slope of log odds, chosen as the priors of features are.
 _CALIBRATION_PRIOR = 10.0
 _LEAST_FREQUENCY = 1e-3
+# Of weights of unlabeled candidates where only positives are labeled.
+_MOST_REFINEMENTS = 20
+_LEAST_REFINEMENT = 1e-3
 # Half widths of limits, in standard deviations of a normal distribution with the same quartiles.
 _MOST_DEVIATIONS = 4.0
-_QUARTILE_OF_NORMAL = 0.6745
+QUARTILE_OF_NORMAL = 0.6745
 
 
 class Scaler:
@@ -63,7 +66,7 @@ def limits_of(features: NDArray[np.float64]) -> NDArray[np.float64]:
         Lowest and highest values.
     """
     low, middle, high = np.percentile(features, (25, 50, 75), axis=0)
-    reach = _MOST_DEVIATIONS * (high - low) / (2 * _QUARTILE_OF_NORMAL)
+    reach = _MOST_DEVIATIONS * (high - low) / (2 * QUARTILE_OF_NORMAL)
     reach = np.where(reach > 0, reach, np.inf)
     return np.stack([middle - reach, middle + reach])
 
@@ -93,7 +96,9 @@ def fit_positive_unlabeled(
     Positives are assumed to be drawn at random among all positives, a fraction c of them. With g,
     the probability of being labeled, an unlabeled candidate is a positive with the probability
     (1 - c) / c * g / (1 - g), and takes part as both, so weighted [1]_. c is the mean of g over
-    labeled positives, as predicted by a fit that did not see them.
+    labeled positives, as predicted by a fit that did not see them. With p, the probability of being
+    a positive that results, that of an unlabeled candidate is (1 - c) p / (1 - c p), by which
+    weights are refined in turn with the regression until they stay (expectation maximization [2]_).
 
     Parameters
     ----------
@@ -109,6 +114,8 @@ def fit_positive_unlabeled(
     References
     ----------
     .. [1] Elkan & Noto, "Learning classifiers from only positive and unlabeled data", KDD 2008.
+    .. [2] Ward, Hastie, Barry, Elith & Leathwick, "Presence-only data and the EM algorithm",
+       Biometrics 65, 2009.
     """
     n, labeled = len(design), is_positive.astype(np.int64)
     frequency = _labeled_frequency(design, labeled, counts, C)
@@ -117,8 +124,16 @@ def fit_positive_unlabeled(
     share = np.where(is_positive, 1.0, np.clip((1 - frequency) / frequency * odds, 0.0, 1.0))
     twice = np.concatenate([design, design[~is_positive]])
     targets = np.repeat([1, 0], [n, (~is_positive).sum()])
-    weights = np.concatenate([share * counts, ((1 - share) * counts)[~is_positive]])
-    return fit_logistic(twice, targets, C, weights)
+    for _ in range(_MOST_REFINEMENTS):
+        weights = np.concatenate([share * counts, ((1 - share) * counts)[~is_positive]])
+        fitted = fit_logistic(twice, targets, C, weights)
+        p = fitted.predict_proba(design)[:, 1]
+        # With c of 1, all positives are labeled.
+        refined = (1 - frequency) * p / np.maximum(1 - frequency * p, 1e-12)
+        previous, share = share, np.where(is_positive, 1.0, refined)
+        if np.abs(share - previous).max() < _LEAST_REFINEMENT:
+            break
+    return fitted
 
 
 def _labeled_frequency(

@@ -318,6 +318,23 @@ def test_frequency_of_labels_is_found():
     assert naive.predict_proba(design)[:, 1].mean() == pytest.approx(labeled.mean(), abs=1e-3)
 
 
+def test_slope_is_that_of_all_labels_where_classes_overlap():
+    rng = np.random.default_rng(0)
+    design = rng.normal(size=(3000, 1))
+    truth = rng.random(3000) < 1 / (1 + np.exp(2 - 3 * design[:, 0]))
+    labeled = truth & (rng.random(3000) < 0.2)
+    fitted = fit_positive_unlabeled(design, labeled, np.ones(3000), 1.0)
+    full = fit_logistic(design, truth.astype(int), 1.0)
+    assert fitted.coef_[0, 0] == pytest.approx(full.coef_[0, 0], rel=0.15)
+
+
+def test_nothing_is_hidden_where_all_positives_are_labeled():
+    design = np.repeat([3.0, -3.0], [10, 30])[:, np.newaxis]
+    labeled = design[:, 0] > 0
+    fitted = fit_positive_unlabeled(design, labeled, np.ones(40), 100.0)
+    assert fitted.predict_proba(design)[~labeled, 1].max() < 0.02
+
+
 @pytest.mark.parametrize(
     ("labels", "background", "message"),
     [
