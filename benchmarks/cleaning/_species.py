@@ -26,7 +26,7 @@ from sksubtomo.picking import DifferenceOfGaussiansPicker, find_peaks
 from sksubtomo.simulate import Atoms
 
 NONE, UNLABELED = 0, -1
-#: As many voxels of 13 angstrom as there are of 10.012 angstrom in 184 x 630 x 630.
+#: The challenge's 184 x 630 x 630 voxels of 10.012 angstrom, in voxels of 13 angstrom.
 SHAPE = (142, 484, 484)
 SNR = 0.05
 #: Of the picker, which takes the largest response of any.
@@ -48,7 +48,7 @@ class Species(NamedTuple):
     n_particles: int
 
 
-#: Counts are those of the training tomogram TS_5_4. Numbered from 1 in this order.
+#: Counts are those of one training tomogram. Numbered from 1 in this order.
 SPECIES = {
     "apo-ferritin": Species(60.0, 1.0, 46),
     "beta-amylase": Species(65.0, 0.0, 10),
@@ -96,7 +96,10 @@ def in_shell(points, inner, outer):
 
 
 def apo_ferritin():
-    """Hollow shell of 24 subunits, 12 nm outside and 8 nm inside, of octahedral symmetry."""
+    """Hollow shell of 24 subunits, 12 nm outside and 8 nm inside, of octahedral symmetry.
+
+    After Harrison & Arosio, Biochim. Biophys. Acta 1275, 1996.
+    """
     unit = 50 * np.array([[0.86, 0.44, 0.27]]) / np.linalg.norm([0.86, 0.44, 0.27])
 
     def inside(points):
@@ -106,25 +109,37 @@ def apo_ferritin():
 
 
 def beta_amylase():
-    """Tetramer of 224 kDa, about 12 nm across, of symmetry D2."""
+    """Tetramer of 224 kDa, about 12 nm across, of symmetry D2.
+
+    After Cheong et al., Proteins 21, 1995.
+    """
     unit = [(36, 22, 13), (20, 38, -8)]
     return protein(lambda points: in_balls(points, unit, (21, 20), "D2"), (72,) * 3)
 
 
 def beta_galactosidase():
-    """Tetramer of 465 kDa, 17.5 x 13.5 x 9 nm, of symmetry D2."""
+    """Tetramer of 465 kDa, 17.5 x 13.5 x 9 nm, of symmetry D2.
+
+    After Jacobson et al., Nature 369, 1994.
+    """
     unit = [(22, 24, 20), (44, 42, -4), (66, 26, -14)]
     return protein(lambda points: in_balls(points, unit, (25, 25, 21), "D2"), (100,) * 3)
 
 
 def thyroglobulin():
-    """Bent dimer of 660 kDa, 25 x 16 x 11 nm, of symmetry C2 about z."""
+    """Bent dimer of 660 kDa, 25 x 16 x 11 nm, of symmetry C2 about z.
+
+    After Coscia et al., Nature 578, 2020.
+    """
     unit = [(22, 18, -20), (46, -50, -6), (62, 10, 12), (102, 16, 34)]
     return protein(lambda points: in_balls(points, unit, (33, 28, 32, 24), "C2"), (140,) * 3)
 
 
 def virus_like_particle():
-    """Hollow shell of 28 nm and 2.5 MDa: 90 dimers of a phage's coat, T=3, icosahedral symmetry."""
+    """Hollow shell of 28 nm and 2.5 MDa: 90 dimers of a phage's coat, T=3, icosahedral symmetry.
+
+    After Tars et al., Acta Crystallographica D56, 2000.
+    """
     golden = (1 + np.sqrt(5)) / 2
     fivefold, threefold, twofold = (
         np.array(axis) / np.linalg.norm(axis)
