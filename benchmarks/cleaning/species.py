@@ -8,8 +8,8 @@ phantom dataset for benchmarking cryo-ET data annotation", bioRxiv 2024), which 
 (arXiv:2606.10255), in voxels of 13 angstrom: its six species, as many of each as one of its seven
 training tomograms has (46 apo-ferritin, 10 beta-amylase, 12 beta-galactosidase, 31 ribosomes, 30
 thyroglobulin, 11 virus-like particles, by the README of github.com/mondweep/CZII_CryoET), among
-gold, vesicles, a membrane and lumps of ice. The particles are phantoms of the published size, mass and symmetry, and no atomic structures; figures
-do not compare with those of the challenge.
+gold, vesicles, a membrane and lumps of ice. The particles are phantoms of the published size, mass
+and symmetry, and no atomic structures; figures do not compare with those of the challenge.
 
 Candidates are the best 250 blobs of differences of Gaussians of three diameters. A candidate within
 half the radius of a particle is labeled with its species, one to one, all others with "none of
