@@ -113,37 +113,54 @@ def predicted_candidates(
     return np.concatenate(parts)
 
 
-def score_columns(particles: ParticleTable, given: list[str] | None) -> list[str]:
+def score_columns(
+    particles: ParticleTable, given: list[str] | None, labels: NDArray[np.int64]
+) -> list[str]:
     """Return the names of the columns to judge candidates by.
+
+    Parameters
+    ----------
+    particles : ParticleTable
+        Has the columns.
+    given : list of str or None
+        Names, ``["none"]`` for no column, or None for those that are known.
+    labels : ndarray of shape (n_particles,) of int
+        Classes, 0 or less where unknown.
 
     Raises
     ------
     ValueError
-        If the table has none of a name, or other values than finite numbers in it.
+        If the table has none of a name, or it has other values than finite numbers, the same one
+        in all rows, or the labels.
     """
     table = particles.table
     if given == ["none"]:
         return []
     if given is None:
-        return [name for name in SCORE_COLUMNS if name in table and _is_sound(name, table[name])]
-    for name in given:
+        names = [name for name in SCORE_COLUMNS if name in table]
+        return [name for name in names if _is_sound(name, table[name], labels)]
+    if "none" in given and "none" not in table:
+        raise ValueError("--score-column: give either none or names of columns.")
+    # As STAR files spell it.
+    bare = [name if name in table else name.removeprefix("_") for name in given]
+    for name in bare:
         if name not in table:
             numeric = [str(one) for one in table if table[one].dtype.kind in "iuf"]
             raise ValueError(
                 f"--score-column {shorten(name, 100)}: the table of particles has no such column; "
                 f"columns of numbers are {', '.join(numeric[:_MOST_NAMED])}."
             )
-        trouble = _trouble(table[name])
+        trouble = _trouble(table[name]) or _nothing_in(table[name], labels)
         if trouble:
             raise ValueError(f"--score-column {shorten(name, 100)}: the column {trouble}.")
-    return list(given)
+    return list(dict.fromkeys(bare))
 
 
-def _is_sound(name: str, column: Any) -> bool:
+def _is_sound(name: str, column: Any, labels: NDArray[np.int64]) -> bool:
     """Tell whether a column of scores that nobody asked for can be judged by; say why not."""
-    trouble = _trouble(column)
+    trouble = _trouble(column) or _nothing_in(column, labels)
     if trouble:
-        logger.info("Column %s is not judged by: it %s.", name, trouble)
+        logger.warning("Column %s is not judged by: it %s.", name, trouble)
     return trouble is None
 
 
@@ -153,12 +170,23 @@ def _trouble(column: Any) -> str | None:
         return "holds text"
     bad = np.flatnonzero(~np.isfinite(column.to_numpy(dtype=float)))
     if len(bad):
-        return f"has no finite number in {plural(len(bad), 'row')}, the first of which is {bad[0]}"
+        rows = plural(len(bad), "row")
+        return f"has no finite number in {rows}, the first of which is row {bad[0] + 1}"
+    return None
+
+
+def _nothing_in(column: Any, labels: NDArray[np.int64]) -> str | None:
+    """Return why a fit would learn nothing of use from a column of finite numbers."""
+    values, known = column.to_numpy(dtype=float), labels > 0
+    if len(values) > 1 and (values == values[0]).all():
+        return f"has the same number, {values[0]:g}, in all rows"
+    if len(np.unique(labels[known])) > 1 and np.array_equal(values[known], labels[known]):
+        return "holds the labels themselves"
     return None
 
 
 def columns_of(particles: ParticleTable, names: list[str] | None, rows: NDArray[np.intp]) -> Any:
-    """Return columns of some particles; None without names.
+    """Return columns of some particles, rows called as in the file, from 1; None without names.
 
     Raises
     ------
@@ -171,10 +199,28 @@ def columns_of(particles: ParticleTable, names: list[str] | None, rows: NDArray[
     if missing:
         raise ValueError(
             f"The model judges candidates by {shorten(', '.join(missing), 100)} too; the table of "
-            "particles has no such column. Add it, or fit again with --score-column none."
+            "particles has no such column. Add it, rename the one that is meant, or fit again with "
+            "--score-column none."
         )
-    checked = score_columns(particles, names)
-    return particles.table[checked].iloc[rows].astype(float)
+    for name in names:
+        trouble = _trouble(particles.table[name])
+        if trouble:
+            raise ValueError(
+                f"The model judges candidates by {shorten(name, 100)} too, but the column "
+                f"{trouble}. Leave these particles out, or fit again with --score-column none."
+            )
+    return particles.table[names].iloc[rows].astype(float).set_axis(rows + 1, axis=0)
+
+
+def check_columns(classifier: Any, particles: ParticleTable) -> None:
+    """Check that particles have the columns of the fit, before they are classified.
+
+    Raises
+    ------
+    ValueError
+        As :func:`columns_of`.
+    """
+    columns_of(particles, getattr(classifier, "covariate_names_", None), np.arange(0))
 
 
 def check_candidates(sanity: Sanity, classifier: Any) -> None:
@@ -198,7 +244,7 @@ def check_candidates(sanity: Sanity, classifier: Any) -> None:
 
 def positive_label(options: argparse.Namespace) -> int:
     """Return the class whose precision or recall is asked for."""
-    if options.keep is None or len(options.keep) != 1:
+    if options.keep is None or len(set(options.keep)) != 1:
         asked = "precision" if options.precision is not None else "recall"
         raise ValueError(f"--{asked} is that of one class: name it by --keep, as in --keep 1.")
     return int(options.keep[0])
@@ -248,11 +294,19 @@ def _tell(point: Bunch, options: argparse.Namespace, *, judged: bool) -> None:
     if point.is_certain:
         logger.info("By labels left out, its %s is %.2f to %.2f (95 %%).", name, low, high)
         return
+    if not judged:
+        logger.warning(
+            "No label was left out of the fit to judge that by. --method candidates leaves some "
+            "out where both particles and what is none have at least two labels."
+        )
+        return
     more = "no number of them would do"
     if point.n_more_labels is not None:
         more = f"about {point.n_more_labels} more, drawn at random, would do"
-    said = f"{name} {low:.2f} to {high:.2f} (95 %)" if judged else "nothing, as none was left out"
-    logger.warning("Too few labels to promise that: they say %s; %s.", said, more)
+    logger.warning(
+        "Too few labels to promise that: they say %s %.2f to %.2f (95 %%); %s.",
+        *(name, low, high, more),
+    )
 
 
 def check_candidate_options(options: argparse.Namespace) -> None:

@@ -139,9 +139,11 @@ def run(options: argparse.Namespace) -> int:
     n_lost = int((np.delete(y, data.rows) != UNLABELED).sum())
     if n_lost:
         logger.warning("Left out with their particles: %s.", plural(n_lost, "label"))
+    scores = []
+    if options.method in (None, "candidates"):
+        scores = score_columns(particles, options.score_column, y)
     y = y[data.rows]
     known, counts, structures = _count_labels(y, data, located, options)
-    scores = score_columns(particles, options.score_column)
     may_change = choose_method(options, len(data.stack), counts, scores)
     if not options.positive_only:
         check_labels(sanity, structures, counts[np.isin(known, structures)])

@@ -152,7 +152,8 @@ def test_what_is_next_to_certain_is_not_cut_by_recall():
 
 
 @pytest.mark.parametrize(
-    ("labels", "pos_label"), [(["a", "b"], 1), ([1, 0], "1"), (["a", "b"], "unlabeled"), ([1, 0], -1)]
+    ("labels", "pos_label"),
+    [(["a", "b"], 1), ([1, 0], "1"), (["a", "b"], "unlabeled"), ([1, 0], -1)],
 )
 def test_positive_labels_of_another_kind_are_refused(labels, pos_label):
     with pytest.raises(ValueError, match="must be of the kind of the labels in y_true"):
