@@ -227,8 +227,8 @@ def test_names_and_paths_of_masks_may_be_spelled_in_other_ways(project, lamella,
         options = argparse.Namespace(mask=given)
         outside = outside_mask(options, particles.tomogram_names, particles.coordinates, files)
         assert outside.sum() == n_outside
+    options = argparse.Namespace(mask=[f"TS_1={mask}", f"TS_1.mrc={mask}"])
     with pytest.raises(ValueError, match="one for each as NAME=FILE"):
-        options = argparse.Namespace(mask=[f"TS_1={mask}", f"TS_1.mrc={mask}"])
         outside_mask(options, particles.tomogram_names, particles.coordinates, files)
 
 
