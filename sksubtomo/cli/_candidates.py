@@ -114,7 +114,7 @@ def predicted_candidates(
 
 
 def score_columns(
-    particles: ParticleTable, given: list[str] | None, labels: NDArray[np.int64]
+    particles: ParticleTable, given: list[str] | None, labels: NDArray[np.int64] | None = None
 ) -> list[str]:
     """Return the names of the columns to judge candidates by.
 
@@ -124,8 +124,8 @@ def score_columns(
         Has the columns.
     given : list of str or None
         Names, ``["none"]`` for no column, or None for those that are known.
-    labels : ndarray of shape (n_particles,) of int
-        Classes, 0 or less where unknown.
+    labels : ndarray of shape (n_particles,) of int, optional
+        Classes, 0 or less where unknown; without them, nothing is told of columns left out.
 
     Raises
     ------
@@ -145,7 +145,7 @@ def score_columns(
     bare = [name if name in table else name.removeprefix("_") for name in given]
     for name in bare:
         if name not in table:
-            numeric = [str(one) for one in table if table[one].dtype.kind in "iuf"]
+            numeric = [str(one) for one in table if table[one].dtype.kind in "iufb"]
             raise ValueError(
                 f"--score-column {shorten(name, 100)}: the table of particles has no such column; "
                 f"columns of numbers are {', '.join(numeric[:_MOST_NAMED])}."
@@ -156,17 +156,17 @@ def score_columns(
     return list(dict.fromkeys(bare))
 
 
-def _is_sound(name: str, column: Any, labels: NDArray[np.int64]) -> bool:
+def _is_sound(name: str, column: Any, labels: NDArray[np.int64] | None) -> bool:
     """Tell whether a column of scores that nobody asked for can be judged by; say why not."""
     trouble = _trouble(column) or _nothing_in(column, labels)
-    if trouble:
+    if trouble and labels is not None:
         logger.warning("Column %s is not judged by: it %s.", name, trouble)
     return trouble is None
 
 
 def _trouble(column: Any) -> str | None:
     """Return what keeps a column from being judged by."""
-    if column.dtype.kind not in "iuf":
+    if column.dtype.kind not in "iufb":
         return "holds text"
     bad = np.flatnonzero(~np.isfinite(column.to_numpy(dtype=float)))
     if len(bad):
@@ -175,11 +175,14 @@ def _trouble(column: Any) -> str | None:
     return None
 
 
-def _nothing_in(column: Any, labels: NDArray[np.int64]) -> str | None:
+def _nothing_in(column: Any, labels: NDArray[np.int64] | None) -> str | None:
     """Return why a fit would learn nothing of use from a column of finite numbers."""
-    values, known = column.to_numpy(dtype=float), labels > 0
+    values = column.to_numpy(dtype=float)
     if len(values) > 1 and (values == values[0]).all():
         return f"has the same number, {values[0]:g}, in all rows"
+    if labels is None:
+        return None
+    known = labels > 0
     if len(np.unique(labels[known])) > 1 and np.array_equal(values[known], labels[known]):
         return "holds the labels themselves"
     return None

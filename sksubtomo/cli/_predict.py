@@ -262,7 +262,12 @@ def _write(output: Path, found: Found, rows: NDArray[np.intp], options: argparse
 
     ending = output.suffix.lower()
     with_probabilities = ending not in _WITHOUT_PROBABILITIES
-    class_numbers = found.class_numbers[rows].astype(np.int64)
+    class_numbers = found.class_numbers
+    if options.keep is not None:
+        # By a threshold, particles may be kept whose most probable class is another one.
+        of_kept = np.where(np.isin(found.numbers, options.keep), found.probabilities, -1.0)
+        class_numbers = found.numbers[of_kept.argmax(axis=1)]
+    class_numbers = class_numbers[rows].astype(np.int64)
     write_particles(
         output,
         found.particles.subset(rows),

@@ -262,6 +262,21 @@ def test_one_mask_of_tomograms_of_several_shapes(project, fit, lamella, capsys):
     assert "or give one mask for each tomogram, as NAME=FILE" in capsys.readouterr().err
 
 
+def test_particles_kept_by_a_threshold_are_of_the_classes_kept(project, fit, predict):
+    write(project, rlnLCCmax=noisy)
+    assert fit("--box-size", "6", "--quiet") == 0
+    assert predict("--keep", "1", "--threshold", "0") == 0
+    kept = read_particles(project / "out.star")
+    assert kept.class_numbers.tolist() == [1] * 36
+
+
+def test_a_report_has_the_score(project, fit, predict):
+    write(project, rlnLCCmax=noisy)
+    report = project / "fit.html"
+    assert fit("--box-size", "6", "--quiet", "--report", str(report)) == 0
+    assert report.stat().st_size > 0
+
+
 # --- Duplicates ----------------------------------------------------------------------------------
 
 
