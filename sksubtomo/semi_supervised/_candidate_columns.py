@@ -189,7 +189,8 @@ def check_tomograms(tomograms: Any, n_samples: int) -> NDArray | None:
         return None
     names = np.asarray(tomograms)
     if np.ma.is_masked(tomograms):
-        names = np.where(np.ma.getmaskarray(tomograms), None, names)
+        names = names.astype(object)
+        names[np.ma.getmaskarray(tomograms)] = None
     if names.shape != (n_samples,):
         raise ValueError(
             f"tomograms has the shape {names.shape}, but must name one for each of the "
