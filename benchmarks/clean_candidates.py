@@ -19,7 +19,6 @@ microtubules get half, for about as many updates. One row goes to the CSV file f
 method, seed); rows that are there are not computed again.
 """
 
-import math
 import os
 import time
 from functools import lru_cache
@@ -29,6 +28,7 @@ from typing import NamedTuple
 
 import numpy as np
 from _arguments import make_parser, positive
+from _ranking import removed_at_recall
 from _results import (
     append_rows,
     ends_in_order,
@@ -108,14 +108,6 @@ def pair_with_truth(picked, truth, tolerance):
     paired = np.zeros(len(picked), dtype=bool)
     paired[rows] = ~beyond[rows, columns]
     return paired
-
-
-def removed_at_recall(scores, is_true, recall):
-    """Return the share of false candidates below the highest threshold that keeps the recall."""
-    scores, is_true = np.asarray(scores, dtype=float), np.asarray(is_true, dtype=bool)
-    kept = max(1, math.ceil(recall * is_true.sum() - 1e-9))
-    threshold = np.sort(scores[is_true])[-kept]
-    return float((scores[~is_true] < threshold).mean())
 
 
 def at_threshold(scores, is_true, threshold):

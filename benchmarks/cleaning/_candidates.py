@@ -37,7 +37,7 @@ BINNING = 2
 RESOLUTION_ANGSTROM = 40.0
 #: Pairs of a candidate and a particle are at most this far apart, in voxels.
 TOLERANCE = 5.0
-#: Share of the particles that are the target, and candidates for each of them.
+#: Of a specimen, unless it says otherwise.
 TARGET_SHARE = 0.2
 N_PARTICLES = 150
 N_CANDIDATES = 220
@@ -45,17 +45,26 @@ _EMBEDDED = ("glutamine_synthetase", "aspartate_transcarbamoylase", "ubid", "rib
 
 
 class Specimen(NamedTuple):
-    """A target with its symmetry, and the other complexes."""
+    """A target with its symmetry, the other complexes, and how many particles there are of each.
+
+    ``target_share``: of all particles. ``n_candidates``: at most, of every source.
+    """
 
     target: str
     symmetry: str
     others: tuple[str, ...]
+    target_share: float = TARGET_SHARE
+    n_particles: int = N_PARTICLES
+    n_candidates: int = N_CANDIDATES
 
 
-#: "unlike" and "alike" are reported. Settings were chosen on the other two.
+#: "unlike", "alike" and "rare" are reported. Settings were chosen on the other two.
 SPECIMENS = {
     "unlike": Specimen("proteasome_20s_pa26", "D7", _EMBEDDED),
     "alike": Specimen("proteasome_20s_pa26", "D7", ("proteasome_20s", "groel", "ribosome_70s")),
+    "rare": Specimen(
+        "proteasome_20s_pa26", "D7", (*_EMBEDDED, "1bxn", "4pe5", "5kxi", "5wek"), 0.08, 300, 300
+    ),
     "tuning_unlike": Specimen("groel", "D7", ("1qvr", "3d2f", "1u6g", "3cf3")),
     "tuning_alike": Specimen("glutamine_synthetase", "D6", ("3cf3", "1qvr", "groel")),
 }
@@ -109,13 +118,14 @@ def ice_chunk(rng):
     return (3.0 * np.clip(4 * lump, 0, 1) * texture).astype(np.float32)
 
 
-def make_specimen(densities, y, rng):
+def make_specimen(densities, y, rng, shape=None):
     """Place particles among gold, vesicles, a membrane and ice; return volume and centers."""
-    specimen = np.zeros(SHAPE, np.float32)
-    far = np.array([SHAPE[0] / 2, -60.0 + 20 * rng.random(), SHAPE[2] * rng.random()])
+    shape = SHAPE if shape is None else shape
+    specimen = np.zeros(shape, np.float32)
+    far = np.array([shape[0] / 2, -60.0 + 20 * rng.random(), shape[2] * rng.random()])
     add_vesicle(specimen, far, 90 * VOXEL, VOXEL)
     obstacles = [np.array([25.0, 20.0, 20.0, *[4.0] * 8, *[12.0] * 3])]
-    centers = place_spheres(obstacles[0], (0, 0, 0), np.array(SHAPE) - 1, rng)
+    centers = place_spheres(obstacles[0], (0, 0, 0), np.array(shape) - 1, rng)
     for center, radius in zip(centers[:3], obstacles[0][:3], strict=True):
         add_vesicle(specimen, center, (radius - 2) * VOXEL, VOXEL)
     gold = gold_fiducial(GOLD_ANGSTROM, VOXEL)
@@ -126,22 +136,15 @@ def make_specimen(densities, y, rng):
     taken = (np.vstack([centers, far]), np.append(obstacles[0], 92.0))
     radii = np.array([radius_of(density) for density in densities])
     half = BOX // 2
-    upper = np.array(SHAPE) - BOX + half
+    upper = np.array(shape) - BOX + half
     coordinates = place_spheres(radii[y], [half] * 3, upper, rng, obstacles=taken)
     turns = Rotation.random(len(y), rng=rng)
     embed_particles(specimen, densities, y, coordinates, turns)
     return specimen, coordinates
 
 
-@lru_cache(maxsize=2)
-def make_contaminated_tomogram(specimen, seed):
-    """Return a reconstruction and the centers of the target, z, y, x in voxels."""
-    rng = np.random.default_rng(seed)
-    densities = [load(name) for name in (specimen.target, *specimen.others)]
-    n_target = round(TARGET_SHARE * N_PARTICLES)
-    y = np.zeros(N_PARTICLES, int)
-    y[n_target:] = 1 + np.arange(N_PARTICLES - n_target) % len(specimen.others)
-    volume, coordinates = make_specimen(densities, y, rng)
+def image_specimen(volume, coordinates, rng, snr=SNR):
+    """Return a reconstruction with noise, of a mean signal-to-noise ratio in boxes of particles."""
     scheme, microscope = TiltScheme(), Microscope()
     series = image_tilts(
         volume,
@@ -150,13 +153,25 @@ def make_contaminated_tomogram(specimen, seed):
         scheme=scheme,
         random_state=rng,
     )
-    clean = back_project(series, scheme.tilts_deg, SHAPE[0])
-    noise = back_project(shot_noise(series.shape, scheme, rng), scheme.tilts_deg, SHAPE[0])
+    clean = back_project(series, scheme.tilts_deg, len(volume))
+    noise = back_project(shot_noise(series.shape, scheme, rng), scheme.tilts_deg, len(volume))
     signal, power = (
         extract_subtomograms(part, coordinates, BOX).var(axis=(1, 2, 3)).mean()
         for part in (clean, noise)
     )
-    return clean + noise * np.float32(np.sqrt(signal / (SNR * power))), coordinates[y == 0]
+    return clean + noise * np.float32(np.sqrt(signal / (snr * power)))
+
+
+@lru_cache(maxsize=2)
+def make_contaminated_tomogram(specimen, seed):
+    """Return a reconstruction and the centers of the target, z, y, x in voxels."""
+    rng = np.random.default_rng(seed)
+    densities = [load(name) for name in (specimen.target, *specimen.others)]
+    n_target = round(specimen.target_share * specimen.n_particles)
+    y = np.zeros(specimen.n_particles, int)
+    y[n_target:] = 1 + np.arange(specimen.n_particles - n_target) % len(specimen.others)
+    volume, coordinates = make_specimen(densities, y, rng)
+    return image_specimen(volume, coordinates, rng), coordinates[y == 0]
 
 
 def template_of(specimen, source):
@@ -180,7 +195,7 @@ def pick(tomogram, specimen, source):
     if source == "dog":
         diameter = 1.6 * radius_of(load(specimen.target)) * VOXEL
         picks = DifferenceOfGaussiansPicker(
-            diameter, VOXEL, threshold=1.0, max_picks=N_CANDIDATES
+            diameter, VOXEL, threshold=1.0, max_picks=specimen.n_candidates
         ).pick(tomogram)
         return picks.coordinates, picks.scores
     # Template matching is done on binned tomograms, as usual.
@@ -194,17 +209,17 @@ def pick(tomogram, specimen, source):
         angular_step_deg=30.0,
         symmetry=symmetry,
         exclusion_radius_voxels=5.0 / BINNING,
-        max_picks=N_CANDIDATES,
+        max_picks=specimen.n_candidates,
     ).pick(binned)
     middle, old = np.array(binned.shape) // 2, np.array(tomogram.shape) // 2
     return (picks.coordinates - middle) * BINNING + old, picks.scores
 
 
-def pair_with_truth(picked, truth):
+def pair_with_truth(picked, truth, tolerance=TOLERANCE):
     """Return which places pair, one to one, with a true one."""
     distances = np.linalg.norm(np.asarray(picked)[:, np.newaxis] - np.asarray(truth), axis=2)
-    beyond = distances > TOLERANCE
-    costs = np.where(beyond, TOLERANCE * (len(truth) + 1), distances)
+    beyond = distances > tolerance
+    costs = np.where(beyond, tolerance * (len(truth) + 1), distances)
     rows, columns = linear_sum_assignment(costs)
     paired = np.zeros(len(picked), dtype=bool)
     paired[rows] = ~beyond[rows, columns]

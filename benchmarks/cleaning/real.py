@@ -17,9 +17,11 @@ Labels are those of 50 candidates drawn at random. Nothing was chosen on these t
 picked: the diameter of the blobs and the half of the template leave scores something to be
 desired, and a threshold so low that false ones are among the candidates.
 
-The two other real volumes of that folder have no candidates that could be judged: nobody has marked
-anything in the corner of a tomogram at 23 angstrom, and the crop of a membrane is smaller than a
-box.
+The two other real volumes of the folder ``real`` have no candidates that could be judged. The
+corner of a tomogram at 23 angstrom is outside of all but a few projections, whose streaks run
+through it along one direction. The crop of a membrane is 16 voxels wide: whole boxes of 8 voxels in
+its one half and in the other, to learn from and to hold out, are at most five. A second picture
+shows both.
 
 One row for each (source, learned, method, seed) goes to the CSV file; rows that are there are not
 computed again. Candidates of seed 0 go to a second file, from which the picture is drawn.
@@ -42,7 +44,17 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from _arguments import make_parser
 from _candidates import ROOT, Candidates
-from _fits import CELL_TITLES, METHODS, cells_of, draw_curve, judge, label_some
+from _fits import (
+    CELL_TITLES,
+    CELLS_EXPLAINED,
+    DEFAULT_METHODS,
+    METHODS,
+    cells_of,
+    draw_curve,
+    judge,
+    label_some,
+    normalized,
+)
 from _results import (
     append_rows,
     ends_in_order,
@@ -55,7 +67,6 @@ from _results import (
 from sksubtomo.fourier import gaussian_low_pass
 from sksubtomo.io import extract_subtomograms, read_mrc, read_particles
 from sksubtomo.picking import DifferenceOfGaussiansPicker, TemplateMatchingPicker
-from sksubtomo.preprocessing import VolumeNormalizer
 
 KEY = ("source", "learned", "method", "seed")
 TOMOGRAMS = ("13pf_MT", "14pf_MT")
@@ -72,6 +83,10 @@ MOST_PICKS = 5000
 def folder():
     data = Path(os.environ.get("SKSUBTOMO_SHARED_DATA", ROOT / "../shared/data"))
     return data.resolve() / "real/microtubules"
+
+
+def read(path):
+    return np.asarray(read_mrc(path).data, np.float32)
 
 
 def distances_to_axis(name, places):
@@ -124,7 +139,7 @@ def pick(tomogram, source):
 @lru_cache(maxsize=2)
 def make_candidates(name, source):
     """Pick in one tomogram; candidates too close to the border for a box are dropped."""
-    tomogram = np.asarray(read_mrc(folder() / f"{name}.mrc").data, np.float32)
+    tomogram = read(folder() / f"{name}.mrc")
     picks = pick(tomogram, source)
     size, (low, high) = SOURCES[source]
     X, kept = extract_subtomograms(
@@ -140,10 +155,7 @@ def make_candidates(name, source):
 def run_one(source, learned, method, seed):
     """Fit to candidates of one tomogram; return a row and candidates of the other."""
     other = TOMOGRAMS[1 - TOMOGRAMS.index(learned)]
-    learn, test = (make_candidates(name, source) for name in (learned, other))
-    normalizer = VolumeNormalizer()
-    learn = learn._replace(X=normalizer.fit_transform(learn.X))
-    test = test._replace(X=normalizer.transform(test.X))
+    learn, test = normalized(*(make_candidates(name, source) for name in (learned, other)))
     y = label_some(learn, "random", N_LABELS, seed)
     figures, own = judge(learn, test, y, method, seed)
     key = dict(zip(KEY, (source, learned, method, seed), strict=True))
@@ -165,9 +177,8 @@ def render(path):
     lines = [
         f"Rendered by `python benchmarks/cleaning/real.py` from `{path.name}`: mean ± standard",
         f"deviation over draws of {N_LABELS} labels and over which of the two tomograms is the",
-        "labeled one; of candidates of the other one. *Promise*: of the runs, how many have the",
-        "precision that is reached by a threshold for 0.9 within the interval stated beforehand;",
-        "and how many said that labels suffice.",
+        "labeled one; of candidates of the other one.",
+        *CELLS_EXPLAINED,
     ]
     table = []
     for source, method in product(SOURCES, METHODS):
@@ -214,7 +225,7 @@ def _draw_kept(ax, rows, title):
     """Draw the candidates of a slab, as many of the most probable ones as there are true ones."""
     tomogram = folder() / f"{TOMOGRAMS[0]}.mrc"
     if tomogram.exists():
-        data = np.asarray(read_mrc(tomogram).data, np.float32)
+        data = read(tomogram)
         middle = len(data) // 2
         slab = data[middle - 4 : middle + 5].mean(axis=0)
         low, high = np.percentile(slab, (1, 99))
@@ -230,11 +241,40 @@ def _draw_kept(ax, rows, title):
     ax.set_axis_off()
 
 
+def draw_others(path):
+    """Draw a slice across each axis of the two volumes that have no candidates, if they exist."""
+    volumes = {
+        title: folder().parent / name
+        for title, name in (
+            ("corner", "tomogram_crop_23A.mrc"),
+            ("membrane", "membrane_crop_20A.rec"),
+        )
+    }
+    if not all(file.exists() for file in volumes.values()):
+        return
+    figure, axes = plt.subplots(1, 6, figsize=(13, 2.8), layout="constrained")
+    for row, (title, file) in zip(axes.reshape(2, 3), volumes.items(), strict=True):
+        data = read(file)
+        low, high = np.percentile(data, (2, 98))
+        for number, (ax, across) in enumerate(zip(row, "zyx", strict=True)):
+            # Three sections of the thicker one.
+            middle, half = data.shape[number] // 2, int(len(data) > 50)
+            section = data.take(range(middle - half, middle + half + 1), axis=number).mean(
+                axis=number
+            )
+            ax.imshow(section, cmap="gray", vmin=low, vmax=high, origin="lower")
+            labels = "zyx".replace(across, "")
+            ax.set(title=f"{title}, {across} = {middle}", ylabel=labels[0], xlabel=labels[1])
+            ax.title.set_fontsize("small")
+    figure.savefig(path.with_name(f"{path.stem}_others.png"), dpi=100)
+    plt.close(figure)
+
+
 @ends_in_order
 def main():
     parser = make_parser(__doc__, "cleaning_real", seeds=[0, 1, 2])
     parser.add_argument("--sources", nargs="+", choices=SOURCES, default=list(SOURCES))
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(DEFAULT_METHODS))
     options = parser.parse_args()
     wanted = []
     if folder().is_dir():
@@ -258,6 +298,7 @@ def main():
         print(*key, row["average_precision"], row["precision_at_0.90"], flush=True)
     print(render(options.results))
     draw(options.results)
+    draw_others(options.results)
 
 
 if __name__ == "__main__":

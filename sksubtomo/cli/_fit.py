@@ -22,8 +22,6 @@ from sksubtomo.cli._candidates import (
     add_candidate_options,
     check_candidates,
     check_no_checkpoint,
-    columns_of,
-    score_columns,
 )
 from sksubtomo.cli._checkpoint import (
     add_checkpoint,
@@ -72,6 +70,7 @@ from sksubtomo.cli._sanity import (
     check_voxel_sizes,
     file_shapes,
 )
+from sksubtomo.cli._score_columns import columns_of, score_columns
 from sksubtomo.cli._sizes import averages_bytes, model_bytes
 from sksubtomo.cli._tilt_series import (
     add_tilt_series,
@@ -144,7 +143,10 @@ def run(options: argparse.Namespace) -> int:
         scores = score_columns(particles, options.score_column, y)
     y = y[data.rows]
     known, counts, structures = _count_labels(y, data, located, options)
-    may_change = choose_method(options, len(data.stack), counts, scores)
+    has_background = options.background in known.tolist()
+    may_change = choose_method(
+        options, len(data.stack), counts, scores, has_background=has_background
+    )
     if not options.positive_only:
         check_labels(sanity, structures, counts[np.isin(known, structures)])
     check_no_checkpoint(options)

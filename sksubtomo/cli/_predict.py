@@ -18,7 +18,6 @@ from sksubtomo.cli._averages import (
 )
 from sksubtomo.cli._candidates import (
     add_operating_point,
-    check_columns,
     check_operating_point,
     threshold_of,
     without_duplicates,
@@ -52,6 +51,7 @@ from sksubtomo.cli._sanity import (
     check_kept,
     check_predictions,
 )
+from sksubtomo.cli._score_columns import check_columns
 from sksubtomo.cli._sizes import averages_bytes, table_bytes
 from sksubtomo.cli._tilt_series import add_tilt_series, check_tilt_series
 from sksubtomo.cli._tomograms import locate_tomograms

@@ -139,8 +139,9 @@ class CandidateClassifier(BaseCandidateClassifier):
 
     Notes
     -----
-    Probabilities are calibrated for labels that are drawn at random from the candidates. With one
-    label in a class, references and network are left out, as there is nothing to leave out.
+    Probabilities are calibrated for labels that are drawn at random from the candidates. References
+    and network are left out unless two classes have two labels each: a single label of a class
+    cannot be held back, so that what they say of it is not used.
 
     References
     ----------
@@ -277,15 +278,15 @@ class CandidateClassifier(BaseCandidateClassifier):
 
     def _judge(self, task: Task, design: NDArray, folds: Folds, rows: NDArray) -> None:
         """Record what left-out labels say: probabilities, and what each ingredient adds."""
-        labeled = np.flatnonzero(task.targets >= 0)
         groups = self._groups(design.shape[1])
         self.ingredients_ = list(groups)
         self.contributions_: dict[str, float] = {}
         self.out_of_fold_ = Bunch(
-            rows=rows[labeled][:0], labels=self.classes_[:0], probabilities=np.empty((0, 2))
+            rows=rows[:0], labels=self.classes_[:0], probabilities=np.empty((0, 2))
         )
         if task.positive is not None or not folds:
             return
+        labeled = np.sort(np.concatenate([test for _, test in folds]))
         n_classes = len(self.classes_)
         probabilities = out_of_fold(design, task.targets, folds, n_classes, task.C)[labeled]
         if n_classes == 2:

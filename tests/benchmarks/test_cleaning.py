@@ -30,7 +30,7 @@ def stubbed(cleaning, monkeypatch):
         np.zeros((60, 3)),
         1.0,
     )
-    monkeypatch.setattr(cleaning, "load", lambda *_: (data, data))
+    monkeypatch.setattr(sys.modules["_fits"], "load", lambda *_: (data, data))
     return cleaning
 
 
@@ -59,6 +59,13 @@ def test_labels(benchmark, candidates):
     y = label_some(candidates, "random", 20, 3)
     assert (y >= 0).sum() == 20
     assert (y[y >= 0] == is_true[y >= 0]).all()
+    # One particle in forty: labels go on until it is found, in the same order.
+    rare = candidates._replace(is_true=np.arange(40) == 7)
+    y = label_some(rare, "random", 5, 3)
+    order = np.random.default_rng(3).permutation(40)
+    assert (y >= 0).sum() == 1 + np.flatnonzero(order == 7)[0] > 5
+    assert y[7] == 1
+    assert (y[order[:5]] >= 0).all()
     clicks = label_some(candidates, "particles", 20, 3)
     assert is_true[clicks == 1].all()
     assert ((clicks == 1).sum(), (clicks == 0).sum()) == (5, 0)
@@ -70,6 +77,61 @@ def test_queried_labels(benchmark, candidates):
     assert (y[y >= 0] == candidates.is_true[y >= 0]).all()
     # All are labeled where there are fewer.
     assert (benchmark("_fits").label_some(candidates, "query", 50, 0) >= 0).all()
+
+
+@pytest.mark.parametrize("kind", ["random", "query"])
+def test_labels_of_both_kinds(benchmark, candidates, kind):
+    """A session that has only one kind asks for more; where there is no other, for all."""
+    rare = candidates._replace(is_true=np.arange(40) == 7)
+    y = benchmark("_fits").label_some(rare, kind, 2, 3)
+    assert (y == 1).sum() == 1
+    assert 1 <= (y == 0).sum() < 39
+    none = candidates._replace(is_true=np.zeros(40, bool))
+    assert (benchmark("_fits").label_some(none, kind, 2, 3) == 0).all()
+
+
+def test_figures_of_a_fit(benchmark, candidates):
+    """Figures are those of the probabilities; counts are those of the threshold."""
+    fits = benchmark("_fits")
+    noise = 0.4 * np.random.default_rng(1).normal(size=40)
+    candidates = candidates._replace(scores=candidates.scores + noise)
+    y = fits.label_some(candidates, "random", 30, 0)
+    figures, own = fits.judge(candidates, candidates, y, "score", 0)
+    is_true = candidates.is_true
+    below = candidates.scores < np.sort(candidates.scores[is_true])[1]  # 9 of 10
+    assert figures["n_labeled"] == 30
+    assert figures["false_removed"] == pytest.approx(below[~is_true].mean(), abs=1e-4)
+    assert figures["n_true_kept"] == is_true[np.argsort(-own)[: figures["n_kept"]]].sum()
+    within = figures["n_true_low"] <= figures["n_true_kept"] <= figures["n_true_high"]
+    assert figures["promise_kept"] == within
+    # Where only particles are labeled, nothing judges the threshold.
+    clicks = fits.label_some(candidates, "particles", 30, 0)
+    assert fits.judge(candidates, candidates, clicks, "score", 0)[0]["promise_kept"] == ""
+    row = {name: str(value) for name, value in figures.items()}
+    cells = fits.cells_of([row, row])
+    assert len(cells) == len(fits.CELL_TITLES)
+    counts = [figures[name] for name in fits.COUNTS]
+    assert cells[1] == f"{counts[0]}, {counts[1]}"
+    assert f"{counts[3]} of {counts[2]} ({counts[4]} to {counts[5]})" in cells
+    # Rows of an earlier run may lack columns that came later.
+    assert "-, -" in fits.cells_of([dict.fromkeys(row, "") | {"is_certain": "0"}])
+
+
+@pytest.mark.parametrize("name", ["unlike", "rare"])
+def test_shares_of_the_target(benchmark, monkeypatch, name):
+    candidates = benchmark("_candidates")
+    placed = []
+    monkeypatch.setattr(candidates, "load", lambda *_: np.ones((3, 3, 3), np.float32))
+
+    def stop(densities, y, rng):
+        placed.append(np.bincount(y))
+        raise InterruptedError
+
+    monkeypatch.setattr(candidates, "make_specimen", stop)
+    with pytest.raises(InterruptedError):
+        candidates.make_contaminated_tomogram(candidates.SPECIMENS[name], 0)
+    counts = {"unlike": [30, 30, 30, 30, 30], "rare": [24, *[35] * 4, *[34] * 4]}
+    assert placed[0].tolist() == counts[name]
 
 
 def test_killed_run_goes_on(stubbed, monkeypatch, tmp_path, capsys):
@@ -85,7 +147,7 @@ def test_killed_run_goes_on(stubbed, monkeypatch, tmp_path, capsys):
     # Seconds and dates aside.
     assert len(path.read_text().splitlines()) == len(whole.splitlines()) == 5
     table = path.with_suffix(".md").read_text()
-    assert "| dog | 50 | score | 1 | 1.000 | 1.000 | 1.000 |" in table
+    assert "| dog | 50 | score | 1 | 50, 18 | 1.000 | 1.000 | 1.000 |" in table
     assert path.with_suffix(".png").exists()
     capsys.readouterr()
 
@@ -93,11 +155,11 @@ def test_killed_run_goes_on(stubbed, monkeypatch, tmp_path, capsys):
 def test_contaminated_tomogram(benchmark, monkeypatch):
     candidates = benchmark("_candidates")
     monkeypatch.setattr(candidates, "SHAPE", (60, 110, 110))
-    monkeypatch.setattr(candidates, "N_PARTICLES", 5)
-    tomogram, centers = candidates.make_contaminated_tomogram(candidates.SPECIMENS["alike"], 0)
+    specimen = candidates.SPECIMENS["alike"]._replace(n_particles=5)
+    tomogram, centers = candidates.make_contaminated_tomogram(specimen, 0)
     assert tomogram.shape == (60, 110, 110)
     assert centers.shape == (1, 3)
-    again, _ = candidates.make_contaminated_tomogram(candidates.SPECIMENS["alike"], 0)
+    again, _ = candidates.make_contaminated_tomogram(specimen, 0)
     assert np.array_equal(tomogram, again)
 
 

@@ -6,6 +6,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from sksubtomo.io import write_mrc
+
 
 @pytest.fixture
 def real(benchmark):
@@ -59,7 +61,7 @@ def test_table_and_picture(real, monkeypatch, tmp_path, capsys):
     real.main()
     assert len(path.read_text().splitlines()) == 3
     table = path.with_suffix(".md").read_text()
-    assert "| blobs | 60, 60 | 0.33, 0.33 | score | 2 | 1.000 ± 0.000 |" in table
+    assert "| blobs | 60, 60 | 0.33, 0.33 | score | 2 | 50, 18 | 1.000 ± 0.000 |" in table
     assert path.with_suffix(".png").exists()
     whole = path.read_text()
     real.main()
@@ -68,3 +70,19 @@ def test_table_and_picture(real, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(real, "folder", lambda: tmp_path / "none")
     real.main()
     assert "SKSUBTOMO_SHARED_DATA" in capsys.readouterr().out
+
+
+def test_picture_of_what_cannot_be_judged(real, monkeypatch, tmp_path):
+    rng = np.random.default_rng(0)
+    monkeypatch.setattr(real, "folder", lambda: tmp_path / "microtubules")
+    real.draw_others(tmp_path / "cleaning_real.csv")
+    picture = tmp_path / "cleaning_real_others.png"
+    assert not picture.exists()
+    for name, shape in (
+        ("tomogram_crop_23A.mrc", (60, 20, 10)),
+        ("membrane_crop_20A.rec", (8,) * 3),
+    ):
+        volume = rng.normal(size=shape).astype(np.float32)
+        write_mrc(tmp_path / name, volume, voxel_size_angstrom=20.0)
+    real.draw_others(tmp_path / "cleaning_real.csv")
+    assert picture.exists()
