@@ -118,13 +118,14 @@ def ice_chunk(rng):
     return (3.0 * np.clip(4 * lump, 0, 1) * texture).astype(np.float32)
 
 
-def make_specimen(densities, y, rng):
+def make_specimen(densities, y, rng, shape=None):
     """Place particles among gold, vesicles, a membrane and ice; return volume and centers."""
-    specimen = np.zeros(SHAPE, np.float32)
-    far = np.array([SHAPE[0] / 2, -60.0 + 20 * rng.random(), SHAPE[2] * rng.random()])
+    shape = SHAPE if shape is None else shape
+    specimen = np.zeros(shape, np.float32)
+    far = np.array([shape[0] / 2, -60.0 + 20 * rng.random(), shape[2] * rng.random()])
     add_vesicle(specimen, far, 90 * VOXEL, VOXEL)
     obstacles = [np.array([25.0, 20.0, 20.0, *[4.0] * 8, *[12.0] * 3])]
-    centers = place_spheres(obstacles[0], (0, 0, 0), np.array(SHAPE) - 1, rng)
+    centers = place_spheres(obstacles[0], (0, 0, 0), np.array(shape) - 1, rng)
     for center, radius in zip(centers[:3], obstacles[0][:3], strict=True):
         add_vesicle(specimen, center, (radius - 2) * VOXEL, VOXEL)
     gold = gold_fiducial(GOLD_ANGSTROM, VOXEL)
@@ -135,11 +136,30 @@ def make_specimen(densities, y, rng):
     taken = (np.vstack([centers, far]), np.append(obstacles[0], 92.0))
     radii = np.array([radius_of(density) for density in densities])
     half = BOX // 2
-    upper = np.array(SHAPE) - BOX + half
+    upper = np.array(shape) - BOX + half
     coordinates = place_spheres(radii[y], [half] * 3, upper, rng, obstacles=taken)
     turns = Rotation.random(len(y), rng=rng)
     embed_particles(specimen, densities, y, coordinates, turns)
     return specimen, coordinates
+
+
+def image_specimen(volume, coordinates, rng, snr=SNR):
+    """Return a reconstruction with noise, of a mean signal-to-noise ratio in boxes of particles."""
+    scheme, microscope = TiltScheme(), Microscope()
+    series = image_tilts(
+        volume,
+        voxel_size_angstrom=VOXEL,
+        microscope=microscope,
+        scheme=scheme,
+        random_state=rng,
+    )
+    clean = back_project(series, scheme.tilts_deg, len(volume))
+    noise = back_project(shot_noise(series.shape, scheme, rng), scheme.tilts_deg, len(volume))
+    signal, power = (
+        extract_subtomograms(part, coordinates, BOX).var(axis=(1, 2, 3)).mean()
+        for part in (clean, noise)
+    )
+    return clean + noise * np.float32(np.sqrt(signal / (snr * power)))
 
 
 @lru_cache(maxsize=2)
@@ -151,21 +171,7 @@ def make_contaminated_tomogram(specimen, seed):
     y = np.zeros(specimen.n_particles, int)
     y[n_target:] = 1 + np.arange(specimen.n_particles - n_target) % len(specimen.others)
     volume, coordinates = make_specimen(densities, y, rng)
-    scheme, microscope = TiltScheme(), Microscope()
-    series = image_tilts(
-        volume,
-        voxel_size_angstrom=VOXEL,
-        microscope=microscope,
-        scheme=scheme,
-        random_state=rng,
-    )
-    clean = back_project(series, scheme.tilts_deg, SHAPE[0])
-    noise = back_project(shot_noise(series.shape, scheme, rng), scheme.tilts_deg, SHAPE[0])
-    signal, power = (
-        extract_subtomograms(part, coordinates, BOX).var(axis=(1, 2, 3)).mean()
-        for part in (clean, noise)
-    )
-    return clean + noise * np.float32(np.sqrt(signal / (SNR * power))), coordinates[y == 0]
+    return image_specimen(volume, coordinates, rng), coordinates[y == 0]
 
 
 def template_of(specimen, source):
@@ -209,11 +215,11 @@ def pick(tomogram, specimen, source):
     return (picks.coordinates - middle) * BINNING + old, picks.scores
 
 
-def pair_with_truth(picked, truth):
+def pair_with_truth(picked, truth, tolerance=TOLERANCE):
     """Return which places pair, one to one, with a true one."""
     distances = np.linalg.norm(np.asarray(picked)[:, np.newaxis] - np.asarray(truth), axis=2)
-    beyond = distances > TOLERANCE
-    costs = np.where(beyond, TOLERANCE * (len(truth) + 1), distances)
+    beyond = distances > tolerance
+    costs = np.where(beyond, tolerance * (len(truth) + 1), distances)
     rows, columns = linear_sum_assignment(costs)
     paired = np.zeros(len(picked), dtype=bool)
     paired[rows] = ~beyond[rows, columns]

@@ -5,6 +5,7 @@ from pathlib import Path
 TITLES = {
     "clean_candidates": "Cleaning candidates by networks",
     "cleaning": "Cleaning candidates",
+    "cleaning_cost": "Time of cleaning candidates",
     "cleaning_real": "Cleaning candidates of real microtubules",
     "clicks": "Labels until candidates are clean",
     "command_line": "The command line with its defaults",
@@ -20,6 +21,7 @@ TITLES = {
     "reference_memory": "References of many volumes",
     "same_accuracy": "Fast and plain computation",
     "simulation": "Speed of the simulation",
+    "species": "Six species among candidates",
     "template_matching": "Template matching",
 }
 

@@ -272,6 +272,11 @@ def check_candidate_options(options: argparse.Namespace) -> None:
         raise ValueError(
             f"--method {options.method} has no use for {', '.join(given)}; leave it out."
         )
+    if options.positive_only and options.background is not None:
+        raise ValueError(
+            "--positive-only makes a background of its own, of unlabeled candidates: leave "
+            "--background out."
+        )
 
 
 def check_no_checkpoint(options: argparse.Namespace) -> None:

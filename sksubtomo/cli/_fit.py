@@ -142,7 +142,10 @@ def run(options: argparse.Namespace) -> int:
     y = y[data.rows]
     known, counts, structures = _count_labels(y, data, located, options)
     scores = score_columns(particles, options.score_column)
-    may_change = choose_method(options, len(data.stack), counts, scores)
+    has_background = options.background in known.tolist()
+    may_change = choose_method(
+        options, len(data.stack), counts, scores, has_background=has_background
+    )
     if not options.positive_only:
         check_labels(sanity, structures, counts[np.isin(known, structures)])
     check_no_checkpoint(options)

@@ -115,6 +115,8 @@ def check_method_options(options: argparse.Namespace) -> None:
     """
     of_networks = _given(options, (*OF_NETWORKS, "augmentation"))
     of_references = _given(options, OF_REFERENCES)
+    # Candidates may be of a background, too.
+    of_maps = [name for name in of_references if name != "--background"]
     method = options.method
     if method == "references":
         unused = of_networks
@@ -123,19 +125,19 @@ def check_method_options(options: argparse.Namespace) -> None:
     elif method is not None:
         unused = of_references
         if method == "candidates":
-            unused = [*of_networks, *of_references, *_given(options, ("preset",))]
+            unused = [*of_networks, *of_maps, *_given(options, ("preset",))]
     else:
         unused = []
-        of_candidates = _given(options, ("score_column", "positive_only"))
         paper = ["--preset paper"] if options.preset == "paper" else []
-        for given, what in (
-            ([*of_networks, *paper], "networks"),
-            (of_candidates, "--method candidates"),
+        for given, what, others in (
+            ([*of_networks, *paper], "networks", of_references),
+            (_given(options, ("positive_only",)), "--method candidates", of_references),
+            (_given(options, ("score_column",)), "--method candidates", of_maps),
         ):
-            if given and of_references:
+            if given and others:
                 raise ValueError(
                     f"{', '.join(given)} {_be(given)} for {what}, "
-                    f"{', '.join(of_references)} for references. Leave out one, or give --method."
+                    f"{', '.join(others)} for references. Leave out one, or give --method."
                 )
     if unused:
         raise ValueError(f"--method {method} has no use for {', '.join(unused)}; leave it out.")
@@ -150,6 +152,8 @@ def choose_method(
     n_particles: int,
     counts: NDArray[np.int64],
     scores: Sequence[str] = (),
+    *,
+    has_background: bool = False,
 ) -> bool:
     """Set the method where it is not given, by what there is, and say why.
 
@@ -163,6 +167,8 @@ def choose_method(
         Labels of each class.
     scores : sequence of str, optional
         Columns with a picker's score in the table of particles.
+    has_background : bool, default=False
+        Whether one of the classes is named as the background.
 
     Returns
     -------
@@ -175,14 +181,20 @@ def choose_method(
     n_labels, n_classes = int(counts.sum()), len(counts)
     labels = f"{plural(n_labels, 'label')} of {plural(n_classes, 'class', 'classes')}"
     of_networks = _given(options, (*OF_NETWORKS, "augmentation"))
+    of_references = _given(options, OF_REFERENCES)
+    are_candidates = options.preset is None and _are_candidates(
+        options, n_classes == 2 or has_background, scores
+    )
+    if are_candidates and (has_background or options.score_column is not None):
+        of_references = [name for name in of_references if name != "--background"]
     if of_networks:
         method, reason = "joint", f"{', '.join(of_networks)} {_be(of_networks)} for networks"
         if options.augmentation == "rotations":
             method = "supervised"
     # Labels of particles only give the background a number, without --background.
-    elif (of_references := _given(options, OF_REFERENCES)) and not options.positive_only:
+    elif of_references and not options.positive_only:
         method, reason = "references", f"{', '.join(of_references)} {_be(of_references)} for them"
-    elif options.preset is None and _are_candidates(options, n_classes, scores):
+    elif are_candidates:
         method = "candidates"
         reason = f"{labels} tell particles from false positives of a picker"
         if scores:
@@ -207,11 +219,14 @@ def choose_method(
     return method == "references" and not asked and n_labels >= _LEAST_LABELS_OF_NETWORKS
 
 
-def _are_candidates(options: argparse.Namespace, n_classes: int, scores: Sequence[str]) -> bool:
-    """Tell whether particles look like the candidates of a picker, some of which are false."""
+def _are_candidates(options: argparse.Namespace, has_false: bool, scores: Sequence[str]) -> bool:
+    """Tell whether particles look like the candidates of a picker, some of which are false.
+
+    ``has_false``: whether labels seem to have a class of false ones.
+    """
     if options.score_column is not None or options.positive_only:
         return True
-    return bool(scores) and n_classes == 2 and not _given(options, ("averages",))
+    return bool(scores) and has_false and not _given(options, ("averages",))
 
 
 def change_method(

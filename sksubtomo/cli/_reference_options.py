@@ -40,7 +40,8 @@ def add_reference_options(group: argparse._ActionsContainer) -> None:
         metavar="CLASS",
         help="of references: one more class, without a reference, for particles that show none of "
         "the structures, such as ice, membranes and gold. It may have labels, and needs none. "
-        "Without a number, the one after the largest of the labels",
+        "Without a number, the one after the largest of the labels. Of candidates of several "
+        "species: the class of what is none of them, which needs labels",
     )
 
 

@@ -12,7 +12,7 @@ from scipy.stats import beta, betabinom
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
-from sksubtomo._utils._labels import labeled_rows
+from sksubtomo._utils._labels import is_text, is_unlabeled, labeled_rows
 from sksubtomo._utils._params import NumberInterval
 from sksubtomo._utils._sklearn import validate_params
 
@@ -118,9 +118,11 @@ def operating_point(
     The threshold follows from the probabilities of all candidates alone: if they are calibrated,
     the mean probability of those kept is the precision, and their sum the number of true ones. It
     keeps as many as the stated precision allows, but stops where less than half a true one is
-    expected among the rest; or as few as the stated recall allows. Labels, and
-    the probabilities that were predicted without them, judge that one threshold. Since they took
-    no part in its choice, the Clopper-Pearson interval of a single proportion holds as it is.
+    expected among the rest; or as few as the stated recall allows, but goes on while less than half
+    a false one is expected among those kept. Labels, and the probabilities that were predicted
+    without them, judge that one threshold. Since they took no part in its choice, the
+    Clopper-Pearson interval of a single proportion holds as it is. Where no candidate is between
+    the threshold and the next one, labels are judged halfway.
 
     Parameters
     ----------
@@ -147,13 +149,14 @@ def operating_point(
         ``precision_interval`` and ``recall_interval``, (low, high), from the labels alone;
         ``n_kept``, ``n_true_kept``, expected, and ``n_true_kept_interval``, (low, high), how many
         of those kept are true by the labels alone; ``n_labels_kept``; ``is_certain``, whether
-        labels suffice; ``n_more_labels``, how many more, drawn at random, would be needed if they
-        were as good as expected, None if no number would do.
+        labels suffice; ``n_more_labels``, how many more, drawn at random, would be needed beside
+        these if they were as good as expected, None if no number would do.
 
     Raises
     ------
     ValueError
-        If not one of `precision` and `recall` is given, or probabilities are out of range.
+        If not one of `precision` and `recall` is given, probabilities are out of range or masked,
+        or `pos_label` is not of the kind of the labels.
 
     Examples
     --------
@@ -179,6 +182,9 @@ def operating_point(
         n_kept = min(n_kept, int(enough) + 1)
     else:
         n_kept = int(ends[np.searchsorted(sums[ends], recall * sums[-1] - 1e-12)]) + 1
+        # Nor are those lost that are next to certainly true: within them, the order is noise.
+        sure = ends[ends + 1 - sums[ends] < _LEAST_GAIN]
+        n_kept = max(n_kept, int(sure[-1]) + 1 if len(sure) else 0)
     threshold = float(ordered[n_kept - 1]) if n_kept else math.inf
     kept = ordered >= threshold
     n_true = float(ordered[kept].sum())
@@ -186,7 +192,8 @@ def operating_point(
         "precision": n_true / int(kept.sum()) if kept.any() else math.nan,
         "recall": n_true / float(sums[-1]) if sums[-1] > 0 else math.nan,
     }
-    above = judged >= threshold
+    # Fits that did not see a label are less sure of it. In a gap, any threshold keeps the same.
+    above = judged >= (threshold + (ordered[n_kept] if n_kept < len(ordered) else threshold)) / 2
     n_hit = int((truth & above).sum())
     intervals = {
         "precision": binomial_interval(n_hit, int(above.sum()), confidence),
@@ -196,10 +203,11 @@ def operating_point(
     least = asked - tolerance
     shares = {"precision": kept.mean(), "recall": proba.mean()}
     certain = bool(intervals[wanted][0] >= least and kept.any())
+    counts = (n_hit, int((above if recall is None else truth).sum()))
     more = (
         0
         if certain
-        else _labels_needed(expected[wanted], least, confidence, float(shares[wanted]), len(truth))
+        else _labels_needed(expected[wanted], least, confidence, float(shares[wanted]), counts)
     )
     return Bunch(
         threshold=threshold,
@@ -218,31 +226,37 @@ def operating_point(
 
 
 def _labels_needed(
-    expected: float, least: float, confidence: float, share: float, n_labels: int
+    expected: float, least: float, confidence: float, share: float, counts: tuple[int, int]
 ) -> int | None:
     """Return how many more labels would bring the lower limit to what is wanted, on average.
 
-    Of random labels, `share` are of candidates that the proportion is of.
+    Of random labels, `share` are of candidates that the proportion is of. `counts`: successes and
+    trials by the labels that there are. If they say less than expected, more are needed; that they
+    say more may be luck.
     """
     if not (expected > least and share > 0):
         return None
+    n_successes, n_trials = min(counts[0], math.floor(expected * counts[1])), counts[1]
+
+    def suffice(n: int) -> bool:
+        hits = n_successes + math.floor(expected * n + 1e-9)
+        return binomial_interval(hits, n_trials + n, confidence)[0] >= least
+
     low, high = 1, _MOST_LABELS
-    if not _suffice(high, expected, least, confidence):
+    if not suffice(high):
         return None
     while low < high:
         middle = (low + high) // 2
-        if _suffice(middle, expected, least, confidence):
+        if suffice(middle):
             high = middle
         else:
             low = middle + 1
-    return max(1, math.ceil(low / share) - n_labels)
-
-
-def _suffice(n: int, expected: float, least: float, confidence: float) -> bool:
-    return binomial_interval(math.floor(expected * n + 1e-9), n, confidence)[0] >= least
+    return math.ceil(low / share)
 
 
 def _check_probabilities(values: Any, name: str) -> NDArray[np.float64]:
+    if np.ma.is_masked(values):  # column_or_1d would unmask them
+        raise ValueError(f"{name} has masked values. Leave these candidates out.")
     values = check_array(column_or_1d(values), ensure_2d=False, dtype=np.float64, input_name=name)
     if (values < 0).any() or (values > 1 + 1e-6).any():
         raise ValueError(f"{name} must hold probabilities, from 0 to 1.")
@@ -259,4 +273,10 @@ def _check_labels(
     y_prob = _check_probabilities(y_prob, "y_prob")
     check_consistent_length(y_true, y_prob)
     rows, labels = labeled_rows(y_true, known=[pos_label], input_name="y_true")
+    own = np.asarray([pos_label])
+    if len(labels) and (is_text(own) != is_text(labels) or is_unlabeled(own).any()):
+        raise ValueError(
+            f"pos_label={pos_label!r} must be of the kind of the labels in y_true, such as "
+            f"{labels.tolist()[0]!r}, and none that means 'unlabeled'."
+        )
     return labels == pos_label, y_prob[rows]

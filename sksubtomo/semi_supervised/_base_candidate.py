@@ -20,6 +20,7 @@ from sksubtomo.semi_supervised._box_features import box_features
 from sksubtomo.semi_supervised._candidate_columns import (
     Columns,
     check_covariates,
+    check_no_placeholders,
     check_same_columns,
     check_same_offsets,
     check_tomograms,
@@ -44,7 +45,8 @@ class BaseCandidateClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
         """Return features less the offsets of their tomograms, new ones by the rows at hand."""
         if names is None:
             return raw
-        offsets = {**offsets_of(raw, names, self._center), **self._offsets}
+        new = offsets_of(raw, names, self._center, self._shrinkage)
+        offsets = {**new, **self._offsets}
         return raw - np.stack([offsets[str(name)] for name in names])
 
     def _design(self, X: Any, covariates: Any, tomograms: Any) -> NDArray[np.float64]:
@@ -52,6 +54,7 @@ class BaseCandidateClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
         volumes = check_volumes(self, X, reset=False)
         columns = check_covariates(covariates, len(volumes))
         check_same_columns(columns, self.covariate_names_, self._n_covariates)
+        check_no_placeholders(columns, self._usual)
         names = check_tomograms(tomograms, len(volumes))
         check_same_offsets(names, self._offsets)
         raw = np.clip(self._relative(self._raw(volumes, columns), names), *self._limits)

@@ -26,6 +26,8 @@ from sksubtomo.semi_supervised._candidate_columns import (
     check_no_placeholders,
     check_tomograms,
     offsets_of,
+    shrinkage_of,
+    usual_of,
 )
 from sksubtomo.semi_supervised._candidate_parts import (
     Task,
@@ -137,8 +139,9 @@ class CandidateClassifier(BaseCandidateClassifier):
 
     Notes
     -----
-    Probabilities are calibrated for labels that are drawn at random from the candidates. With one
-    label in a class, references and network are left out, as there is nothing to leave out.
+    Probabilities are calibrated for labels that are drawn at random from the candidates. References
+    and network are left out unless two classes have two labels each: a single label of a class
+    cannot be held back, so that what they say of it is not used.
 
     References
     ----------
@@ -208,7 +211,8 @@ class CandidateClassifier(BaseCandidateClassifier):
             Columns of the candidates, such as the picker's score.
         tomograms : array-like of shape (n_samples,), optional
             Tomogram of each candidate. With it, columns and figures are taken relative to their
-            medians in the tomogram, shrunk to those of all candidates.
+            medians in the tomogram, shrunk to those of all candidates where a tomogram has few and
+            tomograms differ little.
 
         Returns
         -------
@@ -236,7 +240,8 @@ class CandidateClassifier(BaseCandidateClassifier):
                 "are labeled, and max_unlabeled=0 leaves none. Raise it."
             )
         columns = check_covariates(covariates, len(volumes))
-        check_no_placeholders(columns)
+        self._usual = usual_of(columns)
+        check_no_placeholders(columns, self._usual)
         names = check_tomograms(tomograms, len(volumes))
         self._n_covariates, self.covariate_names_ = columns.values.shape[1], columns.names
         template, rng = self._template(), check_random_state(self.random_state)
@@ -273,15 +278,15 @@ class CandidateClassifier(BaseCandidateClassifier):
 
     def _judge(self, task: Task, design: NDArray, folds: Folds, rows: NDArray) -> None:
         """Record what left-out labels say: probabilities, and what each ingredient adds."""
-        labeled = np.flatnonzero(task.targets >= 0)
         groups = self._groups(design.shape[1])
         self.ingredients_ = list(groups)
         self.contributions_: dict[str, float] = {}
         self.out_of_fold_ = Bunch(
-            rows=rows[labeled][:0], labels=self.classes_[:0], probabilities=np.empty((0, 2))
+            rows=rows[:0], labels=self.classes_[:0], probabilities=np.empty((0, 2))
         )
         if task.positive is not None or not folds:
             return
+        labeled = np.sort(np.concatenate([test for _, test in folds]))
         n_classes = len(self.classes_)
         probabilities = out_of_fold(design, task.targets, folds, n_classes, task.C)[labeled]
         if n_classes == 2:
@@ -321,7 +326,10 @@ class CandidateClassifier(BaseCandidateClassifier):
         """Return features that no label has a part in, standardized and scaled by their priors."""
         raw = self._raw(volumes, columns)
         self._center = np.median(raw, axis=0)
-        self._offsets = {} if names is None else offsets_of(raw, names, self._center)
+        self._offsets: dict[str, NDArray] = {}
+        if names is not None:
+            self._shrinkage = shrinkage_of(raw, names, self._center)
+            self._offsets = offsets_of(raw, names, self._center, self._shrinkage)
         raw = self._relative(raw, names)
         self._limits = limits_of(raw)
         # Columns of a picker are taken as they are.

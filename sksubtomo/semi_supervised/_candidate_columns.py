@@ -8,10 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_array
 
-# A tomogram's own center counts half with so many candidates.
+from sksubtomo._utils._arrays import as_array, without_data
+from sksubtomo._utils._messages import plural
+from sksubtomo.semi_supervised._stacking import QUARTILE_OF_NORMAL
+
+# A tomogram's own center counts half with so many candidates at most.
 _COMMON_CANDIDATES = 10
 # From the median, in ranges of the middle half of a column: no score is farther off.
 _FARTHEST = 1e4
+_FARTHEST_NINES = 20
+
+
+# Median of each column, and the range of its middle half.
+Usual = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 class Columns(NamedTuple):
@@ -35,44 +44,108 @@ def check_covariates(covariates: Any, n_samples: int) -> Columns:
     if np.ndim(covariates) == 1:
         name = getattr(covariates, "name", None)
         names = None if name is None else [str(name)]
-        covariates = np.asarray(covariates).reshape(-1, 1)
-    values = check_array(
-        covariates, dtype=np.float64, ensure_min_samples=0, input_name="covariates"
-    )
+    values = _numbers(covariates)
     if len(values) != n_samples:
         raise ValueError(
             f"covariates has {len(values)} rows, but there are {n_samples} candidates in X."
         )
-    return Columns(values, None if names is None else [str(name) for name in names])
+    columns = Columns(values, None if names is None else [str(name) for name in names])
+    rows, which = np.nonzero(~np.isfinite(values))
+    if len(rows):
+        raise ValueError(
+            f"covariates has {values[rows[0], which[0]]:g} in row {rows[0]} of column "
+            f"{_named(columns, which[0])}, and {plural(len(rows), 'value')} in all that are NaN, "
+            "infinite or masked. Leave these candidates out, or fill in the median."
+        )
+    return columns
 
 
-def check_no_placeholders(columns: Columns) -> None:
-    """Refuse a number that stands for a missing one, such as 1e30 or -1e9 among scores near 1.
-
-    The spread of the column would be that of such numbers, beside which others are all the same.
+def _numbers(covariates: Any) -> NDArray[np.float64]:
+    """Return columns of numbers, NaN where they are missing or masked.
 
     Raises
     ------
     ValueError
-        If a number is farther from the median than ten thousand times the range of the middle half.
+        If they are of another shape or hold something else.
     """
-    if not columns.values.size:
-        return
+    is_masked = bool(np.ma.is_masked(covariates))
+    mask = np.ma.getmaskarray(covariates) if is_masked else False
+    values = as_array(np.ma.getdata(covariates) if is_masked else covariates, "covariates")
+    if len(values.shape) == 1:
+        values, mask = values.reshape(-1, 1), np.reshape(mask, (-1, 1))
+    if len(values.shape) != 2 or not values.shape[1]:
+        raise ValueError(
+            "covariates must be columns of numbers, of shape (n_samples,) or (n_samples, "
+            f"n_covariates), but its shape is {values.shape}."
+        )
+    try:
+        values = check_array(
+            values,
+            dtype=np.float64,
+            ensure_all_finite=False,
+            ensure_min_samples=0,
+            input_name="covariates",
+        )
+    except ValueError as error:
+        raise ValueError(without_data(str(error), "covariates")) from None
+    return np.where(mask, np.nan, values)
+
+
+def usual_of(columns: Columns) -> Usual:
+    """Return median and spread of columns, nines that stand for missing numbers left out."""
+    values = np.ma.array(columns.values, mask=_are_nines(columns.values))
     # Of the largest numbers that there are, differences are none.
     with np.errstate(over="ignore", invalid="ignore"):
-        quartiles = np.quantile(columns.values, [0.25, 0.5, 0.75], axis=0)
-        spread = quartiles[2] - quartiles[0]
-        far = np.abs(columns.values - quartiles[1]) > _FARTHEST * spread
+        quartiles = [
+            np.quantile(values[:, k].compressed(), [0.25, 0.5, 0.75])
+            if values[:, k].count()
+            else np.zeros(3)
+            for k in range(values.shape[1])
+        ]
+        low, median, high = np.reshape(quartiles, (-1, 3)).T
+        return median, high - low
+
+
+def check_no_placeholders(columns: Columns, usual: Usual | None = None) -> None:
+    """Refuse a number that stands for a missing one, such as -999 or 1e30 among scores near 1.
+
+    The spread of the column would be that of such numbers, beside which others are all the same.
+
+    Parameters
+    ----------
+    columns : Columns
+        Of candidates.
+    usual : tuple of ndarray, optional
+        Median and spread of each column, of the candidates of the fit; by default, of these.
+
+    Raises
+    ------
+    ValueError
+        If a number is farther from the median than ten thousand times the range of the middle
+        half, or one of nines only, such as -999, than twenty times.
+    """
+    median, spread = usual_of(columns) if usual is None else usual
+    with np.errstate(over="ignore", invalid="ignore"):
+        farthest = np.where(_are_nines(columns.values), _FARTHEST_NINES, _FARTHEST) * spread
+        far = np.abs(columns.values - median) > farthest
     rows, which = np.nonzero(far & (spread > 0))
     if not len(rows):
         return
     row, column = rows[0], which[0]
-    name = f"{column}" if columns.names is None else repr(columns.names[column])
     raise ValueError(
-        f"covariates has {columns.values[row, column]:g} in row {row} of column {name}, whose "
-        f"median is {quartiles[1, column]:g}: {len(rows)} such number(s) may stand for missing "
-        "ones. Leave these candidates out, or fill in the median."
+        f"covariates has {columns.values[row, column]:g} in row {row} of column "
+        f"{_named(columns, column)}, whose median is {median[column]:g}: {len(rows)} such "
+        "number(s) may stand for missing ones. Leave these candidates out, or fill in the median."
     )
+
+
+def _are_nines(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Tell which numbers are 999, 9999 and so on, of either sign: RELION has -999 for no score."""
+    return np.isin(np.abs(values), 10.0 ** np.arange(3, 10) - 1)
+
+
+def _named(columns: Columns, column: Any) -> str:
+    return f"{column}" if columns.names is None else repr(columns.names[column])
 
 
 def check_same_columns(given: Columns, names: list[str] | None, n_columns: int) -> None:
@@ -106,6 +179,8 @@ def check_tomograms(tomograms: Any, n_samples: int) -> NDArray | None:
     if tomograms is None:
         return None
     names = np.asarray(tomograms)
+    if np.ma.is_masked(tomograms):
+        names = np.where(np.ma.getmaskarray(tomograms), None, names)
     if names.shape != (n_samples,):
         raise ValueError(
             f"tomograms has the shape {names.shape}, but must name one for each of the "
@@ -144,13 +219,46 @@ def check_same_offsets(names: NDArray | None, offsets: dict[str, NDArray[np.floa
         )
 
 
-def offsets_of(
+def shrinkage_of(
     features: NDArray[np.float64], tomograms: NDArray, center: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return with how many candidates the median of a tomogram counts half, of each feature.
+
+    At most ten; fewer where medians of tomograms differ by more than those of so many candidates
+    would: shrunk by a fixed number, a tomogram with a hundredfold score would keep much of it.
+
+    Parameters
+    ----------
+    features : ndarray of shape (n, n_features)
+        Of the candidates of the fit.
+    tomograms : ndarray of shape (n,) of str
+        Tomogram of each.
+    center : ndarray of shape (n_features,)
+        Common medians.
+    """
+    names, own, counts = np.unique(tomograms, return_inverse=True, return_counts=True)
+    # In units of a power of two, as squares of very large or small numbers are none.
+    _, exponent = np.frexp(np.abs(features - center).max(axis=0))
+    inside = np.ldexp(features - center, -exponent)
+    medians = np.stack([np.median(inside[own == k], axis=0) for k in range(len(names))])
+    low, high = np.percentile(inside - medians[own], (25, 75), axis=0)
+    # Variance of the median of one candidate of a normal distribution with these quartiles.
+    within = np.pi / 2 * ((high - low) / (2 * QUARTILE_OF_NORMAL)) ** 2
+    between = (medians**2).mean(axis=0) - within * (1 / counts).mean()
+    differs = between * _COMMON_CANDIDATES > within
+    return np.where(differs, within / np.where(differs, between, 1.0), _COMMON_CANDIDATES)
+
+
+def offsets_of(
+    features: NDArray[np.float64],
+    tomograms: NDArray,
+    center: NDArray[np.float64],
+    shrinkage: NDArray[np.float64],
 ) -> dict[str, NDArray[np.float64]]:
     """Return by how much the medians of tomograms are off the common one, shrunk to it."""
     offsets = {}
     for name in np.unique(tomograms):
         own = features[tomograms == name]
-        trust = len(own) / (len(own) + _COMMON_CANDIDATES)
+        trust = len(own) / (len(own) + shrinkage)
         offsets[str(name)] = trust * (np.median(own, axis=0) - center)
     return offsets

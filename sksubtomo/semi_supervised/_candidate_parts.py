@@ -145,15 +145,24 @@ def sampling_counts(targets: NDArray[np.int64], rows: NDArray[np.intp]) -> NDArr
 
 
 def make_folds(task: Task, cv: int, seed: int) -> Folds:
-    """Return parts of the labels as (train, test); none where a class has one label only."""
+    """Return parts of the labels as (train, test).
+
+    A class with a single label is in every part to learn from, and left out of none. There are no
+    parts where fewer than two classes have labels to leave out.
+    """
     labeled = np.flatnonzero(task.targets >= 0)
     counts = np.bincount(task.targets[labeled])
-    n_folds = min(cv, counts.max() if task.positive is not None else counts.min())
-    if n_folds < 2:
+    several = counts > 1
+    if several.sum() < (2 if task.positive is None else 1):
         return []
+    is_lone = ~several[task.targets[labeled]]
+    lone, labeled = labeled[is_lone], labeled[~is_lone]
+    n_folds = min(cv, counts[several].min())
     splitter = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
     split = splitter.split(labeled, task.targets[labeled])
-    return [(labeled[train], labeled[test]) for train, test in split]
+    return [
+        (np.sort(np.concatenate([labeled[train], lone])), labeled[test]) for train, test in split
+    ]
 
 
 def learn(
@@ -161,8 +170,9 @@ def learn(
 ) -> Learned:
     """Fit references and networks to parts of the labels.
 
-    Features of labeled rows come from the part that left them out. Those of unlabeled rows are
-    needed where only particles are labeled, and are means over all parts.
+    Features of labeled rows come from the part that left them out; those of a label that none left
+    out are means of the others', which say nothing. Those of unlabeled rows are needed where only
+    particles are labeled, and are means over all parts.
     """
     learned = Learned(np.empty((len(task.targets), 0)), [], [])
     if not folds or (template is None and network is None):
@@ -196,7 +206,9 @@ def learn(
         total[asked] += features
         times[asked] += 1
     assert total is not None
-    return learned._replace(features=total / np.maximum(times, 1)[:, np.newaxis])
+    features = total / np.maximum(times, 1)[:, np.newaxis]
+    features[(task.targets >= 0) & (times == 0)] = features[times > 0].mean(axis=0)
+    return learned._replace(features=features)
 
 
 def _first_guess(task: Task, given: NDArray[np.int64]) -> NDArray[np.float64] | None:
@@ -288,9 +300,11 @@ def fit_references(
 
     What is no particle has no structure of its own and lies anywhere, so that references seldom
     agree with labels, and labeled volumes may be off the center; that is no reason for a warning
-    here. Others are those of all volumes: the first fit says them.
+    here. Others are those of all volumes: the first fit says them. Nor is it inverted where it is
+    brighter than its surroundings: one picker's candidates are of one contrast.
     """
     given = clone(template).set_params(classes=classes)
+    given._has_one_contrast = True
     if initial is not None:
         given.set_params(estimator=GivenProbabilities(classes, initial))
     with warnings.catch_warnings():

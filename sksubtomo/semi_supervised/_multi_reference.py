@@ -210,6 +210,9 @@ class MultiReferenceClassifier(HasSettings, BaseReferenceClassifier):
 
     _settings_names: ClassVar[tuple[str, ...]] = ("annealing", "class_prior")
     _defaults: ClassVar[Mapping[str, type[Annealing]]] = {"annealing": Annealing}
+    # Whether volumes are known to be of one contrast, so that none is searched inverted.
+    _has_one_contrast = False
+
     _parameter_constraints: ClassVar[dict[str, list]] = {
         "estimator": [HasMethods(["fit", "predict_proba"]), None],
         "tilt_range_deg": [NumberInterval(Real, 0, 90, closed="right"), "array-like"],

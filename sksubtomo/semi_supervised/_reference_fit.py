@@ -223,4 +223,7 @@ def _fit_in(
             record = None if kept is None else EMRecord(kept, rng, bar.update)
             return best_initialization(made, n_init, start, record)
 
+    if estimator._has_one_contrast:
+        em, check = fit()
+        return em, check, np.ones(len(measured.coefficients), np.int8)
     return fit_of_one_contrast(fit, measured.coefficients)

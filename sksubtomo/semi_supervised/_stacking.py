@@ -21,7 +21,7 @@ _MOST_REFINEMENTS = 20
 _LEAST_REFINEMENT = 1e-3
 # Half widths of limits, in standard deviations of a normal distribution with the same quartiles.
 _MOST_DEVIATIONS = 4.0
-_QUARTILE_OF_NORMAL = 0.6745
+QUARTILE_OF_NORMAL = 0.6745
 
 
 class Scaler:
@@ -66,7 +66,7 @@ def limits_of(features: NDArray[np.float64]) -> NDArray[np.float64]:
         Lowest and highest values.
     """
     low, middle, high = np.percentile(features, (25, 50, 75), axis=0)
-    reach = _MOST_DEVIATIONS * (high - low) / (2 * _QUARTILE_OF_NORMAL)
+    reach = _MOST_DEVIATIONS * (high - low) / (2 * QUARTILE_OF_NORMAL)
     reach = np.where(reach > 0, reach, np.inf)
     return np.stack([middle - reach, middle + reach])
 
@@ -206,13 +206,19 @@ def gains(
     groups: Mapping[str, slice],
     C: float,
 ) -> dict[str, float]:
-    """Return by how much the log loss rises, out of fold, without each group of features."""
-    full = log_loss(out_of_fold(design, targets, folds, n_classes, C), targets)
+    """Return by how much the log loss of left-out labels rises without each group of features."""
+    left_out = np.concatenate([test for _, test in folds])
+
+    def loss(features: NDArray[np.float64]) -> float:
+        probabilities = out_of_fold(features, targets, folds, n_classes, C)
+        return log_loss(probabilities[left_out], targets[left_out])
+
+    full = loss(design)
     gained = {}
     for name, columns in groups.items():
-        left = design.copy()
-        left[:, columns] = 0.0
-        gained[name] = log_loss(out_of_fold(left, targets, folds, n_classes, C), targets) - full
+        without = design.copy()
+        without[:, columns] = 0.0
+        gained[name] = loss(without) - full
     return gained
 
 

@@ -68,6 +68,57 @@ def test_a_score_makes_candidates_the_default(project, fit, predict, capsys):
     assert np.mean(truth[np.concatenate(rows)] == 1) >= 0.8
 
 
+def species(truth):
+    """Labels of two species, 1 and 2, and of what is neither, 3; a third is unlabeled."""
+    given = np.where(np.arange(36) % 3 < 2, truth, 0)
+    given[np.flatnonzero(given == 2)[::2]] = 3
+    return given
+
+
+def test_several_species_with_a_labeled_background_are_candidates(project, fit, capsys):
+    write(project, species, rlnLCCmax=noisy)
+    assert fit("--background", "3", "--score-column", "rlnLCCmax", "--dry-run") == 0
+    assert "Method candidates" in capsys.readouterr().err
+    assert fit("--background", "3") == 0
+    assert "Method candidates" in capsys.readouterr().err
+    classifier = load_model(project / "model.sksubtomo").classifier[-1]
+    assert classifier.classes_.tolist() == [1, 2, 3]
+    assert classifier.background == 3
+    assert classifier.covariate_names_ == ["rlnLCCmax"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        # Without labels of its own, without --background, or with what only references have.
+        ["--background"],
+        [],
+        ["--background", "3", "--symmetry", "1=C2"],
+        ["--background", "3", "--averages", "there"],
+        ["--background", "3", "--preset", "few-labels"],
+    ],
+)
+def test_references_of_several_species(project, fit, capsys, options):
+    write(project, species, rlnLCCmax=noisy)
+    assert fit(*options, "--dry-run") == 0
+    assert "Method references" in capsys.readouterr().err
+
+
+def test_several_species_without_a_score_have_references(project, fit, capsys):
+    write(project, species)
+    assert fit("--background", "3", "--dry-run") == 0
+    assert "Method references: --background is for them" in capsys.readouterr().err
+
+
+def test_a_background_of_several_species_needs_labels(project, fit, capsys):
+    write(project, species, rlnLCCmax=noisy)
+    assert fit("--background", "--method", "candidates") == 1
+    assert "Label some candidates as the background, 4" in capsys.readouterr().err
+    assert fit("--method", "candidates", "--positive-only", "--background") == 1
+    assert "leave --background out" in capsys.readouterr().err
+    assert not (project / "model.sksubtomo").exists()
+
+
 def test_without_a_score_references_stay_the_default(project, fit, capsys):
     write(project)
     assert fit("--dry-run") == 0

@@ -123,6 +123,53 @@ def test_labels_needed_suffice():
     assert binomial_interval(math.floor(0.96 * n_kept / 2), n_kept // 2)[0] < 0.8
 
 
+def test_labels_that_contradict_count_among_those_needed():
+    # A hundred labels say 0.5 where 0.9 is expected: one more does not change that.
+    y = np.arange(100) % 2
+    point = operating_point(np.full(100, 0.9), y, np.full(100, 0.9), precision=0.85)
+    n = point.n_more_labels
+    assert binomial_interval(50 + math.floor(0.9 * n + 1e-9), 100 + n)[0] >= 0.75
+    assert binomial_interval(50 + math.floor(0.9 * (n - 1) + 1e-9), 99 + n)[0] < 0.75
+    assert n > 100
+
+
+def test_labels_within_a_gap_of_probabilities_are_kept():
+    # Fits that saw fewer labels are less sure, and no candidate says where in the gap to cut.
+    proba = np.repeat([0.999, 0.001], 20)
+    y, left_out = np.repeat([1, 0], 10), np.repeat([0.95, 0.05], 10)
+    for wanted in ({"precision": 0.9}, {"recall": 0.9}):
+        point = operating_point(proba, y, left_out, **wanted)
+        assert (point.threshold, point.n_kept) == (0.999, 20)
+        assert point.n_labels_kept == 10
+        assert point.recall_interval == binomial_interval(10, 10)
+    point = operating_point([0.9, 0.8, 0.7], [1, 0], [0.72, 0.69], recall=0.99)
+    assert point.n_labels_kept == 1
+
+
+def test_what_is_next_to_certain_is_not_cut_by_recall():
+    proba = np.r_[1 - np.linspace(1e-6, 2e-6, 50), np.full(50, 1e-6)]
+    assert operating_point(proba, recall=0.5).n_kept == 50
+
+
+@pytest.mark.parametrize(
+    ("labels", "pos_label"),
+    [(["a", "b"], 1), ([1, 0], "1"), (["a", "b"], "unlabeled"), ([1, 0], -1)],
+)
+def test_positive_labels_of_another_kind_are_refused(labels, pos_label):
+    with pytest.raises(ValueError, match="must be of the kind of the labels in y_true"):
+        operating_point([0.9, 0.5], labels, [0.9, 0.5], precision=0.5, pos_label=pos_label)
+
+
+def test_positive_label_may_be_a_truth_value():
+    point = operating_point([0.9, 0.5], [True, False], [0.9, 0.5], recall=0.5, pos_label=True)
+    assert point.recall_interval == binomial_interval(1, 1)
+
+
+def test_masked_probabilities_are_refused():
+    with pytest.raises(ValueError, match="proba has masked values"):
+        operating_point(np.ma.array([0.9, 0.5], mask=[False, True]), precision=0.5)
+
+
 def test_intervals_hold_for_calibrated_probabilities():
     rng = np.random.default_rng(0)
     inside, predicted = [], []

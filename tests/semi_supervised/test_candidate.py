@@ -10,11 +10,12 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import average_precision_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from sksubtomo.alignment import Annealing, ClassPrior
-from sksubtomo.exceptions import ImagingWarning
+from sksubtomo.exceptions import ImagingWarning, InvertedContrastWarning
 from sksubtomo.geometry import rotate_volume
 from sksubtomo.model_selection import SemiSupervisedSplit
 from sksubtomo.persistence import load_model, save_model
@@ -29,7 +30,9 @@ from sksubtomo.semi_supervised._stacking import (
     calibration_line,
     fit_logistic,
     fit_positive_unlabeled,
+    gains,
     limits_of,
+    out_of_fold,
 )
 
 QUICK = Annealing(stages=[(3, 60, 1, 4)], n_frozen_iter=2, class_perplexity=1)
@@ -249,6 +252,18 @@ def test_no_warning_of_shifts_of_what_is_no_particle(data):
     assert [str(one.message) for one in seen] == ["inverted contrast"]
 
 
+def test_what_is_bright_is_not_searched_inverted(data):
+    # The inside of vesicles and shells: as bright as particles are dark, and none of them.
+    X, y, hidden, score = data
+    X = np.where((np.cumsum(y == 0) % 2 == 0) & (y == 0), -1, 1)[:, None, None, None] * X
+    references = MultiReferenceClassifier(annealing=QUICK, class_prior=None)
+    with pytest.warns(InvertedContrastWarning):
+        clone(references).fit(X, hidden)
+    # Warnings are errors.
+    fitted = quick(references=references).fit(X, hidden, covariates=score)
+    assert all((one.contrast_ == 1).all() for one in fitted.fold_references_)
+
+
 def test_few_unlabeled_are_learned_from(data):
     X, _, hidden, score = data
     fitted = quick(max_unlabeled=10).fit(X, hidden, covariates=score)
@@ -365,6 +380,45 @@ def test_three_classes():
     assert fitted.score(X, y) == 1.0
     assert fitted.decision_function(X).shape == (90, 3)
     np.testing.assert_allclose(fitted.predict_proba(X).sum(axis=1), 1.0)
+
+
+def test_a_class_with_one_label_leaves_the_others_their_references():
+    rng = np.random.default_rng(0)
+    y = np.arange(90) % 3
+    X = rng.normal(size=(90, 8, 8, 8)) * np.array([0.5, 1.0, 2.0])[y][:, None, None, None]
+    hidden = np.where(np.arange(90) < 45, y, -1)
+    hidden[np.flatnonzero(hidden == 2)[1:]] = -1
+    references = MultiReferenceClassifier(annealing=QUICK, class_prior=None)
+    fitted = quick(references=references).fit(X, hidden)
+    assert len(fitted.fold_references_) == 3
+    assert list(fitted.contributions_) == ["statistics", "references"]
+    # A single label cannot be left out.
+    assert (
+        np.sort(fitted.out_of_fold_.rows) == np.flatnonzero((hidden == 0) | (hidden == 1))
+    ).all()
+    np.testing.assert_allclose(fitted.out_of_fold_.probabilities.sum(axis=1), 1.0)
+    assert fitted.score(X[y < 2], y[y < 2]) > 0.9
+    probabilities = fitted.predict_proba(X)[:, 2]
+    assert average_precision_score(y == 2, probabilities) > 0.6
+    assert not fitted.operating_point(X, precision=0.5, pos_label=2).is_certain
+
+
+def test_contributions_do_not_depend_on_unlabeled_candidates():
+    rng = np.random.default_rng(0)
+    targets = np.arange(30) % 3
+    design = rng.normal(size=(30, 2)) + targets[:, np.newaxis]
+    folds = [
+        (np.flatnonzero(np.arange(30) // 10 != k), np.arange(10 * k, 10 * k + 10)) for k in range(3)
+    ]
+    groups = {"first": slice(0, 1), "both": slice(0, 2)}
+    gained = gains(design, targets, folds, 3, groups, 1.0)
+    more = np.vstack([design, rng.normal(size=(70, 2))])
+    hidden = np.append(targets, np.full(70, -1))
+    assert gains(more, hidden, folds, 3, groups, 1.0) == pytest.approx(gained)
+    # Without any feature, what is known is the frequency of each class.
+    left_out = out_of_fold(design, targets, folds, 3, 1.0)
+    expected = np.log(3) + np.log(left_out[np.arange(30), targets]).mean()
+    assert gained["both"] == pytest.approx(expected, abs=0.02)
 
 
 # --- Columns and tomograms -----------------------------------------------------------------------

@@ -7,6 +7,10 @@ from sksubtomo.semi_supervised._candidate_columns import (
     check_covariates,
     check_no_placeholders,
     check_same_columns,
+    check_tomograms,
+    offsets_of,
+    shrinkage_of,
+    usual_of,
 )
 
 SCORES = np.linspace(0.1, 0.9, 60)
@@ -22,10 +26,29 @@ def test_numbers_that_stand_for_missing_ones_are_refused(placeholder):
         check_no_placeholders(check_covariates(table, 60))
 
 
+@pytest.mark.parametrize("n_missing", [1, 20, 50])
+def test_nines_stand_for_missing_numbers(n_missing):
+    scores = np.where(np.arange(60) < n_missing, -999, SCORES)
+    with pytest.raises(ValueError, match=rf"-999 in row 0 .* {n_missing} such number"):
+        check_no_placeholders(check_covariates(scores, 60))
+
+
+def test_what_is_far_is_told_by_the_candidates_of_the_fit():
+    usual = usual_of(check_covariates(SCORES, 60))
+    for one in (-999, 1e30):
+        given = check_covariates([one], 1)
+        check_no_placeholders(given)
+        with pytest.raises(ValueError, match=r"in row 0 of column 0, whose median is 0\.5"):
+            check_no_placeholders(given, usual)
+    check_no_placeholders(check_covariates([30.0], 1), usual)
+
+
 @pytest.mark.parametrize(
     "columns",
     [
         SCORES,
+        np.arange(940.0, 1000.0),
+        np.full(60, -999.0),
         np.zeros(60),
         np.where(np.arange(60) == 3, 50.0, 0.0),  # of a flag, nobody knows what is far
         np.random.default_rng(0).standard_cauchy(60),
@@ -45,3 +68,73 @@ def test_a_series_has_the_name_of_its_column():
     with pytest.raises(ValueError, match="columns"):
         check_same_columns(given, ["b"], 1)
     assert check_covariates(pandas.Series(SCORES), 60).names is None
+
+
+@pytest.mark.parametrize("missing", [np.nan, np.inf, np.ma.masked])
+@pytest.mark.parametrize("shape", [(60,), (60, 1)])
+def test_missing_scores_are_named(missing, shape):
+    scores = np.ma.array(SCORES.copy(), mask=False)
+    scores[7] = missing
+    with pytest.raises(ValueError, match="in row 7 of column 0, and 1 value in all"):
+        check_covariates(scores.reshape(shape), 60)
+    assert check_covariates(np.ma.array(SCORES), 60).values[7, 0] == SCORES[7]
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        (["a"] * 60, "covariates holds text"),
+        (SCORES + 1j, "covariates holds complex numbers.$"),
+        (np.array(["2020-01-01"] * 60, "datetime64[D]"), "must hold numbers"),
+        (np.empty((60, 0)), r"its shape is \(60, 0\)"),
+        (SCORES.reshape(60, 1, 1), r"its shape is \(60, 1, 1\)"),
+        ({"score": SCORES}, r"its shape is \(\)"),
+        (0.5, r"its shape is \(\)"),
+        (SCORES[:59], "has 59 rows, but there are 60"),
+    ],
+)
+def test_what_is_no_column_of_numbers_is_refused_in_few_words(columns, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        check_covariates(columns, 60)
+    assert len(str(caught.value)) < 250
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_columns_of_data_frames(library):
+    frames = pytest.importorskip(library)
+    given = check_covariates(frames.DataFrame({"a": SCORES, "b": np.arange(60) > 9}), 60)
+    assert given.names == ["a", "b"]
+    np.testing.assert_array_equal(given.values, np.column_stack([SCORES, np.arange(60) > 9]))
+
+
+def test_masked_tomograms_are_missing():
+    names = np.ma.array(["a"] * 60, mask=np.arange(60) == 5)
+    with pytest.raises(ValueError, match="no name in 1 rows, the first of which is 5"):
+        check_tomograms(names, 60)
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e200, 1e-200])
+def test_a_large_offset_of_a_tomogram_is_taken_off_whole(unit):
+    rng = np.random.default_rng(0)
+    names = np.array(["a", "b", "c", "d"])[np.arange(80) % 4]
+    scores = unit * rng.normal(size=(80, 1))
+    for shift in (0.0, 100.0):
+        shifted = scores + unit * shift * (names == "d")[:, np.newaxis]
+        center = np.median(shifted, axis=0)
+        shrinkage = shrinkage_of(shifted, names, center)
+        offsets = offsets_of(shifted, names, center, shrinkage)
+        relative = shifted - np.stack([offsets[name] for name in names])
+        own, others = (np.median(relative[rows]) for rows in (names == "d", names != "d"))
+        assert abs(own - others) < unit
+        # Without offsets, medians of twenty candidates differ by chance.
+        assert shrinkage == pytest.approx(10.0 if not shift else 0.0, abs=0.01)
+
+
+def test_what_is_constant_within_tomograms_is_taken_off_whole():
+    names = np.repeat(["a", "b"], 4)
+    defocus = np.repeat([2.0, 3.0], 4)[:, np.newaxis]
+    center = np.array([2.5])
+    offsets = offsets_of(defocus, names, center, shrinkage_of(defocus, names, center))
+    assert offsets == {"a": -0.5, "b": 0.5}
+    flag = np.zeros((8, 1))
+    assert shrinkage_of(flag, names, np.zeros(1)) == 10
