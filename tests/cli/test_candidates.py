@@ -77,7 +77,7 @@ def species(truth):
     return given
 
 
-def test_several_species_with_a_labeled_background_are_candidates(project, fit, capsys):
+def test_several_species_with_a_labeled_background_are_candidates(project, fit, predict, capsys):
     write(project, species, rlnLCCmax=noisy)
     assert fit("--background", "3", "--score-column", "rlnLCCmax", "--dry-run") == 0
     assert "Method candidates" in capsys.readouterr().err
@@ -87,6 +87,8 @@ def test_several_species_with_a_labeled_background_are_candidates(project, fit, 
     assert classifier.classes_.tolist() == [1, 2, 3]
     assert classifier.background == 3
     assert classifier.covariate_names_ == ["rlnLCCmax"]
+    assert predict("--keep", "1", "2", "--min-distance", "3") == 0
+    assert set(read_particles(project / "out.star").class_numbers) == {1, 2}
 
 
 @pytest.mark.parametrize(
