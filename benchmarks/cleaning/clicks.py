@@ -60,6 +60,11 @@ def is_last(row):
     return row["n_labels"] == str(STEPS[-1]) or row["n_labeled"] == row["n_candidates_learned"]
 
 
+def is_finished(rows):
+    """Return whether no step of a series is left to compute."""
+    return bool(rows) and (labels_needed(rows) is not None or is_last(rows[-1]))
+
+
 def series_of(rows):
     """Return the rows of each series, by rising number of labels."""
     series = {}
@@ -74,7 +79,7 @@ def grow(path, known, specimen, source, kind, method, seed, cache=None):
     for n_labels in STEPS:
         if str(n_labels) in {row["n_labels"] for row in own}:
             continue
-        if own and (labels_needed(own) is not None or is_last(own[-1])):
+        if is_finished(own):
             return
         key = (specimen, source, kind, n_labels, method, seed)
         row = known.get(tuple(map(str, key)))
@@ -109,7 +114,9 @@ def render(path):
         cells, n_seeds = [], 0
         for kind in KINDS:
             own = [
-                rows for key, rows in series.items() if key[:4] == (specimen, source, kind, method)
+                rows
+                for key, rows in series.items()
+                if key[:4] == (specimen, source, kind, method) and is_finished(rows)
             ]
             n_seeds = max(n_seeds, len(own))
             cells.append(median_and_range(map(labels_needed, own)) if own else "-")
@@ -174,7 +181,9 @@ def main():
     parser.add_argument("--known", type=Path, default=RESULTS / "cleaning.csv", help=help_)
     add_cache(parser)
     options = parser.parse_args()
-    known = {tuple(row[name] for name in KEY): row for row in read_rows(options.known)}
+    # Rows of before labels were counted cannot be used.
+    rows = [row for row in read_rows(options.known) if row["n_labeled"]]
+    known = {tuple(row[name] for name in KEY): row for row in rows}
     # The quick ones of all seeds first.
     for method, specimen, seed, source, kind in product(
         options.methods, options.specimens, options.seeds, options.sources, options.kinds

@@ -1,4 +1,4 @@
-"""Candidates of a picker: columns with its score, operating points, and what ``fit`` says."""
+"""Candidates of a picker: options, operating points, duplicates, and what ``fit`` says."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sksubtomo._utils._messages import plural, shorten
+from sksubtomo._utils._messages import plural
 from sksubtomo.cli._options import logger
+from sksubtomo.cli._score_columns import SCORE_COLUMNS, columns_of
 
 if TYPE_CHECKING:
     from sklearn.utils import Bunch
@@ -18,16 +19,8 @@ if TYPE_CHECKING:
     from sksubtomo.cli._sanity import Sanity
     from sksubtomo.io import ParticleTable, SubtomogramStack
 
-#: Columns with the score of a picker, by the programs that write them.
-SCORE_COLUMNS = (
-    "rlnAutopickFigureOfMerit",
-    "rlnLCCmax",
-    "wrpAutopickFigureOfMerit",
-    "score",
-)
 #: Class of what is no particle where only particles are labeled.
 BACKGROUND = 2
-_MOST_NAMED = 20
 
 
 def add_candidate_options(group: argparse._ActionsContainer) -> None:
@@ -113,70 +106,6 @@ def predicted_candidates(
     return np.concatenate(parts)
 
 
-def score_columns(particles: ParticleTable, given: list[str] | None) -> list[str]:
-    """Return the names of the columns to judge candidates by.
-
-    Raises
-    ------
-    ValueError
-        If the table has none of a name, or other values than finite numbers in it.
-    """
-    table = particles.table
-    if given == ["none"]:
-        return []
-    if given is None:
-        return [name for name in SCORE_COLUMNS if name in table and _is_sound(name, table[name])]
-    for name in given:
-        if name not in table:
-            numeric = [str(one) for one in table if table[one].dtype.kind in "iuf"]
-            raise ValueError(
-                f"--score-column {shorten(name, 100)}: the table of particles has no such column; "
-                f"columns of numbers are {', '.join(numeric[:_MOST_NAMED])}."
-            )
-        trouble = _trouble(table[name])
-        if trouble:
-            raise ValueError(f"--score-column {shorten(name, 100)}: the column {trouble}.")
-    return list(given)
-
-
-def _is_sound(name: str, column: Any) -> bool:
-    """Tell whether a column of scores that nobody asked for can be judged by; say why not."""
-    trouble = _trouble(column)
-    if trouble:
-        logger.info("Column %s is not judged by: it %s.", name, trouble)
-    return trouble is None
-
-
-def _trouble(column: Any) -> str | None:
-    """Return what keeps a column from being judged by."""
-    if column.dtype.kind not in "iuf":
-        return "holds text"
-    bad = np.flatnonzero(~np.isfinite(column.to_numpy(dtype=float)))
-    if len(bad):
-        return f"has no finite number in {plural(len(bad), 'row')}, the first of which is {bad[0]}"
-    return None
-
-
-def columns_of(particles: ParticleTable, names: list[str] | None, rows: NDArray[np.intp]) -> Any:
-    """Return columns of some particles; None without names.
-
-    Raises
-    ------
-    ValueError
-        If one is missing or holds other values than finite numbers.
-    """
-    if not names:
-        return None
-    missing = [name for name in names if name not in particles.table]
-    if missing:
-        raise ValueError(
-            f"The model judges candidates by {shorten(', '.join(missing), 100)} too; the table of "
-            "particles has no such column. Add it, or fit again with --score-column none."
-        )
-    checked = score_columns(particles, names)
-    return particles.table[checked].iloc[rows].astype(float)
-
-
 def check_candidates(sanity: Sanity, classifier: Any) -> None:
     """Say what each kind of evidence adds, and warn if labels left out are not told apart."""
     left_out, gained = classifier.out_of_fold_, classifier.contributions_
@@ -198,7 +127,7 @@ def check_candidates(sanity: Sanity, classifier: Any) -> None:
 
 def positive_label(options: argparse.Namespace) -> int:
     """Return the class whose precision or recall is asked for."""
-    if options.keep is None or len(options.keep) != 1:
+    if options.keep is None or len(set(options.keep)) != 1:
         asked = "precision" if options.precision is not None else "recall"
         raise ValueError(f"--{asked} is that of one class: name it by --keep, as in --keep 1.")
     return int(options.keep[0])
@@ -248,11 +177,19 @@ def _tell(point: Bunch, options: argparse.Namespace, *, judged: bool) -> None:
     if point.is_certain:
         logger.info("By labels left out, its %s is %.2f to %.2f (95 %%).", name, low, high)
         return
+    if not judged:
+        logger.warning(
+            "No label was left out of the fit to judge that by. --method candidates leaves some "
+            "out where both particles and what is none have at least two labels."
+        )
+        return
     more = "no number of them would do"
     if point.n_more_labels is not None:
         more = f"about {point.n_more_labels} more, drawn at random, would do"
-    said = f"{name} {low:.2f} to {high:.2f} (95 %)" if judged else "nothing, as none was left out"
-    logger.warning("Too few labels to promise that: they say %s; %s.", said, more)
+    logger.warning(
+        "Too few labels to promise that: they say %s %.2f to %.2f (95 %%); %s.",
+        *(name, low, high, more),
+    )
 
 
 def check_candidate_options(options: argparse.Namespace) -> None:

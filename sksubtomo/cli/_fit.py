@@ -22,8 +22,6 @@ from sksubtomo.cli._candidates import (
     add_candidate_options,
     check_candidates,
     check_no_checkpoint,
-    columns_of,
-    score_columns,
 )
 from sksubtomo.cli._checkpoint import (
     add_checkpoint,
@@ -72,6 +70,7 @@ from sksubtomo.cli._sanity import (
     check_voxel_sizes,
     file_shapes,
 )
+from sksubtomo.cli._score_columns import columns_of, score_columns
 from sksubtomo.cli._sizes import averages_bytes, model_bytes
 from sksubtomo.cli._tilt_series import (
     add_tilt_series,
@@ -139,9 +138,11 @@ def run(options: argparse.Namespace) -> int:
     n_lost = int((np.delete(y, data.rows) != UNLABELED).sum())
     if n_lost:
         logger.warning("Left out with their particles: %s.", plural(n_lost, "label"))
+    scores = []
+    if options.method in (None, "candidates"):
+        scores = score_columns(particles, options.score_column, y)
     y = y[data.rows]
     known, counts, structures = _count_labels(y, data, located, options)
-    scores = score_columns(particles, options.score_column)
     has_background = options.background in known.tolist()
     may_change = choose_method(
         options, len(data.stack), counts, scores, has_background=has_background

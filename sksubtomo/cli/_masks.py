@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from sksubtomo._utils._messages import plural, shorten
 from sksubtomo.cli._options import logger
+from sksubtomo.exceptions import FileFormatError
 
 # Rows and tomograms that a message names.
 _MOST_NAMED = 20
@@ -60,7 +62,9 @@ def outside_mask(
         return outside
     for name, path in _masks_of(options.mask, files).items():
         rows = np.flatnonzero((names == name) & np.isfinite(coordinates).all(axis=1))
-        mask = _read(path, files[name])
+        mask = _read(path, files[name], several=len(options.mask) < len(files))
+        if mask is None:
+            continue
         nearest = np.floor(coordinates[rows] + 0.5).astype(int)
         inside = ((nearest >= 0) & (nearest < mask.shape)).all(axis=1)
         rows, nearest = rows[inside], nearest[inside]
@@ -81,32 +85,45 @@ def outside_mask(
 
 def _masks_of(given: list[str], files: Mapping[str, Path]) -> dict[str, Path]:
     """Return the mask of each tomogram that has one."""
-    pairs = [text.rpartition("=") for text in given]
-    if len(given) == 1 and not pairs[0][0]:
+    from sksubtomo.io import find_tomograms
+
+    # A path may have an equals sign in it.
+    pairs = [("", "", text) if os.path.exists(text) else text.partition("=") for text in given]
+    if len(given) == 1 and not pairs[0][1]:
         return dict.fromkeys(files, Path(given[0]))
     masks: dict[str, Path] = {}
-    for name, _, path in pairs:
-        if not name or name not in files or name in masks:
+    for text, (said, equals, path) in zip(given, pairs, strict=True):
+        # The table may spell the name of a tomogram in another way.
+        found = find_tomograms([said], files, missing="ignore") if said and equals else {}
+        name = next((name for name, file in files.items() if file in found.values()), None)
+        if name is None or name in masks:
             known = ", ".join(sorted(files)[:_MOST_NAMED])
             raise ValueError(
-                f"--mask {shorten(f'{name}={path}' if name else path, 200)}: give one mask for all "
-                f"tomograms, or one for each as NAME=FILE; tomograms are {shorten(known, 300)}."
+                f"--mask {shorten(text, 200)}: give one mask for all tomograms, or one for each as "
+                f"NAME=FILE; tomograms are {shorten(known, 300)}."
             )
         masks[name] = Path(path)
     return masks
 
 
-def _read(path: Path, tomogram: Path) -> NDArray[np.bool_]:
-    """Return where a mask is above 0."""
+def _read(path: Path, tomogram: Path, *, several: bool) -> NDArray[np.bool_] | None:
+    """Return where a mask is above 0; None where the tomogram cannot be read, as is told later."""
     from sksubtomo.io import open_volume, read_volume
 
-    shape, found = (tuple(open_volume(one).shape) for one in (tomogram, path))
+    found = tuple(open_volume(path).shape)
+    try:
+        shape = tuple(open_volume(tomogram).shape)
+    except (FileFormatError, OSError):
+        return None
     if found != shape:
+        more = ", or give one mask for each tomogram, as NAME=FILE" if several else ""
         raise ValueError(
             f"--mask {path} has the shape {found} (z, y, x), but {tomogram} has {shape}. Bin or "
-            "crop it to that of the tomogram."
+            f"crop it to that of the tomogram{more}."
         )
-    mask = np.asarray(read_volume(path).data) > 0
+    data = np.asarray(read_volume(path).data)
+    # Programs that know no signed bytes write 255 in the place of -1.
+    mask = data != 0 if data.dtype == np.int8 else data > 0
     if not mask.any():
         raise ValueError(f"--mask {path} is nowhere above 0: it covers nothing.")
     return mask

@@ -222,7 +222,7 @@ def choose_method(
 def _are_candidates(options: argparse.Namespace, has_false: bool, scores: Sequence[str]) -> bool:
     """Tell whether particles look like the candidates of a picker, some of which are false.
 
-    ``has_false``: whether labels seem to have a class of false ones.
+    ``has_false``: whether labels seem to have a class of false positives.
     """
     if options.score_column is not None or options.positive_only:
         return True

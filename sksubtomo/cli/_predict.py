@@ -51,6 +51,7 @@ from sksubtomo.cli._sanity import (
     check_kept,
     check_predictions,
 )
+from sksubtomo.cli._score_columns import check_columns
 from sksubtomo.cli._sizes import averages_bytes, table_bytes
 from sksubtomo.cli._tilt_series import add_tilt_series, check_tilt_series
 from sksubtomo.cli._tomograms import locate_tomograms
@@ -136,6 +137,7 @@ def run(options: argparse.Namespace) -> int:
     numbers = np.asarray(model.classifier.classes_)
     _check_keep(options, numbers)
     _check_ending(output, particles, options)
+    check_columns(model.classifier[-1], particles)
     n_bytes = table_bytes(options, len(particles), len(numbers))
     in_job = options.o is not None
     check_output(output, overwrite=options.overwrite, in_job=in_job, n_bytes=n_bytes)
@@ -218,27 +220,41 @@ def _kept(
     if options.keep is None:
         return np.arange(len(found.particles))
     class_numbers = found.class_numbers
-    kept = np.isin(class_numbers, options.keep)
-    threshold = options.threshold
-    if options.precision is not None or options.recall is not None:
-        classified = found.probabilities[class_numbers > 0]
-        threshold = threshold_of(options, found.model.classifier[-1], classified, found.numbers)
-    if threshold is not None:
-        wanted = found.probabilities[:, np.isin(found.numbers, options.keep)].sum(axis=1)
-        kept = (class_numbers > 0) & (wanted >= threshold)
-    rows = np.flatnonzero(kept)
+    classified = np.flatnonzero(class_numbers > 0)
+    of_kept = found.probabilities[:, np.isin(found.numbers, options.keep)]
+    wanted, threshold = of_kept.sum(axis=1), options.threshold
+    stated = options.precision is not None or options.recall is not None
+    if stated:
+        # Duplicates count once in what is told of the threshold. They are less probable than what
+        # they are duplicates of, so that the same particles are kept.
+        classified = _distinct(classified, found, names, wanted, options)
+        threshold = threshold_of(
+            options, found.model.classifier[-1], found.probabilities[classified], found.numbers
+        )
+    if threshold is None:
+        rows = classified[np.isin(class_numbers[classified], options.keep)]
+    else:
+        rows = classified[wanted[classified] >= threshold]
     if not len(rows):
         raise ValueError(f"No particle is of the classes {options.keep}; nothing written.")
-    if options.min_distance is not None:
-        rows = without_duplicates(
-            rows,
-            found.particles.coordinates,
-            names,
-            found.probabilities[:, np.isin(found.numbers, options.keep)].max(axis=1),
-            options.min_distance,
-        )
+    if not stated:
+        rows = _distinct(rows, found, names, of_kept.max(axis=1), options)
     check_kept(sanity, len(rows) / max(int((class_numbers > 0).sum()), 1), options.keep)
     return rows
+
+
+def _distinct(
+    rows: NDArray[np.intp],
+    found: Found,
+    names: NDArray,
+    probabilities: NDArray[np.float64],
+    options: argparse.Namespace,
+) -> NDArray[np.intp]:
+    """Return rows without duplicates, where a distance is given."""
+    if options.min_distance is None:
+        return rows
+    places = found.particles.coordinates
+    return without_duplicates(rows, places, names, probabilities, options.min_distance)
 
 
 def _write(output: Path, found: Found, rows: NDArray[np.intp], options: argparse.Namespace) -> None:
@@ -246,7 +262,12 @@ def _write(output: Path, found: Found, rows: NDArray[np.intp], options: argparse
 
     ending = output.suffix.lower()
     with_probabilities = ending not in _WITHOUT_PROBABILITIES
-    class_numbers = found.class_numbers[rows].astype(np.int64)
+    class_numbers = found.class_numbers
+    if options.keep is not None:
+        # By a threshold, particles may be kept whose most probable class is another one.
+        of_kept = np.where(np.isin(found.numbers, options.keep), found.probabilities, -1.0)
+        class_numbers = found.numbers[of_kept.argmax(axis=1)]
+    class_numbers = class_numbers[rows].astype(np.int64)
     write_particles(
         output,
         found.particles.subset(rows),

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sksubtomo._utils._messages import shorten
-from sksubtomo.cli._candidates import score_columns
 from sksubtomo.cli._model import Model
 from sksubtomo.cli._options import OK, PARTIAL, check_output, logger
 from sksubtomo.cli._provenance import provenance_lines
+from sksubtomo.cli._score_columns import score_columns
 
 if TYPE_CHECKING:
     from sklearn.utils import Bunch

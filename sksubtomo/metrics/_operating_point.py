@@ -192,7 +192,8 @@ def operating_point(
         "precision": n_true / int(kept.sum()) if kept.any() else math.nan,
         "recall": n_true / float(sums[-1]) if sums[-1] > 0 else math.nan,
     }
-    # Fits that did not see a label are less sure of it. In a gap, any threshold keeps the same.
+    # Fits that did not see a label give less extreme probabilities. Any threshold within a gap
+    # keeps the same candidates.
     above = judged >= (threshold + (ordered[n_kept] if n_kept < len(ordered) else threshold)) / 2
     n_hit = int((truth & above).sum())
     intervals = {

@@ -24,10 +24,15 @@ Usual = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 class Columns(NamedTuple):
-    """Columns of candidates, and their names where they have any."""
+    """Columns of candidates, and names of columns and rows where they have any."""
 
     values: NDArray[np.float64]
     names: list[str] | None
+    rows: Any = None
+
+    def row(self, number: Any) -> Any:
+        """Return what a row is called."""
+        return number if self.rows is None else self.rows[number]
 
 
 def check_covariates(covariates: Any, n_samples: int) -> Columns:
@@ -49,11 +54,15 @@ def check_covariates(covariates: Any, n_samples: int) -> Columns:
         raise ValueError(
             f"covariates has {len(values)} rows, but there are {n_samples} candidates in X."
         )
-    columns = Columns(values, None if names is None else [str(name) for name in names])
+    columns = Columns(
+        values,
+        None if names is None else [str(name) for name in names],
+        covariates.index if hasattr(covariates, "iloc") else None,  # of pandas
+    )
     rows, which = np.nonzero(~np.isfinite(values))
     if len(rows):
         raise ValueError(
-            f"covariates has {values[rows[0], which[0]]:g} in row {rows[0]} of column "
+            f"covariates has {values[rows[0], which[0]]:g} in row {columns.row(rows[0])} of column "
             f"{_named(columns, which[0])}, and {plural(len(rows), 'value')} in all that are NaN, "
             "infinite or masked. Leave these candidates out, or fill in the median."
         )
@@ -133,8 +142,8 @@ def check_no_placeholders(columns: Columns, usual: Usual | None = None) -> None:
         return
     row, column = rows[0], which[0]
     raise ValueError(
-        f"covariates has {columns.values[row, column]:g} in row {row} of column "
-        f"{_named(columns, column)}, whose median is {median[column]:g}: {len(rows)} such "
+        f"covariates has {columns.values[row, column]:g} in row {columns.row(row)} of "
+        f"column {_named(columns, column)}, whose median is {median[column]:g}: {len(rows)} such "
         "number(s) may stand for missing ones. Leave these candidates out, or fill in the median."
     )
 
@@ -180,7 +189,8 @@ def check_tomograms(tomograms: Any, n_samples: int) -> NDArray | None:
         return None
     names = np.asarray(tomograms)
     if np.ma.is_masked(tomograms):
-        names = np.where(np.ma.getmaskarray(tomograms), None, names)
+        names = names.astype(object)
+        names[np.ma.getmaskarray(tomograms)] = None
     if names.shape != (n_samples,):
         raise ValueError(
             f"tomograms has the shape {names.shape}, but must name one for each of the "

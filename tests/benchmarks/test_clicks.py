@@ -42,6 +42,13 @@ def test_all_candidates_are_the_last_step(clicks):
     assert clicks.labels_needed(rows_of(clicks, [0.1, 0.2, 0.3, 0.9], n_candidates=45)) == 45
 
 
+def test_unfinished_series_say_nothing(clicks):
+    assert not clicks.is_finished([])
+    assert not clicks.is_finished(rows_of(clicks, [0.1, 0.2, 0.95]))
+    assert clicks.is_finished(rows_of(clicks, [0.1, 0.95, 0.95]))
+    assert clicks.is_finished(rows_of(clicks, [0.1] * 8))
+
+
 def test_median_and_range(clicks):
     assert clicks.median_and_range([50, 20, 30]) == "30 (20 to 50)"
     assert clicks.median_and_range([50, None, 30]) == "50 (30 to not by 200)"
