@@ -72,12 +72,11 @@ def timed(what):
 
 
 def run_one(n, threads, seed):
-    """Fit and judge; return a row."""
+    """Fit and judge, on the threads that are set; return a row."""
     X, is_true, scores = make_candidates(n, seed)
     y = np.full(n, -1)
     labeled = np.random.default_rng(seed).permutation(n)[:N_LABELS]
     y[labeled] = is_true[labeled]
-    torch.set_num_threads(threads)
     classifier = CandidateClassifier(random_state=seed)
     fit = timed(lambda: classifier.fit(X, y, covariates=scores))
     predict = timed(lambda: classifier.predict_proba(X, covariates=scores))
@@ -117,6 +116,7 @@ def main():
     options = parser.parse_args()
     wanted = list(product(options.sizes, options.n_threads, options.seeds))
     for key in keys_to_do(options.results, KEY, wanted):
+        torch.set_num_threads(key[1])
         row = run_one(*key)
         append_rows(options.results, [row], KEY)
         print(*key, row["fit_seconds"], row["predict_seconds"], flush=True)

@@ -16,9 +16,7 @@ def test_row_and_table(benchmark, monkeypatch, tmp_path):
     assert row["accuracy"] > 0.9
     assert row["fit_seconds"] > 0
     path = tmp_path / "cleaning_cost.csv"
-    from _results import append_rows
-
-    append_rows(path, [row], cost.KEY)
+    cost.append_rows(path, [row], cost.KEY)
     assert "| 60 | 1 |" in cost.render(path)
 
 
