@@ -17,8 +17,19 @@ os.environ["SKSUBTOMO_DEVICE"] = os.environ.get("SKSUBTOMO_TEST_DEVICE") or "cpu
 
 import numpy as np
 import pytest
+import torch
 
 _ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def number_of_threads_stays():
+    """Fail the test that changes the process's threads, not one after it, whose bits then differ."""
+    before = torch.get_num_threads()
+    yield
+    after = torch.get_num_threads()
+    torch.set_num_threads(before)
+    assert after == before, f"PyTorch computes with {after} threads after the test, {before} before"
 
 
 @pytest.fixture(scope="session")

@@ -78,6 +78,7 @@ from sksubtomo.cli._tilt_series import (
     imaging_of,
 )
 from sksubtomo.cli._tomograms import LocatedTomograms, locate_tomograms
+from sksubtomo.cli._workers import compute_threads
 from sksubtomo.exceptions import FileFormatError, InvertedContrastWarning, LabelAgreementWarning
 
 if TYPE_CHECKING:
@@ -160,13 +161,9 @@ def run(options: argparse.Namespace) -> int:
     sanity.enforce()
     if options.dry_run:
         return data.code
-    if options.j is not None:
-        import torch
-
-        torch.set_num_threads(options.j)
     if options.method == "candidates":
         data = data._replace(columns=columns_of(particles, scores, data.rows))
-    with opened_checkpoint(options) as checkpoint:
+    with compute_threads(options.j), opened_checkpoint(options) as checkpoint:
         classifier = _fitted(sanity, options, data, y, checkpoint, may_change=may_change)
         reported = _write(sanity, options, classifier, data, y, particles, located)
     _tell(classifier, options)

@@ -64,11 +64,28 @@ def workers(options: argparse.Namespace) -> Iterator[None]:
         with joblib.parallel_config("loky", n_jobs=options.n_jobs, inner_max_num_threads=options.j):
             yield
     else:
-        if options.j is not None:
-            import torch
+        with compute_threads(options.j):
+            yield
 
-            torch.set_num_threads(options.j)
+
+@contextmanager
+def compute_threads(n_threads: int | None) -> Iterator[None]:
+    """Let PyTorch compute with so many threads; ``None`` leaves their number as it is.
+
+    Their number is one for the whole process, which may go on after the command: results of what
+    it computes next differ in their last bits by it.
+    """
+    if n_threads is None:
         yield
+        return
+    import torch
+
+    n_threads_before = torch.get_num_threads()
+    torch.set_num_threads(n_threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads_before)
 
 
 @contextmanager

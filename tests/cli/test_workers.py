@@ -34,10 +34,7 @@ def rows(path):
 
 @pytest.fixture
 def serial(fitted):
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    assert predict(fitted, "serial.star") == 0
-    torch.set_num_threads(n_threads)
+    assert predict(fitted, "serial.star", "--j", "1") == 0
     return rows(fitted / "serial.star")
 
 
@@ -114,10 +111,27 @@ def test_a_prediction_in_parts_is_the_same(fitted, serial, monkeypatch):
     told = []
     monkeypatch.setattr(_found, "_ROWS_ALONE", 8)
     monkeypatch.setattr(_found.Progress, "update", lambda self, n_rows: told.append(n_rows))
-    torch.set_num_threads(1)
-    assert predict(fitted, "parts.star") == 0
+    assert predict(fitted, "parts.star", "--j", "1") == 0
     one, other = (read_particles(fitted / f"{name}.star") for name in ("serial", "parts"))
     for number in (1, 2):
         column = f"sksubtomoProbability{number}"
         np.testing.assert_allclose(one.table[column], other.table[column], atol=1e-6)
     assert told == [0, 8, 8, 2] * 2
+
+
+def test_threads_of_a_command_are_not_left_to_the_process(fitted, fit_arguments, monkeypatch):
+    """Other fits of the same process would differ in their last bits by what ran before."""
+    before, told, set_number = torch.get_num_threads(), [], torch.set_num_threads
+    monkeypatch.setattr(
+        torch, "set_num_threads", lambda number: (told.append(number), set_number(number))
+    )
+    assert main([*fit_arguments, "--overwrite", "--j", "3"]) == 0
+    assert predict(fitted, "out.star", "--j", "3") == 0
+
+    def fail(*arguments, **more):
+        assert torch.get_num_threads() == 3
+        raise ValueError("no")
+
+    monkeypatch.setattr("sksubtomo.cli._fit._fitted", fail)
+    assert main([*fit_arguments, "--overwrite", "--j", "3"]) == 1
+    assert told == [3, before] * 3
