@@ -24,7 +24,7 @@ _ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(autouse=True)
 def number_of_threads_stays():
-    """Fail the test that changes the process's threads, not one after it, whose bits then differ."""
+    """Fail the test that changes them, not one after it, whose last bits then differ."""
     before = torch.get_num_threads()
     yield
     after = torch.get_num_threads()

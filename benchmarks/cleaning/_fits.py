@@ -181,8 +181,12 @@ def add_cache(parser):
 @lru_cache(maxsize=2)
 def load(specimen, source, seed, cache=None):
     """Return candidates of a simulation to learn from and those held out, normalized."""
-    make = Memory(cache, verbose=0).cache(make_candidates)
-    return normalized(*(make(specimen, source, 2 * seed + part) for part in (0, 1)))
+    return normalized(*(made(specimen, source, 2 * seed + part, cache) for part in (0, 1)))
+
+
+def made(specimen, source, number, cache=None):
+    """Return candidates of one simulated tomogram."""
+    return Memory(cache, verbose=0).cache(make_candidates)(specimen, source, number)
 
 
 def normalized(learn, test):

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sksubtomo._utils._messages import plural
+from sksubtomo.cli._by_tomogram import add_by_tomogram, evidence_of
 from sksubtomo.cli._options import logger
-from sksubtomo.cli._score_columns import SCORE_COLUMNS, columns_of
+from sksubtomo.cli._score_columns import SCORE_COLUMNS
 
 if TYPE_CHECKING:
     from sklearn.utils import Bunch
@@ -39,6 +40,7 @@ def add_candidate_options(group: argparse._ActionsContainer) -> None:
         help="of --method candidates: only particles are labeled, all as one class, and drawn at "
         f"random among them; what is no particle becomes class {BACKGROUND} (1, if they are 2)",
     )
+    add_by_tomogram(group)
 
 
 def add_operating_point(parser: argparse.ArgumentParser) -> None:
@@ -76,10 +78,11 @@ def predicted_candidates(
     stack: SubtomogramStack,
     particles: ParticleTable,
     rows: NDArray[np.intp],
+    tomogram: str,
     report: Callable[[int], None],
     n_at_once: int,
 ) -> NDArray[np.float64]:
-    """Return class probabilities of candidates by their boxes and columns.
+    """Return class probabilities of the candidates of one tomogram by their boxes and columns.
 
     Parameters
     ----------
@@ -91,17 +94,20 @@ def predicted_candidates(
         Has the columns that the classifier was fitted with.
     rows : ndarray of int
         Which row of `particles` each box is of.
+    tomogram : str
+        Its name.
     report : callable
         Called with the number of boxes of each part.
     n_at_once : int
-        Boxes in a part.
+        Boxes in a part; all of them, where candidates are judged relative to their tomogram.
     """
-    parts = []
-    columns = columns_of(particles, classifier[-1].covariate_names_, rows)
+    parts, tomograms = [], None
+    if classifier[-1].tomograms_:
+        tomograms, n_at_once = np.full(len(rows), tomogram), len(rows)
     for start in range(0, len(stack), n_at_once):
         part = slice(start, start + n_at_once)
-        given = {} if columns is None else {"covariates": columns.iloc[part]}
-        parts.append(classifier.predict_proba(stack[part], **given))
+        evidence = evidence_of(particles, classifier[-1].covariate_names_, rows[part], tomograms)
+        parts.append(classifier.predict_proba(stack[part], **evidence))
         report(len(parts[-1]))
     return np.concatenate(parts)
 
@@ -202,7 +208,7 @@ def check_candidate_options(options: argparse.Namespace) -> None:
     """
     given = [
         "--" + name.replace("_", "-")
-        for name in ("score_column", "positive_only")
+        for name in ("score_column", "positive_only", "by_tomogram")
         if getattr(options, name) is not None
     ]
     if given and options.method not in (None, "candidates"):

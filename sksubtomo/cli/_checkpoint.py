@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,11 +70,12 @@ def fit_by_name(
     y: Any,
     checkpoint: CheckpointPart | None,
     name: str,
-    columns: Any = None,
+    evidence: Mapping[str, Any] | None = None,
 ) -> Any:
-    """Fit a pipeline, its last step with the part of a checkpoint that has a name, and columns."""
+    """Fit a pipeline, its last step with the part of a checkpoint that has a name, and evidence."""
     last = classifier.steps[-1][0]
     if checkpoint is None:
-        return classifier.fit(X, y, **({} if columns is None else {f"{last}__covariates": columns}))
+        given = {f"{last}__{key}": value for key, value in (evidence or {}).items()}
+        return classifier.fit(X, y, **given)
     part = checkpoint.part(name, needs_fingerprints=True)
     return classifier.fit(X, y, **{f"{last}__checkpoint": part})

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,8 @@ from sksubtomo.cli._averages import (
     written_averages,
 )
 from sksubtomo.cli._box_statistics import box_statistics
+from sksubtomo.cli._boxes import Boxes, usable_boxes
+from sksubtomo.cli._by_tomogram import evidence_of_fit
 from sksubtomo.cli._candidates import (
     BACKGROUND,
     add_candidate_options,
@@ -30,7 +31,7 @@ from sksubtomo.cli._checkpoint import (
     opened_checkpoint,
 )
 from sksubtomo.cli._labels import UNLABELED, add_labels, particle_labels
-from sksubtomo.cli._masks import add_mask, outside_mask
+from sksubtomo.cli._masks import add_mask
 from sksubtomo.cli._method_options import (
     LEAST_AGREEMENT,
     add_methods,
@@ -40,13 +41,7 @@ from sksubtomo.cli._method_options import (
     choose_method,
 )
 from sksubtomo.cli._methods import make_classifier, method_class
-from sksubtomo.cli._model import (
-    Model,
-    check_same_voxel_size,
-    is_same_voxel_size,
-    save_model,
-)
-from sksubtomo.cli._model import voxel_size as stated_voxel_size
+from sksubtomo.cli._model import Model, save_model
 from sksubtomo.cli._options import (
     BORDERS,
     add_output,
@@ -56,7 +51,6 @@ from sksubtomo.cli._options import (
     positive_int,
     read_table,
 )
-from sksubtomo.cli._outcomes import Outcomes
 from sksubtomo.cli._provenance import provenance
 from sksubtomo.cli._reference_options import check_classes, resolve_background
 from sksubtomo.cli._report_file import Reported, add_report, check_report, try_report
@@ -64,22 +58,15 @@ from sksubtomo.cli._sanity import (
     Sanity,
     add_strict,
     check_agreement,
-    check_boxes_inside,
     check_history,
     check_labels,
-    check_voxel_sizes,
-    file_shapes,
 )
-from sksubtomo.cli._score_columns import columns_of, score_columns
+from sksubtomo.cli._score_columns import score_columns
 from sksubtomo.cli._sizes import averages_bytes, model_bytes
-from sksubtomo.cli._tilt_series import (
-    add_tilt_series,
-    check_tilt_series,
-    imaging_of,
-)
+from sksubtomo.cli._tilt_series import add_tilt_series, check_tilt_series
 from sksubtomo.cli._tomograms import LocatedTomograms, locate_tomograms
 from sksubtomo.cli._workers import compute_threads
-from sksubtomo.exceptions import FileFormatError, InvertedContrastWarning, LabelAgreementWarning
+from sksubtomo.exceptions import InvertedContrastWarning, LabelAgreementWarning
 
 if TYPE_CHECKING:
     from sklearn.utils import Bunch
@@ -135,7 +122,7 @@ def run(options: argparse.Namespace) -> int:
     located = locate_tomograms(options.particles, particles, options)
     check_tilt_series(options, located.names)
     y = particle_labels(particles, located.names, located.files, options)
-    data = _stack(particles, located, options, sanity)
+    data = usable_boxes(particles, located, options, sanity)
     n_lost = int((np.delete(y, data.rows) != UNLABELED).sum())
     if n_lost:
         logger.warning("Left out with their particles: %s.", plural(n_lost, "label"))
@@ -162,7 +149,9 @@ def run(options: argparse.Namespace) -> int:
     if options.dry_run:
         return data.code
     if options.method == "candidates":
-        data = data._replace(columns=columns_of(particles, scores, data.rows))
+        tomograms = located.names[data.rows]
+        evidence = evidence_of_fit(sanity, options, particles, scores, data.rows, tomograms, y)
+        data = data._replace(evidence=evidence)
     with compute_threads(options.j), opened_checkpoint(options) as checkpoint:
         classifier = _fitted(sanity, options, data, y, checkpoint, may_change=may_change)
         reported = _write(sanity, options, classifier, data, y, particles, located)
@@ -208,15 +197,17 @@ def _write(
 
 
 def _probabilities(classifier: Any, data: Boxes) -> NDArray[np.float64] | None:
-    """Return class probabilities where they need the columns of the particles; else None."""
-    if data.columns is None:
+    """Return class probabilities where they need more than boxes; else None."""
+    if not data.evidence:
         return None
-    return classifier.predict_proba(data.stack, covariates=data.columns)
+    return classifier.predict_proba(data.stack, **data.evidence)
 
 
 def _tell(classifier: Any, options: argparse.Namespace) -> None:
     if options.method == "candidates":
-        logger.info("%s: a model by %s.", options.output, ", ".join(classifier[-1].ingredients_))
+        relative = ", relative to the tomogram" if classifier[-1].tomograms_ else ""
+        ingredients = ", ".join(classifier[-1].ingredients_)
+        logger.info("%s: a model by %s%s.", options.output, ingredients, relative)
         return
     step = "iteration" if options.method == "references" else "epoch"
     logger.info("%s: a model after %s.", options.output, plural(int(classifier[-1].n_iter_), step))
@@ -272,7 +263,7 @@ def _fitted(
     classifier = make_classifier(options, n_labels)
     if not may_change:
         with sanity.listening():
-            return fit_by_name(classifier, data.stack, y, checkpoint, "fit", data.columns)
+            return fit_by_name(classifier, data.stack, y, checkpoint, "fit", data.evidence)
     with sanity.listening(LabelAgreementWarning, InvertedContrastWarning) as of_labels:
         fit_by_name(classifier, data.stack, y, checkpoint, "references")
     if not classifier[-1].label_agreement_ < LEAST_AGREEMENT:
@@ -304,87 +295,3 @@ def _averages(classifier: Any, data: Boxes) -> Bunch:
         classifier[-1].poses_,
         voxel_size_angstrom=data.voxel_size,
     )
-
-
-class Boxes(NamedTuple):
-    """Usable boxes: a lazy stack, their rows, the one voxel size, and the exit code.
-
-    ``columns``: those of the table that candidates are judged by.
-    """
-
-    stack: Any
-    rows: NDArray[np.intp]
-    voxel_size: float | None
-    code: int
-    columns: Any = None
-
-
-def _stack(
-    particles: ParticleTable,
-    located: LocatedTomograms,
-    options: argparse.Namespace,
-    sanity: Sanity,
-) -> Boxes:
-    """Return the boxes that can be used, and tell which cannot."""
-    from sksubtomo.io import SubtomogramStack
-
-    names, files, absent = located
-    outcomes = Outcomes(options.particles, names, particles.coordinates, options.border, absent)
-    sizes = _voxel_sizes(files)
-    voxel_size, others = _one_voxel_size(names, files, sizes)
-    for name, other in others.items():
-        outcomes.fail(name, other)
-    order = sorted(set(files) - set(others))
-    outside = outside_mask(options, names, particles.coordinates, files)
-    rows = np.flatnonzero(np.isin(names, order) & ~outside)
-    stack = SubtomogramStack(
-        [files[name] for name in order],
-        particles.coordinates[rows],
-        np.searchsorted(order, names[rows]),
-        options.box_size,
-        border=options.border,
-        on_bad="skip",
-        missing_chunks=options.missing_chunks,
-        imaging=imaging_of(options, names[rows]),
-    )
-    outcomes.codes[rows] = stack.outcomes
-    for number, error in stack.file_errors.items():
-        name = order[number]
-        outcomes.fail(name, error, outcomes.codes[outcomes.rows(name)[0]])
-    code = outcomes.finish()
-    check_voxel_sizes(sanity, sizes, voxel_size, of_model=False)
-    shapes = file_shapes({name: files[name] for name in sizes}, options.missing_chunks)
-    check_boxes_inside(sanity, outcomes, particles.coordinates, shapes, options.box_size)
-    return Boxes(stack, rows[stack.index], voxel_size, code)
-
-
-def _voxel_sizes(files: dict[str, Path]) -> dict[str, float | None]:
-    """Return the voxel size of each tomogram that can be read, where it says it."""
-    sizes = {}
-    for name in sorted(files):
-        try:
-            sizes[name] = stated_voxel_size(files[name])
-        except (FileFormatError, OSError):
-            # The stack meets it, too, and says what is wrong.
-            continue
-    return sizes
-
-
-def _one_voxel_size(
-    names: NDArray, files: dict[str, Path], found: dict[str, float | None]
-) -> tuple[float | None, dict[str, ValueError]]:
-    """Return the voxel size of most particles, and what is wrong with tomograms of another one."""
-    sizes = {name: size for name, size in found.items() if size is not None}
-    most, n_most = None, 0
-    for size in dict.fromkeys(sizes.values()):
-        alike = [name for name, other in sizes.items() if is_same_voxel_size(other, size)]
-        n_particles = int(np.isin(names, alike).sum())
-        if n_particles > n_most:
-            most, n_most = size, n_particles
-    others: dict[str, ValueError] = {}
-    for name, size in sizes.items():
-        try:
-            check_same_voxel_size(files[name], size, most)
-        except ValueError as error:
-            others[name] = error
-    return most, others

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from sksubtomo._utils._progress import Progress
 from sksubtomo.cli._box_statistics import BoxStatistics, box_statistics, compare_boxes
+from sksubtomo.cli._by_tomogram import check_scale_of_fit
 from sksubtomo.cli._candidates import predicted_candidates
 from sksubtomo.cli._model import Model, check_voxel_size
 from sksubtomo.cli._options import logger
@@ -97,6 +98,8 @@ def check_input(
 ) -> None:
     """Compare tomograms and boxes with those of the model."""
     model = found.model
+    is_judged = (outcomes.codes == "ok") & ~found.outside
+    check_scale_of_fit(sanity, model.classifier[-1], found.particles, outcomes.names, is_judged)
     check_voxel_sizes(sanity, found.sizes, model.voxel_size_angstrom, of_model=True)
     shapes = file_shapes({name: files[name] for name in found.sizes}, options.missing_chunks)
     check_boxes_inside(sanity, outcomes, found.particles.coordinates, shapes, model.box_size)
@@ -198,14 +201,14 @@ def classify_particles(
         bar.update(len(rows) if options.dry_run else len(rows) - len(stack))
         if len(stack) and not options.dry_run:
             kept = rows[stack.index]
-            found.set(kept, _predicted(found, stack, kept, bar))
+            found.set(kept, _predicted(found, stack, kept, name, bar))
 
     with bar:
         over_tomograms(files, classify, outcomes.fail)
 
 
 def _predicted(
-    found: Found, stack: SubtomogramStack, rows: NDArray[np.intp], bar: Progress
+    found: Found, stack: SubtomogramStack, rows: NDArray[np.intp], name: str, bar: Progress
 ) -> NDArray[np.float64]:
     """Return what is predicted in parts of whole batches, after each of which is told."""
     import joblib
@@ -214,7 +217,8 @@ def _predicted(
 
     if hasattr(found.model.classifier[-1], "fold_references_"):
         return predicted_candidates(
-            found.model.classifier, stack, found.particles, rows, bar.update, _ROWS_ALONE
+            *(found.model.classifier, stack, found.particles, rows, name),
+            *(bar.update, _ROWS_ALONE),
         )
     predict = partial(parallel_predict, found.model.classifier)
     if found.poses is not None:

@@ -132,7 +132,7 @@ def check_method_options(options: argparse.Namespace) -> None:
         for given, what, others in (
             ([*of_networks, *paper], "networks", of_references),
             (_given(options, ("positive_only",)), "--method candidates", of_references),
-            (_given(options, ("score_column",)), "--method candidates", of_maps),
+            (_given(options, ("score_column", "by_tomogram")), "--method candidates", of_maps),
         ):
             if given and others:
                 raise ValueError(
@@ -185,7 +185,7 @@ def choose_method(
     are_candidates = options.preset is None and _are_candidates(
         options, n_classes == 2 or has_background, scores
     )
-    if are_candidates and (has_background or options.score_column is not None):
+    if are_candidates and (has_background or _given(options, ("score_column", "by_tomogram"))):
         of_references = [name for name in of_references if name != "--background"]
     if of_networks:
         method, reason = "joint", f"{', '.join(of_networks)} {_be(of_networks)} for networks"
@@ -224,7 +224,7 @@ def _are_candidates(options: argparse.Namespace, has_false: bool, scores: Sequen
 
     ``has_false``: whether labels seem to have a class of false positives.
     """
-    if options.score_column is not None or options.positive_only:
+    if _given(options, ("score_column", "positive_only", "by_tomogram")):
         return True
     return bool(scores) and has_false and not _given(options, ("averages",))
 

@@ -37,6 +37,24 @@ class BaseCandidateClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
     ``fold_networks_``, ``out_of_fold_``, and where features are centered and how they are scaled.
     """
 
+    @property
+    def tomograms_(self) -> list[str]:
+        """Tomograms of the fit, relative to whose medians candidates are judged."""
+        check_is_fitted(self, "coef_")
+        return list(self._offsets)
+
+    @property
+    def covariate_medians_(self) -> NDArray[np.float64]:
+        """Median of each covariate in the fit."""
+        check_is_fitted(self, "coef_")
+        return self._center[: self._n_covariates]
+
+    @property
+    def covariate_spreads_(self) -> NDArray[np.float64]:
+        """Standard deviation of each covariate in the fit, relative to tomograms if they are."""
+        check_is_fitted(self, "coef_")
+        return self._scale[: self._n_covariates]
+
     def _raw(self, volumes: Any, columns: Columns) -> NDArray[np.float64]:
         figures = [box_features(volumes)] if self.statistics else []
         return np.hstack([columns.values, *figures])
@@ -45,8 +63,10 @@ class BaseCandidateClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
         """Return features less the offsets of their tomograms, new ones by the rows at hand."""
         if names is None:
             return raw
-        new = offsets_of(raw, names, self._center, self._shrinkage)
-        offsets = {**new, **self._offsets}
+        offsets, is_new = self._offsets, ~np.isin(names, list(self._offsets))
+        if is_new.any():
+            own = (raw[is_new], names[is_new], self._center, self._shrinkage, self._scale)
+            offsets = {**offsets, **offsets_of(*own)}
         return raw - np.stack([offsets[str(name)] for name in names])
 
     def _design(self, X: Any, covariates: Any, tomograms: Any) -> NDArray[np.float64]:

@@ -264,11 +264,33 @@ def offsets_of(
     tomograms: NDArray,
     center: NDArray[np.float64],
     shrinkage: NDArray[np.float64],
+    spread: NDArray[np.float64] | None = None,
 ) -> dict[str, NDArray[np.float64]]:
-    """Return by how much the medians of tomograms are off the common one, shrunk to it."""
+    """Return by how much the medians of tomograms are off the common one, shrunk to it.
+
+    Parameters
+    ----------
+    features : ndarray of shape (n, n_features)
+        Of candidates.
+    tomograms : ndarray of shape (n,) of str
+        Tomogram of each.
+    center : ndarray of shape (n_features,)
+        Common medians.
+    shrinkage : ndarray of shape (n_features,)
+        With how many candidates a median counts half, see :func:`shrinkage_of`.
+    spread : ndarray of shape (n_features,), optional
+        Standard deviations within tomograms. With it, a tomogram that is farther off than those of
+        the fit, which may have been a single one, is shrunk less.
+    """
     offsets = {}
     for name in np.unique(tomograms):
         own = features[tomograms == name]
-        trust = len(own) / (len(own) + shrinkage)
-        offsets[str(name)] = trust * (np.median(own, axis=0) - center)
+        off = np.median(own, axis=0) - center
+        fewer = shrinkage
+        if spread is not None and len(own) >= _COMMON_CANDIDATES:
+            # As if the standard deviation of tomograms' medians were half of what this one is off.
+            far = np.abs(off) > spread / 2
+            fewer = np.divide(spread, np.abs(off), out=np.full_like(off, np.inf), where=far)
+            fewer = np.minimum(shrinkage, 2 * np.pi * fewer**2)
+        offsets[str(name)] = len(own) / (len(own) + fewer) * off
     return offsets

@@ -138,3 +138,22 @@ def test_what_is_constant_within_tomograms_is_taken_off_whole():
     assert offsets == {"a": -0.5, "b": 0.5}
     flag = np.zeros((8, 1))
     assert shrinkage_of(flag, names, np.zeros(1)) == 10
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e200, 1e-200])
+def test_a_new_tomogram_may_be_farther_off_than_those_of_the_fit(unit):
+    """Of a single one, there is no telling by how much they differ."""
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=(18, 1))
+    spread, scores = unit * scores.std(axis=0), unit * scores
+    for off, left in ((0, 0.4), (2, 0.4), (20, 0.1), (1000, 0.01), (-1000, 0.01)):
+        shifted = scores - np.median(scores) + off * spread
+        (offset,) = offsets_of(
+            shifted, np.repeat("new", 18), np.zeros(1), np.array([10.0]), spread
+        ).values()
+        assert abs(off * spread[0] - offset[0]) <= left * spread[0]
+    # The one candidate of a tomogram may as well be an unusual one.
+    (offset,) = offsets_of(
+        unit * np.full((1, 1), 11.0), np.array(["new"]), np.zeros(1), np.array([10.0]), spread
+    ).values()
+    assert offset == pytest.approx(unit)
