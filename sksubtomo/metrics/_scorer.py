@@ -19,6 +19,7 @@ from sksubtomo._utils._labels import labeled_rows, undefined_score, unknown_labe
 from sksubtomo._utils._rows import refuse_unlabeled_class, take_rows
 from sksubtomo._utils._sklearn import safe_indexing
 from sksubtomo._utils._warnings import level_of_caller
+from sksubtomo.metrics._asked_with import AskedWith, is_of_metric
 
 # What TunedThresholdClassifierCV makes a scorer of its own from, which it calls with thresholded
 # labels. There is no public way to them.
@@ -41,6 +42,7 @@ class LabeledScorer:
     def __init__(self, scorer: Callable[..., float], name: str) -> None:
         self._scorer = scorer
         self._name = name
+        self._of_estimator: dict[str, bool | str | None] = {}
         # LearningCurveDisplay and ValidationCurveDisplay label their axis by it.
         self.__name__ = name.strip("'")
 
@@ -55,8 +57,10 @@ class LabeledScorer:
             Volumes.
         y : array-like of shape (n_samples,)
             Labels, hidden ones included.
-        **params : array-like of shape (n_samples,) or None
-            Routed metadata, such as ``sample_weight``.
+        **params : array-like of shape (n_samples, ...) or None
+            Routed metadata: of the metric, such as ``sample_weight``, or else of the estimator's
+            predictions, such as ``covariates`` of
+            :class:`~sksubtomo.semi_supervised.CandidateClassifier`.
 
         Returns
         -------
@@ -80,6 +84,9 @@ class LabeledScorer:
         if not len(rows):
             return undefined_score(repr(self))
         params = take_rows(params, rows, len(y))
+        asked = [name for name in params if not is_of_metric(self._scorer, name)]
+        if asked:
+            estimator = AskedWith(estimator, {name: params.pop(name) for name in asked})
         return self._scorer(estimator, safe_indexing(X, rows), labels, **params)
 
     def __getattr__(self, name: str) -> Any:
@@ -97,32 +104,43 @@ class LabeledScorer:
         return f"make_labeled_scorer({self._name})"
 
     def get_metadata_routing(self) -> Any:
-        """Return the requests of the scorer inside.
+        """Return the requests of the scorer inside, and those for the estimator's predictions.
 
         Returns
         -------
         routing : MetadataRequest
             As scikit-learn's metadata routing wants it.
         """
-        return get_routing_for_object(self._scorer)
+        # A copy.
+        requests = get_routing_for_object(self._scorer)
+        for name, alias in self._of_estimator.items():
+            requests.score.add_request(param=name, alias=alias)
+        return requests
 
     # What TunedThresholdClassifierCV calls before scikit-learn 1.9.
     _get_metadata_request = get_metadata_routing
 
     def set_score_request(self, **requests: Any) -> LabeledScorer:
-        """Set the requests of the scorer inside, as in scikit-learn's metadata routing.
+        """Set what is to be passed, as in scikit-learn's metadata routing.
 
         Parameters
         ----------
         **requests : bool, str or None
-            For example ``sample_weight=True``.
+            For the metric, for example ``sample_weight=True``; what it does not take is for the
+            estimator's predictions, for example ``covariates=True``.
 
         Returns
         -------
         self : LabeledScorer
             The scorer.
         """
-        self._scorer.set_score_request(**requests)  # type: ignore[attr-defined]
+        of_metric = {n: alias for n, alias in requests.items() if is_of_metric(self._scorer, n)}
+        of_estimator = {n: alias for n, alias in requests.items() if n not in of_metric}
+        if of_metric:
+            self._scorer.set_score_request(**of_metric)  # type: ignore[attr-defined]
+        if of_estimator:
+            _check_routing_is_on()
+        self._of_estimator.update(of_estimator)
         return self
 
     def _accept_sample_weight(self) -> bool:
@@ -133,6 +151,14 @@ class LabeledScorer:
 
 def _takes_weights(scorer: Callable[..., float]) -> bool:
     return "sample_weight" in inspect.signature(scorer).parameters
+
+
+def _check_routing_is_on() -> None:
+    """Raise a RuntimeError where metadata routing is off, as scikit-learn does."""
+    if not sklearn.get_config()["enable_metadata_routing"]:
+        raise RuntimeError(
+            "Requests need sklearn.set_config(enable_metadata_routing=True), which is off."
+        )
 
 
 class _ProbabilityScorer:
@@ -164,10 +190,7 @@ class _ProbabilityScorer:
         return requests
 
     def set_score_request(self, *, sample_weight: bool | str | None) -> _ProbabilityScorer:
-        if not sklearn.get_config()["enable_metadata_routing"]:
-            raise RuntimeError(
-                "Requests need sklearn.set_config(enable_metadata_routing=True), which is off."
-            )
+        _check_routing_is_on()
         self._weight_request = sample_weight
         return self
 

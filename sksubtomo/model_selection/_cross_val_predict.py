@@ -22,6 +22,8 @@ from sksubtomo.model_selection._split import Fold, SemiSupervisedSplit
 
 # Methods with one column for every class.
 _BY_CLASS = ("predict_proba", "predict_log_proba", "decision_function")
+# Of the methods that give one row for every sample, those whose metadata scikit-learn routes.
+_ROUTED = (*_BY_CLASS, "predict", "transform")
 #: What a method gives for the rows of one fold, and the classes of its columns.
 _Result = tuple[NDArray, Any]
 
@@ -67,7 +69,7 @@ def cross_val_predict(
         Verbosity of joblib.
     params : mapping, optional
         For ``fit``: values with one entry for every sample are split like `X`. With metadata
-        routing enabled, these go to what has requested them.
+        routing enabled, these go to what has requested them, which may be `method`, too.
     pre_dispatch : int or str, default="2*n_jobs"
         Folds to prepare ahead, as in scikit-learn.
     method : str, default="predict"
@@ -131,11 +133,12 @@ def cross_val_predict(
         labels = check_labels(y)
         X, labels, groups = indexable(X, labels, groups)
         split = cv if isinstance(cv, SemiSupervisedSplit) else SemiSupervisedSplit(cv)
-        split_params, fit_params = _route(estimator, split, groups, dict(params or {}))
+        split_params, *of_estimator = _route(estimator, split, groups, dict(params or {}), method)
         folds = list(split.split(X, labels, **split_params))
         tested = _check_tested_once(folds, len(labels))
         results = Parallel(n_jobs=n_jobs, verbose=verbose, pre_dispatch=pre_dispatch)(
-            delayed(_fit_and_ask)(estimator, X, labels, fold, fit_params, method) for fold in folds
+            delayed(_fit_and_ask)(estimator, X, labels, fold, method, *of_estimator)
+            for fold in folds
         )
         if method in _BY_CLASS:
             results = _align(results, encode_labels(labels)[1], method)
@@ -148,20 +151,24 @@ def cross_val_predict(
 
 
 def _route(
-    estimator: Any, split: SemiSupervisedSplit, groups: Any, params: dict[str, Any]
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the parameters of the splitter, and those of ``fit``."""
+    estimator: Any, split: SemiSupervisedSplit, groups: Any, params: dict[str, Any], method: str
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Return the parameters of the splitter, those of ``fit``, and those of the method."""
     if not sklearn.get_config()["enable_metadata_routing"]:
-        return {"groups": groups}, params
+        return {"groups": groups}, params, {}
     if groups is not None:
         raise ValueError(
             "groups are metadata where metadata routing is enabled: pass params={'groups': groups}."
         )
     router = MetadataRouter(owner="cross_val_predict")
     router.add(splitter=split, method_mapping=MethodMapping().add(caller="fit", callee="split"))
-    router.add(estimator=estimator, method_mapping=MethodMapping().add(caller="fit", callee="fit"))
+    mapping = MethodMapping().add(caller="fit", callee="fit")
+    if method in _ROUTED:
+        mapping.add(caller="fit", callee=method)
+    router.add(estimator=estimator, method_mapping=mapping)
     routed = process_routing(router, "fit", **params)
-    return routed.splitter.split, routed.estimator.fit
+    of_method = routed.estimator[method] if method in _ROUTED else {}
+    return routed.splitter.split, routed.estimator.fit, of_method
 
 
 def _check_tested_once(folds: list[Fold], n_samples: int) -> NDArray[np.intp]:
@@ -178,13 +185,20 @@ def _check_tested_once(folds: list[Fold], n_samples: int) -> NDArray[np.intp]:
 
 
 def _fit_and_ask(
-    estimator: Any, X: Any, y: NDArray, fold: Fold, params: dict[str, Any], method: str
+    estimator: Any,
+    X: Any,
+    y: NDArray,
+    fold: Fold,
+    method: str,
+    of_fit: dict[str, Any],
+    of_method: dict[str, Any],
 ) -> _Result:
     train, test = fold
     fitted = fit_clone(
-        estimator, safe_indexing(X, train), y[train], **take_rows(params, train, len(y))
+        estimator, safe_indexing(X, train), y[train], **take_rows(of_fit, train, len(y))
     )
-    values = np.asarray(getattr(fitted, method)(safe_indexing(X, test)))
+    params = take_rows(of_method, test, len(y))
+    values = np.asarray(getattr(fitted, method)(safe_indexing(X, test), **params))
     return values, getattr(fitted, "classes_", None)
 
 
