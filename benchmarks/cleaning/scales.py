@@ -11,7 +11,8 @@ shares of true candidates differ ("shares"): in one tomogram of each pair, seven
 ones are left out; in the other one, seven in ten of the false ones.
 
 Judged as they are, or with ``tomograms=``, relative to the medians of columns and figures in each
-tomogram ("yes"). ``warned``: whether ``sksubtomo fit`` warns that scores are not on one scale.
+tomogram ("yes"). ``fit_warned`` and ``predict_warned``: whether ``sksubtomo fit`` warns that labels
+are told apart better so, and ``predict`` that scores of a tomogram are not as in the fit.
 
 One row for each (source, scales, method, by_tomogram, seed) goes to the CSV file; rows that are
 there are not computed again. Nothing was chosen on these tomograms but what ``run.py`` says; what
@@ -45,6 +46,7 @@ from _results import (
 )
 
 from sksubtomo.cli._by_tomogram import check_one_scale
+from sksubtomo.cli._column_ranges import check_ranges, column_ranges
 from sksubtomo.cli._sanity import Sanity
 from sksubtomo.metrics import expected_calibration_error
 from sksubtomo.preprocessing import VolumeNormalizer
@@ -58,7 +60,8 @@ FIGURES = {
     "average_precision": "average precision",
     "precision_at_0.90": "precision at recall 0.9",
     "ece": "calibration error",
-    "warned": "warned",
+    "fit_warned": "fit warned",
+    "predict_warned": "predict warned",
 }
 
 
@@ -117,9 +120,12 @@ def run_one(source, scales, method, by_tomogram, seed, cache=None):
         normalizer.transform(test.X), covariates=test.scores, **of_test
     )
     own = proba[:, PARTICLE]
-    sanity = Sanity(strict=False)
-    columns = pd.DataFrame({"score": learn.scores})
-    check_one_scale(sanity, columns, learn.tomograms.astype(str), y, None)
+    fitted, predicted = Sanity(strict=False), Sanity(strict=False)
+    columns, names = pd.DataFrame({"score": learn.scores}), learn.tomograms.astype(str)
+    check_one_scale(fitted, columns, names, y, None)
+    ranges = column_ranges(columns, names, y, relative=by_tomogram == "yes")
+    of_test = pd.DataFrame({"score": test.scores})
+    check_ranges(predicted, ranges, of_test, test.tomograms.astype(str))
     return {
         **dict(zip(KEY, (source, scales, method, by_tomogram, seed), strict=True)),
         "n_particles_labeled": int((y == PARTICLE).sum()),
@@ -128,7 +134,8 @@ def run_one(source, scales, method, by_tomogram, seed, cache=None):
         "average_precision": round(float(average_precision_score(test.is_true, own)), 4),
         "precision_at_0.90": round(precision_at(test.is_true, own, 0.9), 4),
         "ece": round(float(expected_calibration_error(test.is_true.astype(int), proba)), 4),
-        "warned": int(bool(sanity.found)),
+        "fit_warned": int(bool(fitted.found)),
+        "predict_warned": int(bool(predicted.found)),
         **environment(),
     }
 

@@ -43,6 +43,14 @@ def is_per_row(name: str, value: Any, n_samples: int) -> bool:
     return hasattr(value, "__len__") and len(value) == n_samples
 
 
+def rows_by_name(names: NDArray) -> list[tuple[str, NDArray[np.intp]]]:
+    """Return each name, sorted, with its rows."""
+    distinct, own = np.unique(names, return_inverse=True)
+    order = np.argsort(own, kind="stable")
+    ends = np.searchsorted(own[order], np.arange(1, len(distinct)))
+    return list(zip(distinct.tolist(), np.split(order, ends), strict=True))
+
+
 def take_rows(params: Mapping[str, Any], rows: NDArray, n_samples: int) -> dict[str, Any]:
     """Return parameters of a method for some of the samples.
 

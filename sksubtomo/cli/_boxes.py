@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 class Boxes(NamedTuple):
     """Usable boxes: a lazy stack, their rows, the one voxel size, and the exit code.
 
-    ``evidence``: what candidates are judged by beside their boxes, by argument of the fit.
+    ``evidence``: what candidates are judged by beside their boxes, by argument of the fit;
+    ``ranges``: of its columns, see :func:`~sksubtomo.cli._column_ranges.column_ranges`.
     """
 
     stack: Any
@@ -35,6 +36,7 @@ class Boxes(NamedTuple):
     voxel_size: float | None
     code: int
     evidence: Mapping[str, Any] = MappingProxyType({})
+    ranges: list[dict[str, Any]] | None = None
 
 
 def usable_boxes(

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import argparse
 import warnings
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sksubtomo.cli._score_columns import columns_of
+from sksubtomo.cli._column_ranges import check_ranges, column_ranges
+from sksubtomo.cli._score_columns import check_columns, columns_of
 
 if TYPE_CHECKING:
+    from sksubtomo.cli._boxes import Boxes
+    from sksubtomo.cli._model import Model
     from sksubtomo.cli._sanity import Sanity
+    from sksubtomo.cli._tomograms import LocatedTomograms
     from sksubtomo.io import ParticleTable
 
-# Of fewer candidates, a median says little.
-_LEAST_CANDIDATES = 20
-# A tomogram of particles only, among others with one in five, is 2.5 off.
-_MOST_SPREADS = 3.0
 # By how much the log loss of left-out labels, of the columns alone, has to fall, also in standard
-# errors: on simulated tomograms with scores on one scale, it never did.
-_LEAST_GAIN, _LEAST_ERRORS = 0.05, 1.5
+# errors, and of how many labels: with fewer or less, scores on one scale are taken for others.
+_LEAST_GAIN, _LEAST_ERRORS, _LEAST_LABELS = 0.05, 2.0, 20
 
 
 def add_by_tomogram(group: argparse._ActionsContainer) -> None:
@@ -31,9 +33,33 @@ def add_by_tomogram(group: argparse._ActionsContainer) -> None:
         action="store_true",
         default=None,
         help="of --method candidates: judge columns and image statistics relative to their medians "
-        "in each tomogram, where scores of tomograms are not on one scale; the shares of true "
-        "candidates should be about the same",
+        "in each tomogram, where scores of some are higher than those of others; the shares of "
+        "true candidates should be about the same",
     )
+
+
+def tomogram_keys(files: Mapping[str, Path]) -> dict[str, str]:
+    """Return what tomograms are called in a model, however tables spell them.
+
+    Parameters
+    ----------
+    files : mapping
+        Tomograms by their names.
+
+    Returns
+    -------
+    keys : dict of str to str
+        For each name that without folder and ending, where this is of one file.
+    """
+    from sksubtomo.io import tomogram_stem
+
+    named: dict[str, set[Path]] = {}
+    for name, path in files.items():
+        named.setdefault(tomogram_stem(name), set()).add(path.resolve())
+    return {
+        name: tomogram_stem(name) if len(named[tomogram_stem(name)]) == 1 else name
+        for name in files
+    }
 
 
 def evidence_of(
@@ -65,26 +91,31 @@ def evidence_of(
     return {name: value for name, value in evidence.items() if value is not None}
 
 
-def evidence_of_fit(
+def with_evidence(
     sanity: Sanity,
     options: argparse.Namespace,
+    data: Boxes,
     particles: ParticleTable,
     columns: list[str],
-    rows: NDArray[np.intp],
-    tomograms: NDArray,
+    located: LocatedTomograms,
     y: NDArray[np.int64],
-) -> dict[str, Any]:
-    """Return what candidates are fitted to beside their boxes.
+) -> Boxes:
+    """Return the boxes of a fit with what else candidates are judged by, and its ranges.
 
-    Warns if columns should be relative to the tomograms, before the work: with ``--strict``, it
-    ends here.
+    Warns where columns of tomograms do not seem to be on one scale.
     """
-    if options.by_tomogram:
-        return evidence_of(particles, columns, rows, tomograms)
-    evidence = evidence_of(particles, columns, rows, None)
-    check_one_scale(sanity, evidence.get("covariates"), tomograms, y, options.background)
-    sanity.enforce()
-    return evidence
+    keys = tomogram_keys(located.files)
+    tomograms = np.array([keys[name] for name in located.names[data.rows].tolist()])
+    relative = bool(options.by_tomogram)
+    evidence = evidence_of(particles, columns, data.rows, tomograms if relative else None)
+    given = evidence.get("covariates")
+    if given is None:
+        return data._replace(evidence=evidence)
+    ranges = column_ranges(given, tomograms, y, relative=relative)
+    check_ranges(sanity, ranges, given, tomograms)
+    if not relative:
+        check_one_scale(sanity, given, tomograms, y, options.background)
+    return data._replace(evidence=evidence, ranges=ranges)
 
 
 def check_one_scale(
@@ -96,8 +127,8 @@ def check_one_scale(
     ----------
     sanity : Sanity
         Gets the warning.
-    columns : DataFrame or None
-        Of the candidates; without any, there is nothing to check.
+    columns : DataFrame
+        Of the candidates.
     tomograms : ndarray of shape (n_candidates,) of str
         Tomogram of each candidate.
     y : ndarray of shape (n_candidates,)
@@ -105,12 +136,12 @@ def check_one_scale(
     background : int or None
         As that of :class:`~sksubtomo.semi_supervised.CandidateClassifier`.
     """
-    if columns is None or len(np.unique(tomograms)) < 2:
+    if len(np.unique(tomograms)) < 2:
         return
     as_they_are = _losses(columns, None, y, background)
-    relative = _losses(columns, tomograms, y, background)
-    if len(as_they_are) < 2:
+    if len(as_they_are) < _LEAST_LABELS:
         return
+    relative = _losses(columns, tomograms, y, background)
     gains = as_they_are - relative
     error = gains.std(ddof=1) / np.sqrt(len(gains))
     if gains.mean() > max(_LEAST_GAIN, _LEAST_ERRORS * error):
@@ -141,43 +172,41 @@ def _losses(
     return -np.log(np.maximum(left_out.probabilities[np.arange(len(own)), own], 1e-12))
 
 
-def check_scale_of_fit(
+def check_new_columns(
     sanity: Sanity,
-    classifier: Any,
+    model: Model,
     particles: ParticleTable,
-    tomograms: NDArray,
+    located: LocatedTomograms,
     is_judged: NDArray[np.bool_],
 ) -> None:
-    """Warn of tomograms whose columns are far from those of the fit.
+    """Check columns of new candidates before these are classified.
+
+    Warns of tomograms in which they are not as in the fit; with ``--strict``, it ends here.
 
     Parameters
     ----------
     sanity : Sanity
         Gets the warnings.
-    classifier : estimator
-        Last step of the model; nothing is checked of others than classifiers of candidates, nor
-        where these judge relative to tomograms.
+    model : Model
+        What they are to be classified by.
     particles : ParticleTable
         Has the columns.
-    tomograms : ndarray of shape (n_particles,) of str
-        Tomogram of each particle.
+    located : LocatedTomograms
+        Their tomograms.
     is_judged : ndarray of shape (n_particles,) of bool
-        Which particles are classified.
+        Which particles are to be classified.
+
+    Raises
+    ------
+    ValueError
+        If one is missing, or holds numbers that stand for missing ones.
     """
-    names = getattr(classifier, "covariate_names_", None)
-    if not names or classifier.tomograms_:
+    check_columns(model.classifier[-1], particles)
+    if not model.column_ranges:
         return
-    columns = columns_of(particles, names, np.arange(len(particles)))
-    centers, spreads = classifier.covariate_medians_, classifier.covariate_spreads_
-    for tomogram in np.unique(tomograms[is_judged]):
-        own = columns.to_numpy()[is_judged & (tomograms == tomogram)]
-        if len(own) < _LEAST_CANDIDATES:
-            continue
-        medians = np.median(own, axis=0)
-        for k in np.flatnonzero(np.abs(medians - centers) > _MOST_SPREADS * spreads):
-            sanity.warn(
-                "%s of %s has the median %.4g; in the fit it was %.4g, with a standard deviation "
-                "of %.4g. Probabilities are right for scores on the scale of the fit only: pick "
-                "alike, label some candidates of this tomogram too, or fit with --by-tomogram.",
-                *(names[k], tomogram, medians[k], centers[k], spreads[k]),
-            )
+    keys = tomogram_keys(located.files)
+    rows = np.flatnonzero(is_judged & np.isin(located.names, list(keys)))
+    tomograms = np.array([keys[name] for name in located.names[rows].tolist()])
+    names = [known["column"] for known in model.column_ranges]
+    check_ranges(sanity, model.column_ranges, columns_of(particles, names, rows), tomograms)
+    sanity.enforce()

@@ -95,7 +95,7 @@ def predicted_candidates(
     rows : ndarray of int
         Which row of `particles` each box is of.
     tomogram : str
-        Its name.
+        What it is called in the model.
     report : callable
         Called with the number of boxes of each part.
     n_at_once : int

@@ -17,7 +17,7 @@ from sksubtomo.cli._averages import (
 )
 from sksubtomo.cli._box_statistics import box_statistics
 from sksubtomo.cli._boxes import Boxes, usable_boxes
-from sksubtomo.cli._by_tomogram import evidence_of_fit
+from sksubtomo.cli._by_tomogram import with_evidence
 from sksubtomo.cli._candidates import (
     BACKGROUND,
     add_candidate_options,
@@ -144,14 +144,12 @@ def run(options: argparse.Namespace) -> int:
     check_output(options.output, overwrite=options.overwrite, in_job=in_job, n_bytes=n_bytes)
     n_bytes = averages_bytes(options.box_size, len(structures) * (options.n_references or 1))
     averages_folder(options, method_class(options), n_bytes=n_bytes)
+    if options.method == "candidates":
+        data = with_evidence(sanity, options, data, particles, scores, located, y)
     # Before the work: some of it takes hours.
     sanity.enforce()
     if options.dry_run:
         return data.code
-    if options.method == "candidates":
-        tomograms = located.names[data.rows]
-        evidence = evidence_of_fit(sanity, options, particles, scores, data.rows, tomograms, y)
-        data = data._replace(evidence=evidence)
     with compute_threads(options.j), opened_checkpoint(options) as checkpoint:
         classifier = _fitted(sanity, options, data, y, checkpoint, may_change=may_change)
         reported = _write(sanity, options, classifier, data, y, particles, located)
@@ -184,13 +182,14 @@ def _write(
             size,
             None if statistics is None else statistics._asdict(),
             provenance(options, located.files, y, classifier),
+            data.ranges,
         )
         save_model(options.output, model, overwrite=overwrite)
     if folder is None:
         tell_of_old_averages(options)
     return Reported(
         *(model, particles, located.names, located.files, data.rows, data.stack, size, y),
-        probabilities=_probabilities(classifier, data),
+        probabilities=None if options.report is None else _probabilities(classifier, data),
         averages=averages,
         is_fit=True,
     )
@@ -240,7 +239,7 @@ def _count_labels(
     logger.info(
         "%s of %s in %s; labeled: %s.",
         *(plural(len(data.stack), "box", "boxes"), plural(options.box_size, "voxel")),
-        plural(len(located.files), "tomogram"),
+        plural(len(np.unique(located.names[data.rows])), "tomogram"),
         ", ".join(f"class {k}: {n}" for k, n in zip(known, counts, strict=True)),
     )
     return known, counts, structures

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sksubtomo._utils._progress import Progress
 from sksubtomo.cli._box_statistics import BoxStatistics, box_statistics, compare_boxes
-from sksubtomo.cli._by_tomogram import check_scale_of_fit
+from sksubtomo.cli._by_tomogram import tomogram_keys
 from sksubtomo.cli._candidates import predicted_candidates
 from sksubtomo.cli._model import Model, check_voxel_size
 from sksubtomo.cli._options import logger
@@ -98,8 +98,6 @@ def check_input(
 ) -> None:
     """Compare tomograms and boxes with those of the model."""
     model = found.model
-    is_judged = (outcomes.codes == "ok") & ~found.outside
-    check_scale_of_fit(sanity, model.classifier[-1], found.particles, outcomes.names, is_judged)
     check_voxel_sizes(sanity, found.sizes, model.voxel_size_angstrom, of_model=True)
     shapes = file_shapes({name: files[name] for name in found.sizes}, options.missing_chunks)
     check_boxes_inside(sanity, outcomes, found.particles.coordinates, shapes, model.box_size)
@@ -177,7 +175,7 @@ def classify_particles(
     """Find class and pose of every particle; a dry run looks at the boxes only."""
     from sksubtomo.io import SubtomogramStack
 
-    particles, model = found.particles, found.model
+    particles, model, keys = found.particles, found.model, tomogram_keys(files)
     bar = Progress("Classifying", len(particles), "particle", shown=not options.quiet)
 
     def classify(name: str, path: Path) -> None:
@@ -201,14 +199,14 @@ def classify_particles(
         bar.update(len(rows) if options.dry_run else len(rows) - len(stack))
         if len(stack) and not options.dry_run:
             kept = rows[stack.index]
-            found.set(kept, _predicted(found, stack, kept, name, bar))
+            found.set(kept, _predicted(found, stack, kept, keys[name], bar))
 
     with bar:
         over_tomograms(files, classify, outcomes.fail)
 
 
 def _predicted(
-    found: Found, stack: SubtomogramStack, rows: NDArray[np.intp], name: str, bar: Progress
+    found: Found, stack: SubtomogramStack, rows: NDArray[np.intp], key: str, bar: Progress
 ) -> NDArray[np.float64]:
     """Return what is predicted in parts of whole batches, after each of which is told."""
     import joblib
@@ -217,7 +215,7 @@ def _predicted(
 
     if hasattr(found.model.classifier[-1], "fold_references_"):
         return predicted_candidates(
-            *(found.model.classifier, stack, found.particles, rows, name),
+            *(found.model.classifier, stack, found.particles, rows, key),
             *(bar.update, _ROWS_ALONE),
         )
     predict = partial(parallel_predict, found.model.classifier)

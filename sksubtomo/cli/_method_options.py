@@ -129,15 +129,19 @@ def check_method_options(options: argparse.Namespace) -> None:
     else:
         unused = []
         paper = ["--preset paper"] if options.preset == "paper" else []
-        for given, what, others in (
-            ([*of_networks, *paper], "networks", of_references),
-            (_given(options, ("positive_only",)), "--method candidates", of_references),
-            (_given(options, ("score_column", "by_tomogram")), "--method candidates", of_maps),
+        preset = [] if options.preset is None else [f"--preset {options.preset}"]
+        of_candidates = _given(options, ("positive_only", "score_column", "by_tomogram"))
+        of_clicks = _given(options, ("positive_only",))
+        for given, what, others, what_others in (
+            ([*of_networks, *paper], "networks", of_references, "references"),
+            (of_clicks, "--method candidates", of_references, "references"),
+            (of_candidates, "--method candidates", of_maps, "references"),
+            (of_candidates, "--method candidates", [*of_networks, *preset], "networks"),
         ):
             if given and others:
                 raise ValueError(
                     f"{', '.join(given)} {_be(given)} for {what}, "
-                    f"{', '.join(others)} for references. Leave out one, or give --method."
+                    f"{', '.join(others)} for {what_others}. Leave out one, or give --method."
                 )
     if unused:
         raise ValueError(f"--method {method} has no use for {', '.join(unused)}; leave it out.")

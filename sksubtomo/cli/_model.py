@@ -9,6 +9,7 @@ import numpy as np
 
 from sksubtomo._utils._messages import shorten
 from sksubtomo.cli._box_statistics import BoxStatistics
+from sksubtomo.cli._column_ranges import are_ranges
 from sksubtomo.exceptions import FileFormatError
 
 _KIND = "sksubtomo model"
@@ -31,6 +32,9 @@ class Model(NamedTuple):
         Of the boxes that it was fitted to, see :func:`box_statistics`; None in older files.
     provenance : dict, optional
         How it came about, see :func:`provenance`; None in older files.
+    column_ranges : list of dict, optional
+        Of the columns that it judges by, see :func:`column_ranges`; None without, and in older
+        files.
     """
 
     classifier: Any
@@ -38,6 +42,7 @@ class Model(NamedTuple):
     voxel_size_angstrom: float | None
     box_statistics: dict[str, Any] | None = None
     provenance: dict[str, Any] | None = None
+    column_ranges: list[dict[str, Any]] | None = None
 
 
 def save_model(path: Path, model: Model, *, overwrite: bool) -> None:
@@ -115,6 +120,7 @@ def _is_plausible(model: Model) -> bool:
         and (statistics is None or isinstance(statistics, dict))
         and (statistics is None or set(statistics) == set(BoxStatistics._fields))
         and (model.provenance is None or isinstance(model.provenance, dict))
+        and (model.column_ranges is None or are_ranges(model.column_ranges))
         and isinstance(getattr(model.classifier, "classes_", None), np.ndarray)
         and hasattr(model.classifier, "steps")
     )

@@ -16,6 +16,7 @@ from sksubtomo.cli._averages import (
     tell_of_old_averages,
     written_averages,
 )
+from sksubtomo.cli._by_tomogram import check_new_columns
 from sksubtomo.cli._candidates import (
     add_operating_point,
     check_operating_point,
@@ -51,7 +52,6 @@ from sksubtomo.cli._sanity import (
     check_kept,
     check_predictions,
 )
-from sksubtomo.cli._score_columns import check_columns
 from sksubtomo.cli._sizes import averages_bytes, table_bytes
 from sksubtomo.cli._tilt_series import add_tilt_series, check_tilt_series
 from sksubtomo.cli._tomograms import locate_tomograms
@@ -130,14 +130,14 @@ def run(options: argparse.Namespace) -> int:
     output, sanity = options.output, Sanity(options.strict)
     model = load_model(options.model, allow_pickle=options.allow_pickle)
     particles = read_table(options.particles, options)
-    names, files, absent = locate_tomograms(options.particles, particles, options)
+    located = locate_tomograms(options.particles, particles, options)
+    names, files, absent = located
     check_tilt_series(options, names)
     if options.tilt_series is not None and not hasattr(model.classifier[-1], "class_averages"):
         raise ValueError("--tilt-series is for models of --method references. Leave it out.")
     numbers = np.asarray(model.classifier.classes_)
     _check_keep(options, numbers)
     _check_ending(output, particles, options)
-    check_columns(model.classifier[-1], particles)
     n_bytes = table_bytes(options, len(particles), len(numbers))
     in_job = options.o is not None
     check_output(output, overwrite=options.overwrite, in_job=in_job, n_bytes=n_bytes)
@@ -149,6 +149,7 @@ def run(options: argparse.Namespace) -> int:
     found = Found(particles, model)
     found.outside = outside_mask(options, names, particles.coordinates, files)
     outcomes.codes[found.outside & (outcomes.codes == "ok")] = "masked"
+    check_new_columns(sanity, model, particles, located, ~found.outside)
     with workers(options):
         classify_particles(found, outcomes, files, options)
     code = outcomes.finish()

@@ -51,7 +51,10 @@ def provenance(
         "options": {
             name: _plain(value)
             for name, value in sorted(vars(options).items())
-            if name not in _LEFT_OUT and value is not None and not callable(value)
+            if name not in _LEFT_OUT
+            and not name.startswith("_")
+            and value is not None
+            and not callable(value)
         },
         "seed": options.random_state,
         "n_boxes": len(y),

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sksubtomo._utils._messages import plural
+from sksubtomo.cli._by_tomogram import check_new_columns
 from sksubtomo.cli._found import (
     Found,
     check_input,
@@ -75,6 +76,7 @@ def run(options: argparse.Namespace) -> int:
         *(options.border, located.absent),
     )
     found = Found(particles, model)
+    check_new_columns(sanity, model, particles, located, ~found.outside)
     with workers(options):
         classify_particles(found, outcomes, located.files, options)
     code = outcomes.finish()

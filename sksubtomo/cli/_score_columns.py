@@ -131,6 +131,9 @@ def check_columns(classifier: Any, particles: ParticleTable) -> None:
     Raises
     ------
     ValueError
-        As :func:`columns_of`.
+        As :func:`columns_of`, and if one holds a number that stands for a missing one.
     """
-    columns_of(particles, getattr(classifier, "covariate_names_", None), np.arange(0))
+    names = getattr(classifier, "covariate_names_", None)
+    columns = columns_of(particles, names, np.arange(len(particles)))
+    if columns is not None:
+        classifier.check_covariates(columns)

@@ -7,24 +7,36 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from numpy.typing import NDArray
+
+from sksubtomo._utils._sklearn import safe_indexing
+
 _ASKED = ("predict", "predict_proba", "predict_log_proba", "decision_function")
 
 
 class AskedWith:
     """Pass metadata to the predictions of a fitted estimator; all else is the estimator's.
 
-    Scorers of scikit-learn call ``predict(X)`` and the like without any.
+    Scorers of scikit-learn call ``predict(X)`` and the like without any. All rows are predicted,
+    as what an estimator says of one may depend on the others, such as on the median of their
+    tomogram; those that are asked for are returned.
 
     Parameters
     ----------
     estimator : estimator
         Fitted.
+    X : array-like of shape (n_samples, ...)
+        All volumes.
     params : mapping
-        Keyword arguments of its predictions, such as ``covariates``.
+        Keyword arguments of its predictions, such as ``covariates``, of all volumes.
+    rows : ndarray of int
+        Rows that are asked for, whatever is passed to the predictions.
     """
 
-    def __init__(self, estimator: Any, params: Mapping[str, Any]) -> None:
-        self._estimator, self._params = estimator, params
+    def __init__(
+        self, estimator: Any, X: Any, params: Mapping[str, Any], rows: NDArray[Any]
+    ) -> None:
+        self._estimator, self._X, self._params, self._rows = estimator, X, params, rows
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._estimator, name)
@@ -33,7 +45,7 @@ class AskedWith:
 
         @functools.wraps(value)
         def ask(X: Any) -> Any:
-            return value(X, **self._params)
+            return safe_indexing(value(self._X, **self._params), self._rows)
 
         return ask
 

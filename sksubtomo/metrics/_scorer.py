@@ -83,10 +83,11 @@ class LabeledScorer:
         check_consistent_length(X, y, params.get("sample_weight"))
         if not len(rows):
             return undefined_score(repr(self))
-        params = take_rows(params, rows, len(y))
-        asked = [name for name in params if not is_of_metric(self._scorer, name)]
-        if asked:
-            estimator = AskedWith(estimator, {name: params.pop(name) for name in asked})
+        of_metric = {n: value for n, value in params.items() if is_of_metric(self._scorer, n)}
+        if len(of_metric) < len(params):
+            asked = {n: value for n, value in params.items() if n not in of_metric}
+            estimator = AskedWith(estimator, X, asked, rows)
+        params = take_rows(of_metric, rows, len(y))
         return self._scorer(estimator, safe_indexing(X, rows), labels, **params)
 
     def __getattr__(self, name: str) -> Any:

@@ -43,18 +43,6 @@ class BaseCandidateClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
         check_is_fitted(self, "coef_")
         return list(self._offsets)
 
-    @property
-    def covariate_medians_(self) -> NDArray[np.float64]:
-        """Median of each covariate in the fit."""
-        check_is_fitted(self, "coef_")
-        return self._center[: self._n_covariates]
-
-    @property
-    def covariate_spreads_(self) -> NDArray[np.float64]:
-        """Standard deviation of each covariate in the fit, relative to tomograms if they are."""
-        check_is_fitted(self, "coef_")
-        return self._scale[: self._n_covariates]
-
     def _raw(self, volumes: Any, columns: Columns) -> NDArray[np.float64]:
         figures = [box_features(volumes)] if self.statistics else []
         return np.hstack([columns.values, *figures])
@@ -69,12 +57,16 @@ class BaseCandidateClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
             offsets = {**offsets, **offsets_of(*own)}
         return raw - np.stack([offsets[str(name)] for name in names])
 
+    def _columns(self, covariates: Any, n_samples: int) -> Columns:
+        columns = check_covariates(covariates, n_samples)
+        check_same_columns(columns, self.covariate_names_, self._n_covariates)
+        check_no_placeholders(columns, self._usual)
+        return columns
+
     def _design(self, X: Any, covariates: Any, tomograms: Any) -> NDArray[np.float64]:
         check_is_fitted(self, "coef_")
         volumes = check_volumes(self, X, reset=False)
-        columns = check_covariates(covariates, len(volumes))
-        check_same_columns(columns, self.covariate_names_, self._n_covariates)
-        check_no_placeholders(columns, self._usual)
+        columns = self._columns(covariates, len(volumes))
         names = check_tomograms(tomograms, len(volumes))
         check_same_offsets(names, self._offsets)
         raw = np.clip(self._relative(self._raw(volumes, columns), names), *self._limits)
@@ -84,6 +76,23 @@ class BaseCandidateClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
         )
         learned = (learned - self._learned_location) / self._learned_scale * self._learned_width
         return np.hstack([static, learned])
+
+    def check_covariates(self, covariates):
+        """Check columns of candidates as predictions do, before boxes are read.
+
+        Parameters
+        ----------
+        covariates : array-like of shape (n_samples,) or (n_samples, n_covariates)
+            As in :meth:`fit`.
+
+        Raises
+        ------
+        ValueError
+            If they are not the columns of the fit, hold other values than finite numbers, or a
+            number that stands for a missing one.
+        """
+        check_is_fitted(self, "coef_")
+        self._columns(covariates, len(covariates))
 
     # --- Predictions ------------------------------------------------------------------------
 

@@ -128,9 +128,6 @@ class CandidateClassifier(BaseCandidateClassifier):
         their labels. Empty where only particles are labeled.
     tomograms_ : list of str
         Tomograms of the fit, relative to whose medians candidates are judged; empty without.
-    covariate_medians_, covariate_spreads_ : ndarray of shape (n_covariates,)
-        Median and standard deviation of each covariate in the fit, the latter relative to
-        tomograms if there are any.
     fold_references_, fold_networks_ : list
         Those of each part of the labels; the mean of what they say is used.
     %(n_features_in_)s

@@ -10,10 +10,15 @@ from sklearn.utils import check_array
 
 from sksubtomo._utils._arrays import as_array, without_data
 from sksubtomo._utils._messages import plural
+from sksubtomo._utils._rows import rows_by_name
 from sksubtomo.semi_supervised._stacking import QUARTILE_OF_NORMAL
 
 # A tomogram's own center counts half with so many candidates at most.
 _COMMON_CANDIDATES = 10
+# Fewer say nothing of the spread within a tomogram.
+_LEAST_CANDIDATES = 4
+# By how many standard deviations of one candidate a median of one may be off, and still be usual.
+_MOST_BY_CHANCE = 3.0
 # From the median, in ranges of the middle half of a column: no score is farther off.
 _FARTHEST = 1e4
 _FARTHEST_NINES = 20
@@ -197,17 +202,27 @@ def check_tomograms(tomograms: Any, n_samples: int) -> NDArray | None:
             f"{n_samples} candidates in X."
         )
     # Neither None nor NaN; of what pandas has for both, not even a comparison is true.
-    is_named = np.array([one is not None and (one == one) is True for one in names.tolist()])
+    is_named = np.array([one is not None and _is_itself(one) for one in names.tolist()])
     if not is_named.all():
         missing = np.flatnonzero(~is_named)
         raise ValueError(
             f"tomograms has no name in {len(missing)} rows, the first of which is {missing[0]}. "
             "Name the tomogram of each candidate, or leave these candidates out."
         )
-    if names.dtype.kind == "f" and (names == np.trunc(names)).all() and np.isfinite(names).all():
-        # Whole numbers, as a column has them that has passed through one with missing values.
-        names = names.astype(np.int64)
-    return names.astype(str)
+    # Whole numbers, as a column has them that has passed through one with missing values, each by
+    # itself: a name does not depend on the others.
+    return np.array([str(int(one)) if _is_whole(one) else str(one) for one in names.tolist()])
+
+
+def _is_itself(value: Any) -> bool:
+    try:
+        return bool(value == value)
+    except TypeError:  # of pandas' missing value
+        return False
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, float) and value.is_integer()
 
 
 def check_same_offsets(names: NDArray | None, offsets: dict[str, NDArray[np.float64]]) -> None:
@@ -236,6 +251,8 @@ def shrinkage_of(
 
     At most ten; fewer where medians of tomograms differ by more than those of so many candidates
     would: shrunk by a fixed number, a tomogram with a hundredfold score would keep much of it.
+    Infinitely many for a feature of two values, such as a flag, whose median tells no offset,
+    unless tomograms have one each.
 
     Parameters
     ----------
@@ -246,17 +263,32 @@ def shrinkage_of(
     center : ndarray of shape (n_features,)
         Common medians.
     """
-    names, own, counts = np.unique(tomograms, return_inverse=True, return_counts=True)
     # In units of a power of two, as squares of very large or small numbers are none.
     _, exponent = np.frexp(np.abs(features - center).max(axis=0))
     inside = np.ldexp(features - center, -exponent)
-    medians = np.stack([np.median(inside[own == k], axis=0) for k in range(len(names))])
-    low, high = np.percentile(inside - medians[own], (25, 75), axis=0)
-    # Variance of the median of one candidate of a normal distribution with these quartiles.
-    within = np.pi / 2 * ((high - low) / (2 * QUARTILE_OF_NORMAL)) ** 2
-    between = (medians**2).mean(axis=0) - within * (1 / counts).mean()
-    differs = between * _COMMON_CANDIDATES > within
-    return np.where(differs, within / np.where(differs, between, 1.0), _COMMON_CANDIDATES)
+    groups = [inside[rows] for _, rows in rows_by_name(tomograms)]
+    # One candidate is its own median, as if there was no spread; two or three have too little.
+    large = [group for group in groups if len(group) >= _LEAST_CANDIDATES]
+    shrinkage = np.full(features.shape[1], float(_COMMON_CANDIDATES))
+    if len(large) > 1:
+        counts = np.array([len(group) for group in large])
+        medians = np.stack([np.median(group, axis=0) for group in large])
+        residuals = np.concatenate(
+            [
+                (group - median) * np.sqrt(len(group) / (len(group) - 1))
+                for group, median in zip(large, medians, strict=True)
+            ]
+        )
+        low, high = np.percentile(residuals, (25, 75), axis=0)
+        # Variance of the median of one candidate of a normal distribution with these quartiles.
+        within = np.pi / 2 * ((high - low) / (2 * QUARTILE_OF_NORMAL)) ** 2
+        between = (medians**2).mean(axis=0) - within * (1 / counts).mean()
+        differs = between * _COMMON_CANDIDATES > within
+        shrinkage[differs] = within[differs] / between[differs]
+    varies = np.any([np.ptp(group, axis=0) > 0 for group in groups], axis=0)
+    is_flag = [len(np.unique(column)) == 2 for column in features.T]
+    shrinkage[varies & is_flag] = np.inf
+    return shrinkage
 
 
 def offsets_of(
@@ -283,14 +315,15 @@ def offsets_of(
         the fit, which may have been a single one, is shrunk less.
     """
     offsets = {}
-    for name in np.unique(tomograms):
-        own = features[tomograms == name]
-        off = np.median(own, axis=0) - center
+    for name, rows in rows_by_name(tomograms):
+        off = np.median(features[rows], axis=0) - center
         fewer = shrinkage
-        if spread is not None and len(own) >= _COMMON_CANDIDATES:
-            # As if the standard deviation of tomograms' medians were half of what this one is off.
-            far = np.abs(off) > spread / 2
-            fewer = np.divide(spread, np.abs(off), out=np.full_like(off, np.inf), where=far)
+        if spread is not None:
+            # As if the standard deviation of tomograms' medians were half of what this one is off
+            # beyond chance.
+            beyond = np.abs(off) - _MOST_BY_CHANCE * spread / np.sqrt(len(rows))
+            far = (beyond > spread / 2) & np.isfinite(shrinkage)
+            fewer = np.divide(spread, beyond, out=np.full_like(off, np.inf), where=far)
             fewer = np.minimum(shrinkage, 2 * np.pi * fewer**2)
-        offsets[str(name)] = len(own) / (len(own) + fewer) * off
+        offsets[name] = len(rows) / (len(rows) + fewer) * off
     return offsets

@@ -5,12 +5,12 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from sksubtomo.cli import _by_tomogram, main
-from sksubtomo.cli._by_tomogram import check_one_scale, check_scale_of_fit
+from sksubtomo.cli import main
+from sksubtomo.cli._by_tomogram import check_one_scale, tomogram_keys
+from sksubtomo.cli._column_ranges import are_ranges, check_ranges, column_ranges
 from sksubtomo.cli._model import load_model
 from sksubtomo.cli._sanity import Sanity
 from sksubtomo.io import SubtomogramStack, read_particles, write_particles
-from sksubtomo.semi_supervised import CandidateClassifier
 
 SCORE = "rlnAutopickFigureOfMerit"
 
@@ -93,26 +93,109 @@ def test_a_prediction_is_that_of_python(project, monkeypatch):
     assert np.array_equal(moved[0] > 0.5, truth[~own] == 1)
 
 
-def test_scores_far_from_those_of_the_fit_are_told(project, capsys, monkeypatch):
-    monkeypatch.setattr(_by_tomogram, "_LEAST_CANDIDATES", 18)
-    told = "or fit with --by-tomogram"
-    write(project, (0, 0))
+def test_scores_that_are_not_as_in_the_fit_are_told(project, capsys):
+    """Before the work: of tomograms without labels in a fit, and of any in a prediction."""
+    told = f"{SCORE} of TS_2 is not as in tomograms with labels"
+    write(project, (0, 0), labeled=(1,))
     assert run(project, "fit") == 0
     assert run(project, "predict") == 0
     assert told not in capsys.readouterr().err
-    write(project, (0, 40), name="moved.star")
-    assert run(project, "predict", particles="moved.star") == 0
-    said = capsys.readouterr().err
-    assert f"{SCORE} of TS_2" in said
-    assert f"{SCORE} of TS_1" not in said
-    assert told in said
     before = (project / "out.star").read_bytes()
-    assert run(project, "predict", "--strict", particles="moved.star") == 1
-    assert (project / "out.star").read_bytes() == before
-    capsys.readouterr()
-    assert run(project, "fit", "--by-tomogram") == 0
+    write(project, (0, 40), labeled=(1,), name="moved.star")
     assert run(project, "predict", particles="moved.star") == 0
+    assert told in capsys.readouterr().err
+    (project / "out.star").write_bytes(before)
+    assert run(project, "predict", "--strict", particles="moved.star") == 1
+    assert "Classifying" not in capsys.readouterr().err
+    assert (project / "out.star").read_bytes() == before
+    model = (project / "model.sksubtomo").read_bytes()
+    for more in ((), ("--dry-run",)):
+        assert run(project, "fit", "--strict", *more, particles="moved.star") == 1
+        assert told in capsys.readouterr().err
+    assert (project / "model.sksubtomo").read_bytes() == model
+    assert run(project, "fit", "--by-tomogram", particles="moved.star") == 0
+    assert run(project, "predict", particles="moved.star") == 0
+    assert "WARNING" not in capsys.readouterr().err.replace("WARNING: Probabilities are satur", "")
+
+
+def test_another_tomogram_of_the_same_name_is_told(project, capsys):
+    write(project, (0, 3))
+    assert run(project, "fit", "--by-tomogram") == 0
+    assert run(project, "predict") == 0
+    told = "TS_1 has another median than these tomograms had in the fit"
     assert told not in capsys.readouterr().err
+    write(project, (-10, 3), name="moved.star")
+    assert run(project, "predict", particles="moved.star") == 0
+    assert told in capsys.readouterr().err
+
+
+def test_a_factor_is_no_offset(project, capsys):
+    write(project, (0, 0))
+    assert run(project, "fit", "--by-tomogram") == 0
+    particles = read_particles(project / "particles.star")
+    particles.table[SCORE] *= np.where(particles.tomogram_names == "TS_2", 20.0, 1.0)
+    write_particles(project / "moved.star", particles)
+    capsys.readouterr()
+    assert run(project, "predict", particles="moved.star") == 0
+    assert f"{SCORE} of TS_2 is more or less spread" in capsys.readouterr().err
+
+
+def test_what_a_model_tells_of_its_fit(project, capsys):
+    write(project, (0, 3))
+    (project / "tomograms/TS_2.mrc").write_bytes(b"none")
+    assert run(project, "fit", "--by-tomogram") == 3
+    assert "18 boxes of 6 voxels in 1 tomogram;" in capsys.readouterr().err
+    told = load_model(project / "model.sksubtomo").provenance["options"]
+    assert told["by_tomogram"] is True
+    assert not [name for name in told if name.startswith("_")]
+
+
+def test_a_report_needs_the_columns_too(project, capsys):
+    pytest.importorskip("jinja2")
+    write(project, (0, 0))
+    assert run(project, "fit") == 0
+    particles = read_particles(project / "particles.star")
+    del particles.table[SCORE]
+    write_particles(project / "without.star", particles)
+    arguments = ["--particles", f"{project}/without.star", "--tomograms", f"{project}/tomograms"]
+    arguments += ["--model", f"{project}/model.sksubtomo", "--output", f"{project}/report.html"]
+    capsys.readouterr()
+    assert main(["report", *arguments]) == 1
+    said = capsys.readouterr().err
+    assert "the table of particles has no such column" in said
+    assert "left out" not in said
+
+
+def test_placeholders_are_refused_before_the_work(project, capsys):
+    write(project, (0, 0))
+    assert run(project, "fit") == 0
+    particles = read_particles(project / "particles.star")
+    particles.table.loc[5, SCORE] = -999.0
+    write_particles(project / "moved.star", particles)
+    capsys.readouterr()
+    assert run(project, "predict", particles="moved.star") == 1
+    said = capsys.readouterr().err
+    assert f"-999 in row 6 of column '{SCORE}'" in said
+    assert "Classifying" not in said
+    assert not (project / "out.star").exists()
+
+
+def test_tomograms_are_called_alike(project, tmp_path):
+    """A table may spell them as files."""
+    write(project, (0, 20))
+    assert run(project, "fit", "--by-tomogram") == 0
+    assert run(project, "predict") == 0
+    expected = predicted(project)
+    particles = read_particles(project / "particles.star")
+    second = particles.tomogram_names == "TS_2"
+    some = particles.subset(np.flatnonzero(second)[:5])
+    some.table["rlnTomoName"] = "TS_2.mrc"
+    write_particles(project / "some.star", some)
+    assert run(project, "predict", particles="some.star") == 0
+    np.testing.assert_allclose(predicted(project), expected[second][:5], atol=2e-6)
+    files = {"a/TS_1.mrc": tmp_path / "a/TS_1.mrc", "b/TS_1.mrc": tmp_path / "b/TS_1.mrc"}
+    assert tomogram_keys(files) == {name: name for name in files}
+    assert tomogram_keys(dict.fromkeys(files, tmp_path)) == dict.fromkeys(files, "TS_1")
 
 
 def test_only_particles_are_labeled(project):
@@ -130,6 +213,19 @@ def test_other_methods_have_no_use_for_it(project, capsys, method):
     assert run(project, "fit", "--method", method, "--by-tomogram") == 1
     said = capsys.readouterr().err
     assert f"--method {method} has no use for --by-tomogram" in said
+
+
+@pytest.mark.parametrize("option", ["--by-tomogram", "--score-column"])
+@pytest.mark.parametrize(
+    "of_networks",
+    [("--epochs", "2"), ("--preset", "few-labels"), ("--augmentation", "rotations")],
+    ids=lambda options: options[0],
+)
+def test_options_of_candidates_and_of_networks(project, capsys, option, of_networks):
+    value = () if option == "--by-tomogram" else ("rlnCoordinateX",)
+    assert run(project, "fit", option, *value, *of_networks) == 1
+    said = capsys.readouterr().err
+    assert f"{option} is for --method candidates, {of_networks[0]}" in said
 
 
 def simulated(rng, share, offset, n=60):
@@ -165,10 +261,67 @@ def test_one_scale_is_judged_by_labels(shares, offsets, warned):
 def test_nothing_to_judge_a_scale_by():
     sanity = Sanity(strict=False)
     y = np.array([1, 2] * 10)
-    check_one_scale(sanity, None, np.repeat(["a", "b"], 10), y, None)
     columns = pd.DataFrame({"score": np.arange(20.0)})
     check_one_scale(sanity, columns, np.repeat("a", 20), y, None)
     only_particles = np.where(y == 1, 1, -1)
     check_one_scale(sanity, columns, np.repeat(["a", "b"], 10), only_particles, 2)
-    check_scale_of_fit(sanity, CandidateClassifier(), None, np.array([]), np.array([], dtype=bool))
     assert sanity.found == []
+
+
+@pytest.mark.parametrize("separation", [1, 3, 5])
+@pytest.mark.parametrize(
+    ("n", "share", "offset", "gain", "warned"),
+    [
+        (100, 0.3, 0, 1, False),
+        (100, 0.05, 0, 1, False),
+        (100, 0.9, 0, 1, False),
+        (1000, 0.02, 0, 1, False),
+        (3, 0.3, 0, 1, False),
+        (100, 0.3, 5, 1, True),
+        (100, 0.3, -5, 1, True),
+        (15, 0.3, 40, 1, True),
+        (3, 0.3, 40, 1, True),
+        (100, 0.3, 0, 20, True),
+    ],
+)
+def test_ranges_hold_whatever_share_is_true(separation, n, share, offset, gain, warned):
+    """Of a tomogram without labels, by 20 of a hundred candidates of another one."""
+    n_warned = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        known, is_true = scored(rng, 100, 0.3, separation)
+        y = np.full(100, -1)
+        labeled = rng.permutation(100)[:20]
+        y[labeled] = np.where(is_true[labeled], 1, 2)
+        ranges = column_ranges(
+            pd.DataFrame({"score": known, "flag": is_true}), np.repeat("a", 100), y, relative=False
+        )
+        assert are_ranges(ranges)
+        assert [one["column"] for one in ranges] == ["score"]
+        new = pd.DataFrame({"score": gain * scored(rng, n, share, separation)[0] + offset})
+        sanity = Sanity(strict=False)
+        check_ranges(sanity, ranges, new, np.repeat("b", n))
+        n_warned += bool(sanity.found)
+    assert n_warned >= 19 if warned else n_warned <= 1
+
+
+def scored(rng, n, share, separation):
+    is_true = rng.random(n) < share
+    return separation * is_true + rng.normal(size=n), is_true
+
+
+def test_ranges_of_a_file_are_checked():
+    good = {"column": "a", "low": [0] * 5, "high": [1.0] * 5, "spread": 1, "medians": {"b": 0.5}}
+    assert are_ranges([])
+    assert are_ranges([good])
+    for wrong in (
+        {"column": 1},
+        {"low": [0] * 4},
+        {"high": ["1"] * 5},
+        {"spread": None},
+        {"medians": {"b": "c"}},
+        {"medians": []},
+        {"more": 1},
+    ):
+        assert not are_ranges([good | wrong])
+    assert not are_ranges(good)

@@ -138,6 +138,27 @@ def test_several_scorers_with_other_names_of_the_metadata(data):
     assert result["test_f2"].mean() > 0.6
 
 
+@pytest.mark.parametrize("name", ["accuracy", "average_precision"])
+def test_medians_of_tomograms_are_those_of_all_rows(data, name):
+    """Those of the labeled rows only would be of a few true ones, say."""
+    rng = np.random.default_rng(1)
+    is_true = rng.permutation(np.arange(180) % 10 < 3)
+    tomograms = np.repeat([0, 1, 2], 60)
+    score = 3 * is_true + rng.normal(size=180) + 15 * tomograms
+    X = np.zeros((180, 4, 4, 4), dtype=np.float32)
+    learned = tomograms < 2
+    fitted = CandidateClassifier(references=None, statistics=False).fit(
+        X[learned], is_true[learned], covariates=score[learned], tomograms=tomograms[learned]
+    )
+    given = {"covariates": score[~learned], "tomograms": tomograms[~learned]}
+    y = np.full(60, -1)
+    own = is_true[~learned]
+    known = np.r_[np.flatnonzero(own)[:8], np.flatnonzero(~own)[:2]]
+    y[known] = own[known]
+    assert fitted.score(X[~learned], y, **given) == 1
+    assert get_labeled_scorer(name)(fitted, X[~learned], y, **given) == 1
+
+
 def test_requests_need_routing():
     with pytest.raises(RuntimeError, match="enable_metadata_routing=True"):
         get_labeled_scorer("roc_auc").set_score_request(covariates=True)

@@ -1,6 +1,7 @@
 """Columns of candidates, as a user gives them."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from sksubtomo.semi_supervised._candidate_columns import (
@@ -152,8 +153,52 @@ def test_a_new_tomogram_may_be_farther_off_than_those_of_the_fit(unit):
             shifted, np.repeat("new", 18), np.zeros(1), np.array([10.0]), spread
         ).values()
         assert abs(off * spread[0] - offset[0]) <= left * spread[0]
-    # The one candidate of a tomogram may as well be an unusual one.
-    (offset,) = offsets_of(
-        unit * np.full((1, 1), 11.0), np.array(["new"]), np.zeros(1), np.array([10.0]), spread
-    ).values()
-    assert offset == pytest.approx(unit)
+    # A single candidate may as well be an unusual one, up to a point; with more, there is no cliff.
+    for n, off, share in ((1, 3, 1 / 11), (1, 1000, 1), (9, 20, 1), (10, 20, 1)):
+        (offset,) = offsets_of(
+            np.full((n, 1), off * spread[0]),
+            np.repeat("new", n),
+            np.zeros(1),
+            np.array([10.0]),
+            spread,
+        ).values()
+        assert offset[0] == pytest.approx(share * off * spread[0], rel=0.03)
+
+
+def test_tomograms_of_one_candidate_say_nothing_of_the_spread():
+    """Each is its own median, as if all the spread were between tomograms."""
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=(300, 1))
+    center = np.median(scores, axis=0)
+    for names in (
+        np.arange(300),
+        np.arange(300) // 3,
+        np.where(np.arange(300) < 250, np.arange(300), 300),
+    ):
+        assert shrinkage_of(scores, names.astype(str), center) == 10
+    # What others have is not hidden by them.
+    names = np.where(np.arange(300) < 100, np.arange(300), 300 + np.arange(300) % 4).astype(str)
+    moved = scores + 50.0 * (names == "301")[:, np.newaxis]
+    assert shrinkage_of(moved, names, center) < 0.01
+
+
+def test_a_flag_has_no_offset():
+    """Its median is 0 or 1 by chance."""
+    names = np.repeat(["a", "b"], 50)
+    flag = np.r_[np.arange(50) < 20, np.arange(50) < 30].astype(float)[:, np.newaxis]
+    center, spread = np.zeros(1), np.full(1, 0.5)
+    shrinkage = shrinkage_of(flag, names, center)
+    assert offsets_of(flag, names, center, shrinkage) == {"a": 0, "b": 0}
+    assert offsets_of(flag + 9, names, center, shrinkage, spread) == {"a": 0, "b": 0}
+
+
+def test_names_of_tomograms_do_not_depend_on_others():
+    rows = [0.5, 1.0, 2.0, 1e19]
+    names = check_tomograms(rows, 4).tolist()
+    assert names == ["0.5", "1", "2", "10000000000000000000"]
+    assert check_tomograms([2.0], 1).tolist() == ["2"]
+    objects = pd.Series([np.int64(3), np.float64(2), "x", np.str_("y")], dtype=object)
+    assert check_tomograms(objects, 4).tolist() == ["3", "2", "x", "y"]
+    for missing in (None, float("nan"), pd.NA, pd.NaT, np.float64("nan")):
+        with pytest.raises(ValueError, match="no name in 1 rows, the first of which is 1"):
+            check_tomograms(np.array(["a", missing], dtype=object), 2)
