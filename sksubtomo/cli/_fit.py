@@ -128,7 +128,7 @@ def run(options: argparse.Namespace) -> int:
         logger.warning("Left out with their particles: %s.", plural(n_lost, "label"))
     scores = []
     if options.method in (None, "candidates"):
-        scores = score_columns(particles, options.score_column, y)
+        scores = score_columns(particles, options.score_column, y, data.rows)
     y = y[data.rows]
     known, counts, structures = _count_labels(y, data, located, options)
     has_background = options.background in known.tolist()

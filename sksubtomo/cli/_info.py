@@ -128,6 +128,16 @@ def _references(classifier: Any) -> str:
     )
 
 
+def _evidence(classifier: Any) -> list[str]:
+    """Return what candidates are judged by; nothing for other models."""
+    if not hasattr(classifier, "ingredients_"):
+        return []
+    columns = classifier.covariate_names_ or []
+    named = f" ({shorten(', '.join(columns), _LONGEST)})" if columns else ""
+    relative = ", relative to medians of the tomogram" if classifier.tomograms_ else ""
+    return [f"judges candidates by {', '.join(classifier.ingredients_)}{named}{relative}"]
+
+
 def _model(path: Path, options: argparse.Namespace) -> list[str]:
     from sksubtomo.cli._model import load_model
     from sksubtomo.persistence import is_pickle, model_info
@@ -139,6 +149,7 @@ def _model(path: Path, options: argparse.Namespace) -> list[str]:
         f"classes {model.classifier.classes_.tolist()}{_references(model.classifier)}",
         f"boxes of {plural(model.box_size, 'voxel')}, "
         + ("voxel size not stated" if edge is None else f"voxels of {edge:g} A"),
+        *_evidence(model.classifier[-1]),
     ]
     if model.provenance is not None:
         with errors_of_damage(path, "a model file", "Fit the model again."):

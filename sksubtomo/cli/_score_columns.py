@@ -24,7 +24,10 @@ _MOST_NAMED = 20
 
 
 def score_columns(
-    particles: ParticleTable, given: list[str] | None, labels: NDArray[np.int64] | None = None
+    particles: ParticleTable,
+    given: list[str] | None,
+    labels: NDArray[np.int64] | None = None,
+    rows: NDArray[np.intp] | None = None,
 ) -> list[str]:
     """Return the names of the columns to judge candidates by.
 
@@ -36,6 +39,8 @@ def score_columns(
         Names, ``["none"]`` for no column, or None for those that are known.
     labels : ndarray of shape (n_particles,) of int, optional
         Classes, 0 or less where unknown; without them, nothing is told of columns left out.
+    rows : ndarray of int, optional
+        Of the particles that are used; all by default.
 
     Raises
     ------
@@ -48,7 +53,7 @@ def score_columns(
         return []
     if given is None:
         names = [name for name in SCORE_COLUMNS if name in table]
-        return [name for name in names if _is_sound(name, table[name], labels)]
+        return [name for name in names if _is_sound(name, table[name], labels, rows)]
     if "none" in given and "none" not in table:
         raise ValueError("--score-column: give either none or names of columns.")
     # As STAR files spell it.
@@ -60,15 +65,17 @@ def score_columns(
                 f"--score-column {shorten(name, 100)}: the table of particles has no such column; "
                 f"columns of numbers are {', '.join(numeric[:_MOST_NAMED])}."
             )
-        trouble = _trouble(table[name]) or _nothing_in(table[name], labels)
+        trouble = _trouble(table[name]) or _nothing_in(table[name], labels, rows)
         if trouble:
             raise ValueError(f"--score-column {shorten(name, 100)}: the column {trouble}.")
     return list(dict.fromkeys(bare))
 
 
-def _is_sound(name: str, column: Any, labels: NDArray[np.int64] | None) -> bool:
+def _is_sound(
+    name: str, column: Any, labels: NDArray[np.int64] | None, rows: NDArray[np.intp] | None
+) -> bool:
     """Tell whether a column of scores that nobody asked for can be judged by; say why not."""
-    trouble = _trouble(column) or _nothing_in(column, labels)
+    trouble = _trouble(column) or _nothing_in(column, labels, rows)
     if trouble and labels is not None:
         logger.warning("Column %s is not judged by: it %s.", name, trouble)
     return trouble is None
@@ -85,9 +92,13 @@ def _trouble(column: Any) -> str | None:
     return None
 
 
-def _nothing_in(column: Any, labels: NDArray[np.int64] | None) -> str | None:
+def _nothing_in(
+    column: Any, labels: NDArray[np.int64] | None, rows: NDArray[np.intp] | None
+) -> str | None:
     """Return why a fit would learn nothing of use from a column of finite numbers."""
     values = column.to_numpy(dtype=float)
+    if rows is not None:
+        values, labels = values[rows], None if labels is None else labels[rows]
     if len(values) > 1 and (values == values[0]).all():
         return f"has the same number, {values[0]:g}, in all rows"
     if labels is None:

@@ -148,6 +148,20 @@ def test_what_a_model_tells_of_its_fit(project, capsys):
     told = load_model(project / "model.sksubtomo").provenance["options"]
     assert told["by_tomogram"] is True
     assert not [name for name in told if name.startswith("_")]
+    assert main(["info", f"{project}/model.sksubtomo"]) == 0
+    said = capsys.readouterr().out
+    assert f"by covariates, statistics ({SCORE}), relative to medians of the tomogram" in said
+
+
+def test_a_column_that_varies_among_what_is_lost_only(project, capsys):
+    write(project, (0, 0))
+    particles = read_particles(project / "particles.star")
+    first = particles.tomogram_names == "TS_1"
+    particles.table[SCORE] = np.where(first, 1.0, particles.table[SCORE])
+    write_particles(project / "particles.star", particles, overwrite=True)
+    (project / "tomograms/TS_2.mrc").write_bytes(b"none")
+    assert run(project, "fit", "--score-column", SCORE) == 1
+    assert "has the same number, 1, in all rows" in capsys.readouterr().err
 
 
 def test_a_report_needs_the_columns_too(project, capsys):
