@@ -132,10 +132,13 @@ def _evidence(classifier: Any) -> list[str]:
     """Return what candidates are judged by; nothing for other models."""
     if not hasattr(classifier, "ingredients_"):
         return []
-    columns = classifier.covariate_names_ or []
-    named = f" ({shorten(', '.join(columns), _LONGEST)})" if columns else ""
+    columns = shorten(", ".join(classifier.covariate_names_ or []), _LONGEST)
+    named = [
+        f"{name} ({columns})" if name == "covariates" and columns else name
+        for name in classifier.ingredients_
+    ]
     relative = ", relative to medians of the tomogram" if classifier.tomograms_ else ""
-    return [f"judges candidates by {', '.join(classifier.ingredients_)}{named}{relative}"]
+    return [f"judges candidates by {', '.join(named)}{relative}"]
 
 
 def _model(path: Path, options: argparse.Namespace) -> list[str]:

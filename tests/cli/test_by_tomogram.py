@@ -150,7 +150,7 @@ def test_what_a_model_tells_of_its_fit(project, capsys):
     assert not [name for name in told if name.startswith("_")]
     assert main(["info", f"{project}/model.sksubtomo"]) == 0
     said = capsys.readouterr().out
-    assert f"by covariates, statistics ({SCORE}), relative to medians of the tomogram" in said
+    assert f"by covariates ({SCORE}), statistics, relative to medians of the tomogram" in said
 
 
 def test_a_column_that_varies_among_what_is_lost_only(project, capsys):
