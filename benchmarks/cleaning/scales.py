@@ -5,14 +5,14 @@
 Tomograms, pickers and candidates are those of ``run.py``, "unlike". Each seed learns from two
 tomograms, by 50 labels drawn at random among the candidates of both, and ranks those of two others
 together. Scores are on one scale, as they are picked ("one"); or on another one in each tomogram
-("several"): times exp(0.3 z), plus z standard deviations, with z standard normal, as tomograms
-of different thickness or other settings of a picker may have them. Or they are on one scale, but
-shares of true candidates differ ("shares"): in one tomogram of each pair, seven in ten of the true
-ones are left out; in the other one, seven in ten of the false ones.
+("several"): times exp(0.3 u), plus v standard deviations, u and v independent and standard normal,
+as tomograms of different thickness or other settings of a picker may have them. Or they are
+on one scale, but shares of particles differ ("shares"): in one tomogram of each pair, seven in ten
+of the particles are left out; in the other one, seven in ten of the false positives.
 
 Judged as they are, or with ``tomograms=``, relative to the medians of columns and figures in each
 tomogram ("yes"). ``fit_warned`` and ``predict_warned``: whether ``sksubtomo fit`` warns that labels
-are told apart better so, and ``predict`` that scores of a tomogram are not as in the fit.
+are predicted better so, and ``predict`` that scores of a tomogram are not as in the fit.
 
 One row for each (source, scales, method, by_tomogram, seed) goes to the CSV file; rows that are
 there are not computed again. Nothing was chosen on these tomograms but what ``run.py`` says; what
@@ -60,9 +60,8 @@ FIGURES = {
     "average_precision": "average precision",
     "precision_at_0.90": "precision at recall 0.9",
     "ece": "calibration error",
-    "fit_warned": "fit warned",
-    "predict_warned": "predict warned",
 }
+WARNED = {"fit_warned": "fit warned", "predict_warned": "predict warned"}
 
 
 def on_scale(candidates, scales, part, rng):
@@ -122,7 +121,8 @@ def run_one(source, scales, method, by_tomogram, seed, cache=None):
     own = proba[:, PARTICLE]
     fitted, predicted = Sanity(strict=False), Sanity(strict=False)
     columns, names = pd.DataFrame({"score": learn.scores}), learn.tomograms.astype(str)
-    check_one_scale(fitted, columns, names, y, None)
+    if by_tomogram == "no":
+        check_one_scale(fitted, columns, names, y, None)
     ranges = column_ranges(columns, names, y, relative=by_tomogram == "yes")
     of_test = pd.DataFrame({"score": test.scores})
     check_ranges(predicted, ranges, of_test, test.tomograms.astype(str))
@@ -134,10 +134,16 @@ def run_one(source, scales, method, by_tomogram, seed, cache=None):
         "average_precision": round(float(average_precision_score(test.is_true, own)), 4),
         "precision_at_0.90": round(precision_at(test.is_true, own, 0.9), 4),
         "ece": round(float(expected_calibration_error(test.is_true.astype(int), proba)), 4),
-        "fit_warned": int(bool(fitted.found)),
+        "fit_warned": int(bool(fitted.found)) if by_tomogram == "no" else "",
         "predict_warned": int(bool(predicted.found)),
         **environment(),
     }
+
+
+def n_of(values):
+    """Return how many of the values are 1, ``-`` where there are none."""
+    known = [int(value) for value in values if value != ""]
+    return f"{sum(known)} of {len(known)}" if known else "-"
 
 
 def render(path):
@@ -149,13 +155,14 @@ def render(path):
         own = [r for r in rows if tuple(r[n] for n in (KEY[1], KEY[0], *KEY[2:4])) == group]
         if own:
             figures = [mean_and_spread([r[name] for r in own]) for name in FIGURES]
+            figures += [n_of([r[name] for r in own]) for name in WARNED]
             table.append((scales, TITLES[source], method, by_tomogram, *figures))
     lines = [
         f"Rendered by `python benchmarks/cleaning/scales.py` from `{path.name}`: mean ± standard",
         "deviation over the seeds, of candidates of two held-out tomograms.",
         "",
         *markdown_table(
-            ("scales", "source", "method", "by tomogram", *FIGURES.values()),
+            ("scales", "source", "method", "by tomogram", *FIGURES.values(), *WARNED.values()),
             table,
         ),
     ]

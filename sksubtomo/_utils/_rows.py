@@ -45,6 +45,8 @@ def is_per_row(name: str, value: Any, n_samples: int) -> bool:
 
 def rows_by_name(names: NDArray) -> list[tuple[str, NDArray[np.intp]]]:
     """Return each name, sorted, with its rows."""
+    if not len(names):
+        return []
     distinct, own = np.unique(names, return_inverse=True)
     order = np.argsort(own, kind="stable")
     ends = np.searchsorted(own[order], np.arange(1, len(distinct)))

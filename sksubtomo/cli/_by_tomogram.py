@@ -39,7 +39,7 @@ def add_by_tomogram(group: argparse._ActionsContainer) -> None:
 
 
 def tomogram_keys(files: Mapping[str, Path]) -> dict[str, str]:
-    """Return what tomograms are called in a model, however tables spell them.
+    """Return what tomograms of a table are called in a model.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def tomogram_keys(files: Mapping[str, Path]) -> dict[str, str]:
     Returns
     -------
     keys : dict of str to str
-        For each name that without folder and ending, where this is of one file.
+        Name without folder and ending; the full name if several files share it.
     """
     from sksubtomo.io import tomogram_stem
 
@@ -104,6 +104,11 @@ def with_evidence(
 
     Warns where columns of tomograms do not seem to be on one scale.
     """
+    from sksubtomo.semi_supervised._candidate_columns import (
+        check_covariates,
+        check_no_placeholders,
+    )
+
     keys = tomogram_keys(located.files)
     tomograms = np.array([keys[name] for name in located.names[data.rows].tolist()])
     relative = bool(options.by_tomogram)
@@ -111,6 +116,8 @@ def with_evidence(
     given = evidence.get("covariates")
     if given is None:
         return data._replace(evidence=evidence)
+    # What stands for missing numbers is on no scale.
+    check_no_placeholders(check_covariates(given, len(given)))
     ranges = column_ranges(given, tomograms, y, relative=relative)
     check_ranges(sanity, ranges, given, tomograms)
     if not relative:
@@ -146,9 +153,9 @@ def check_one_scale(
     error = gains.std(ddof=1) / np.sqrt(len(gains))
     if gains.mean() > max(_LEAST_GAIN, _LEAST_ERRORS * error):
         sanity.warn(
-            "By %s alone, left-out labels are told apart better relative to the tomogram: log loss "
-            "%.2f instead of %.2f. Scores of these tomograms are not on one scale; fit with "
-            "--by-tomogram, unless much larger shares are true in some.",
+            "Scores of these tomograms are not on one scale: relative to the median of each, %s "
+            "alone predicts left-out labels better (log loss %.2f, otherwise %.2f). Fit with "
+            "--by-tomogram, unless much more of the candidates are true in some.",
             *(", ".join(columns), relative.mean(), as_they_are.mean()),
         )
 
@@ -167,6 +174,11 @@ def _losses(
         # The fit itself says it.
         warnings.simplefilter("ignore")
         classifier.fit(no_boxes, y, covariates=columns, tomograms=tomograms)
+    return left_out_losses(classifier)
+
+
+def left_out_losses(classifier: Any) -> NDArray[np.float64]:
+    """Return the log loss of each left-out label of a classifier of candidates."""
     left_out = classifier.out_of_fold_
     own = np.searchsorted(classifier.classes_, left_out.labels)
     return -np.log(np.maximum(left_out.probabilities[np.arange(len(own)), own], 1e-12))
@@ -201,11 +213,11 @@ def check_new_columns(
     ValueError
         If one is missing, or holds numbers that stand for missing ones.
     """
-    check_columns(model.classifier[-1], particles)
-    if not model.column_ranges:
-        return
     keys = tomogram_keys(located.files)
     rows = np.flatnonzero(is_judged & np.isin(located.names, list(keys)))
+    check_columns(model.classifier[-1], particles, rows)
+    if not model.column_ranges:
+        return
     tomograms = np.array([keys[name] for name in located.names[rows].tolist()])
     names = [known["column"] for known in model.column_ranges]
     check_ranges(sanity, model.column_ranges, columns_of(particles, names, rows), tomograms)

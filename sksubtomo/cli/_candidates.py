@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sksubtomo._utils._messages import plural
-from sksubtomo.cli._by_tomogram import add_by_tomogram, evidence_of
+from sksubtomo.cli._by_tomogram import add_by_tomogram, evidence_of, left_out_losses
 from sksubtomo.cli._options import logger
 from sksubtomo.cli._score_columns import SCORE_COLUMNS
 
@@ -114,15 +114,14 @@ def predicted_candidates(
 
 def check_candidates(sanity: Sanity, classifier: Any) -> None:
     """Say what each kind of evidence adds, and warn if labels left out are not told apart."""
-    left_out, gained = classifier.out_of_fold_, classifier.contributions_
+    gained = classifier.contributions_
     if not gained:
         return
     parts = ", ".join(f"{name} {value:+.3f}" for name, value in gained.items())
     logger.info("Log loss of left-out labels rises without: %s (positive is useful).", parts)
-    targets = np.searchsorted(classifier.classes_, left_out.labels)
+    targets = np.searchsorted(classifier.classes_, classifier.out_of_fold_.labels)
     share = np.bincount(targets) / len(targets)
-    own = left_out.probabilities[np.arange(len(targets)), targets]
-    loss, chance = (-np.log(np.maximum(p, 1e-12)).mean() for p in (own, share[targets]))
+    loss, chance = left_out_losses(classifier).mean(), -np.log(share[targets]).mean()
     if loss >= chance:
         sanity.warn(
             "Labels that were left out are told apart no better than by their frequency (log loss "

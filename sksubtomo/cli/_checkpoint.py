@@ -74,8 +74,7 @@ def fit_by_name(
 ) -> Any:
     """Fit a pipeline, its last step with the part of a checkpoint that has a name, and evidence."""
     last = classifier.steps[-1][0]
-    if checkpoint is None:
-        given = {f"{last}__{key}": value for key, value in (evidence or {}).items()}
-        return classifier.fit(X, y, **given)
-    part = checkpoint.part(name, needs_fingerprints=True)
-    return classifier.fit(X, y, **{f"{last}__checkpoint": part})
+    given = dict(evidence or {})
+    if checkpoint is not None:
+        given["checkpoint"] = checkpoint.part(name, needs_fingerprints=True)
+    return classifier.fit(X, y, **{f"{last}__{key}": value for key, value in given.items()})

@@ -32,7 +32,8 @@ def column_ranges(
     """Return in what range quantiles of each column are, in tomograms like those with labels.
 
     A tomogram is a mixture of the classes, whatever their shares in it: each quantile is between
-    those of the classes, as labels have them, or those of a whole tomogram with labels.
+    those of the classes, as labels have them, or those of a whole tomogram with labels. Relative to
+    medians, that is so for similar shares only. Where one class is labeled, there are no ranges.
 
     Parameters
     ----------
@@ -54,6 +55,8 @@ def column_ranges(
     """
     is_labeled = y != _UNLABELED
     groups = [np.flatnonzero(y == number) for number in np.unique(y[is_labeled])]
+    if len(groups) < 2:
+        return []
     with_labels = set(tomograms[is_labeled].tolist())
     ranges = []
     for column in columns:
@@ -108,22 +111,23 @@ def check_ranges(
                 moved.append(name)
         if unlike and medians:
             sanity.warn(
-                "%s of %s is more or less spread than in tomograms with labels, also relative to "
-                "the median. Probabilities are right for candidates that were picked alike only.",
+                "The spread of %s in %s differs from that in tomograms with labels, even relative "
+                "to the median. Probabilities are right only if candidates were picked alike, and "
+                "about the same share of them is true.",
                 *(known["column"], _listed(unlike)),
             )
         elif unlike:
             sanity.warn(
-                "%s of %s is not as in tomograms with labels, whatever share of their candidates "
-                "is true. Probabilities are right for scores on one scale only: pick alike, or "
-                "label some candidates of several tomograms and fit with --by-tomogram.",
+                "%s in %s is not as in tomograms with labels, whatever share of the candidates is "
+                "true. Probabilities are right for scores on one scale only: pick alike, or label "
+                "candidates in several tomograms and fit with --by-tomogram.",
                 *(known["column"], _listed(unlike)),
             )
         if moved:
             sanity.warn(
-                "%s of %s has another median than these tomograms had in the fit, to which it is "
-                "relative. If it is not of some of the same candidates only, but picked anew or of "
-                "other tomograms, rename them, or fit anew.",
+                "The median of %s in %s differs from that in the fit. That is fine if these are "
+                "some of the same candidates. If they were picked anew, or are of other tomograms "
+                "with the same names, rename the tomograms or fit anew.",
                 *(known["column"], _listed(moved)),
             )
 
@@ -178,7 +182,8 @@ def _spread(values: NDArray[np.float64], classes: list[NDArray[np.intp]]) -> flo
     if n_free < _LEAST_FREE:
         return float(values.std())
     squares = sum(((values[rows] - values[rows].mean()) ** 2).sum() for rows in classes)
-    return float(np.sqrt(squares / n_free))
+    # All labels of a class may have one value.
+    return float(np.sqrt(squares / n_free)) or float(values.std())
 
 
 def _bounds(

@@ -112,6 +112,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the subcommand and return the exit code."""
+    with compute_threads(options.j):
+        return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
     sanity = Sanity(options.strict)
     check_method_options(options)
     in_job = options.o is not None
@@ -150,7 +155,7 @@ def run(options: argparse.Namespace) -> int:
     sanity.enforce()
     if options.dry_run:
         return data.code
-    with compute_threads(options.j), opened_checkpoint(options) as checkpoint:
+    with opened_checkpoint(options) as checkpoint:
         classifier = _fitted(sanity, options, data, y, checkpoint, may_change=may_change)
         reported = _write(sanity, options, classifier, data, y, particles, located)
     _tell(classifier, options)

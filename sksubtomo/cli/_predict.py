@@ -55,7 +55,7 @@ from sksubtomo.cli._sanity import (
 from sksubtomo.cli._sizes import averages_bytes, table_bytes
 from sksubtomo.cli._tilt_series import add_tilt_series, check_tilt_series
 from sksubtomo.cli._tomograms import locate_tomograms
-from sksubtomo.cli._workers import add_workers, workers
+from sksubtomo.cli._workers import add_workers, compute_threads, workers
 
 if TYPE_CHECKING:
     from sksubtomo.io import ParticleTable
@@ -127,6 +127,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the subcommand and return the exit code."""
+    with compute_threads(options.j):
+        return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
     output, sanity = options.output, Sanity(options.strict)
     model = load_model(options.model, allow_pickle=options.allow_pickle)
     particles = read_table(options.particles, options)

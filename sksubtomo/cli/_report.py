@@ -32,7 +32,7 @@ from sksubtomo.cli._outcomes import Outcomes
 from sksubtomo.cli._report_file import check_report, write_report
 from sksubtomo.cli._sanity import Sanity, add_strict
 from sksubtomo.cli._tomograms import locate_tomograms
-from sksubtomo.cli._workers import add_workers, workers
+from sksubtomo.cli._workers import add_workers, compute_threads, workers
 
 if TYPE_CHECKING:
     from sksubtomo.cli._tomograms import LocatedTomograms
@@ -65,6 +65,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the subcommand and return the exit code."""
+    with compute_threads(options.j):
+        return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
     check_report(options.output, overwrite=options.overwrite)
     sanity = Sanity(options.strict)
     model = load_model(options.model, allow_pickle=options.allow_pickle)

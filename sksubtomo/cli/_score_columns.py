@@ -81,14 +81,15 @@ def _is_sound(
     return trouble is None
 
 
-def _trouble(column: Any) -> str | None:
-    """Return what keeps a column from being judged by."""
+def _trouble(column: Any, rows: NDArray[np.intp] | None = None) -> str | None:
+    """Return what keeps a column from being judged by, of some rows."""
     if column.dtype.kind not in "iufb":
         return "holds text"
-    bad = np.flatnonzero(~np.isfinite(column.to_numpy(dtype=float)))
+    is_bad = ~np.isfinite(column.to_numpy(dtype=float))
+    bad = np.flatnonzero(is_bad) if rows is None else rows[is_bad[rows]]
     if len(bad):
-        rows = plural(len(bad), "row")
-        return f"has no finite number in {rows}, the first of which is row {bad[0] + 1}"
+        n_bad = plural(len(bad), "row")
+        return f"has no finite number in {n_bad}, the first of which is row {bad[0] + 1}"
     return None
 
 
@@ -115,7 +116,7 @@ def columns_of(particles: ParticleTable, names: list[str] | None, rows: NDArray[
     Raises
     ------
     ValueError
-        If one is missing or holds other values than finite numbers.
+        If one is missing or holds other values than finite numbers for these particles.
     """
     if not names:
         return None
@@ -127,7 +128,7 @@ def columns_of(particles: ParticleTable, names: list[str] | None, rows: NDArray[
             "--score-column none."
         )
     for name in names:
-        trouble = _trouble(particles.table[name])
+        trouble = _trouble(particles.table[name], rows)
         if trouble:
             raise ValueError(
                 f"The model judges candidates by {shorten(name, 100)} too, but the column "
@@ -136,7 +137,7 @@ def columns_of(particles: ParticleTable, names: list[str] | None, rows: NDArray[
     return particles.table[names].iloc[rows].astype(float).set_axis(rows + 1, axis=0)
 
 
-def check_columns(classifier: Any, particles: ParticleTable) -> None:
+def check_columns(classifier: Any, particles: ParticleTable, rows: NDArray[np.intp]) -> None:
     """Check that particles have the columns of the fit, before they are classified.
 
     Raises
@@ -144,7 +145,8 @@ def check_columns(classifier: Any, particles: ParticleTable) -> None:
     ValueError
         As :func:`columns_of`, and if one holds a number that stands for a missing one.
     """
-    names = getattr(classifier, "covariate_names_", None)
-    columns = columns_of(particles, names, np.arange(len(particles)))
-    if columns is not None:
-        classifier.check_covariates(columns)
+    from sksubtomo.semi_supervised._base_candidate import check_columns_of
+
+    columns = columns_of(particles, getattr(classifier, "covariate_names_", None), rows)
+    if columns is not None and len(columns):
+        check_columns_of(classifier, columns)

@@ -42,7 +42,7 @@ def add_workers(parser: argparse.ArgumentParser) -> None:
 
 @contextmanager
 def workers(options: argparse.Namespace) -> Iterator[None]:
-    """Let joblib run in parallel as the options say.
+    """Let joblib run in parallel as the options say; within :func:`compute_threads`.
 
     Raises
     ------
@@ -64,8 +64,7 @@ def workers(options: argparse.Namespace) -> Iterator[None]:
         with joblib.parallel_config("loky", n_jobs=options.n_jobs, inner_max_num_threads=options.j):
             yield
     else:
-        with compute_threads(options.j):
-            yield
+        yield
 
 
 @contextmanager

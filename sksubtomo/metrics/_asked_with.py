@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 
 from sksubtomo._utils._sklearn import safe_indexing
 
-_ASKED = ("predict", "predict_proba", "predict_log_proba", "decision_function")
+_ASKED = (
+    *("predict", "predict_proba", "predict_log_proba", "decision_function"),
+    *("score_samples", "transform"),
+)
 
 
 class AskedWith:
@@ -39,6 +42,8 @@ class AskedWith:
         self._estimator, self._X, self._params, self._rows = estimator, X, params, rows
 
     def __getattr__(self, name: str) -> Any:
+        if "_estimator" not in vars(self):  # of a copy that is being made
+            raise AttributeError(name)
         value = getattr(self._estimator, name)
         if name not in _ASKED:
             return value
@@ -60,10 +65,9 @@ def is_of_metric(scorer: Callable[..., float], name: str) -> bool:
     name : str
         Such as "sample_weight".
     """
-    metric = getattr(scorer, "_score_func", None)
-    if metric is None or name == "sample_weight":
+    if name == "sample_weight":
         return True
-    parameters = inspect.signature(metric).parameters
+    parameters = inspect.signature(getattr(scorer, "_score_func", scorer)).parameters
     return name in parameters or any(
         one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values()
     )

@@ -12,7 +12,7 @@ import sklearn
 from numpy.typing import NDArray
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import average_precision_score, get_scorer, log_loss, roc_auc_score
-from sklearn.utils.metadata_routing import MetadataRequest, get_routing_for_object
+from sklearn.utils.metadata_routing import UNCHANGED, MetadataRequest, get_routing_for_object
 from sklearn.utils.validation import check_consistent_length
 
 from sksubtomo._utils._labels import labeled_rows, undefined_score, unknown_labels
@@ -60,7 +60,8 @@ class LabeledScorer:
         **params : array-like of shape (n_samples, ...) or None
             Routed metadata: of the metric, such as ``sample_weight``, or else of the estimator's
             predictions, such as ``covariates`` of
-            :class:`~sksubtomo.semi_supervised.CandidateClassifier`.
+            :class:`~sksubtomo.semi_supervised.CandidateClassifier`. With the latter, unlabeled
+            rows are predicted, too: others may be judged relative to them.
 
         Returns
         -------
@@ -136,7 +137,11 @@ class LabeledScorer:
             The scorer.
         """
         of_metric = {n: alias for n, alias in requests.items() if is_of_metric(self._scorer, n)}
-        of_estimator = {n: alias for n, alias in requests.items() if n not in of_metric}
+        of_estimator = {
+            name: alias
+            for name, alias in requests.items()
+            if name not in of_metric and alias is not UNCHANGED
+        }
         if of_metric:
             self._scorer.set_score_request(**of_metric)  # type: ignore[attr-defined]
         if of_estimator:

@@ -58,6 +58,7 @@ class BaseCandidateClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
         return raw - np.stack([offsets[str(name)] for name in names])
 
     def _columns(self, covariates: Any, n_samples: int) -> Columns:
+        """Return checked covariates, the columns of the fit."""
         columns = check_covariates(covariates, n_samples)
         check_same_columns(columns, self.covariate_names_, self._n_covariates)
         check_no_placeholders(columns, self._usual)
@@ -76,23 +77,6 @@ class BaseCandidateClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
         )
         learned = (learned - self._learned_location) / self._learned_scale * self._learned_width
         return np.hstack([static, learned])
-
-    def check_covariates(self, covariates):
-        """Check columns of candidates as predictions do, before boxes are read.
-
-        Parameters
-        ----------
-        covariates : array-like of shape (n_samples,) or (n_samples, n_covariates)
-            As in :meth:`fit`.
-
-        Raises
-        ------
-        ValueError
-            If they are not the columns of the fit, hold other values than finite numbers, or a
-            number that stands for a missing one.
-        """
-        check_is_fitted(self, "coef_")
-        self._columns(covariates, len(covariates))
 
     # --- Predictions ------------------------------------------------------------------------
 
@@ -213,3 +197,15 @@ class BaseCandidateClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
         return operating_point_of(
             self.classes_, proba, self.out_of_fold_, pos_label, precision, recall
         )
+
+
+def check_columns_of(classifier: BaseCandidateClassifier, covariates: Any) -> None:
+    """Check columns of candidates as predictions do, before boxes are read.
+
+    Raises
+    ------
+    ValueError
+        If they are not the columns of the fit, hold other values than finite numbers, or a
+        number that stands for a missing one.
+    """
+    classifier._columns(covariates, len(covariates))

@@ -17,6 +17,8 @@ from sksubtomo.semi_supervised._stacking import QUARTILE_OF_NORMAL
 _COMMON_CANDIDATES = 10
 # Fewer say nothing of the spread within a tomogram.
 _LEAST_CANDIDATES = 4
+# A feature of so few values has no offset.
+_MOST_LEVELS = 5
 # By how many standard deviations of one candidate a median of one may be off, and still be usual.
 _MOST_BY_CHANCE = 3.0
 # From the median, in ranges of the middle half of a column: no score is farther off.
@@ -222,7 +224,7 @@ def _is_itself(value: Any) -> bool:
 
 
 def _is_whole(value: Any) -> bool:
-    return isinstance(value, float) and value.is_integer()
+    return isinstance(value, (float, np.floating)) and value.is_integer()
 
 
 def check_same_offsets(names: NDArray | None, offsets: dict[str, NDArray[np.float64]]) -> None:
@@ -251,7 +253,7 @@ def shrinkage_of(
 
     At most ten; fewer where medians of tomograms differ by more than those of so many candidates
     would: shrunk by a fixed number, a tomogram with a hundredfold score would keep much of it.
-    Infinitely many for a feature of two values, such as a flag, whose median tells no offset,
+    Infinitely many for a feature of few values, such as a flag, whose median tells no offset,
     unless tomograms have one each.
 
     Parameters
@@ -286,7 +288,8 @@ def shrinkage_of(
         differs = between * _COMMON_CANDIDATES > within
         shrinkage[differs] = within[differs] / between[differs]
     varies = np.any([np.ptp(group, axis=0) > 0 for group in groups], axis=0)
-    is_flag = [len(np.unique(column)) == 2 for column in features.T]
+    most = min(_MOST_LEVELS, len(features) // 4)
+    is_flag = np.array([len(np.unique(column)) <= most for column in features.T], dtype=bool)
     shrinkage[varies & is_flag] = np.inf
     return shrinkage
 

@@ -125,7 +125,13 @@ def test_threads_of_a_command_are_not_left_to_the_process(fitted, fit_arguments,
     monkeypatch.setattr(
         torch, "set_num_threads", lambda number: (told.append(number), set_number(number))
     )
-    assert main([*fit_arguments, "--overwrite", "--j", "3"]) == 0
+    with_report = ["--report", f"{fitted}/fit.html", "--j", "3"]
+    reported = []
+    monkeypatch.setattr(
+        "sksubtomo.cli._fit.try_report", lambda *_: reported.append(torch.get_num_threads()) or 0
+    )
+    assert main([*fit_arguments, "--overwrite", *with_report]) == 0
+    assert reported == [3]
     assert predict(fitted, "out.star", "--j", "3") == 0
 
     def fail(*arguments, **more):

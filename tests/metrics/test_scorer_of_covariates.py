@@ -1,5 +1,7 @@
 """Metadata of predictions, such as the covariates of candidates, in scorers and searches."""
 
+import copy
+
 import numpy as np
 import pytest
 import sklearn
@@ -125,17 +127,16 @@ def test_several_scorers_with_other_names_of_the_metadata(data):
     model = CandidateClassifier(references=None, random_state=0).set_fit_request(
         covariates="figure"
     )
-    model.set_predict_request(covariates=False)
-    result = cross_validate(
-        model,
-        X,
-        y,
-        scoring=scoring,
-        cv=SemiSupervisedSplit(3),
-        params={"figure": score, "weight": np.ones(80)},
-    )
-    assert result["test_ap"].mean() > 0.7
-    assert result["test_f2"].mean() > 0.6
+    folds, weight = SemiSupervisedSplit(3), np.arange(80.0)
+    params = {"figure": score, "weight": weight}
+    result = cross_validate(model, X, y, scoring=scoring, cv=folds, params=params)
+    for number, (train, test) in enumerate(folds.split(X, y)):
+        inner = clone(model).fit(X[train], y[train], covariates=score[train])
+        proba = inner.predict_proba(X[test], covariates=score[test])
+        ap = average_precision_score(y[test], proba[:, 1])
+        f2 = fbeta_score(y[test], proba.argmax(axis=1), beta=2, sample_weight=weight[test])
+        assert result["test_ap"][number] == pytest.approx(ap)
+        assert result["test_f2"][number] == pytest.approx(f2)
 
 
 @pytest.mark.parametrize("name", ["accuracy", "average_precision"])
@@ -155,8 +156,35 @@ def test_medians_of_tomograms_are_those_of_all_rows(data, name):
     own = is_true[~learned]
     known = np.r_[np.flatnonzero(own)[:8], np.flatnonzero(~own)[:2]]
     y[known] = own[known]
-    assert fitted.score(X[~learned], y, **given) == 1
-    assert get_labeled_scorer(name)(fitted, X[~learned], y, **given) == 1
+    proba = fitted.predict_proba(X[~learned], **given)[known, 1]
+    expected = {
+        "accuracy": np.mean((proba > 0.5) == y[known]),
+        "average_precision": average_precision_score(y[known], proba),
+    }[name]
+    found = get_labeled_scorer(name)(fitted, X[~learned], y, **given)
+    assert found == pytest.approx(expected)
+    of_labeled = fitted.predict_proba(
+        X[~learned][known], **{key: value[known] for key, value in given.items()}
+    )
+    assert np.abs(of_labeled[:, 1] - proba).max() > 0.1
+
+
+def test_scorers_of_other_makers(data):
+    X, y, score = data
+    fitted = CandidateClassifier(references=None, random_state=0).fit(X, y, covariates=score)
+
+    def share(estimator, X, y):
+        copied = copy.copy(estimator)
+        return float(np.mean(copied.predict(X) == y))
+
+    scorer = make_labeled_scorer(share)
+    expected = fitted.score(X, y, covariates=score)
+    assert scorer(fitted, X, y, covariates=score) == pytest.approx(expected)
+    with sklearn.config_context(enable_metadata_routing=True):
+        scorer.set_score_request(covariates="figure")
+        assert scorer.get_metadata_routing().score.requests == {"covariates": "figure"}
+        scorer.set_score_request(covariates=sklearn.utils.metadata_routing.UNCHANGED)
+        assert scorer.get_metadata_routing().score.requests == {"covariates": "figure"}
 
 
 def test_requests_need_routing():

@@ -187,9 +187,15 @@ def test_a_flag_has_no_offset():
     names = np.repeat(["a", "b"], 50)
     flag = np.r_[np.arange(50) < 20, np.arange(50) < 30].astype(float)[:, np.newaxis]
     center, spread = np.zeros(1), np.full(1, 0.5)
-    shrinkage = shrinkage_of(flag, names, center)
-    assert offsets_of(flag, names, center, shrinkage) == {"a": 0, "b": 0}
-    assert offsets_of(flag + 9, names, center, shrinkage, spread) == {"a": 0, "b": 0}
+    for levels in (flag, np.where(np.arange(100)[:, np.newaxis] % 10 == 3, 0.5, flag)):
+        shrinkage = shrinkage_of(levels, names, center)
+        assert offsets_of(levels, names, center, shrinkage) == {"a": 0, "b": 0}
+        assert offsets_of(levels + 9, names, center, shrinkage, spread) == {"a": 0, "b": 0}
+
+
+def test_no_features_have_no_shrinkage():
+    names = np.repeat(["a", "b"], 10)
+    assert shrinkage_of(np.empty((20, 0)), names, np.empty(0)).shape == (0,)
 
 
 def test_names_of_tomograms_do_not_depend_on_others():
@@ -197,8 +203,9 @@ def test_names_of_tomograms_do_not_depend_on_others():
     names = check_tomograms(rows, 4).tolist()
     assert names == ["0.5", "1", "2", "10000000000000000000"]
     assert check_tomograms([2.0], 1).tolist() == ["2"]
-    objects = pd.Series([np.int64(3), np.float64(2), "x", np.str_("y")], dtype=object)
-    assert check_tomograms(objects, 4).tolist() == ["3", "2", "x", "y"]
+    values = [np.int64(3), np.float64(2), np.float32(2), "x", np.str_("y")]
+    objects = pd.Series(values, dtype=object)
+    assert check_tomograms(objects, 5).tolist() == ["3", "2", "2", "x", "y"]
     for missing in (None, float("nan"), pd.NA, pd.NaT, np.float64("nan")):
         with pytest.raises(ValueError, match="no name in 1 rows, the first of which is 1"):
             check_tomograms(np.array(["a", missing], dtype=object), 2)
