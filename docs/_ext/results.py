@@ -106,6 +106,14 @@ def figure(text):
     return found
 
 
+def _is_number(text):
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def table(name, rows, values, *, columns=(), where="", names="", how="spread .3f"):
     """Return the cells of a table, header first.
 
@@ -127,6 +135,9 @@ def table(name, rows, values, *, columns=(), where="", names="", how="spread .3f
             raise NoResultError(f"{name}.csv has no row {', '.join(missing)} with {where!r}")
         keys = [tuple(key.split("/")) for key in shown]
     groups = list(dict.fromkeys(tuple(row[key] for key in columns) for row in found))
+    # Rows may have been added later; words have no order but that of the file.
+    if all(_is_number(value) for group in groups for value in group):
+        groups.sort(key=lambda group: [float(value) for value in group])
 
     def cell(key, group, value):
         of_cell = [

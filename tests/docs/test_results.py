@@ -73,6 +73,14 @@ def test_table(results):
     assert cells[1] == ["a, few", "0.900"]
 
 
+def test_columns_of_numbers_are_in_order(results):
+    """Rows of other numbers are added at the end of a file."""
+    path = results.RESULTS / "later.csv"
+    path.write_text("method,labels,accuracy\na,50,0.5\na,200,0.9\na,20,0.2\n")
+    cells = results.table("later", ["method"], ["accuracy"], columns=["labels"], how="mean .1f")
+    assert cells == [["method", "labels 20", "labels 50", "labels 200"], ["a", "0.2", "0.5", "0.9"]]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
