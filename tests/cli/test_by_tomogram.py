@@ -177,6 +177,10 @@ def test_a_report_needs_the_columns_too(project, capsys):
     said = capsys.readouterr().err
     assert "the table of particles has no such column" in said
     assert "left out" not in said
+    write(project, (0, 40), name="without.star")
+    assert main(["report", *arguments, "--strict"]) == 1
+    assert f"{SCORE} in TS_2 is not as in tomograms with labels" in capsys.readouterr().err
+    assert not (project / "report.html").exists()
 
 
 def test_rows_that_are_not_judged_may_lack_numbers(project):

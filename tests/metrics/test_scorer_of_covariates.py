@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 import sklearn
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
 from sklearn.metrics import average_precision_score, fbeta_score, make_scorer
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import make_pipeline
@@ -214,3 +214,24 @@ def test_cross_validated_predictions(data, method):
     unset = CandidateClassifier(references=None, random_state=0).set_fit_request(covariates=True)
     with pytest.raises(sklearn.exceptions.UnsetMetadataPassedError, match="covariates"):
         cross_val_predict(unset, X, y, cv=folds, params={"covariates": score}, method=method)
+
+
+class Scaled(TransformerMixin, ClassifierMixin, BaseEstimator):
+    """Transformer that is given what to multiply by."""
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y[y != -1])
+        return self
+
+    def transform(self, X, *, factor):
+        return X * factor[:, np.newaxis]
+
+
+@pytest.mark.usefixtures("routed")
+def test_cross_validated_transforms():
+    X, factor = np.ones((12, 2)), np.arange(12.0)
+    y = np.where(np.arange(12) < 8, np.arange(12) % 2, -1)
+    model = Scaled().set_transform_request(factor=True)
+    found = cross_val_predict(model, X, y, cv=2, params={"factor": factor}, method="transform")
+    np.testing.assert_array_equal(found[:8], factor[:8, np.newaxis] * X[:8])
+    assert np.isnan(found[8:]).all()
