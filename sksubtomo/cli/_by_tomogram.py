@@ -104,11 +104,6 @@ def with_evidence(
 
     Warns where columns of tomograms do not seem to be on one scale.
     """
-    from sksubtomo.semi_supervised._candidate_columns import (
-        check_covariates,
-        check_no_placeholders,
-    )
-
     keys = tomogram_keys(located.files)
     tomograms = np.array([keys[name] for name in located.names[data.rows].tolist()])
     relative = bool(options.by_tomogram)
@@ -116,17 +111,22 @@ def with_evidence(
     given = evidence.get("covariates")
     if given is None:
         return data._replace(evidence=evidence)
-    # What stands for missing numbers is on no scale.
-    check_no_placeholders(check_covariates(given, len(given)))
+    # First, as it refuses numbers that stand for missing ones, which are on no scale.
+    losses = _losses(given, None, y, options.background)
     ranges = column_ranges(given, tomograms, y, relative=relative)
     check_ranges(sanity, ranges, given, tomograms)
     if not relative:
-        check_one_scale(sanity, given, tomograms, y, options.background)
+        check_one_scale(sanity, given, tomograms, y, options.background, losses)
     return data._replace(evidence=evidence, ranges=ranges)
 
 
 def check_one_scale(
-    sanity: Sanity, columns: Any, tomograms: NDArray, y: NDArray[np.int64], background: int | None
+    sanity: Sanity,
+    columns: Any,
+    tomograms: NDArray,
+    y: NDArray[np.int64],
+    background: int | None,
+    as_they_are: NDArray[np.float64] | None = None,
 ) -> None:
     """Warn if left-out labels are told apart better by columns relative to the tomograms.
 
@@ -142,10 +142,13 @@ def check_one_scale(
         Labels, -1 where unknown.
     background : int or None
         As that of :class:`~sksubtomo.semi_supervised.CandidateClassifier`.
+    as_they_are : ndarray, optional
+        Log losses by columns as they are, if these are known.
     """
     if len(np.unique(tomograms)) < 2:
         return
-    as_they_are = _losses(columns, None, y, background)
+    if as_they_are is None:
+        as_they_are = _losses(columns, None, y, background)
     if len(as_they_are) < _LEAST_LABELS:
         return
     relative = _losses(columns, tomograms, y, background)

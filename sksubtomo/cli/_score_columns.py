@@ -145,8 +145,6 @@ def check_columns(classifier: Any, particles: ParticleTable, rows: NDArray[np.in
     ValueError
         As :func:`columns_of`, and if one holds a number that stands for a missing one.
     """
-    from sksubtomo.semi_supervised._base_candidate import check_columns_of
-
     columns = columns_of(particles, getattr(classifier, "covariate_names_", None), rows)
     if columns is not None and len(columns):
-        check_columns_of(classifier, columns)
+        classifier.check_covariates(columns)

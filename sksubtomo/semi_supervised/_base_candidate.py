@@ -78,6 +78,23 @@ class BaseCandidateClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
         learned = (learned - self._learned_location) / self._learned_scale * self._learned_width
         return np.hstack([static, learned])
 
+    def check_covariates(self, covariates):
+        """Check columns of candidates as predictions do, before boxes are read.
+
+        Parameters
+        ----------
+        covariates : array-like of shape (n_samples,) or (n_samples, n_covariates) or None
+            As in :meth:`fit`.
+
+        Raises
+        ------
+        ValueError
+            If they are not the columns of the fit, or hold other values than finite numbers, or a
+            number that stands for a missing one, such as -999.
+        """
+        check_is_fitted(self, "coef_")
+        self._columns(covariates, 0 if covariates is None else len(covariates))
+
     # --- Predictions ------------------------------------------------------------------------
 
     def decision_function(self, X, *, covariates=None, tomograms=None):
@@ -197,15 +214,3 @@ class BaseCandidateClassifier(DocLinkMixin, LabeledClassifierMixin, BaseEstimato
         return operating_point_of(
             self.classes_, proba, self.out_of_fold_, pos_label, precision, recall
         )
-
-
-def check_columns_of(classifier: BaseCandidateClassifier, covariates: Any) -> None:
-    """Check columns of candidates as predictions do, before boxes are read.
-
-    Raises
-    ------
-    ValueError
-        If they are not the columns of the fit, hold other values than finite numbers, or a
-        number that stands for a missing one.
-    """
-    classifier._columns(covariates, len(covariates))

@@ -9,6 +9,7 @@ import sklearn
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -386,6 +387,22 @@ def test_other_columns_are_refused(data):
         fitted.predict(X)
     with pytest.raises(ValueError, match=r"\['distance', 'score'\].*\['score', 'distance'\]"):
         fitted.predict(X, covariates=frame[["distance", "score"]])
+
+
+def test_columns_are_checked_before_boxes(data):
+    X, _, hidden, score = data
+    fitted = quick().fit(X, hidden, covariates=score)
+    fitted.check_covariates(score[:5])
+    for wrong, message in (
+        (None, "0 covariates"),
+        (np.column_stack([score, score]), "2 covariates"),
+        (np.full(3, np.nan), "NaN"),
+        (np.array([0.5, -999.0]), "missing"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            fitted.check_covariates(wrong)
+    with pytest.raises(NotFittedError):
+        quick().check_covariates(score)
 
 
 def test_nothing_to_learn_from(data):
