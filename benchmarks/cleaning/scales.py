@@ -16,7 +16,7 @@ are predicted better so, and ``predict`` that scores of a tomogram are not as in
 
 One row for each (source, scales, method, by_tomogram, seed) goes to the CSV file; rows that are
 there are not computed again. Nothing was chosen on these tomograms but what ``run.py`` says; what
-``fit`` warns by was chosen on other ones of the same complexes.
+``fit`` and ``predict`` warn by was chosen on other ones of the same complexes and random numbers.
 """
 
 import sys
@@ -109,14 +109,14 @@ def run_one(source, scales, method, by_tomogram, seed, cache=None):
     y = np.full(len(learn.X), UNLABELED)
     chosen = rng.permutation(len(y))[:N_LABELS]
     y[chosen] = np.where(learn.is_true[chosen], PARTICLE, OTHER)
-    given, of_test = (
+    given, given_test = (
         {"tomograms": one.tomograms} if by_tomogram == "yes" else {} for one in (learn, test)
     )
     normalizer = VolumeNormalizer()
     classifier = CandidateClassifier(random_state=seed, **METHODS[method][1])
     classifier.fit(normalizer.fit_transform(learn.X), y, covariates=learn.scores, **given)
     proba = classifier.predict_proba(
-        normalizer.transform(test.X), covariates=test.scores, **of_test
+        normalizer.transform(test.X), covariates=test.scores, **given_test
     )
     own = proba[:, PARTICLE]
     fitted, predicted = Sanity(strict=False), Sanity(strict=False)
@@ -124,8 +124,8 @@ def run_one(source, scales, method, by_tomogram, seed, cache=None):
     if by_tomogram == "no":
         check_one_scale(fitted, columns, names, y, None)
     ranges = column_ranges(columns, names, y, relative=by_tomogram == "yes")
-    of_test = pd.DataFrame({"score": test.scores})
-    check_ranges(predicted, ranges, of_test, test.tomograms.astype(str))
+    new = pd.DataFrame({"score": test.scores})
+    check_ranges(predicted, ranges, new, test.tomograms.astype(str))
     return {
         **dict(zip(KEY, (source, scales, method, by_tomogram, seed), strict=True)),
         "n_particles_labeled": int((y == PARTICLE).sum()),
